@@ -12,7 +12,16 @@ from devhost.app.catalog import FunctionCatalog, FunctionMetadata
 from devhost.console import log_line
 from devhost.http.authorization import KeyAuthorization
 from devhost.http.classic import http_from_request, read_body, response_from_result
-from devhost.http.forwarding import BodyTooLargeError, Upload, UpstreamTarget, check_length, open_upstream, relay
+from devhost.http.forwarding import (
+    BodyTooLargeError,
+    Upload,
+    UpstreamTarget,
+    check_length,
+    is_repeatable,
+    open_upstream,
+    relay,
+    upstream_session,
+)
 from devhost.http.keys import AuthLevel, level_from_text
 from devhost.http.routes import RouteTemplate, template_from_text
 from devhost.http.slow_clients import BodyTooLateError
@@ -117,8 +126,18 @@ class FunctionServer:
         self.http = http
         self.throttle = throttle
         self.traces: dict[str, str] = {}
-        self.session: ClientSession | None = None
+        self.kept: ClientSession | None = None
+        self.single: ClientSession | None = None
         self.running: dict[str, asyncio.Future[InvocationResult]] = {}
+
+    def open(self) -> None:
+        """Makes ready for connections to the app's server: kept ones, and those for one request."""
+        self.kept, self.single = upstream_session(), upstream_session(keeps=False)
+
+    async def aclose(self) -> None:
+        for session in (self.kept, self.single):
+            if session is not None:
+                await session.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -196,11 +215,12 @@ class FunctionServer:
 
         Raises NotBegunError. A function that may have begun, or whose body was taken, never runs again.
         """
-        assert self.session is not None  # noqa: S101 - opened before the server listens
+        session = self.kept if is_repeatable(call.request) else self.single
+        assert session is not None  # noqa: S101 - opened before the server listens
         upload = Upload(call.request)
         target = UpstreamTarget(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
-            upstream = await open_upstream(self.session, call.request, target, upload)
+            upstream = await open_upstream(session, call.request, target, upload)
         except ClientError as error:
             upload.raise_problem()
             if not upload.received and await never_began(call):

@@ -5,19 +5,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer, unused_port
 
 from devhost.app.catalog import FunctionMetadata
 from devhost.frames import encode
 from devhost.http import server
 from devhost.http.authorization import KeyAuthorization
-from devhost.http.forwarding import upstream_session
 from devhost.http.keys import HostKeys
 from devhost.http.routes import template_from_text
 from devhost.http.server import WORKERS_TRIED, FunctionRoute, FunctionServer
@@ -39,6 +38,8 @@ WATCH = WorkerObserver(started=lambda _: None, ready=lambda _pid, _ready: None, 
 OPEN = KeyAuthorization(HostKeys(master="m", host="h", durable="d"), enforced=False, levels={})
 FUNCTION = FunctionMetadata(name="f", id="f", trigger={}, bindings=())
 BODY = b"x" * 300_000
+
+type Ask = Callable[[str, bytes | None], AbstractAsyncContextManager[ClientResponse]]
 
 
 @pytest.fixture
@@ -104,10 +105,8 @@ def application(handler: object) -> web.Application:
 
 
 @asynccontextmanager
-async def asked(
-    workers: Workers, *, streaming: bool = True, body: bytes | None = BODY
-) -> AsyncGenerator[tuple[int, str]]:
-    """Post to the host; yields the status and the text of its answer."""
+async def serving(workers: Workers, *, streaming: bool = True) -> AsyncGenerator[Ask]:
+    """Yields what sends a request to the host: `ask("POST", body)`."""
     route = FunctionRoute(function=FUNCTION, template=template_from_text("{*p}"))
     functions = FunctionServer(
         supervisor=workers,
@@ -116,12 +115,25 @@ async def asked(
         http=lambda: workers.address() if streaming else None,
         throttle=Throttle(running=None, outstanding=None),
     )
+    functions.open()
     async with (
-        upstream_session() as functions.session,
+        aclosing(functions),
         TestServer(application(functions.handle)) as outer,
         ClientSession() as session,
-        session.post(outer.make_url("/api/f"), data=body) as answer,
     ):
+
+        def ask(method: str, body: bytes | None) -> AbstractAsyncContextManager[ClientResponse]:
+            return session.request(method, outer.make_url("/api/f"), data=body)
+
+        yield ask
+
+
+@asynccontextmanager
+async def asked(
+    workers: Workers, *, streaming: bool = True, body: bytes | None = BODY
+) -> AsyncGenerator[tuple[int, str]]:
+    """Post to the host; yields the status and the text of its answer."""
+    async with serving(workers, streaming=streaming) as ask, ask("POST", body) as answer:
         yield answer.status, await answer.text()
 
 
@@ -196,3 +208,20 @@ async def test_a_classic_function_gets_a_worker_that_lives_when_the_body_has_com
     async with asked(workers, streaming=False) as answer:
         assert answer == (200, str(len(BODY)))
     assert len(workers.used) == 2
+
+
+async def test_a_connection_that_the_apps_server_closed_after_an_answer_loses_no_request() -> None:
+    """It closes one after a function that raised, without saying so before."""
+    served: list[object] = []
+
+    async def once(request: web.Request) -> web.Response:
+        if request.transport in served:
+            return await aborting(request)
+        served.append(request.transport)
+        return await size_of(request)
+
+    async with TestServer(application(once)) as own, serving(Workers(str(own.make_url("")).rstrip("/"))) as ask:
+        for method, body in (("GET", None), ("POST", BODY), ("PUT", b""), ("DELETE", None), ("GET", None)):
+            async with ask(method, body) as answer:
+                assert (answer.status, await answer.text()) == (200, str(len(body or b"")))
+    assert len(served) == 5
