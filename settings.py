@@ -49,6 +49,8 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
+    console_client_id: str | None
+    operator_tenant: str | None
     identity_client_id: str | None
     federation: Federation
     aws: AwsFederation
@@ -97,6 +99,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
+        console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
+        operator_tenant=reader.optional("OPERATOR_TENANT", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         aws=read_aws(reader),
@@ -134,6 +138,7 @@ def reject_contradictions(reader: EnvironmentReader, settings: Settings) -> None
     """Report settings that are wrong together, or wrong on Azure."""
     reject_two_key_sources(reader)
     reject_short_handover(reader, settings)
+    reject_unknown_operator(reader, settings)
     if settings.on_azure:
         reject_local_on_azure(reader, settings)
 
@@ -141,6 +146,11 @@ def reject_contradictions(reader: EnvironmentReader, settings: Settings) -> None
 def reject_two_key_sources(reader: EnvironmentReader) -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
     reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY, not both")
+
+
+def reject_unknown_operator(reader: EnvironmentReader, settings: Settings) -> None:
+    unknown = settings.operator_tenant not in {None, *settings.token_tenants}
+    reader.reject(unknown, "OPERATOR_TENANT", "expected one of the tenants in GANGLION_TOKEN_TENANTS")
 
 
 def reject_short_handover(reader: EnvironmentReader, settings: Settings) -> None:

@@ -110,7 +110,16 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by", "format")
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
+    "http_limits_retrieve": OpenApiOperation(
+        summary="Report the budgets and rate limits of a tenant", result="Limits", query=("tenant",)
+    ),
+    "http_limits_update": OpenApiOperation(
+        summary="Change budgets and rate limits of a tenant without a restart", result="Limits", body="ChangeLimits"
+    ),
     "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
+    "http_fleet_warm_up": OpenApiOperation(
+        summary="Start a backend that scales to zero", result="WarmUp", query=("dry_run",)
+    ),
     "http_turns_list": OpenApiOperation(
         summary="List turns, newest first, without content",
         result="List",
@@ -138,7 +147,9 @@ QUERIES: Mapping[str, Json] = {
     "status": {"type": "string", "enum": [status.value for status in ResponseStatus]},
     "model": {"type": "string"},
     "backend": {"type": "string"},
+    "tenant": {"type": "string"},
     "scope": {"type": "string", "enum": ["owner", "tenant"], "default": "owner"},
+    "dry_run": {"type": "string", "enum": ["true", "false"], "default": "false"},
     "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
 }
 

@@ -10,6 +10,7 @@ from api.endpoints.compaction import UNUSED_FIELDS
 from api.http.validation import RequestPart
 from api.parsing.chat_request import ChatRequest
 from api.parsing.conversation_request import MetadataChange, NewConversation, NewItems
+from api.parsing.limit_request import LimitsChange
 from api.parsing.responses_request import ResponseRequest
 
 type Json = dict[str, Any]
@@ -74,6 +75,15 @@ RESULTS: Mapping[str, Json] = {
         first_id=STRING,
         last_id=STRING,
     ),
+    "Limits": object_with(
+        ("object", "tenant", "data", "changed_at", "changed_by", "in_force_within_s"),
+        object=constant("limits"),
+        tenant=STRING,
+        data={"type": "array", "items": ANY_OBJECT},
+        changed_at=or_null({"type": "number"}),
+        changed_by=or_null(STRING),
+        in_force_within_s={"type": "number"},
+    ),
     "Item": object_with(("type", "id"), type=STRING, id=STRING),
     "Conversation": object_with(
         ("id", "object", "created_at", "metadata"),
@@ -81,6 +91,15 @@ RESULTS: Mapping[str, Json] = {
         object=constant("conversation"),
         created_at=INTEGER,
         metadata=reference("Metadata"),
+    ),
+    "WarmUp": object_with(
+        ("id", "object", "backend", "status", "sent", "worst_usd"),
+        id=STRING,
+        object=constant("warm_up"),
+        backend=STRING,
+        status=STRING,
+        sent=BOOLEAN,
+        worst_usd=STRING,
     ),
     "ChatCompletion": object_with(
         ("id", "object", "created", "model", "choices", "usage"), id=STRING, object=constant("chat.completion")
@@ -96,6 +115,7 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
     "CreateConversation": NewConversation,
     "AddItems": NewItems,
     "ChangeMetadata": MetadataChange,
+    "ChangeLimits": LimitsChange,
 }
 
 

@@ -16,7 +16,9 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.turns import TurnReports
+from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -63,8 +65,10 @@ class HttpFunctions:
     owners: OwnerFunctions
     usage: UsageReports
     budgets: BudgetReports
+    limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
+    warm_ups: WarmUps
     health: Health
     console: Console
 
@@ -114,7 +118,10 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
+        Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
+        Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
@@ -125,6 +132,7 @@ def pages(to: HttpFunctions) -> tuple[Row, ...]:
     """Return the rows that serve the console: a browser's, not part of the API's description."""
     return (
         Row("console_page", "GET", "console", to.console.page, answers_head=True),
+        Row("console_settings", "GET", "console/settings.json", to.console.settings),
         Row("console_file", "GET", "console/{version}/{name}", to.console.file),
     )
 

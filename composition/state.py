@@ -13,6 +13,7 @@ from state.money.budget_status import BudgetStatus
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.recent_sessions import RecentSessions
 from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
@@ -69,7 +70,13 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         rental_rules=rental_rules,
         demand_log=DemandLog(store, clock),
         answer_lengths=LearnedAnswerLengths(store, clock),
-        rate_limiter=RateLimiter(store=store, turns=turns, clock=clock, limits=configuration.settings.limits),
+        rate_limiter=RateLimiter(
+            store=store,
+            turns=turns,
+            clock=clock,
+            limits=configuration.settings.limits,
+            changes=ledger.budget_counters.changes,
+        ),
         retention=Retention(store, turns, clock),
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
@@ -81,6 +88,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
+            recent_sessions=RecentSessions(store, clock),
             fleet=configuration.fleet,
             clock=clock,
         ),

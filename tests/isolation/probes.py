@@ -17,7 +17,7 @@ type Json = dict[str, Any]
 type Ids = Mapping[str, str]
 
 TOKEN = re.compile(r"[0-9a-f]{24,}")
-UNOWNED = frozenset({"model"})
+UNOWNED = frozenset({"model", "backend"})
 """Path parameters that do not name an owner's objects."""
 
 REJECTED = frozenset({400, 404})
@@ -92,6 +92,8 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_conversations_update": metadata_change,
     "http_items_create": lambda identifier: ({"items": [MESSAGE]}, {"items": reference(identifier)}),
     "http_chat_create": no_bodies,
+    "http_fleet_warm_up": no_bodies,
+    "http_limits_update": no_bodies,
     "http_chat_update": metadata_change,
 }
 """The bodies for each route, with another owner's id in every place that takes one."""
