@@ -62,6 +62,7 @@ class Settings:
     body_limit: int
     input_limit: int
     input_memory: int
+    file_limit: int
     model_required: bool
     flush_s: float
     silence_s: float
@@ -111,6 +112,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         budget_file=reader.optional("BUDGETS", convert=existing_file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
+        file_limit=reader.value("FILE_LIMIT", default="16777216", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),

@@ -11,6 +11,7 @@ from api.endpoints.console import Console
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
 from api.endpoints.fallback import Fallback
+from api.endpoints.files import FileFunctions
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
@@ -35,6 +36,7 @@ AZURE_PATHS = {"http_azure_openai": f"openai/{CATCH_ALL}", "http_azure_deploymen
 RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
+FILE = "v1/files/{file_id}"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -61,6 +63,7 @@ class HttpFunctions:
     conversations: ConversationFunctions
     chat_completions: ChatCompletions
     stored_completions: StoredCompletionFunctions
+    files: FileFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
@@ -112,6 +115,11 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("chat_update", "POST", COMPLETION, to.stored_completions.change),
         Row("chat_delete", "DELETE", COMPLETION, to.stored_completions.delete, starts=True),
         Row("chat_messages", "GET", f"{COMPLETION}/messages", to.stored_completions.messages),
+        Row("files_create", "POST", "v1/files", to.files.create),
+        Row("files_list", "GET", "v1/files", to.files.list),
+        Row("files_retrieve", "GET", FILE, to.files.retrieve),
+        Row("files_content", "GET", f"{FILE}/content", to.files.content),
+        Row("files_delete", "DELETE", FILE, to.files.delete),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),

@@ -9,6 +9,7 @@ from api.endpoints.compaction import Compaction
 from api.endpoints.console import Console, ConsoleSignIn
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
+from api.endpoints.files import FileFunctions
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
@@ -25,6 +26,7 @@ from api.http.request_body import BodyReader, InputMemory
 from api.routes import HttpFunctions
 from api.turns.admission import Admission
 from api.turns.disconnects import Cancellations
+from api.turns.file_inputs import FileInputs
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.tool_planner import ToolPlanner
@@ -60,6 +62,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             retention=state.retention,
             open_orchestrations=ports.open_orchestrations,
             bodies=gateway.bodies,
+            files=gateway.files,
         ),
         chat_completions=ChatCompletions(gateway=gateway, chats=state.stored_completions),
         stored_completions=StoredCompletionFunctions(
@@ -70,6 +73,12 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             open_orchestrations=ports.open_orchestrations,
             bodies=gateway.bodies,
             limits=state.rate_limiter,
+        ),
+        files=FileFunctions(
+            authenticator=authenticator,
+            limits=state.rate_limiter,
+            files=state.files,
+            limit=configuration.settings.file_limit,
         ),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
         owners=OwnerFunctions(
@@ -158,6 +167,7 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
         cancellations=Cancellations(turns, ports.open_orchestrations),
         request_costs=costs,
         open_orchestrations=ports.open_orchestrations,
+        files=FileInputs(state.files, limit=settings.input_limit),
         bodies=BodyReader(limit=settings.body_limit, input_limit=settings.input_limit, memory=memory),
         sync_wait_s=settings.sync_wait_s,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
@@ -40,6 +41,7 @@ class State:
     demand_log: DemandLog
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
+    files: FileStore
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
@@ -53,6 +55,7 @@ class State:
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     store, clock = ports.store, ports.clock
     turns = TurnStore(store, clock, configuration.endpoints)
+    retention = Retention(store, turns, clock)
     ledger = Ledger(store, clock, configuration.budgets)
     states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
     rental_rules = RentalRules(store, clock)
@@ -77,7 +80,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             limits=configuration.settings.limits,
             changes=ledger.budget_counters.changes,
         ),
-        retention=Retention(store, turns, clock),
+        files=retention.files,
+        retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
         budget_status=BudgetStatus(store, clock, ledger.budget_counters),
