@@ -35,7 +35,7 @@ from domain.fleet.state_updates import (
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait
-from state.fleet.state_documents import FLEET, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
+from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
 from telemetry.metrics import backend_attributes, count_cold_start
 from telemetry.spans import current_traceparent
 from telemetry.turn import record_warm_up
@@ -76,9 +76,17 @@ class BackendStates:
         self.written_at: dict[str, float] = {}
         self.earlier: dict[str, BackendState] = {}
 
+    async def documents(self) -> Sequence[Document]:
+        """Read what every decision needs of all backends, in one call of the store."""
+        return await list_all(self.store, FLEET, prefix=NOW)
+
     async def read(self, backends: Mapping[str, Backend]) -> Mapping[str, BackendState]:
         """Return the state of each backend by its name; a backend without a document has its initial state."""
-        found = await self.stored(backends, prefix=PREFIX)
+        return await self.among(await list_all(self.store, FLEET, prefix=PREFIX), backends)
+
+    async def among(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, BackendState]:
+        """Return the same from documents that were read together."""
+        found = await self.stored(documents, backends)
         return {name: self.known(each) for name, each in found.items()}
 
     async def record_start(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
@@ -177,7 +185,8 @@ class BackendStates:
         )
 
     async def swap(self, backend: Backend, changes: Sequence[StateChange]) -> Sequence[BackendState | None]:
-        found = (await self.stored({backend.name: backend}, prefix=state_id(backend.name)))[backend.name]
+        documents = await list_all(self.store, FLEET, prefix=state_id(backend.name))
+        found = (await self.stored(documents, {backend.name: backend}))[backend.name]
         before = state = self.known(found)
         results: list[BackendState | None] = []
         for change in changes:
@@ -213,8 +222,7 @@ class BackendStates:
         learned = self.unwritten.get(stored.backend)
         return replace(learned.state, load=stored.load) if learned and learned.etag == found.etag else stored
 
-    async def stored(self, backends: Mapping[str, Backend], *, prefix: str) -> Mapping[str, StoredState]:
-        documents = await list_all(self.store, FLEET, prefix=prefix)
+    async def stored(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, StoredState]:
         found = stored_states(documents, backends)
         await self.read_earlier([backends[name] for name, each in found.items() if not each.etag])
         return {name: replace(each, first=self.earlier.get(name, each.first)) for name, each in found.items()}

@@ -19,7 +19,10 @@ FLEET: DocumentKey = DocumentKey(container=Container.FLEET, parts=("_fleet",))
 STATE_ID = "belief"
 """The id of a backend's document in the partition of that backend, where earlier releases kept it; and its kind."""
 
-PREFIX = "belief_"
+NOW = "now_"
+"""Begins the id of what every decision reads: the states of all backends, and what was spent elsewhere."""
+
+PREFIX = f"{NOW}belief_"
 PART = "~"
 """Separates the backend and the process in the id of a part. No name of a backend contains it."""
 

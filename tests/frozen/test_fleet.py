@@ -155,19 +155,21 @@ async def test_the_part_of_a_process_in_a_session_is_read_and_written_as_it_was(
     assert found.session.ready_at == NOW + 9
 
 
-async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await insert(store, Container.FLEET, "rent")
+@pytest.mark.parametrize("name", ["rent", "rent_shared"])
+async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
+    await insert(store, Container.FLEET, name)
     assert await RentalSpend(store, clock).total(BACKEND, window_s=720.0) == Decimal("0.0125")
 
 
 async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await RentalSpend(store, clock).add(BACKEND, Decimal("0.0125"), window_s=720.0)
-    document = frozen(Container.FLEET, "rent")
+    document = frozen(Container.FLEET, "rent_shared")
     assert await stored(store, document) == document.body
 
 
-async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await insert(store, Container.FLEET, "demand")
+@pytest.mark.parametrize("name", ["demand", "demand_shared"])
+async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
+    await insert(store, Container.FLEET, name)
     found = await DemandLog(store, clock).observed(BACKEND)
     assert found == ObservedDemand([PastDemand(NOW + 3 * 44, 0.0125, 4.5)], 2)
 
