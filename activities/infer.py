@@ -108,7 +108,7 @@ class Infer:
             calls_left=calls_left(config, log, self.tools.limits),
             number=request["attempt"],
             backend=backend,
-            capabilities=self.fleet.models[backend.model].capabilities - backend.inexpressible,
+            capabilities=(self.fleet.models[backend.model].capabilities | backend.abilities) - backend.inexpressible,
             worst_cost=Decimal(request["worst_cost"]),
             output_tokens=request["output_tokens"],
             retries=request["retries"],
