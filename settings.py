@@ -49,6 +49,7 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
+    console_client_id: str | None
     operator_tenant: str | None
     identity_client_id: str | None
     federation: Federation
@@ -61,6 +62,7 @@ class Settings:
     body_limit: int
     input_limit: int
     input_memory: int
+    file_limit: int
     model_required: bool
     flush_s: float
     silence_s: float
@@ -98,6 +100,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
+        console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
         operator_tenant=reader.optional("OPERATOR_TENANT", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
@@ -109,6 +112,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         budget_file=reader.optional("BUDGETS", convert=existing_file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
+        file_limit=reader.value("FILE_LIMIT", default="16777216", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),

@@ -12,6 +12,7 @@ from api.parsing.chat_request import ChatRequest
 from api.parsing.conversation_request import MetadataChange, NewConversation, NewItems
 from api.parsing.limit_request import LimitsChange
 from api.parsing.responses_request import ResponseRequest
+from domain.files.stored_file import PURPOSES
 
 type Json = dict[str, Any]
 
@@ -92,8 +93,32 @@ RESULTS: Mapping[str, Json] = {
         created_at=INTEGER,
         metadata=reference("Metadata"),
     ),
+    "WarmUp": object_with(
+        ("id", "object", "backend", "status", "sent", "worst_usd"),
+        id=STRING,
+        object=constant("warm_up"),
+        backend=STRING,
+        status=STRING,
+        sent=BOOLEAN,
+        worst_usd=STRING,
+    ),
     "ChatCompletion": object_with(
         ("id", "object", "created", "model", "choices", "usage"), id=STRING, object=constant("chat.completion")
+    ),
+    "File": object_with(
+        ("id", "object", "bytes", "created_at", "filename", "purpose", "status"),
+        id=STRING,
+        object=constant("file"),
+        bytes=INTEGER,
+        created_at=INTEGER,
+        filename=STRING,
+        purpose=STRING,
+        status=STRING,
+    ),
+    "CreateFile": object_with(
+        ("file", "purpose"),
+        file={"type": "string", "format": "binary"},
+        purpose={"type": "string", "enum": list(PURPOSES)},
     ),
     "Models": object_with(("object", "data"), object=constant("list"), data={"type": "array", "items": ANY_OBJECT}),
     "Model": object_with(("id", "object", "created", "owned_by"), id=STRING, object=constant("model")),

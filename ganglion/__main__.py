@@ -38,6 +38,9 @@ def command_line() -> argparse.ArgumentParser:
     doctor.add_arguments(examine)
     examine.set_defaults(run=doctor.run)
     add_lists(added)
+    warm = remote(added, "warm", commands.warm, "start a backend that scales to zero (role Operations.WarmUp)")
+    warm.add_argument("name", help="the name of the backend")
+    warm.add_argument("--yes", action="store_true", help="start it without asking")
     for name, command, text in (
         ("turn", commands.turn, "show the timeline and the bill of a turn"),
         ("follow", commands.follow, "stream a turn"),

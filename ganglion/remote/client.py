@@ -46,8 +46,10 @@ class ApiClient:
     async def get(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
         return await self.call("GET", path, parameters)
 
-    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return await self.call("POST", path, {}, body)
+    async def post(
+        self, path: str, body: Mapping[str, Any] | None = None, **parameters: str | int | None
+    ) -> dict[str, Any]:
+        return await self.call("POST", path, parameters, body)
 
     async def call(
         self,

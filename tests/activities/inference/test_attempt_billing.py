@@ -41,7 +41,7 @@ class Scene:
         self.store = MemoryStore(self.clock)
         self.ledger = Ledger(self.store, self.clock, Budgets())
         self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
-        self.billing = AttemptBilling(self.ledger, self.sessions)
+        self.billing = AttemptBilling(self.ledger, self.sessions, lambda _tenant: None)
 
     async def task(self) -> AttemptTask:
         world = World(store=self.store, clock=self.clock, backends={"gpu": (GPU, FakeBackend(says("x")))})

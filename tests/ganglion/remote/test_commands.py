@@ -1,5 +1,6 @@
 """Do the operator's commands show what the API answers, and say in one line why it does not?"""
 
+import io
 import json
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from ganglion.__main__ import Command, command_line
 from ganglion.remote import commands
 from ganglion.remote.client import ApiClient, ApiError, access_from
 from ganglion.remote.tables import table
+from tests.api.endpoints.reports.test_warm_ups import WORST, sleeping
 from tests.api.harness import ANSWER, OPERATOR, Api, FakeAuthenticator, api
 
 LISTS: dict[str, Command] = {"turns": commands.turns, "budgets": commands.budgets, "usage": commands.usage}
@@ -101,6 +103,23 @@ async def test_the_fleet_is_listed_for_those_who_may_read_it() -> None:
     assert (header.split()[0], row.split()[0]) == ("id", "main")
     with pytest.raises(ApiError, match=r"Operations\.Read"):
         await output(caller(one, "mine"), commands.fleet)
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("n\n", 0), ("", 0), ("y\n", 1)])
+async def test_a_backend_is_started_after_its_cost_was_shown_and_confirmed(
+    typed: str, sent: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, gpu = sleeping()
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    if sent:
+        text = await output(caller(one), commands.warm, "gpu")
+        assert text.startswith("gpu  warm  at most $")
+    else:
+        with pytest.raises(ApiError, match="gpu was not started"):
+            await output(caller(one), commands.warm, "gpu")
+    assert f"at most ${WORST:.9f} for a start of up to 40 s" in capsys.readouterr().err
+    assert gpu.probes == sent
+    assert "nothing is charged" in await output(caller(one), commands.warm, "gpu", "--yes") or not sent
 
 
 async def test_usage_is_grouped_by_what_is_asked_for() -> None:
