@@ -9,6 +9,7 @@ from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInput
 from domain.fleet.extra_requests import Probe, TokenCounting
 from domain.fleet.failure_classes import FailureSignature
+from domain.fleet.prompt_format import PromptFormat
 from domain.money.prices import Price
 
 AUTO: Final = "auto"
@@ -28,6 +29,7 @@ class Adapter(StrEnum):
     SAGEMAKER = "sagemaker"
     LAMBDA = "lambda"
     REPLICATE = "replicate"
+    PROMPT = "prompt"
 
 
 LAMBDA_FUNCTIONS: Final = "/functions/"
@@ -49,6 +51,7 @@ INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
     Adapter.SAGEMAKER: frozenset(),
     Adapter.LAMBDA: frozenset(),
     Adapter.REPLICATE: frozenset(Capability),
+    Adapter.PROMPT: frozenset(Capability),
     Adapter.RESPONSES: frozenset(
         {
             Capability.FREQUENCY_PENALTY,
@@ -242,6 +245,7 @@ class Backend:
     images: ImageMode = ImageMode.DATA
     logprobs: LogprobsMode = LogprobsMode.NO
     token_counting: TokenCounting | None = None
+    prompt: PromptFormat | None = None
 
     @property
     def abilities(self) -> frozenset[Capability]:

@@ -91,7 +91,7 @@ def by_logprobs(option: RoutingOption, demand: Demand) -> str | None:
     if option.backend.logprobs is LogprobsMode.NO:
         return 'the turn asks for log probabilities; this backend returns none (logprobs = "no" in the fleet file)'
     is_held = Capability.TOOLS not in option.model.capabilities
-    if Capability.TOOLS in demand.needs and (is_held or option.backend.logprobs is LogprobsMode.TEXT):
+    if Capability.TOOLS in demand.needs and (is_held or option.backend.logprobs is not LogprobsMode.YES):
         return "the turn asks for log probabilities and has tools; this backend can't do both"
     return None
 

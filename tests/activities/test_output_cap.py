@@ -22,6 +22,7 @@ from domain.log.transcript import Transcript
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.prices import TokenPrice
 from domain.turns.response import Response
+from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import MemoryStore
@@ -210,7 +211,7 @@ async def test_what_long_answers_had_is_reserved_only_as_far_as_a_budget_covers_
         await answered(one)
     response = await one.admit("write")
     prompt = await prompt_cost(one)
-    one.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.RESPONSE: prompt + DEAR.output * room / 10**6})
+    limit_response(one, prompt + DEAR.output * room / 10**6)
     writer.asked.clear()
     await one.run(response)
     assert caps_of(writer)[0] == reserved
@@ -218,6 +219,11 @@ async def test_what_long_answers_had_is_reserved_only_as_far_as_a_budget_covers_
     written = log.items[0].text.count("word")
     assert log.status is (ResponseStatus.COMPLETED if reserved == 4 * CAP else ResponseStatus.INCOMPLETE)
     assert reserved <= written <= room
+
+
+def limit_response(one: World, dollars: Decimal) -> None:
+    budgets = Budgets(limits={BudgetScope.RESPONSE: dollars})
+    one.ledger.budget_counters = Ledger(one.store, one.clock, budgets).budget_counters
 
 
 async def prompt_cost(one: World) -> Decimal:
@@ -235,7 +241,7 @@ async def test_a_budget_without_room_for_the_least_reservation_ends_the_turn() -
         await answered(one)
     response = await one.admit("write")
     room = await prompt_cost(one) + DEAR.output * (CAP - 1) / 10**6
-    one.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.RESPONSE: room})
+    limit_response(one, room)
     writer.asked.clear()
     await one.run(response)
     log = await one.log(response)
