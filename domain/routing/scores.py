@@ -30,7 +30,7 @@ def score_terms(
     time for a slow start, waiting for one that pays, or is under way, costs nothing (`patience`): unless a backend that
     is up costs less, `cost_of_warm` dollars.
     """
-    terms = {"cost": found.cost, "waiting": waiting_value(found, demand)}
+    terms = {"cost": found.cost, "waiting": waiting_value(found.seconds, demand)}
     if sunk := sunk_cost(found, option):
         terms["sunk"] = -sunk
     if found.late_s:
@@ -57,9 +57,9 @@ def added_cost(found: Estimate, option: RoutingOption) -> Decimal:
     return found.cost - sunk_cost(found, option)
 
 
-def waiting_value(found: Estimate, demand: Demand) -> Decimal:
+def waiting_value(seconds: float, demand: Demand) -> Decimal:
     """Return what the expected seconds of a turn are worth, in dollars."""
-    return demand.time_value * thousandths(found.seconds)
+    return demand.time_value * thousandths(seconds)
 
 
 def thousandths(seconds: float) -> Decimal:
