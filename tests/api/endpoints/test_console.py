@@ -11,6 +11,7 @@ import pytest
 from api.rendering.console_files import read_files
 from settings import ROOT
 from tests.api.harness import api
+from tests.checks import every
 
 FOLDER = ROOT / "console"
 
@@ -76,7 +77,7 @@ async def test_the_files_of_the_first_view_are_small() -> None:
     files = read_files(FOLDER).files
     first = ["index.html", "console.css", "main.js", "api.js", "parts.js", "sign_in.js", "htm-preact.js", "turns.js"]
     assert sum(len(files[name].packed) for name in first) < 60_000
-    assert all(gzip.decompress(file.packed) == file.content for file in files.values())
+    assert every(gzip.decompress(file.packed) == file.content for file in files.values())
 
 
 async def test_a_browser_that_takes_gzip_gets_it() -> None:
@@ -103,4 +104,4 @@ def test_vendored_files_are_the_published_ones() -> None:
     assert vendored()
     for each in vendored():
         assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
-        assert all((FOLDER / file).exists() for file in each["licence_files"])
+        assert every((FOLDER / file).exists() for file in each["licence_files"])
