@@ -133,7 +133,8 @@ class AttemptMeter:
         """Return the record, closed now and charged for the tokens of all runs."""
         usage = with_earlier_runs(self.usage_or_estimate, self.earlier, self.record)
         first_token_at = self.record.progress.first_token_at or self.first_token_at
-        progress = replace(self.record.progress, usage=usage, first_token_at=first_token_at)
+        opened_at = self.record.progress.opened_at or self.opened_at
+        progress = replace(self.record.progress, usage=usage, first_token_at=first_token_at, opened_at=opened_at)
         measured = replace(self.record, progress=progress)
         requests = answered_runs(self.earlier) + bool(self.pieces or self.usage)
         return close_record(

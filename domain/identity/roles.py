@@ -12,6 +12,8 @@ class AppRole(StrEnum):
     USAGE_READ = "Usage.Read"
     OWNERS_ERASE = "Owners.Erase"
     OPERATIONS_READ = "Operations.Read"
+    OPERATIONS_WARM_UP = "Operations.WarmUp"
+    LIMITS_WRITE = "Limits.Write"
 
 
 def has_role(owner: Owner, role: AppRole) -> bool:

@@ -78,7 +78,7 @@ def test_the_hooks_of_azd_call_steps_that_exist() -> None:
     text = (ROOT / "azure.yaml").read_text()
     steps = set(re.findall(r"STEP=(\S+)", text))
     known = (ROOT / "scripts" / "deployment" / "__main__.py").read_text()
-    assert steps == {"before-provision", "before-removal"}
+    assert steps == {"before-provision", "after-deployment", "before-removal"}
     assert every(f'"{step}"' in known for step in steps)
     assert "python -m scripts.deployment before-provision --dry-run" in text
 
