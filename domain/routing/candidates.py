@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from domain.routing.costs import estimate
+from domain.routing.costs import added_cost, estimate, score_terms, waiting_value
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
 from domain.routing.filters import (
     LATE,
@@ -15,7 +15,6 @@ from domain.routing.filters import (
     rejection_before_estimate,
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, session_price, window_s
-from domain.routing.scores import added_cost, score_terms, waiting_value
 
 
 class Candidate(NamedTuple):
