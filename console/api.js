@@ -85,6 +85,19 @@ export async function get(path, parameters = {}, signal) {
   return answer.json();
 }
 
+/** Read as `get` does, again and again while the server can't be reached or restarts. */
+export async function getPatiently(path, signal) {
+  const began = Date.now();
+  for (;;) {
+    try {
+      return await get(path, {}, signal);
+    } catch (error) {
+      if (!mayPass(error) || signal?.aborted || Date.now() - began > PATIENCE_MS) throw error;
+    }
+    await pause();
+  }
+}
+
 export async function post(path, body, signal) {
   const answer = await request(path, { method: "POST", body, signal });
   return answer.json();
@@ -151,8 +164,12 @@ export async function* turnEvents({ body, id, signal }) {
     }
     brokenAt ??= Date.now();
     if (Date.now() - brokenAt > PATIENCE_MS) throw new Error("The connection broke, and the server has not answered for five minutes.");
-    await new Promise((done) => setTimeout(done, PAUSE_MS));
+    await pause();
   }
+}
+
+function pause() {
+  return new Promise((done) => setTimeout(done, PAUSE_MS));
 }
 
 /** A broken connection and a server that restarts may pass; what the server refuses does not. */

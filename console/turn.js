@@ -1,7 +1,7 @@
 // What happened in one turn, why there, and what does it cost?
 
 import { html, useEffect, useState } from "./htm-preact.js";
-import { get, killWorker, onLaptop, turnEvents } from "./api.js";
+import { get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
 import { Bar, clock, dollars, ErrorNotice, Facts, seconds, Status, Table } from "./parts.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
@@ -48,15 +48,22 @@ async function follow(id, merge, signal) {
   merge({ response, route: await get(`${path}/route`, {}, signal) });
   if (ENDED.includes(response.status)) return;
   let live = NOTHING;
+  let routes = Promise.resolve();
+  // In order, and beside the events: the death of a worker breaks both, and none waits for the other.
+  const readRoute = () => {
+    routes = routes.then(() => getPatiently(`${path}/route`, signal)).then((route) => merge({ route }), (error) => merge({ error }));
+  };
   let seen = false; // the account is read again with the first text, and with the first text after a break
   for await (const event of turnEvents({ id, signal })) {
     live = afterEvent(live, event);
     merge({ live });
     const begins = event.type === "response.output_text.delta" && !seen;
     seen = event.type === "console.resumed" ? false : seen || begins;
-    if (begins || event.type === "response.in_progress") merge({ route: await get(`${path}/route`, {}, signal) });
+    if (begins || event.type === "response.in_progress") readRoute();
   }
-  merge({ response: await get(path, {}, signal), route: await get(`${path}/route`, {}, signal) });
+  readRoute();
+  merge({ response: await getPatiently(path, signal) });
+  await routes;
 }
 
 /** Return what is known after an event: the text in pieces, one more after each break of the connection. */

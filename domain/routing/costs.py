@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from domain.money.costing import energy_cost, marginal_cost, time_cost, token_cost, worst_token_cost
+from domain.money.costing import (
+    BackendWork,
+    attempt_cost,
+    energy_cost,
+    marginal_cost,
+    time_cost,
+    token_cost,
+    worst_token_cost,
+)
 from domain.money.prices import TimePrice, TokenPrice
 from domain.money.sessions.transitions import joint_worst_case
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
@@ -44,7 +52,7 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
     """Return what the turn is expected to add to the machine's bill, and what that pays for."""
     if not option.backend.cold_start.scales_to_zero:
-        return time_cost(price, busy_s), "its busy time"
+        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1)), "its busy time"
     if option.readiness is Readiness.COLD:
         return warm_up_cost(
             price, option.backend_state.start_times.p50_s, busy_s
@@ -56,7 +64,7 @@ def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, second
 def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
     """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
     if not option.backend.cold_start.scales_to_zero:
-        return time_cost(price, busy_s)
+        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1))
     if option.readiness is Readiness.COLD:
         return joint_worst_case(price, seconds=option.backend_state.start_times.p99_s + busy_s)
     end = option.now + option.remaining_start_s + queue_s + busy_s
