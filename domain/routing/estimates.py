@@ -12,7 +12,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
 from domain.log.capped_answers import CappedAnswer
-from domain.money.costing import marginal_cost, time_cost, token_cost, worst_token_cost
+from domain.money.costing import BackendWork, attempt_cost, marginal_cost, time_cost, token_cost, worst_token_cost
 from domain.money.prices import Price, TimePrice, TokenPrice
 from domain.money.sessions.transitions import joint_worst_case
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
@@ -263,7 +263,7 @@ def writable_in_time(option: RoutingOption, demand: Demand, tokens: int) -> int:
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
     """Return what the turn is expected to add to the machine's bill, and what that pays for."""
     if not option.backend.cold_start.scales_to_zero:
-        return time_cost(price, busy_s), "its busy time"
+        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1)), "its busy time"
     if option.readiness is Readiness.COLD:
         return warm_up_cost(
             price, option.backend_state.start_times.p50_s, busy_s
@@ -275,7 +275,7 @@ def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, second
 def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
     """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
     if not option.backend.cold_start.scales_to_zero:
-        return time_cost(price, busy_s)
+        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1))
     if option.readiness is Readiness.COLD:
         return joint_worst_case(price, seconds=option.backend_state.start_times.p99_s + busy_s)
     end = option.now + option.remaining_start_s + queue_s + busy_s
