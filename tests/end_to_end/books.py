@@ -29,7 +29,7 @@ from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.end_to_end.callers import Caller, Json, Reading
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.waiting import GUARD_S, eventually
 
 FAR = 1e12
 """A time that everything stored lies before."""
@@ -143,9 +143,9 @@ class Books:
             await caller.sweep()
             return None if await self.left_open(response_id, owner) else True
 
-        await eventually(look, within_s=20, what=f"a turn of which nothing is open: {response_id}")
+        await eventually(look, what=f"a turn of which nothing is open: {response_id}")
 
-    async def quiet(self, caller: Caller, *, within_s: float = 30) -> None:
+    async def quiet(self, caller: Caller, *, within_s: float = GUARD_S) -> None:
         """Sweep until no response is unfinished and no money is held."""
 
         async def look() -> bool | None:
