@@ -51,7 +51,7 @@ fast: setup
 	@TEST_EXAMPLES=few $(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)
 
 test: setup
-	@$(python) -m pytest
+	@$(python) -m pytest -n 2
 
 check: lint types layers unused test
 

@@ -158,7 +158,7 @@ QUERIES: Mapping[str, Json] = {
     "from": {"type": "string", "format": "date"},
     "to": {"type": "string", "format": "date"},
     "group_by": {"type": "string"},
-    "format": {"type": "string", "enum": ["json", "csv"], "default": "json"},
+    "format": {"type": "string", "enum": ["json", "csv", "focus"], "default": "json"},
     "status": {"type": "string", "enum": [status.value for status in ResponseStatus]},
     "model": {"type": "string"},
     "backend": {"type": "string"},

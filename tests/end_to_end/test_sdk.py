@@ -34,7 +34,7 @@ async def ended(sdk: AsyncOpenAI, response_id: str) -> Response:
         found = await sdk.responses.retrieve(response_id)
         return found if found.status not in {"queued", "in_progress"} else None
 
-    return await eventually(look, within_s=20, what=f"the end of {response_id}")
+    return await eventually(look, what=f"the end of {response_id}")
 
 
 @pytest.mark.parametrize("model", [PINNED, AFRESH, "scripted", "auto"])
@@ -208,9 +208,9 @@ async def refusal(sdk: AsyncOpenAI, **given: object) -> openai.APIStatusError:
         ({"model": "gpt-0", "input": "x"}, openai.BadRequestError, "model", "model_not_found"),
         ({"model": PINNED, "input": "x", "temperature": 3}, openai.BadRequestError, "temperature", "invalid_value"),
         (
-            {"model": PINNED, "input": "x", "top_logprobs": 5},
+            {"model": PINNED, "input": "x", "prompt": {"id": "pmpt_1"}},
             openai.BadRequestError,
-            "top_logprobs",
+            "prompt",
             "unsupported_parameter",
         ),
     ],

@@ -15,6 +15,7 @@ from ganglion.doctor.command import examine
 from ganglion.doctor.outside import Answer
 from ganglion.doctor.subject import Subject
 from settings import ROOT
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
@@ -295,12 +296,12 @@ async def test_a_fault_is_named_by_its_check_alone(case: Case, name: str) -> Non
     FAULTS[name](case)
     results = [result for result in await examine(case.subject()) if result.faults]
     assert [result.check.name for result in results] == [name]
-    assert all(fault.fix.strip() for fault in results[0].faults)
+    assert every(fault.fix.strip() for fault in results[0].faults)
 
 
 def test_every_check_names_a_page_that_exists() -> None:
     pages = {check.doc.partition("#")[0] for check in CHECKS}
-    assert all((ROOT / page).is_file() for page in pages)
+    assert every((ROOT / page).is_file() for page in pages)
 
 
 async def test_a_hub_in_azure_storage_that_is_polled_rarely_is_named(case: Case) -> None:
