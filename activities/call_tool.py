@@ -1,5 +1,7 @@
 """How does the server run one call that the model asked for?"""
 
+from dataclasses import replace
+
 from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
 from activities.tools.call_sender import CallSender
@@ -8,12 +10,13 @@ from activities.tools.turn_watch import TurnWatch
 from domain import wire
 from domain.content.items import Item, ItemStatus
 from domain.content.server_calls import call_output
+from domain.content.tools import ANYTHING
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.log.transcript import Transcript
 from domain.tools.arguments import argument_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome
-from domain.tools.catalog import OnUnknown, ServerTool, ToolEffect, ToolServer, ToolServers
+from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers
 from domain.tools.outcomes import NOT_CONFIGURED, REPEATED, failed, invalid_arguments
 from domain.tools.repeats import is_known_by_now
 from domain.turns.response import Response
@@ -84,6 +87,8 @@ class CallTool:
         """Return the tool of a call, where it is still configured for the turn's owner."""
         server = self.servers.open_to(response.owner, item.server)
         tool = server.tools.get(item.name) if server else None
+        if server and server.kind is ServerKind.MCP:
+            tool = listed_tool(response, item, tool or (ServerTool(name=item.name) if server.others else None))
         return (server, tool) if server and tool else None
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:
@@ -96,6 +101,13 @@ class CallTool:
         found = self.find(response, item)
         stops = found is not None and found[1].on_unknown is OnUnknown.STOP
         return {"outcome": "stopped" if stops else "incomplete", "added": added}
+
+
+def listed_tool(response: Response, item: Item, rights: ServerTool | None) -> ServerTool | None:
+    """Return a tool of an MCP server with the schema that the turn was offered, and with the rights of the file."""
+    offered = response.options.tool_config.functions
+    schema = next((each.parameters for each in offered if (each.server, each.name) == (item.server, item.name)), None)
+    return replace(rights, parameters=schema or ANYTHING) if rights else None
 
 
 def is_write_to(server: ToolServer, item: Item) -> bool:

@@ -111,6 +111,8 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
     "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
+    "http_tools_list": OpenApiOperation(summary="List the tools that MCP servers list", result="List"),
+    "http_tools_accept": OpenApiOperation(summary="Accept a tool as its MCP server describes it now"),
     "http_turns_list": OpenApiOperation(
         summary="List turns, newest first, without content",
         result="List",

@@ -16,6 +16,7 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
@@ -65,6 +66,7 @@ class HttpFunctions:
     budgets: BudgetReports
     fleet: FleetReports
     turns: TurnReports
+    tools: ToolReports
     health: Health
     console: Console
 
@@ -115,6 +117,8 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
+        Row("tools_list", "GET", "v1/tools", to.tools.list),
+        Row("tools_accept", "POST", "v1/tools/{server_label}/{fingerprint}", to.tools.accept),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),

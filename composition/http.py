@@ -13,6 +13,7 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
@@ -76,6 +77,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
+        tools=ToolReports(authenticator=authenticator, servers=configuration.tools, directory=state.tool_directory),
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console"),
@@ -100,7 +102,7 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
             ledger=state.ledger,
             limits=state.rate_limiter,
             planner=compose_planner(configuration, ports, state),
-            tools=ToolPlanner(configuration.tools),
+            tools=ToolPlanner(configuration.tools, state.tool_directory),
             clock=clock,
             deadline_s=settings.deadline_s,
         ),

@@ -8,6 +8,7 @@ compile requirements-azure-monitor.in -o requirements-azure-monitor.txt
 compile requirements-dev.in -o requirements-dev.txt
 compile --no-deps requirements-model.in -o requirements-model.txt
 compile --no-deps requirements-tokenizers.in -o requirements-tokenizers.txt
+compile --no-deps requirements-mcp.in -o requirements-mcp.txt
 compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/python/requirements.txt
 compile tests/conformance/kits/frameworks/requirements.in -o tests/conformance/kits/frameworks/requirements.txt
 compile tests/conformance/kits/queries/requirements.in -o tests/conformance/kits/queries/requirements.txt

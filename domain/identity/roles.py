@@ -12,6 +12,7 @@ class AppRole(StrEnum):
     USAGE_READ = "Usage.Read"
     OWNERS_ERASE = "Owners.Erase"
     OPERATIONS_READ = "Operations.Read"
+    TOOLS_ACCEPT = "Tools.Accept"
 
 
 def has_role(owner: Owner, role: AppRole) -> bool:
