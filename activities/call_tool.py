@@ -86,10 +86,10 @@ class CallTool:
     def find(self, response: Response, item: Item) -> tuple[ToolServer, ServerTool] | None:
         """Return the tool of a call, where it is still configured for the turn's owner."""
         server = self.servers.open_to(response.owner, item.server)
-        tool = server.tools.get(item.name) if server else None
-        if server and server.kind is ServerKind.MCP:
-            tool = listed_tool(response, item, tool or (ServerTool(name=item.name) if server.others else None))
-        return (server, tool) if server and tool else None
+        tool = server.rights(item.name) if server else None
+        if server is None or tool is None:
+            return None
+        return server, listed_tool(response, item, tool) if server.kind is ServerKind.MCP else tool
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:
         """Return how a call in the log ended, and what it adds to the input of the next round."""
@@ -103,13 +103,13 @@ class CallTool:
         return {"outcome": "stopped" if stops else "incomplete", "added": added}
 
 
-def listed_tool(response: Response, item: Item, rights: ServerTool | None) -> ServerTool | None:
+def listed_tool(response: Response, item: Item, rights: ServerTool) -> ServerTool:
     """Return a tool of an MCP server with the schema that the turn was offered, and with the rights of the file."""
     offered = response.options.tool_config.functions
     schema = next((each.parameters for each in offered if (each.server, each.name) == (item.server, item.name)), None)
-    return replace(rights, parameters=schema or ANYTHING) if rights else None
+    return replace(rights, parameters=schema or ANYTHING)
 
 
 def is_write_to(server: ToolServer, item: Item) -> bool:
-    tool = server.tools.get(item.name) if item.server == server.label else None
+    tool = server.rights(item.name) if item.server == server.label else None
     return tool is not None and tool.effect is ToolEffect.WRITE

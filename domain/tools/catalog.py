@@ -196,6 +196,13 @@ class ToolServer:
     def url(self) -> str:
         return f"{self.address}{self.path}"
 
+    def rights(self, name: str) -> ServerTool | None:
+        """Return what the file says of a tool that may be called.
+
+        One that the file does not name is called only where a trusted server says that it only reads.
+        """
+        return self.tools.get(name) or (ServerTool(name=name) if self.others and self.trusted else None)
+
     def is_open_to(self, owner: Owner) -> bool:
         in_tenant = not self.tenants or owner.tenant in self.tenants
         return in_tenant and (not self.roles or not self.roles.isdisjoint(owner.roles))

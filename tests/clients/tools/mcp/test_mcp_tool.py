@@ -1,12 +1,17 @@
 """Does the client do with a server of the official SDK what MCP says, and nothing that our rules forbid?"""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry import context
 
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
+from standins.paths import ROOT
+from telemetry.spans import parent
 from tests.clients.tools.mcp.servers import FILE, Served, served
 
 ERAS = pytest.mark.parametrize("era", ["new", "old"])
@@ -162,6 +167,32 @@ async def test_an_address_that_the_rules_forbid_gets_no_connection() -> None:
         listing = await one.tools.listing(one.server)
         assert "its host is not allowed" in listing.problem
         assert one.shop.faults.requests == []
+
+
+@ERAS
+async def test_a_call_is_part_of_the_trace_of_its_turn(era: str) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with served(era=era) as one:
+        await one.tools.listing(one.server)
+        token = context.attach(parent(trace))
+        await one.tools.call(request(one, "find_order", number="A-1"))
+        context.detach(token)
+        bodies = [each["body"] for each in one.shop.faults.requests if each["body"]["method"] == "tools/call"]
+        assert [each["params"]["_meta"]["traceparent"] for each in bodies] == [trace]
+
+
+def test_nothing_of_the_library_is_imported_before_its_first_use() -> None:
+    code = (
+        "import sys\n"
+        "from clients.clock import SystemClock\n"
+        "from clients.tools.factory import build_tools\n"
+        "build_tools(SystemClock(), loopback=True, client_id=None)\n"
+        "print({'mcp', 'mcp_types', 'httpx2', 'jsonschema'} & sys.modules.keys())"
+    )
+    shown = subprocess.run(  # noqa: S603 - the code is ours
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert shown.stdout.strip() == "set()"
 
 
 async def test_a_read_of_the_wire_is_a_post_alone() -> None:
