@@ -49,6 +49,8 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
+    console_client_id: str | None
+    operator_tenant: str | None
     identity_client_id: str | None
     federation: Federation
     aws: AwsFederation
@@ -60,6 +62,7 @@ class Settings:
     body_limit: int
     input_limit: int
     input_memory: int
+    file_limit: int
     model_required: bool
     flush_s: float
     silence_s: float
@@ -97,6 +100,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
+        console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
+        operator_tenant=reader.optional("OPERATOR_TENANT", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         aws=read_aws(reader),
@@ -107,6 +112,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         budget_file=reader.optional("BUDGETS", convert=existing_file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
+        file_limit=reader.value("FILE_LIMIT", default="16777216", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
@@ -134,6 +140,7 @@ def reject_contradictions(reader: EnvironmentReader, settings: Settings) -> None
     """Report settings that are wrong together, or wrong on Azure."""
     reject_two_key_sources(reader)
     reject_short_handover(reader, settings)
+    reject_unknown_operator(reader, settings)
     if settings.on_azure:
         reject_local_on_azure(reader, settings)
 
@@ -141,6 +148,11 @@ def reject_contradictions(reader: EnvironmentReader, settings: Settings) -> None
 def reject_two_key_sources(reader: EnvironmentReader) -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
     reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY, not both")
+
+
+def reject_unknown_operator(reader: EnvironmentReader, settings: Settings) -> None:
+    unknown = settings.operator_tenant not in {None, *settings.token_tenants}
+    reader.reject(unknown, "OPERATOR_TENANT", "expected one of the tenants in GANGLION_TOKEN_TENANTS")
 
 
 def reject_short_handover(reader: EnvironmentReader, settings: Settings) -> None:

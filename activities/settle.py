@@ -1,6 +1,7 @@
 """What did the turn cost in total, and has its tenant spent far more than forecast?"""
 
 import logging
+from collections.abc import Callable
 
 from domain import wire
 from domain.money.overheads import OverheadPrices, StepResources
@@ -15,8 +16,10 @@ log = logging.getLogger(__name__)
 class Settle:
     """Closes the reservation at the cost of the attempts and of the steps before this one."""
 
-    def __init__(self, ledger: Ledger, overheads: OverheadPrices) -> None:
+    def __init__(self, ledger: Ledger, overheads: OverheadPrices, notice: Callable[[str], None]) -> None:
+        """`notice` is told the tenant of each turn that was settled."""
         self.ledger = ledger
+        self.notice = notice
         self.overheads = overheads
 
     async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
@@ -24,6 +27,7 @@ class Settle:
         settlement = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
         report_turn(ended_turn(request, settlement, self.ledger.clock.now()))
         await self.raise_budget_alarm(request["tenant"], request["response"])
+        self.notice(request["tenant"])
         return {"cost": str(settlement.cost)}
 
     async def raise_budget_alarm(self, tenant: str, response_id: str) -> None:

@@ -9,6 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
 from api.openapi_schemas import ERROR, reference, schemas
+from domain.files.stored_file import PURPOSES
 from domain.log.events import ResponseStatus
 
 type Json = dict[str, Any]
@@ -18,6 +19,8 @@ DESCRIPTION = (
     "Durable responses, conversations and chat completions over a fleet of models. Every path under /v1 is also served "
     "under /openai/v1 and /openai, and chat completions under /openai/deployments/{model} and /v1/deployments/{model}."
 )
+BYTES = "Bytes"
+"""The result of an operation that returns a file's content."""
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 ERRORS: Mapping[str, str] = {
@@ -49,11 +52,15 @@ class DocumentedRoute(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenApiOperation:
-    """What a route does, with the names of its schemas; `streams` is true where it may return server-sent events."""
+    """What a route does, with the names of its schemas.
+
+    `body` is in JSON, `form` one of multipart/form-data; `streams` is true where it may return server-sent events.
+    """
 
     summary: str
     result: str = "Object"
     body: str | None = None
+    form: str | None = None
     query: tuple[str, ...] = ()
     streams: bool = False
     public: bool = False
@@ -110,14 +117,30 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by", "format")
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
+    "http_limits_retrieve": OpenApiOperation(
+        summary="Report the budgets and rate limits of a tenant", result="Limits", query=("tenant",)
+    ),
+    "http_limits_update": OpenApiOperation(
+        summary="Change budgets and rate limits of a tenant without a restart", result="Limits", body="ChangeLimits"
+    ),
     "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
     "http_tools_list": OpenApiOperation(summary="List the tools that MCP servers list", result="List"),
     "http_tools_accept": OpenApiOperation(summary="Accept a tool as its MCP server describes it now"),
+    "http_fleet_warm_up": OpenApiOperation(
+        summary="Start a backend that scales to zero", result="WarmUp", query=("dry_run",)
+    ),
     "http_turns_list": OpenApiOperation(
         summary="List turns, newest first, without content",
         result="List",
         query=("limit", "after", "from", "to", "status", "model", "backend", "scope"),
     ),
+    "http_files_create": OpenApiOperation(summary="Upload a file", result="File", form="CreateFile"),
+    "http_files_list": OpenApiOperation(
+        summary="List the caller's files, newest first", result="List", query=("limit", "after", "purpose")
+    ),
+    "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
+    "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
+    "http_files_delete": OpenApiOperation(summary="Delete a file", result="Deleted"),
     "http_models_list": OpenApiOperation(summary="List the models", result="Models"),
     "http_models_retrieve": OpenApiOperation(summary="Retrieve a model", result="Model"),
     "http_models_delete": OpenApiOperation(summary="Not supported: models cannot be deleted", result="Deleted"),
@@ -132,15 +155,18 @@ QUERIES: Mapping[str, Json] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     "after": {"type": "string"},
     "order": {"type": "string", "enum": ["asc", "desc"]},
+    "purpose": {"type": "string", "enum": list(PURPOSES)},
     "stream": {"type": "string", "enum": ["true", "false"]},
     "from": {"type": "string", "format": "date"},
     "to": {"type": "string", "format": "date"},
     "group_by": {"type": "string"},
-    "format": {"type": "string", "enum": ["json", "csv"], "default": "json"},
+    "format": {"type": "string", "enum": ["json", "csv", "focus"], "default": "json"},
     "status": {"type": "string", "enum": [status.value for status in ResponseStatus]},
     "model": {"type": "string"},
     "backend": {"type": "string"},
+    "tenant": {"type": "string"},
     "scope": {"type": "string", "enum": ["owner", "tenant"], "default": "owner"},
+    "dry_run": {"type": "string", "enum": ["true", "false"], "default": "false"},
     "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
 }
 
@@ -199,6 +225,8 @@ def operation_of(route: DocumentedRoute) -> Json:
             "required": operation.body not in OPTIONAL_BODIES,
             "content": content(operation.body),
         }
+    if operation.form:
+        described["requestBody"] = {"required": True, "content": content(operation.form, kind="multipart/form-data")}
     return described | ({"security": []} if operation.public else {})
 
 
@@ -216,5 +244,7 @@ def responses_of(operation: OpenApiOperation) -> Json:
     return {"200": success, **errors}
 
 
-def content(name: str) -> Json:
-    return {"application/json": {"schema": reference(name)}}
+def content(name: str, *, kind: str = "application/json") -> Json:
+    if name == BYTES:
+        return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {kind: {"schema": reference(name)}}

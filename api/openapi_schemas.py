@@ -10,7 +10,9 @@ from api.endpoints.compaction import UNUSED_FIELDS
 from api.http.validation import RequestPart
 from api.parsing.chat_request import ChatRequest
 from api.parsing.conversation_request import MetadataChange, NewConversation, NewItems
+from api.parsing.limit_request import LimitsChange
 from api.parsing.responses_request import ResponseRequest
+from domain.files.stored_file import PURPOSES
 
 type Json = dict[str, Any]
 
@@ -74,6 +76,15 @@ RESULTS: Mapping[str, Json] = {
         first_id=STRING,
         last_id=STRING,
     ),
+    "Limits": object_with(
+        ("object", "tenant", "data", "changed_at", "changed_by", "in_force_within_s"),
+        object=constant("limits"),
+        tenant=STRING,
+        data={"type": "array", "items": ANY_OBJECT},
+        changed_at=or_null({"type": "number"}),
+        changed_by=or_null(STRING),
+        in_force_within_s={"type": "number"},
+    ),
     "Item": object_with(("type", "id"), type=STRING, id=STRING),
     "Conversation": object_with(
         ("id", "object", "created_at", "metadata"),
@@ -82,8 +93,32 @@ RESULTS: Mapping[str, Json] = {
         created_at=INTEGER,
         metadata=reference("Metadata"),
     ),
+    "WarmUp": object_with(
+        ("id", "object", "backend", "status", "sent", "worst_usd"),
+        id=STRING,
+        object=constant("warm_up"),
+        backend=STRING,
+        status=STRING,
+        sent=BOOLEAN,
+        worst_usd=STRING,
+    ),
     "ChatCompletion": object_with(
         ("id", "object", "created", "model", "choices", "usage"), id=STRING, object=constant("chat.completion")
+    ),
+    "File": object_with(
+        ("id", "object", "bytes", "created_at", "filename", "purpose", "status"),
+        id=STRING,
+        object=constant("file"),
+        bytes=INTEGER,
+        created_at=INTEGER,
+        filename=STRING,
+        purpose=STRING,
+        status=STRING,
+    ),
+    "CreateFile": object_with(
+        ("file", "purpose"),
+        file={"type": "string", "format": "binary"},
+        purpose={"type": "string", "enum": list(PURPOSES)},
     ),
     "Models": object_with(("object", "data"), object=constant("list"), data={"type": "array", "items": ANY_OBJECT}),
     "Model": object_with(("id", "object", "created", "owned_by"), id=STRING, object=constant("model")),
@@ -96,6 +131,7 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
     "CreateConversation": NewConversation,
     "AddItems": NewItems,
     "ChangeMetadata": MetadataChange,
+    "ChangeLimits": LimitsChange,
 }
 
 

@@ -11,13 +11,16 @@ from api.endpoints.console import Console
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
 from api.endpoints.fallback import Fallback
+from api.endpoints.files import FileFunctions
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
+from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -34,6 +37,7 @@ AZURE_PATHS = {"http_azure_openai": f"openai/{CATCH_ALL}", "http_azure_deploymen
 RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
+FILE = "v1/files/{file_id}"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -60,13 +64,16 @@ class HttpFunctions:
     conversations: ConversationFunctions
     chat_completions: ChatCompletions
     stored_completions: StoredCompletionFunctions
+    files: FileFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
     budgets: BudgetReports
+    limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
     tools: ToolReports
+    warm_ups: WarmUps
     health: Health
     console: Console
 
@@ -110,15 +117,23 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("chat_update", "POST", COMPLETION, to.stored_completions.change),
         Row("chat_delete", "DELETE", COMPLETION, to.stored_completions.delete, starts=True),
         Row("chat_messages", "GET", f"{COMPLETION}/messages", to.stored_completions.messages),
+        Row("files_create", "POST", "v1/files", to.files.create),
+        Row("files_list", "GET", "v1/files", to.files.list),
+        Row("files_retrieve", "GET", FILE, to.files.retrieve),
+        Row("files_content", "GET", f"{FILE}/content", to.files.content),
+        Row("files_delete", "DELETE", FILE, to.files.delete),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
+        Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
         Row("tools_list", "GET", "v1/tools", to.tools.list),
         Row("tools_accept", "POST", "v1/tools/{server_label}/{fingerprint}", to.tools.accept),
+        Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
@@ -129,6 +144,7 @@ def pages(to: HttpFunctions) -> tuple[Row, ...]:
     """Return the rows that serve the console: a browser's, not part of the API's description."""
     return (
         Row("console_page", "GET", "console", to.console.page, answers_head=True),
+        Row("console_settings", "GET", "console/settings.json", to.console.settings),
         Row("console_file", "GET", "console/{version}/{name}", to.console.file),
     )
 

@@ -19,6 +19,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.webhook_events import WebhookEndpoints
+from state.money.limit_changes import ChangedLimits
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
 
@@ -51,7 +52,13 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     clock = SystemClock()
     store = SqliteStore(folder / "app.db", clock)
     known = TurnStore(store, clock, WebhookEndpoints())
-    limits = RateLimiter(store=store, turns=known, clock=clock, limits=RateLimits(owner=WIDE, tenant=WIDE))
+    limits = RateLimiter(
+        store=store,
+        turns=known,
+        clock=clock,
+        limits=RateLimits(owner=WIDE, tenant=WIDE),
+        changes=ChangedLimits(store, clock),
+    )
 
     async def claim(response: str) -> None:
         await known.record_request(

@@ -6,6 +6,7 @@ from typing import Any
 
 from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
 from activities.deliver_webhook import DeliverWebhook
 from activities.enter import Enter
@@ -47,6 +48,7 @@ class Activities:
     finish: Finish
     settle: Settle
     deliver_webhook: DeliverWebhook
+    watch: BudgetWatch
     warmer: BackendWarmer
     observer: StartObserver
 
@@ -70,7 +72,15 @@ class Activities:
 
 def compose_activities(configuration: Configuration, ports: Ports, state: State) -> Activities:
     turns, states = state.turns, state.backend_states
-    observer = compose_observer(configuration, ports, state)
+    observer, deliver = compose_observer(configuration, ports, state), compose_delivery(configuration, ports, state)
+    watch = BudgetWatch(
+        status=state.budget_status,
+        usage=state.usage_rows,
+        outbox=state.webhook_outbox,
+        endpoints=configuration.endpoints,
+        deliver=deliver.deliver,
+        clock=ports.clock,
+    )
     warmer = BackendWarmer(
         backend_states=states,
         sessions=state.gpu_sessions,
@@ -90,7 +100,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
-        infer=compose_infer(configuration, ports, state),
+        infer=compose_infer(configuration, ports, state, watch),
         call_tool=CallTool(
             turns=turns,
             servers=configuration.tools,
@@ -104,15 +114,20 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
             log=CallLog(turns, ports.clock),
         ),
         finish=Finish(turns, states, configuration.fleet),
-        settle=Settle(state.ledger, configuration.overheads),
-        deliver_webhook=DeliverWebhook(
-            outbox=state.webhook_outbox,
-            endpoints=configuration.endpoints,
-            sender=ports.webhook_sender,
-            clock=ports.clock,
-        ),
+        settle=Settle(state.ledger, configuration.overheads, watch.notice),
+        deliver_webhook=deliver,
+        watch=watch,
         warmer=warmer,
         observer=observer,
+    )
+
+
+def compose_delivery(configuration: Configuration, ports: Ports, state: State) -> DeliverWebhook:
+    return DeliverWebhook(
+        outbox=state.webhook_outbox,
+        endpoints=configuration.endpoints,
+        sender=ports.webhook_sender,
+        clock=ports.clock,
     )
 
 
@@ -140,11 +155,11 @@ def compose_decider(configuration: Configuration, ports: Ports, state: State) ->
     )
 
 
-def compose_infer(configuration: Configuration, ports: Ports, state: State) -> Infer:
+def compose_infer(configuration: Configuration, ports: Ports, state: State, watch: BudgetWatch) -> Infer:
     settings = configuration.settings
     return Infer(
         turns=state.turns,
-        billing=AttemptBilling(state.ledger, state.gpu_sessions),
+        billing=AttemptBilling(state.ledger, state.gpu_sessions, watch.notice),
         backend_states=state.backend_states,
         answer_lengths=state.answer_lengths,
         clients=ports.backends,

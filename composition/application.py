@@ -60,7 +60,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         state=state,
         activities=activities,
         follow_ups=FollowUps(state.turns, ports.open_orchestrations),
-        http=compose_http(configuration, ports, state),
+        http=compose_http(configuration, ports, state, activities.warmer),
         maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer),
     )
 

@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Final
 
+from activities.routing.warm_up import BackendWarmer
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
-from api.endpoints.console import Console
+from api.endpoints.console import Console, ConsoleSignIn
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
+from api.endpoints.files import FileFunctions
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
 from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
+from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -23,6 +27,7 @@ from api.http.request_body import BodyReader, InputMemory
 from api.routes import HttpFunctions
 from api.turns.admission import Admission
 from api.turns.disconnects import Cancellations
+from api.turns.file_inputs import FileInputs
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.tool_planner import ToolPlanner
@@ -30,12 +35,13 @@ from api.turns.turn_gateway import TurnGateway
 from composition.parts import Configuration, Ports
 from composition.planning import compose_planner
 from composition.state import State
-from settings import ROOT
+from domain.identity.access_tokens import SCOPE
+from settings import ROOT, Settings
 
 RELEASE: Final = "release.txt"
 
 
-def compose_http(configuration: Configuration, ports: Ports, state: State) -> HttpFunctions:
+def compose_http(configuration: Configuration, ports: Ports, state: State, warmer: BackendWarmer) -> HttpFunctions:
     turns, authenticator = state.turns, ports.authenticator
     gateway = compose_gateway(configuration, ports, state)
     return HttpFunctions(
@@ -57,6 +63,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
             retention=state.retention,
             open_orchestrations=ports.open_orchestrations,
             bodies=gateway.bodies,
+            files=gateway.files,
         ),
         chat_completions=ChatCompletions(gateway=gateway, chats=state.stored_completions),
         stored_completions=StoredCompletionFunctions(
@@ -68,6 +75,12 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
             bodies=gateway.bodies,
             limits=state.rate_limiter,
         ),
+        files=FileFunctions(
+            authenticator=authenticator,
+            limits=state.rate_limiter,
+            files=state.files,
+            limit=configuration.settings.file_limit,
+        ),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
         owners=OwnerFunctions(
             authenticator=authenticator,
@@ -75,13 +88,67 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
             open_orchestrations=ports.open_orchestrations,
         ),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
+        limits=compose_limits(configuration, ports, state, gateway.bodies),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
+        warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
-        tools=ToolReports(authenticator=authenticator, servers=configuration.tools, directory=state.tool_directory),
+        tools=ToolReports(
+            authenticator=authenticator,
+            servers=configuration.tools,
+            directory=state.tool_directory,
+            operator=operator_of(configuration.settings),
+        ),
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
-        console=Console(folder=ROOT / "console"),
+        console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
     )
+
+
+def compose_warm_ups(configuration: Configuration, ports: Ports, state: State, warmer: BackendWarmer) -> WarmUps:
+    return WarmUps(
+        authenticator=ports.authenticator,
+        fleet=configuration.fleet,
+        warmer=warmer,
+        ledger=state.ledger,
+        limits=state.rate_limiter,
+        clock=ports.clock,
+    )
+
+
+def sign_in_of(settings: Settings) -> ConsoleSignIn:
+    """Return where people sign in to the console: in the one tenant, or in any where several may call."""
+    tenant = next(iter(settings.token_tenants)) if len(settings.token_tenants) == 1 else "organizations"
+    resource = settings.token_audience if ":" in settings.token_audience else f"api://{settings.token_audience}"
+    return ConsoleSignIn(
+        client_id=settings.console_client_id,
+        authority=f"{settings.token_authority}/{tenant}",
+        scope=f"{resource}/{SCOPE}",
+    )
+
+
+def compose_limits(configuration: Configuration, ports: Ports, state: State, bodies: BodyReader) -> LimitFunctions:
+    settings = configuration.settings
+    return LimitFunctions(
+        authenticator=ports.authenticator,
+        changes=state.ledger.budget_counters.changes,
+        configured=ConfiguredLimits(
+            budgets=configuration.budgets,
+            rates=settings.limits,
+            operator=operator_of(settings),
+            tenants=settings.token_tenants,
+        ),
+        bodies=bodies,
+    )
+
+
+def operator_of(settings: Settings) -> str:
+    """Return the tenant of the operators; an empty text where there is none to choose."""
+    return settings.operator_tenant or only_one(settings.token_tenants)
+
+
+def only_one(tenants: frozenset[str]) -> str:
+    """Return the tenant of the operators where there is only one to choose; else an empty text."""
+    return next(iter(tenants)) if len(tenants) == 1 else ""
 
 
 def release_of(root: Path) -> str:
@@ -112,6 +179,7 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
         cancellations=Cancellations(turns, ports.open_orchestrations),
         request_costs=costs,
         open_orchestrations=ports.open_orchestrations,
+        files=FileInputs(state.files, limit=settings.input_limit),
         bodies=BodyReader(limit=settings.body_limit, input_limit=settings.input_limit, memory=memory),
         sync_wait_s=settings.sync_wait_s,
     )

@@ -43,6 +43,7 @@ from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
 from domain.money.plausible_prices import implausible
 from domain.money.prices import Price
+from domain.routing.least_cost import too_small_budgets
 from settings import ROOT, Settings
 
 logger = logging.getLogger("ganglion.configuration")
@@ -70,7 +71,7 @@ def read_configuration(settings: Settings) -> Configuration:
     )
     if problems:
         raise ConfigurationError(problems)
-    return Configuration(
+    configuration = Configuration(
         settings=settings,
         fleet=fleet,
         prices=prices,
@@ -84,6 +85,18 @@ def read_configuration(settings: Settings) -> Configuration:
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
     )
+    check_budgets(configuration)
+    return configuration
+
+
+def check_budgets(configuration: Configuration) -> None:
+    """Raise ConfigurationError for a budget that covers no backend at all; log one that excludes some."""
+    found = tuple(too_small_budgets(configuration.fleet, configuration.budgets, configuration.attempt_limits))
+    for each in found:
+        if not each.excludes_all:
+            logger.warning("%s", each.message)
+    if problems := tuple(each.message for each in found if each.excludes_all):
+        raise ConfigurationError(problems)
 
 
 def warn_of_prices(prices: Mapping[str, Price]) -> None:

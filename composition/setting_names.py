@@ -18,7 +18,7 @@ TOOLS = frozenset({f"{PREFIX}URL", f"{PREFIX}ACCESS_TOKEN"})
 """The names that the commands of `python -m ganglion` read."""
 
 MONEY = ("BUDGET", "FORECAST_", "PRICES")
-IDENTITY = ("TOKEN_", "IDENTITY_", "GOOGLE_", "AWS_")
+IDENTITY = ("TOKEN_", "OPERATOR_", "IDENTITY_", "GOOGLE_", "AWS_")
 STORE = ("STORE", "COSMOS_", "DATA")
 VITAL = tuple(f"{PREFIX}{name}" for name in (*MONEY, *IDENTITY, *STORE))
 """How the names begin of settings without which the app would spend, trust or lose something unnoticed."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
@@ -13,6 +14,7 @@ from state.money.budget_status import BudgetStatus
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.recent_sessions import RecentSessions
 from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
@@ -42,6 +44,7 @@ class State:
     demand_log: DemandLog
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
+    files: FileStore
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
@@ -55,6 +58,7 @@ class State:
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     store, clock = ports.store, ports.clock
     turns = TurnStore(store, clock, configuration.endpoints)
+    retention = Retention(store, turns, clock)
     ledger = Ledger(store, clock, configuration.budgets)
     states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
     rental_rules = RentalRules(store, clock)
@@ -73,8 +77,15 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         rental_rules=rental_rules,
         demand_log=DemandLog(store, clock),
         answer_lengths=LearnedAnswerLengths(store, clock),
-        rate_limiter=RateLimiter(store=store, turns=turns, clock=clock, limits=configuration.settings.limits),
-        retention=Retention(store, turns, clock),
+        rate_limiter=RateLimiter(
+            store=store,
+            turns=turns,
+            clock=clock,
+            limits=configuration.settings.limits,
+            changes=ledger.budget_counters.changes,
+        ),
+        files=retention.files,
+        retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
         budget_status=BudgetStatus(store, clock, ledger.budget_counters),
@@ -85,6 +96,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
+            recent_sessions=RecentSessions(store, clock),
             fleet=configuration.fleet,
             clock=clock,
         ),

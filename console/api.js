@@ -1,6 +1,7 @@
 // How does the page talk to the API? The token stays in this module: it is never stored, and no cookie is used.
 
 let token = "";
+let laptop = "";
 let skewS = 0;
 const listeners = new Set();
 
@@ -30,7 +31,22 @@ export function signInFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return;
   signIn(given);
+  const address = new URLSearchParams(location.hash.slice(1)).get("laptop") ?? "";
+  laptop = /^http:\/\/127\.0\.0\.1:\d+\//.test(address) ? address : "";
   history.replaceState(null, "", `${location.pathname}#/turns`);
+}
+
+/** Return whether this page belongs to `make run`, whose worker it may kill. */
+export function onLaptop() {
+  return laptop !== "";
+}
+
+/** Kill the worker of the app on this machine. The local runner does it: the app has no such endpoint. */
+export async function killWorker() {
+  const answer = await fetch(laptop, { method: "POST" });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said.killed;
 }
 
 /** An answer that is not 2xx: `message` is a sentence for people. */
@@ -67,6 +83,19 @@ export async function get(path, parameters = {}, signal) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined));
   const answer = await request(query.size ? `${path}?${query}` : path, { signal });
   return answer.json();
+}
+
+/** Read as `get` does, again and again while the server can't be reached or restarts. */
+export async function getPatiently(path, signal) {
+  const began = Date.now();
+  for (;;) {
+    try {
+      return await get(path, {}, signal);
+    } catch (error) {
+      if (!mayPass(error) || signal?.aborted || Date.now() - began > PATIENCE_MS) throw error;
+    }
+    await pause();
+  }
 }
 
 export async function post(path, body, signal) {
@@ -135,8 +164,12 @@ export async function* turnEvents({ body, id, signal }) {
     }
     brokenAt ??= Date.now();
     if (Date.now() - brokenAt > PATIENCE_MS) throw new Error("The connection broke, and the server has not answered for five minutes.");
-    await new Promise((done) => setTimeout(done, PAUSE_MS));
+    await pause();
   }
+}
+
+function pause() {
+  return new Promise((done) => setTimeout(done, PAUSE_MS));
 }
 
 /** A broken connection and a server that restarts may pass; what the server refuses does not. */

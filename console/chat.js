@@ -23,7 +23,7 @@ export default function Chat() {
   return html`
     <h1>Try it</h1>
     <p><label>Model <select value=${model} onChange=${(event) => setModel(event.target.value)}>
-      ${models.map((name) => html`<option>${name}</option>`)}
+      ${models.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
     </select></label> <button class="quiet" disabled=${state.running} onClick=${() => setState(FIRST)}>New conversation</button></p>
     <div class="messages" role="log" aria-live="polite">
       ${state.messages.map((message) => html`<${Message} message=${message} />`)}

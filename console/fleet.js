@@ -1,6 +1,8 @@
 // What does each backend do now, and what does its GPU session cost?
 
-import { html } from "./htm-preact.js";
+import { html, useState } from "./htm-preact.js";
+import { post } from "./api.js";
+import { Lanes } from "./lanes.js";
 import { ago, clock, day, dollars, ErrorNotice, Facts, seconds, Stale, Status, Table, useApi } from "./parts.js";
 
 export default function Fleet() {
@@ -9,12 +11,13 @@ export default function Fleet() {
     <h1>Fleet</h1>
     <${ErrorNotice} error=${fleet.error} />
     <${Stale} of=${fleet} />
-    ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} />`)}
+    ${fleet.data && html`<${Lanes} fleet=${fleet.data} />`}
+    ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
     ${fleet.data && html`<p class="hint">Read at ${clock(fleet.data.at)}. The page reads again every 15 s while it is seen.</p>`}
   `;
 }
 
-function Backend({ backend }) {
+function Backend({ backend, again }) {
   const { start, session } = backend;
   return html`<section class="card">
     <h2>${backend.id} <${Status} value=${backend.status} /></h2>
@@ -24,27 +27,30 @@ function Backend({ backend }) {
       ["Model", backend.model],
       ["System", `${backend.system}, ${backend.region}`],
       ["Requests", `${backend.running} running, ${backend.queued} queued, room for ${backend.concurrency}`],
-      ["Warm until", start?.warm_until ? clock(start.warm_until) : "–"],
-      ["Starting", start?.since ? `since ${ago(start.since)}` : "–"],
-      ["Learned start", start ? `${seconds(start.p50_s)} median, ${seconds(start.p99_s)} p99, ${start.samples} seen` : "–"],
+      ["Warm until", start ? (start.warm_until ? clock(start.warm_until) : "–") : undefined],
+      ["Starting", start?.since ? `since ${ago(start.since)}` : undefined],
+      ["Learned start", start ? `${seconds(start.p50_s)} median, ${seconds(start.p99_s)} p99, ${start.samples} seen` : undefined],
       ["Speed", backend.speed ? `${Math.round(backend.speed.decode_tokens_s)} tokens/s out` : "–"],
     ]} />
-    ${start?.samples > 0 && html`<${Starts} start=${start} />`}
+    ${backend.status === "asleep" && html`<${WarmUp} backend=${backend} again=${again} />`}
     ${backend.rule && html`<${Investment} start=${start} rule=${backend.rule} />`}
-    ${session ? html`<${Session} session=${session} />` : html`<p class="hint">No GPU session is open.</p>`}
+    ${session ? html`<${Session} session=${session} />` : start && html`<p class="hint">No GPU session is open.</p>`}
   </section>`;
 }
 
-/** Learned starts on one scale: shortest, median, p99 and longest. */
-function Starts({ start }) {
-  const end = Math.max(start.p99_s, start.longest_s) || 1;
-  const marks = [["shortest", start.shortest_s], ["median", start.p50_s], ["longest", start.longest_s], ["p99", start.p99_s]];
-  const said = marks.map(([name, value]) => `${name} ${seconds(value)}`).join(", ");
-  return html`<svg class="scale" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label=${`Starts: ${said}`}>
-      <rect x="0" y="2.5" width="100" height="1" />
-      ${marks.map(([name, value]) => html`<rect class="mark" x=${Math.min(99, (100 * value) / end)} y="0" width="0.8" height="6"><title>${name} ${seconds(value)}</title></rect>`)}
-    </svg>
-    <p class="hint">Starts: ${said}.</p>`;
+/** Start a backend after a look at the cost: the first click asks, the second one starts. */
+function WarmUp({ backend, again }) {
+  const [asked, setAsked] = useState(false);
+  const [error, setError] = useState(null);
+  const start = async () => {
+    setAsked(false);
+    await post(`/v1/fleet/${encodeURIComponent(backend.id)}/warm_up`).then(again, setError);
+  };
+  return html`<${ErrorNotice} error=${error} />
+    ${asked
+      ? html`<p class="notice">A warm-up that no turn uses costs you ${dollars(backend.start.worst_warm_up_usd)} at most: a start of up to ${seconds(backend.start.p99_s)} and the idle period.
+          ${" "}<button onClick=${start}>Start ${backend.id}</button> <button class="quiet" onClick=${() => setAsked(false)}>Leave it asleep</button></p>`
+      : html`<p><button class="quiet" onClick=${() => setAsked(true)}>Warm up</button></p>`}`;
 }
 
 const RIVALS = {

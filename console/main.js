@@ -2,6 +2,7 @@
 
 import { html, render, useEffect, useState } from "./htm-preact.js";
 import { onSignOut, signIn, signInFromAddress, signedIn, signOut } from "./api.js";
+import { returnFromSignIn } from "./entra.js";
 import { ErrorNotice } from "./parts.js";
 import { SignIn } from "./sign_in.js";
 
@@ -9,6 +10,7 @@ const VIEWS = {
   turns: { title: "Turns", load: () => import("./turns.js") },
   turn: { title: "Turn", load: () => import("./turn.js"), hidden: true },
   fleet: { title: "Fleet", load: () => import("./fleet.js") },
+  starts: { title: "Starts", load: () => import("./starts.js") },
   money: { title: "Money", load: () => import("./money.js") },
   chat: { title: "Try it", load: () => import("./chat.js") },
 };
@@ -20,13 +22,14 @@ function placeOf(hash) {
 }
 
 function usePlace() {
-  const [place, setPlace] = useState(() => placeOf(location.hash));
+  const [hash, setHash] = useState(location.hash);
   useEffect(() => {
-    const changed = () => setPlace(placeOf(location.hash));
+    const changed = () => setHash(location.hash);
     addEventListener("hashchange", changed);
+    changed(); // the address may have changed before anybody listened
     return () => removeEventListener("hashchange", changed);
   }, []);
-  return place;
+  return placeOf(hash);
 }
 
 function useSignedIn() {
@@ -59,7 +62,7 @@ function Navigation({ current }) {
   </nav>`;
 }
 
-function App() {
+function App({ error }) {
   const place = usePlace();
   const [known, setToken] = useSignedIn();
   return html`
@@ -68,7 +71,7 @@ function App() {
       <strong>Ganglion</strong>
       ${known && html`<${Navigation} current=${place.name} /><button class="quiet" onClick=${signOut}>Sign out</button>`}
     </header>
-    <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} />`}</main>
+    <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} error=${error} />`}</main>
   `;
 }
 
@@ -77,7 +80,19 @@ function skip(event) {
   document.getElementById("main").focus();
 }
 
-signInFromAddress();
+/** Take over what the address brings: a token, or a code from the sign-in page. Returns the error, if there is one. */
+async function arrive() {
+  signInFromAddress();
+  try {
+    const token = await returnFromSignIn();
+    if (token) signIn(token);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+const error = await arrive();
 const app = document.getElementById("app");
 app.replaceChildren();
-render(html`<${App} />`, app);
+render(html`<${App} error=${error} />`, app);

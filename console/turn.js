@@ -1,7 +1,7 @@
 // What happened in one turn, why there, and what does it cost?
 
 import { html, useEffect, useState } from "./htm-preact.js";
-import { get, turnEvents } from "./api.js";
+import { get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
 import { Bar, clock, dollars, ErrorNotice, Facts, seconds, Status, Table } from "./parts.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
@@ -48,12 +48,22 @@ async function follow(id, merge, signal) {
   merge({ response, route: await get(`${path}/route`, {}, signal) });
   if (ENDED.includes(response.status)) return;
   let live = NOTHING;
+  let routes = Promise.resolve();
+  // In order, and beside the events: the death of a worker breaks both, and none waits for the other.
+  const readRoute = () => {
+    routes = routes.then(() => getPatiently(`${path}/route`, signal)).then((route) => merge({ route }), (error) => merge({ error }));
+  };
+  let seen = false; // the account is read again with the first text, and with the first text after a break
   for await (const event of turnEvents({ id, signal })) {
     live = afterEvent(live, event);
     merge({ live });
-    if (event.type === "response.in_progress") merge({ route: await get(`${path}/route`, {}, signal) });
+    const begins = event.type === "response.output_text.delta" && !seen;
+    seen = event.type === "console.resumed" ? false : seen || begins;
+    if (begins || event.type === "response.in_progress") readRoute();
   }
-  merge({ response: await get(path, {}, signal), route: await get(`${path}/route`, {}, signal) });
+  readRoute();
+  merge({ response: await getPatiently(path, signal) });
+  await routes;
 }
 
 /** Return what is known after an event: the text in pieces, one more after each break of the connection. */
@@ -79,6 +89,7 @@ function Answer({ response, live }) {
     <p class="answer" aria-live="polite" aria-busy=${running}>${live.breaks.length ? pieces(live) : textOf(response) || live.pieces[0] || "No text yet."}</p>
     ${live.breaks.map((each) => html`<p class="notice">The connection broke after event ${each.after} for ${seconds(each.seconds)}. The text in another colour came afterwards, from event ${each.after + 1} on.</p>`)}
     ${running && live.number !== null && html`<p class="hint">Event ${live.number} has arrived.</p>`}
+    ${running && onLaptop() && html`<${KillWorker} />`}
     ${response.error && html`<p class="notice error">${response.error.message}</p>`}
     <${Facts} facts=${[
       ["Model", response.model],
@@ -86,6 +97,13 @@ function Answer({ response, live }) {
       ["Output", response.usage ? `${response.usage.output_tokens} tokens` : "–"],
     ]} />
   </section>`;
+}
+
+/** On a laptop: kill the worker that writes this answer, and watch another one go on with it. */
+function KillWorker() {
+  const [said, setSaid] = useState("");
+  const kill = () => killWorker().then((worker) => setSaid(`Worker ${worker} was killed.`), (error) => setSaid(error.message));
+  return html`<p><button class="quiet" onClick=${kill}>Kill the worker (kill -9)</button> <span role="status">${said}</span></p>`;
 }
 
 function Account({ route }) {
@@ -104,24 +122,54 @@ const RUN_COLUMNS = [
   { title: "End", wrap: true, of: (run) => (run.taken_over_at ? `died or was stopped; the next run took over after ${seconds(run.lost_s)}` : "came to its end, or is running") },
 ];
 
-/** Return the spans of a turn: what it waited for, and each attempt before and after its first token. */
+/** Return the spans of a turn: what it waited for, each attempt until its first token, and the runs that wrote it. */
 function spansOf(route) {
-  const start = route.timeline[0]?.at ?? 0;
   const spans = [];
-  let cursor = start;
+  let cursor = route.timeline[0]?.at ?? 0;
   for (const attempt of route.attempts) {
     if (attempt.started_at > cursor) spans.push({ name: "waiting", kind: "waiting", from: cursor, to: attempt.started_at });
-    const token = attempt.first_token_at ?? attempt.ended_at ?? attempt.started_at;
     const end = attempt.ended_at ?? route.timeline.at(-1).at;
+    const token = writingSince(route.runs, attempt) ?? attempt.ended_at ?? attempt.started_at;
     spans.push({ name: `${attempt.backend}: until the first token`, kind: "start", from: attempt.started_at, to: token });
-    spans.push({ name: `${attempt.backend}: answering`, kind: attempt.result === "done" ? "running" : "lost", from: token, to: end });
+    spans.push(...writtenSpans(route.runs, attempt, token, end));
     cursor = Math.max(cursor, end);
   }
   return spans;
 }
 
+/** Return when an attempt began to write; of a run that died before it wrote down its first token, when it began. */
+function writingSince(runs, attempt) {
+  const died = runs.find((run) => run.taken_over_at && run.began_at >= attempt.started_at && run.first_event !== null);
+  return died ? died.began_at : attempt.first_token_at;
+}
+
+/** Return who wrote an answer: a run, the gap after its death, and the run that went on, in another colour. */
+function writtenSpans(runs, attempt, token, end) {
+  const own = runs.filter((run) => run.last_at >= token && run.began_at <= end);
+  if (!own.some((run) => run.taken_over_at)) {
+    const kind = attempt.result === "done" || !attempt.ended_at ? "running" : "lost";
+    return [{ name: `${attempt.backend}: answering`, kind, from: token, to: end }];
+  }
+  return own.flatMap((run, index) => {
+    const written = { name: `run ${index + 1}: events ${run.first_event} to ${run.last_event}`, kind: index % 2 ? "resumed" : "running" };
+    const last = run.taken_over_at ? run.last_at : end;
+    const gap = { name: "no writer", kind: "lost", from: last, to: run.taken_over_at };
+    return [{ ...written, from: Math.max(token, run.began_at), to: last }, ...(run.taken_over_at ? [gap] : [])];
+  });
+}
+
+/** Return how much of a start other steps hid: the time from the warm-up until the first attempt, or until it was up. */
+function hiddenStart(route) {
+  const warmUp = route.timeline.find((step) => step.step === "warm-up");
+  const attempt = route.attempts[0];
+  const up = route.timeline.find((step) => step.step.endsWith("accepted by a cold backend"))?.at ?? attempt?.first_token_at;
+  if (!warmUp || !attempt || !up) return null;
+  return Math.max(0, Math.min(attempt.started_at, up) - warmUp.at);
+}
+
 const STEP_COLUMNS = [
   { title: "Step", of: (step) => step.step },
+  { title: "What", wrap: true, of: whatOf },
   { title: "At", of: (step) => clock(step.at) },
   { title: "After", number: true, of: (step) => seconds(step.after) },
 ];
@@ -136,14 +184,24 @@ const ATTEMPT_COLUMNS = [
   { title: "Cost", number: true, of: (attempt) => dollars(attempt.cost_usd) },
 ];
 
+/** Return what a step of the timeline is about: a wait and its end, a warm-up and its reason, a takeover. */
+function whatOf(step) {
+  const about = [step.backend, step.reason].filter(Boolean).join(": ");
+  if (step.until) return `${about}, on a timer until ${clock(step.until)}`;
+  if (step.lost_s !== undefined) return `no writer for ${seconds(step.lost_s)}; the next run went on after event ${step.after_event ?? "–"}`;
+  return about;
+}
+
 function Timeline({ route }) {
   const first = route.timeline[0]?.at ?? 0;
   const steps = route.timeline.map((step) => ({ ...step, after: step.at - first }));
+  const hidden = hiddenStart(route);
   const spans = spansOf(route).map((span) => ({ ...span, value: span.to - span.from }));
   return html`<section class="card">
     <h2>Timeline</h2>
     <${Bar} label="Where the time went" parts=${spans} shown=${seconds} />
     <${Legend} kinds=${[...new Map(spans.map((span) => [span.kind, span]))].map(([kind]) => kind)} />
+    ${hidden !== null && html`<p class="hint">The start was hidden by other steps of the turn for ${seconds(hidden)}.</p>`}
     <${Table} caption="Attempts" columns=${ATTEMPT_COLUMNS} rows=${route.attempts} empty="No attempt has begun." />
     ${route.runs.some((run) => run.taken_over_at) && html`<${Table} caption="Runs: who wrote which events" columns=${RUN_COLUMNS} rows=${route.runs} empty="" />`}
     <${Table} caption="Steps" columns=${STEP_COLUMNS} rows=${steps} empty="Nothing has happened yet." />
@@ -154,7 +212,8 @@ const KINDS = {
   waiting: "waiting, no backend called",
   start: "called, no token yet",
   running: "answering",
-  lost: "answering, then lost or cut",
+  lost: "no writer, or an answer that was cut",
+  resumed: "another run went on",
 };
 
 function Legend({ kinds, names = KINDS }) {

@@ -4,12 +4,16 @@ A frame has two lengths (unsigned, 4 bytes, network order), a JSON header and a 
 """
 
 import asyncio
+import contextlib
 import json
+import os
 import struct
 from collections.abc import Callable
 from typing import Any, override
 
 LENGTHS = struct.Struct("!II")
+READ_SIZE = 64 * 1024
+FLUSH_POLL_S = 0.001
 
 type Header = dict[str, Any]
 
@@ -35,8 +39,18 @@ class Pipe(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self.receive_rest()
         self.transport = None
         self.on_end()
+
+    def receive_rest(self) -> None:
+        """Take what the other end sent before it ended: a failed write closes the pipe with that unread."""
+        channel = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if channel is None:
+            return
+        with contextlib.suppress(OSError):
+            while data := os.read(channel.fileno(), READ_SIZE):
+                self.data_received(data)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -61,6 +75,11 @@ class Pipe(asyncio.Protocol):
     def send(self, header: Header, body: bytes = b"") -> None:
         if self.transport is not None:
             self.transport.write(encode(header, body))
+
+    async def flushed(self) -> None:
+        """Wait until the operating system has taken all messages."""
+        while self.transport is not None and self.transport.get_write_buffer_size():  # noqa: ASYNC110 - asyncio has no event for it
+            await asyncio.sleep(FLUSH_POLL_S)
 
     def close(self) -> None:
         if self.transport is not None:

@@ -23,7 +23,7 @@ from devhost.http.admin import AdminApi
 from devhost.http.authorization import KeyAuthorization
 from devhost.http.cors_middleware import add_cors as apply_cors
 from devhost.http.foreign_requests import ForeignRequests
-from devhost.http.forwarding import HEADER_LIMIT, upstream_session
+from devhost.http.forwarding import HEADER_LIMIT
 from devhost.http.headers import add_custom_headers
 from devhost.http.keys import AuthLevel, with_function_keys
 from devhost.http.listener import adopt_listener, listen, origin_of
@@ -162,7 +162,7 @@ class FunctionsHost:
 
     async def start(self) -> None:
         warn_of_unknown_keys(self.host_json, self.bootstrap.command.app)
-        self.functions.session = upstream_session()
+        self.functions.open()
         await self.serve(self.public_application(), self.public_socket, cancel=True)
         await self.serve(self.private_application(), self.private_socket, cancel=False)
         await self.supervisor.start_first(self.bootstrap.worker)
@@ -267,8 +267,7 @@ class FunctionsHost:
         await asyncio.gather(self.engine.drain(0.0 if self.exit_code else DRAIN_S), clean_up(public))
         await self.tasks.stop()
         await clean_up(private)
-        if self.functions.session is not None:
-            await self.functions.session.close()
+        await self.functions.aclose()
         await self.supervisor.stop()
         await self.storage.run(self.store.database.close)
         self.storage.stop()

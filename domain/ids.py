@@ -19,6 +19,11 @@ def member_id(prefix: Prefix, *, thread: str, token: str) -> str:
     return f"{prefix}_{thread}{token}"
 
 
+def operator_warm_up_id(token: str) -> str:
+    """Return the id under which an operator's warm-up is booked: it belongs to no turn."""
+    return f"warm_{token}"
+
+
 def conversation_id(thread: str) -> str:
     return f"conv_{thread}"
 

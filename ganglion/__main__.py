@@ -38,6 +38,9 @@ def command_line() -> argparse.ArgumentParser:
     doctor.add_arguments(examine)
     examine.set_defaults(run=doctor.run)
     add_lists(added)
+    warm = remote(added, "warm", commands.warm, "start a backend that scales to zero (role Operations.WarmUp)")
+    warm.add_argument("name", help="the name of the backend")
+    warm.add_argument("--yes", action="store_true", help="start it without asking")
     for name, command, text in (
         ("turn", commands.turn, "show the timeline and the bill of a turn"),
         ("follow", commands.follow, "stream a turn"),
@@ -58,6 +61,10 @@ def add_lists(added: Commands) -> None:
     accept.add_argument("server", help="the label of the server")
     accept.add_argument("id", help="the id of the tool that `tools` lists: the hash of its description")
     remote(added, "budgets", commands.budgets, "list the budgets that count the caller")
+    limits = remote(added, "limits", commands.limits, "show or change budgets and rate limits without a restart")
+    limits.add_argument("--tenant", default="", metavar="ID", help="another tenant than that of the token")
+    limits.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as tenant_day=20")
+    limits.add_argument("--reset", action="append", default=[], metavar="NAME", help="as configured again")
     usage = remote(added, "usage", commands.usage, "list usage and cost")
     usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
     usage.add_argument("--limit", type=int, default=100)

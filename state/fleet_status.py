@@ -19,6 +19,7 @@ from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.money.gpu_sessions import GpuSessions
+from state.money.recent_sessions import EndedSession, RecentSessions
 
 FRESH_S = 1.0
 
@@ -28,6 +29,7 @@ class BackendSummary:
     """A backend with what is known of it; one that never sleeps has no session, no spend and no rule.
 
     `spent` is the rental spend in dollars that the next decision counts, in the window of the `rule` in force.
+    `ended` are the GPU sessions of the last day that are over, oldest first.
     `adopted` is how that rule was chosen; None as long as the default rule is in force without a choice.
     """
 
@@ -37,6 +39,7 @@ class BackendSummary:
     spent: Decimal | None = None
     rule: Rule = DEFAULT_RULE
     adopted: RuleChoice | None = None
+    ended: tuple[EndedSession, ...] = ()
 
     @property
     def rule_window_s(self) -> float:
@@ -61,6 +64,7 @@ class FleetStatus:
         sessions: GpuSessions,
         rental_spend: RentalSpend,
         rules: RentalRules,
+        recent_sessions: RecentSessions,
         fleet: Fleet,
         clock: Clock,
     ) -> None:
@@ -68,6 +72,7 @@ class FleetStatus:
         self.sessions = sessions
         self.rental_spend = rental_spend
         self.rules = rules
+        self.recent_sessions = recent_sessions
         self.fleet = fleet
         self.clock = clock
         self.latest: FleetSummary | None = None
@@ -93,11 +98,18 @@ class FleetStatus:
         if not backend.cold_start.scales_to_zero:
             return BackendSummary(backend=backend, state=state)
         rule = adopted.rule if adopted else DEFAULT_RULE
-        stored, parts = await asyncio.gather(
+        stored, ended, parts = await asyncio.gather(
             self.sessions.current(backend),
+            self.recent_sessions.of(backend),
             self.rental_spend.recent(backend, window_s=window_s(backend), reach=rule.window),
         )
         spent = unspent(parts, last_starts(states))
         return BackendSummary(
-            backend=backend, state=state, session=stored.session, spent=spent, rule=rule, adopted=adopted
+            backend=backend,
+            state=state,
+            session=stored.session,
+            spent=spent,
+            rule=rule,
+            adopted=adopted,
+            ended=ended,
         )

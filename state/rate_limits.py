@@ -16,6 +16,7 @@ from clients.storage.port import Container, Create, Document, DocumentKey, Docum
 from domain.errors import NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
 from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, admit_turn
+from state.money.limit_changes import ChangedLimits, TenantChanges
 from state.turns.responses import TurnStore
 
 DOCUMENT = "limits"
@@ -45,13 +46,23 @@ class AdmissionRequest:
 class TenantLimiter:
     """One tenant's limits, as one process sees them."""
 
-    def __init__(self, tenant: str, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        *,
+        store: DocumentStore,
+        turns: TurnStore,
+        clock: Clock,
+        limits: RateLimits,
+        changes: TenantChanges,
+    ) -> None:
         self.tenant = tenant
         self.key = DocumentKey(container=Container.MONEY, parts=(tenant,))
         self.store = store
         self.turns = turns
         self.clock = clock
-        self.limits = limits
+        self.configured = limits
+        self.changes = changes
         self.lock = asyncio.Lock()
         self.waiting: list[AdmissionRequest] = []
         self.known = RateLimitUsage()
@@ -60,6 +71,11 @@ class TenantLimiter:
         self.checked_at = 0.0
         self.running_count = 0
         self.running_check = SingleFlight(self.check_running)
+
+    @property
+    def limits(self) -> RateLimits:
+        """The limits in force, by what this process has read last."""
+        return self.changes.known.rates(self.configured)
 
     def rejection(self, subject: str) -> RateLimitRejection | None:
         """Return why a turn cannot begin, by what this process knows: other instances only use more of the limits."""
@@ -91,7 +107,7 @@ class TenantLimiter:
 
     async def swap(self, requests: list[AdmissionRequest]) -> None:
         """Decide on the stored usage and write it; raises Conflict where another instance has changed it meanwhile."""
-        found = await self.store.read(self.key, DOCUMENT)
+        found, _ = await asyncio.gather(self.store.read(self.key, DOCUMENT), self.changes.current())
         stored = read_or_none(found, usage_of) or RateLimitUsage()
         self.ended -= {request.response for request in requests}
         self.usage = stored.without(self.ended)
@@ -161,11 +177,14 @@ def set_decisions(
 class RateLimiter:
     """Enforces the rate limits of every owner and tenant."""
 
-    def __init__(self, *, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits) -> None:
+    def __init__(
+        self, *, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits, changes: ChangedLimits
+    ) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
         self.limits = limits
+        self.changes = changes
         self.limiters: dict[str, TenantLimiter] = {}
 
     def check(self, owner: Owner) -> None:
@@ -188,7 +207,14 @@ class RateLimiter:
     def limiter(self, owner: Owner) -> TenantLimiter:
         found = self.limiters.get(owner.tenant)
         if found is None:
-            found = TenantLimiter(owner.tenant, self.store, self.turns, self.clock, self.limits)
+            found = TenantLimiter(
+                owner.tenant,
+                store=self.store,
+                turns=self.turns,
+                clock=self.clock,
+                limits=self.limits,
+                changes=self.changes.tenant(owner.tenant),
+            )
             self.limiters[owner.tenant] = found
         return found
 

@@ -26,9 +26,13 @@ from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 DELIVERY_KIND = "announcement"
+MARKER_KIND = "announced"
 DUE = "due"
 KEPT_S = 7 * 86_400
 """A delivery that was neither accepted nor given up is deleted after this time."""
+
+MARKER_KEPT_S = 40 * 86_400
+"""An event of a budget belongs to a day or a month: after this time it cannot happen again."""
 
 REGISTRY = "webhooks"
 """Takes the place of a subject in a partition key; no subject has this name."""
@@ -60,6 +64,17 @@ class WebhookOutbox:
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+
+    async def announce(self, owner: Owner, identifier: str, deliveries: Sequence[WebhookDelivery]) -> bool:
+        """Store the deliveries of an event that is no turn's end, once; False where that was done before.
+
+        The marker in the same commit stays longer than any delivery.
+        """
+        now = self.clock.now()
+        marker = {"kind": MARKER_KIND, "v": 1, "status": "announced", "at": now}
+        writes = [Create(id=identifier, body=marker, expires_at=now + MARKER_KEPT_S)]
+        writes += [Create(id=document_id(each), body=document_of(each), expires_at=now + KEPT_S) for each in deliveries]
+        return await commit_if_unchanged(self.store, response_key(owner, identifier), writes)
 
     async def read(self, owner: Owner, response_id: str, endpoint: str) -> Document | None:
         """Return the document of a delivery; None where it was accepted or given up."""

@@ -140,3 +140,13 @@ def test_an_implausible_price_is_a_warning_at_start(tmp_path: Path, caplog: pyte
     read_configuration(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path), "GANGLION_PRICES": str(file)}))
     (warning,) = [record.getMessage() for record in caplog.records if "implausible" in record.getMessage()]
     assert warning.startswith("prices.azure-openai-gpt-4.1-mini.output: $9000 for a million tokens")
+
+
+def test_a_budget_that_no_backend_fits_is_an_error_at_start_and_one_that_excludes_some_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gpu = {"GANGLION_LAPTOP_SMALL_URL": "http://127.0.0.1:1/v1"}
+    read_configuration(read_settings({**ENVIRONMENT, **gpu, "GANGLION_BUDGET_RESPONSE": "0.005"}))
+    assert "GANGLION_BUDGET_RESPONSE: $0.005 is below" in caplog.text
+    with pytest.raises(ConfigurationError, match=r"GANGLION_BUDGET_RESPONSE: \$0.000000001 is below.*no turn can run"):
+        read_configuration(read_settings({**ENVIRONMENT, **gpu, "GANGLION_BUDGET_RESPONSE": "0.000000001"}))

@@ -29,10 +29,12 @@ EXAMPLES = {
     "GANGLION_COSMOS_TOKEN": "token",
     "GANGLION_COSMOS_CA": "ca.pem",
     "GANGLION_TOKEN_KEYS": "keys.json",
+    "GANGLION_CONSOLE_CLIENT_ID": "33333333-3333-3333-3333-333333333333",
     "GANGLION_IDENTITY_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
     "GANGLION_FORECAST_TENANT_DAY": "100",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
+    "GANGLION_OPERATOR_TENANT": "t1",
     "GANGLION_AWS_ROLE": "arn:aws:iam::123456789012:role/ganglion",
     "GANGLION_AWS_SUBJECT_SCOPE": "api://ganglion-federation/.default",
     "GANGLION_AWS_STS_URL": "https://sts.us-east-1.amazonaws.com",
@@ -213,3 +215,8 @@ def test_the_documentation_shows_each_default(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(name for name, default in documented_defaults().items() if default == "none"))
 def test_a_setting_without_a_default_has_an_effect_when_it_is_set(name: str) -> None:
     assert effective_settings({**REQUIRED_ONLY, name: EXAMPLES[name]}) != effective_settings(REQUIRED_ONLY)
+
+
+def test_the_tenant_of_the_operators_must_be_one_that_may_call() -> None:
+    (problem,) = problems({**REQUIRED_ONLY, "GANGLION_OPERATOR_TENANT": "t2"})
+    assert problem == "GANGLION_OPERATOR_TENANT: expected one of the tenants in GANGLION_TOKEN_TENANTS"

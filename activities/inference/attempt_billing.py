@@ -4,7 +4,7 @@ On a backend that is billed by time the run joins the backend's GPU session. It 
 the session is closed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -39,9 +39,11 @@ class AttemptBilling:
     for the rest.
     """
 
-    def __init__(self, ledger: Ledger, sessions: GpuSessions) -> None:
+    def __init__(self, ledger: Ledger, sessions: GpuSessions, notice: Callable[[str], None]) -> None:
+        """`notice` is told the tenant of each attempt that has reserved its cost."""
         self.ledger = ledger
         self.sessions = sessions
+        self.notice = notice
 
     async def open(self, task: AttemptTask, *, at: float) -> OpenedAttempt:
         """Reserve the run's worst-case cost. Raises Exhausted where a budget does not cover it."""
@@ -54,6 +56,7 @@ class AttemptBilling:
             session = share_name(task.backend.name, entry.session) if entry else ""
             joint = entry.joint if entry else None
             opened = await self.ledger.open_attempt(task.owner, record, session=session, joint=joint)
+            self.notice(task.owner.tenant)
             return OpenedAttempt(record=opened, entry=entry)
         except Exhausted:
             if entry and not await self.was_opened_before(task, record):

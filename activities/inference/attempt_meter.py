@@ -47,6 +47,7 @@ class AttemptMeter:
         self.characters = 0
         self.margin = 0
         self.usage: TokenUsage | None = None
+        self.billed_s: float | None = None
 
     def start_call(self) -> None:
         """Record that the request goes to the backend now."""
@@ -67,9 +68,24 @@ class AttemptMeter:
         self.count(pieces)
         end = next((piece for piece in pieces if isinstance(piece, AnswerEnd)), None)
         if end:
-            self.usage = end.usage
+            self.end(end)
         elif was_cut:
             self.margin = self.tokens_in_flight()
+
+    def end(self, end: AnswerEnd) -> None:
+        """Record what the backend says of its own work."""
+        self.usage, self.billed_s = end.usage, end.billed_s
+
+    @property
+    def busy_s(self) -> float | None:
+        """The seconds that the attempt takes of its backend where the provider names them for the last run.
+
+        Each earlier run was a call of its own, billed apart, unless all of them read one prediction.
+        """
+        is_one_call = not self.earlier or any(slot.prediction for slot in self.earlier)
+        if self.billed_s is None or is_one_call:
+            return self.billed_s
+        return self.billed_s + max(0.0, self.called_at - self.record.started_at)
 
     def tokens_in_flight(self) -> int:
         """Estimate the tokens that the backend generates until it notices that the connection is closed."""
@@ -133,11 +149,18 @@ class AttemptMeter:
         """Return the record, closed now and charged for the tokens of all runs."""
         usage = with_earlier_runs(self.usage_or_estimate, self.earlier, self.record)
         first_token_at = self.record.progress.first_token_at or self.first_token_at
-        progress = replace(self.record.progress, usage=usage, first_token_at=first_token_at)
+        opened_at = self.record.progress.opened_at or self.opened_at
+        progress = replace(self.record.progress, usage=usage, first_token_at=first_token_at, opened_at=opened_at)
         measured = replace(self.record, progress=progress)
         requests = answered_runs(self.earlier) + bool(self.pieces or self.usage)
         return close_record(
-            measured, self.clock.now(), price=self.price, requests=requests, result=result, reason=reason
+            measured,
+            self.clock.now(),
+            price=self.price,
+            requests=requests,
+            result=result,
+            reason=reason,
+            busy_s=self.busy_s,
         )
 
 
@@ -173,11 +196,18 @@ def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[S
 
 
 def close_record(
-    record: AttemptRecord, at: float, *, price: Price, requests: int, result: str, reason: str
+    record: AttemptRecord,
+    at: float,
+    *,
+    price: Price,
+    requests: int,
+    result: str,
+    reason: str,
+    busy_s: float | None = None,
 ) -> AttemptRecord:
-    """Close an attempt's record; the backend was busy from its first start to `at`, in seconds since the epoch.
+    """Close an attempt's record at `at`, in seconds since the epoch.
 
-    `requests` counts the calls that it answered.
+    `requests` counts the calls that the backend answered. It was busy for `busy_s`; None: since its first start.
     """
     usage = record.progress.usage or TokenUsage()
     work = BackendWork(
@@ -186,7 +216,7 @@ def close_record(
         written_tokens=usage.written_tokens,
         output_tokens=usage.output_tokens,
         requests=requests,
-        busy_s=max(0.0, at - record.started_at),
+        busy_s=max(0.0, at - record.started_at) if busy_s is None else busy_s,
     )
     cost = attempt_cost(price, work)
     return replace(

@@ -195,7 +195,7 @@ class AttemptRun:
 
     async def finish_answer(self, end: AnswerEnd) -> AttemptOutcome:
         """Write the end of the answer, which is complete or was cut off by the backend."""
-        self.meter.usage = end.usage
+        self.meter.end(end)
         self.finish_reason = "tool_call" if end.calls else end.reason
         is_late = self.clock.now() >= self.task.response.deadline_at
         capped = None if is_late else capped_answer(self.task, self.answer, self.meter, end, limit=self.limit)

@@ -30,7 +30,7 @@ class CallBilling:
         worst = task.tool.worst_cost
         if not worst:
             return None
-        record = self.ledger.counted(task.owner, self.new_record(task))
+        record = await self.ledger.counted(task.owner, self.new_record(task))
 
         def opened(stored: AttemptRecord | None) -> AttemptRecord:
             return reopened(stored, worst) if stored else record

@@ -1,27 +1,63 @@
 """How does the app serve its own web page?"""
 
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.conditional import conditional, for_method, tag_of
+from api.http.errors import json_answer
 from api.rendering.console_files import PAGE, ConsoleFile, ConsoleFiles, read_files
+from api.rendering.response import Json
 from domain.errors import NotFound
 
 FOREVER = "public, max-age=31536000, immutable"
 NOTHING = ("default-src", "base-uri", "form-action", "frame-ancestors")
-OWN = ("script-src", "style-src", "connect-src")
-POLICY = "; ".join(
-    (*(f"{each} 'none'" for each in NOTHING), *(f"{each} 'self'" for each in OWN), "img-src 'self' data:")
-)
-"""The Content-Security-Policy: the page loads and calls this origin alone, and no other page frames it."""
+OWN = ("script-src", "style-src")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSignIn:
+    """Where people sign in to the page: the application's id in Entra, the addresses of its tenant, the API's scope.
+
+    Without a `client_id` the page takes a pasted token alone.
+    """
+
+    client_id: str | None
+    authority: str
+    scope: str
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.authority)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def to_json(self) -> Json:
+        return {
+            "client_id": self.client_id,
+            "authorize_url": f"{self.authority}/oauth2/v2.0/authorize",
+            "token_url": f"{self.authority}/oauth2/v2.0/token",
+            "scope": self.scope,
+        }
+
+
+def policy(sign_in: ConsoleSignIn) -> str:
+    """Return the Content-Security-Policy: the page loads this origin alone, and no other page frames it.
+
+    It calls this origin, and where people sign in with Entra the origin that issues their tokens.
+    """
+    called = f"connect-src 'self' {sign_in.origin}" if sign_in.client_id else "connect-src 'self'"
+    none, own = (f"{each} 'none'" for each in NOTHING), (f"{each} 'self'" for each in OWN)
+    return "; ".join((*none, *own, called, "img-src 'self' data:"))
 
 
 class Console:
     """The HTTP functions of the page. They need no token: every figure on it comes from the API with the caller's."""
 
-    def __init__(self, *, folder: Path) -> None:
+    def __init__(self, *, folder: Path, sign_in: ConsoleSignIn) -> None:
         self.folder = folder
+        self.sign_in = sign_in
         self.read: ConsoleFiles | None = None
 
     @property
@@ -32,9 +68,14 @@ class Console:
     async def page(self, req: Request) -> Response:
         """`GET /console`"""
         answer = answer_with(req, self.files.files[PAGE])
-        answer.headers["content-security-policy"] = POLICY
+        answer.headers["content-security-policy"] = policy(self.sign_in)
         answer.headers["referrer-policy"] = "no-referrer"
         return for_method(req, conditional(req, answer, tag_of(self.files.files[PAGE].content)))
+
+    async def settings(self, req: Request) -> Response:
+        """`GET /console/settings.json`: where people sign in. Nothing in it is secret."""
+        answer = json_answer(self.sign_in.to_json())
+        return conditional(req, answer, tag_of(bytes(answer.body)))
 
     async def file(self, req: Request) -> Response:
         """`GET /console/{version}/{name}`: a file of this version, not of an older release."""

@@ -15,6 +15,7 @@ from api.parsing.conversation_request import ITEMS_PER_REQUEST, MetadataChange, 
 from api.parsing.input_items import InputItem, read_items
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
+from api.turns.file_inputs import FileInputs
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
 from domain.identity.owners import Owner
@@ -35,6 +36,7 @@ class ConversationFunctions:
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
         bodies: BodyReader,
+        files: FileInputs,
     ) -> None:
         self.authenticator = authenticator
         self.admission = admission
@@ -42,6 +44,7 @@ class ConversationFunctions:
         self.retention = retention
         self.open_orchestrations = open_orchestrations
         self.bodies = bodies
+        self.files = files
 
     async def create(self, req: Request) -> Response:
         """`POST /v1/conversations`"""
@@ -115,7 +118,8 @@ class ConversationFunctions:
     ) -> tuple[Owner, T]:
         """Return the caller, who pays a token for the request, and what `parse` makes of the body with items."""
         owner = await self.payer(request)
-        return owner, await self.bodies.read_input(request, parse, empty=empty)
+        complete = partial(self.files.inlined, owner)
+        return owner, await self.bodies.read_input(request, parse, complete=complete, empty=empty)
 
     async def payer(self, request: Request) -> Owner:
         """Return the caller, who pays a token for the request; raises RateLimited."""

@@ -1,8 +1,7 @@
 """Which backends did a turn run on, why, when, and at what cost?"""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -12,6 +11,7 @@ from api.http.errors import json_answer
 from api.rendering.attempt_runs import attempt_runs
 from api.rendering.bill import shared_session
 from api.rendering.response import Json
+from api.rendering.turn_timeline import turn_timeline
 from domain.log.events import Slot
 from domain.money.bill import TurnBill, bill_of
 from domain.money.budgets import BudgetCounter
@@ -24,8 +24,6 @@ from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
 
 type Turn = domain_turns.Response
-type Moment = tuple[str, float | None]
-"""A step of a turn and its time; None where the step has not happened."""
 
 
 class RouteReports:
@@ -57,7 +55,7 @@ class RouteReports:
         sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.options.sources else None
         budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
         slots = await self.turns.slots(owner, turn.id)
-        body = report(turn, routes, attempts, bill_of(records, reservation), sources or (), words=backend_words(slots))
+        body = report(turn, routes, attempts, bill_of(records, reservation), sources or (), slots=slots)
         body["runs"] = attempt_runs(slots)
         body["bill"]["sessions"] = [shared_session(each) for each in await self.outlooks.of(owner, records)]
         if turn.options.tool_config.servers:
@@ -80,13 +78,13 @@ def report(
     bill: TurnBill,
     sources: Sequence[Mapping[str, Any]] = (),
     *,
-    words: Mapping[int, str] = MappingProxyType({}),
+    slots: Sequence[Slot] = (),
 ) -> Json:
     """Return the report of a turn: times are seconds since the epoch, amounts are dollars as decimal strings.
 
-    `sources` describes the private data that the model read, without its content. `words` are the messages of the
-    backends by the number of the attempt.
+    `sources` describes the private data that the model read, without its content. `slots` are those of its log.
     """
+    words = backend_words(slots)
     decisions = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
     return {
         "response_id": turn.id,
@@ -94,7 +92,7 @@ def report(
         "routes": decisions,
         "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in attempts],
         "sources": list(sources),
-        "timeline": timeline(moments(turn, routes, attempts)),
+        "timeline": turn_timeline(turn, routes, attempts, attempt_runs(slots)),
         "bill": bill_report(bill),
         "cost_usd": dollars(bill.total),
     }
@@ -151,22 +149,3 @@ def call_report(call: CallRecord, cost: Decimal | None = None) -> Json:
 
 def dollars(amount: Decimal) -> str:
     return f"{amount:f}"
-
-
-def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[AttemptRecord]) -> Iterator[Moment]:
-    """Yield the steps of a turn in the order of their kinds."""
-    yield "admitted", turn.created_at
-    yield "begun", turn.progress.begun_at
-    for each in routes:
-        yield "routed" if each["number"] else "anticipated", each["at"]
-    for attempt in attempts:
-        yield f"attempt {attempt.number} started", attempt.started_at
-        yield f"attempt {attempt.number} first token", attempt.progress.first_token_at
-        yield f"attempt {attempt.number} ended", attempt.progress.ended_at
-    yield "finished", turn.progress.ended_at
-
-
-def timeline(steps: Iterable[Moment]) -> list[Json]:
-    """Return the steps that have happened, by time."""
-    happened = [(step, at) for step, at in steps if at is not None]
-    return [{"step": step, "at": at} for step, at in sorted(happened, key=lambda moment: moment[1])]

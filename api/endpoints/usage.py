@@ -13,6 +13,7 @@ from api.endpoints.reports.parameters import read_day
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.pagination import list_object, page_of, read_page_request
+from api.rendering.focus import focus_columns, focus_rows
 from api.rendering.response import Json
 from clients.clock import Clock
 from domain.errors import Invalid
@@ -26,7 +27,7 @@ DEFAULT_DAYS = 30
 DAYS_LIMIT = 400
 CAUSE = "cause"
 """Grouped by it, a row shows what its money was spent for."""
-FORMATS = ("json", "csv")
+FORMATS = ("json", "csv", "focus")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -37,7 +38,7 @@ class UsageQuery:
     first: date
     last: date
     by: tuple[str, ...]
-    as_csv: bool
+    form: str
 
 
 class UsageReports:
@@ -53,9 +54,12 @@ class UsageReports:
         owner = await owner_of(req, self.authenticator)
         wanted = read_page_request(req, default_order="asc")
         query = read_query(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
-        groups = list(usage_objects(await self.rows_for(owner, query), query.by))
-        if query.as_csv:
-            return csv_answer(groups)
+        rows = await self.rows_for(owner, query)
+        if query.form == "focus":
+            return csv_answer(list(focus_rows(owner.tenant, rows)), focus_columns())
+        groups = list(usage_objects(rows, query.by))
+        if query.form == "csv":
+            return csv_answer([{name: each[name] for name in each if name not in ("id", "object")} for each in groups])
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
         return json_answer(list_object(page, more=more))
 
@@ -86,7 +90,7 @@ def read_query(parameters: Mapping[str, str], today: date) -> UsageQuery:
     if form not in FORMATS:
         message = f"Invalid 'format': expected one of {', '.join(FORMATS)}."
         raise Invalid(message, field="format", code="invalid_value")
-    return UsageQuery(first=first, last=last, by=by, as_csv=form == "csv")
+    return UsageQuery(first=first, last=last, by=by, form=form)
 
 
 def usage_objects(rows: Sequence[UsageRow], by: Sequence[str]) -> Iterator[Json]:
@@ -101,13 +105,12 @@ def usage_objects(rows: Sequence[UsageRow], by: Sequence[str]) -> Iterator[Json]
                 yield {"id": "/".join(place.values()), "object": "usage", **place, "cost_usd": dollars(amount)}
 
 
-def csv_answer(groups: Sequence[Json]) -> Response:
-    """Return every group as a line of CSV (RFC 4180) under the names of the fields."""
+def csv_answer(lines: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> Response:
+    """Return lines of CSV (RFC 4180) under the names of the fields, or of `columns` where there may be no line."""
     text = io.StringIO()
-    shown = [{name: value for name, value in each.items() if name not in ("id", "object")} for each in groups]
-    writer = csv.DictWriter(text, fieldnames=list(shown[0]) if shown else [], lineterminator="\r\n")
+    writer = csv.DictWriter(text, fieldnames=columns or (list(lines[0]) if lines else []), lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: unexecuted(value) for name, value in each.items()} for each in shown)
+    writer.writerows({name: unexecuted(value) for name, value in each.items()} for each in lines)
     return Response(text.getvalue(), media_type="text/csv", headers={"cache-control": "no-store"})
 
 

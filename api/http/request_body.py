@@ -1,7 +1,7 @@
 """How is the body of a request read and parsed within limits of bytes, memory and time?"""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,11 @@ SMALL = 65_536
 
 FILE = b'"file_data"'
 """A body with this name may have a document, whose text takes long to read."""
+
+FILE_ID = b'"file_id"'
+"""A body with this name may name files, whose content is read from the store."""
+
+type Complete = Callable[[dict[str, Any], "MemoryShare"], Awaitable[dict[str, Any]]]
 
 ARRIVAL_S = 60.0
 """A body that has not arrived after this many seconds is given up."""
@@ -75,17 +80,31 @@ class BodyReader:
         """
         return await self.read_within(self.limit, request, parse)
 
-    async def read_input[T](self, request: Request, parse: Callable[[dict[str, Any]], T], *, empty: bool = False) -> T:
-        """Return what `parse` makes of a body with input; a body without bytes is one where `empty` is set."""
-        return await self.read_within(self.input_limit, request, parse, empty=empty)
+    async def read_input[T](
+        self, request: Request, parse: Callable[[dict[str, Any]], T], *, complete: Complete, empty: bool = False
+    ) -> T:
+        """Return what `parse` makes of a body with input; a body without bytes is one where `empty` is set.
+
+        `complete` puts the files into a body that names some by their ids.
+        """
+        return await self.read_within(self.input_limit, request, parse, complete=complete, empty=empty)
 
     async def read_within[T](
-        self, limit: int, request: Request, parse: Callable[[dict[str, Any]], T], *, empty: bool = False
+        self,
+        limit: int,
+        request: Request,
+        parse: Callable[[dict[str, Any]], T],
+        *,
+        complete: Complete | None = None,
+        empty: bool = False,
     ) -> T:
         with self.memory.share() as share:
             raw = await read_body(request, share, limit=limit)
             if empty and not raw.strip():
                 return parse({})
+            if complete and FILE_ID in raw:
+                body = await complete(await asyncio.to_thread(read_object, raw), share)
+                return await asyncio.to_thread(parse, body)
             if len(raw) <= SMALL and FILE not in raw:
                 return parse(read_object(raw))
             return await asyncio.to_thread(lambda: parse(read_object(raw)))

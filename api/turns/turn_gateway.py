@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
@@ -13,6 +14,7 @@ from api.parsing.responses_request import TurnRequest
 from api.turns.admission import Admission
 from api.turns.deliveries import may_be_repeat, read_delivery
 from api.turns.disconnects import Cancellations
+from api.turns.file_inputs import FileInputs
 from api.turns.log_stream import LogStream, RenderSlot
 from api.turns.request_costs import RequestCosts
 from clients.orchestrations import OpenOrchestrations
@@ -35,6 +37,7 @@ class TurnGateway:
     request_costs: RequestCosts
     open_orchestrations: OpenOrchestrations
     bodies: BodyReader
+    files: FileInputs
     sync_wait_s: float
 
     async def owner(self, request: Request) -> Owner:
@@ -51,7 +54,7 @@ class TurnGateway:
         if costs and not may_be_repeat(request):
             limits.check(owner)
         try:
-            return owner, await self.bodies.read_input(request, parse)
+            return owner, await self.bodies.read_input(request, parse, complete=partial(self.files.inlined, owner))
         except Invalid as error:
             if costs and error.code != UNKNOWN_CODING:
                 await limits.take(owner)

@@ -57,13 +57,14 @@ class AnswerEnd:
 
     `usage` is None where the backend does not count tokens. `calls` are the function calls of the model; their
     arguments are complete JSON. `is_calling`: the model had begun to call functions, of which a cut answer may have
-    lost the last.
+    lost the last. `billed_s` are the seconds that the provider bills by its own word; None where it names none.
     """
 
     reason: Literal["stop", "length", "content_filter"]
     usage: TokenUsage | None
     calls: tuple[FunctionCall, ...] = ()
     is_calling: bool = False
+    billed_s: float | None = None
 
 
 class BackendError(GanglionError):

@@ -9,6 +9,7 @@ from clients.backends.formats.decoders import Decoder
 from clients.backends.invocations.lambda_invoke import LambdaWire
 from clients.backends.invocations.sagemaker import SageMakerWire
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from clients.backends.prompts.wire import PromptWire
 from clients.backends.responses.wire import ResponsesWire
 from domain.fleet.catalog import Adapter, Backend
 
@@ -78,6 +79,7 @@ WIRES: Mapping[Adapter, Callable[[Backend], Wire]] = {
     Adapter.SAGEMAKER: SageMakerWire,
     Adapter.LAMBDA: LambdaWire,
     Adapter.REPLICATE: ChatWire,
+    Adapter.PROMPT: PromptWire,
 }
 """Of a chat, a prediction has nothing but the address: see `clients.backends.predictions`."""
 

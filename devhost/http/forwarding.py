@@ -54,12 +54,21 @@ async def on_headers_sent(*signal: Any) -> None:
     signal[1].trace_request_ctx()
 
 
-def upstream_session() -> ClientSession:
-    """Closes idle connections before the app's server does, which closes them after 5 s."""
+def upstream_session(*, keeps: bool = True) -> ClientSession:
+    """Closes idle connections before the app's server does, which closes them after 5 s.
+
+    Without `keeps`, each request has a connection of its own. The server also closes a connection after a function
+    raised, without saying so in its answer. A request that meets this is lost: only one without effect can be repeated.
+    """
     tracing = TraceConfig()
     tracing.on_request_headers_sent.append(on_headers_sent)
     return ClientSession(
-        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=half_open_socket),
+        connector=TCPConnector(
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE_S if keeps else None,
+            force_close=not keeps,
+            socket_factory=half_open_socket,
+        ),
         timeout=ClientTimeout(total=None),
         auto_decompress=False,
         skip_auto_headers=CLIENT_HEADERS,
@@ -67,6 +76,11 @@ def upstream_session() -> ClientSession:
         max_field_size=HEADER_LIMIT,
         trace_configs=[tracing],
     )
+
+
+def is_repeatable(request: web.Request) -> bool:
+    """Whether aiohttp sends the request again when a kept connection turns out to be closed."""
+    return request.method in {"GET", "HEAD", "OPTIONS"} and not request.body_exists
 
 
 def end_to_end_headers(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":

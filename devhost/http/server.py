@@ -1,6 +1,7 @@
 """How is a request routed to a function of the app?"""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
@@ -11,7 +12,16 @@ from devhost.app.catalog import FunctionCatalog, FunctionMetadata
 from devhost.console import log_line
 from devhost.http.authorization import KeyAuthorization
 from devhost.http.classic import http_from_request, read_body, response_from_result
-from devhost.http.forwarding import BodyTooLargeError, Upload, UpstreamTarget, check_length, open_upstream, relay
+from devhost.http.forwarding import (
+    BodyTooLargeError,
+    Upload,
+    UpstreamTarget,
+    check_length,
+    is_repeatable,
+    open_upstream,
+    relay,
+    upstream_session,
+)
 from devhost.http.keys import AuthLevel, level_from_text
 from devhost.http.routes import RouteTemplate, template_from_text
 from devhost.http.slow_clients import BodyTooLateError
@@ -21,6 +31,7 @@ from devhost.supervisor.messages import (
     FunctionTimeoutError,
     Invocation,
     InvocationResult,
+    NotBegunError,
     TraceContext,
     WorkerLostError,
     WorkerNotReadyError,
@@ -31,6 +42,10 @@ from devhost.supervisor.tracing import next_span
 
 WORKER_TIMEOUT_S = 60.0
 UNCLAIMED_TIMEOUT_S = 2.0
+UNNOTICED_S = 2.0
+"""How long the end of a worker may remain unnoticed."""
+
+WORKERS_TRIED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +126,23 @@ class FunctionServer:
         self.http = http
         self.throttle = throttle
         self.traces: dict[str, str] = {}
-        self.session: ClientSession | None = None
+        self.kept: ClientSession | None = None
+        self.single: ClientSession | None = None
         self.running: dict[str, asyncio.Future[InvocationResult]] = {}
+
+    def open(self) -> None:
+        """Makes ready for connections to the app's server: kept ones, and those for one request."""
+        self.kept, self.single = upstream_session(), upstream_session(keeps=False)
+
+    async def aclose(self) -> None:
+        for session in (self.kept, self.single):
+            if session is not None:
+                await session.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
             async with self.throttle.admit():
-                return await self.dispatch(request, await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S))
+                return await self.try_workers(request)
         except TooManyRequestsError:
             return web.Response(status=429)
         except WorkerNotReadyError:
@@ -126,6 +151,16 @@ class FunctionServer:
             return web.Response(status=413)
         except BodyTooLateError:
             return web.Response(status=408, text="The body of the request arrived too slowly.")
+
+    async def try_workers(self, request: web.Request) -> web.StreamResponse:
+        """A request waits for the next worker as long as none has begun its function."""
+        for _ in range(WORKERS_TRIED):
+            worker = await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S)
+            try:
+                return await self.dispatch(request, worker)
+            except NotBegunError:
+                await end_of(worker)
+        return web.Response(status=502, text="No worker began the function.")
 
     async def dispatch(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
@@ -155,7 +190,7 @@ class FunctionServer:
         body = await read_body(call.request)
         http = http_from_request(call.request, call.values)
         try:
-            result = await self.supervisor.invoke(call.invocation(http, body), call.worker)
+            result = await self.invoke_until_begun(call.invocation(http, body))
         except WorkerLostError:
             return web.Response(status=502, text="The worker ended before it returned a response.")
         except FunctionTimeoutError:
@@ -163,17 +198,41 @@ class FunctionServer:
         log_failure(call.function, result)
         return response_from_result(result)
 
+    async def invoke_until_begun(self, invocation: Invocation) -> InvocationResult:
+        """The body that was read is given to the next worker, too. Raises as Supervisor.invoke."""
+        for _ in range(WORKERS_TRIED):
+            worker = await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S)
+            try:
+                return await self.supervisor.invoke(invocation, worker)
+            except NotBegunError:
+                await end_of(worker)
+            finally:
+                worker.begun.discard(invocation.id)
+        raise NotBegunError(invocation.description)
+
     async def call_streaming(self, call: HttpInvocation, uri: str) -> web.StreamResponse:
-        """Forwards the request to the app's own server; the worker joins it with the invocation by id."""
-        assert self.session is not None  # noqa: S101 - opened before the server listens
+        """Forwards the request to the app's own server; the worker joins it with the invocation by id.
+
+        Raises NotBegunError. A function that may have begun, or whose body was taken, never runs again.
+        """
+        session = self.kept if is_repeatable(call.request) else self.single
+        assert session is not None  # noqa: S101 - opened before the server listens
         upload = Upload(call.request)
         target = UpstreamTarget(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
-            upstream = await open_upstream(self.session, call.request, target, upload)
+            upstream = await open_upstream(session, call.request, target, upload)
+        except ClientError as error:
+            upload.raise_problem()
+            if not upload.received and await never_began(call):
+                raise NotBegunError(call.function.name) from error
+            return interrupted()
+        finally:
+            call.worker.begun.discard(call.id)
+        try:
             return await self.relay_response(call, upstream)
         except ClientError:
             upload.raise_problem()
-            return web.Response(status=502, text="The worker ended before the response was complete.")
+            return interrupted()
 
     def invoke_once(self, call: HttpInvocation) -> None:
         """The function runs to its end even if the client disconnects."""
@@ -206,6 +265,23 @@ class FunctionServer:
         running = self.running.get(call.id)
         if running is not None:
             asyncio.get_running_loop().call_later(UNCLAIMED_TIMEOUT_S, running.cancel)
+
+
+def interrupted() -> web.Response:
+    return web.Response(status=502, text="The worker ended before the response was complete.")
+
+
+async def never_began(call: HttpInvocation) -> bool:
+    """Whether the worker ended without having begun the function."""
+    if call.id not in call.worker.begun:
+        await end_of(call.worker)
+    return call.worker.has_ended and call.id not in call.worker.begun
+
+
+async def end_of(worker: WorkerProcess) -> None:
+    """Waits until the worker has ended, or for a while if it has not."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(worker.lost.wait(), UNNOTICED_S)
 
 
 def log_failure(function: FunctionMetadata, result: InvocationResult, *, trace: bool = True) -> None:

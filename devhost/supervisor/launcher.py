@@ -44,3 +44,11 @@ def launch_worker(command: WorkerCommand) -> LaunchedWorker:
     os.close(reader)
     ours.setblocking(False)
     return LaunchedWorker(process=process, channel=ours, lifeline=writer)
+
+
+def has_exited(pid: int) -> bool:
+    """Whether a child of this process has ended, also if nobody has waited for it yet."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True

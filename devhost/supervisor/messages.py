@@ -78,6 +78,10 @@ class WorkerLostError(Exception):
     """The worker process ended before it returned a result."""
 
 
+class NotBegunError(WorkerLostError):
+    """The worker process ended before it began the function, which may safely run in the next one."""
+
+
 class WorkerNotReadyError(Exception):
     """No worker became ready in time."""
 

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from devhost.frames import Header, Pipe
-from devhost.supervisor.launcher import LaunchedWorker
+from devhost.supervisor.launcher import LaunchedWorker, has_exited
 from devhost.supervisor.messages import (
     AppFailedToLoadError,
     FunctionRaised,
@@ -13,6 +13,7 @@ from devhost.supervisor.messages import (
     IndexedFunction,
     Invocation,
     InvocationResult,
+    NotBegunError,
     WorkerLostError,
     WorkerReady,
 )
@@ -34,7 +35,10 @@ def ready_from_frame(header: Header) -> WorkerReady:
 
 
 class WorkerProcess:
-    """One worker process. `lost` is set when the process has ended, even if one of its children holds the pipe."""
+    """One worker process. `lost` is set when the process has ended, even if one of its children holds the pipe.
+
+    `begun` are the HTTP invocations that the worker has begun, until they are forgotten.
+    """
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -42,6 +46,7 @@ class WorkerProcess:
         self.loaded: asyncio.Future[WorkerReady] = loop.create_future()
         self.lost = asyncio.Event()
         self.pending: dict[str, tuple[Invocation, asyncio.Future[InvocationResult]]] = {}
+        self.begun: set[str] = set()
         self.launched: LaunchedWorker | None = None
         self.exit: asyncio.Future[int] | None = None
         self.lifeline_closed = False
@@ -50,6 +55,11 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self.launched.process.pid if self.launched else -1
+
+    @property
+    def has_ended(self) -> bool:
+        """Known at once: `lost` follows when the event loop hears of it."""
+        return self.lost.is_set() or (self.launched is not None and has_exited(self.pid))
 
     def trace_of(self, invocation: str) -> str | None:
         waiting = self.pending.get(invocation)
@@ -71,8 +81,8 @@ class WorkerProcess:
             self.loaded.cancel()
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
-        if self.lost.is_set():
-            raise WorkerLostError(invocation.description)
+        if self.has_ended:
+            raise NotBegunError(invocation.description)
         result: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
         self.pending[invocation.id] = (invocation, result)
         self.pipe.send(header_from_invocation(invocation), invocation.body)
@@ -86,6 +96,8 @@ class WorkerProcess:
             waiting = self.pending.get(header["id"])
             if waiting and not waiting[1].done():
                 waiting[1].set_result(result_from_frame(header, body))
+        elif header["kind"] == "begun":
+            self.begun.add(header["id"])
         elif not self.loaded.done():
             self.on_loaded(header)
 
@@ -102,7 +114,11 @@ class WorkerProcess:
             self.loaded.set_exception(WorkerLostError("loading the app"))
         for invocation, result in self.pending.values():
             if not result.done():
-                result.set_exception(WorkerLostError(invocation.description))
+                result.set_exception(self.loss_of(invocation))
+
+    def loss_of(self, invocation: Invocation) -> WorkerLostError:
+        began = invocation.type != "http" or invocation.id in self.begun
+        return WorkerLostError(invocation.description) if began else NotBegunError(invocation.description)
 
     async def stop(self) -> int:
         """Ends the process and returns its exit code. Closing the lifeline stops a worker that still responds."""

@@ -124,7 +124,7 @@ class Supervisor:
 
     async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
         """Returns the running worker. Waits up to `timeout_s` seconds; None waits without a limit."""
-        while self.process is None or self.process.lost.is_set() or not self.up.is_set():
+        while self.process is None or self.process.has_ended or not self.up.is_set():
             try:
                 await asyncio.wait_for(self.wait_until_up(), timeout_s)
             except TimeoutError:
@@ -132,7 +132,7 @@ class Supervisor:
         return self.process
 
     async def wait_until_up(self) -> None:
-        if self.process is not None and self.process.lost.is_set():
+        if self.process is not None and self.process.has_ended:
             await self.exit_handled.wait()
         await self.up.wait()
 

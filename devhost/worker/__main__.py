@@ -83,6 +83,9 @@ class Worker:
         return {"name": metadata.name, "id": metadata.function_id, "bindings": bindings}
 
     async def invoke(self, header: Header, body: bytes) -> None:
+        if header["type"] == "http":
+            self.pipe.send({"kind": "begun", "id": header["id"]})
+            await self.pipe.flushed()
         try:
             request = request_from_header(header, body, self.functions[header["function"]], self.client)
             response = await self.library.invocation_request(request)

@@ -9,6 +9,7 @@ from typing import Final
 
 from domain.config.addresses import VARIABLE, expanded, good_url
 from domain.config.backend_auth import read_auth
+from domain.config.prompt_formats import read_prompt_format
 from domain.config.request_fields import read_headers, read_probe, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
@@ -35,7 +36,7 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
-from domain.money.prices import Price, PriceSource, TokenPrice
+from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 UNPRICED: Final = TokenPrice(
@@ -160,8 +161,10 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         streams=table.flag("streams", default=True),
         images=table.choice("images", ImageMode, ImageMode.DATA),
         token_counting=read_token_counting(table.table("token_counting")),
+        prompt=read_prompt_format(table.table("prompt")),
     )
     check_adapter(backend, table)
+    check_prompt(backend, table)
     table.close()
     return backend
 
@@ -169,8 +172,22 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
 def check_adapter(backend: Backend, table: TomlTable) -> None:
     if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
+    if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice) and backend.price.request:
+        table.report("price", "a price without request: where calls are billed one by one, no session is")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:
         table.report("url", "https://lambda.REGION.amazonaws.com/functions/NAME, which the adapter lambda needs")
+
+
+def check_prompt(backend: Backend, table: TomlTable) -> None:
+    form = backend.prompt
+    if (backend.adapter is Adapter.PROMPT) != (form is not None):
+        table.report("prompt", "a table of the adapter prompt, and of no other")
+    if form is None:
+        return
+    if not form.template and backend.continues is not ContinuationMode.NO:
+        table.report("continues", "no: only a prompt of a template can end with the beginning of the answer")
+    if not form.output_tokens and backend.price.name and isinstance(backend.price, TokenPrice):
+        table.report("price", "a price of time: prompt.output_tokens says that the server counts no tokens")
 
 
 def member(table: TomlTable, key: str, known: Mapping[str, object]) -> str:

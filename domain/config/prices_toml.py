@@ -93,6 +93,7 @@ def time_price(name: str, kind: PriceKind, table: TomlTable) -> TimePrice:
         idle_s=table.number(table.key_of("idle_s", "tail_s"), default=0.0),
         bills_cold=table.flag("bills_cold", default=True),
         energy_per_hour=table.amount("energy_per_hour", default=Decimal(0)),
+        request=table.amount("request", default=Decimal(0)),
     )
 
 

@@ -23,6 +23,7 @@ BACKEND_DEFAULTS: Final = (
     "limits",
     "output_limit",
     "probe",
+    "prompt",
     "reasoning",
     "reasoning_input",
     "sampling",
@@ -32,7 +33,7 @@ BACKEND_DEFAULTS: Final = (
 )
 """The fields of a backend that its system can give. They are validated with each backend that uses them."""
 
-MERGED: Final = ("auth", "cold", "headers", "limits")
+MERGED: Final = ("auth", "cold", "headers", "limits", "prompt")
 """The tables of which a backend can override single fields. Every other field replaces the default as a whole."""
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
 from domain.log.events import ResponseStatus
+from domain.money.budget_events import BUDGET_EVENTS
 from domain.network_names import LOOPBACK
 from domain.sources.egress_policy import METADATA_NAMES
 from domain.turns.webhook_events import EVENTS, WebhookEndpoint, WebhookEndpoints
@@ -55,6 +56,7 @@ def read_endpoint(name: str, table: TomlTable, variables: Mapping[str, str], *, 
         secrets=read_secrets(table, variables, needed=not VARIABLE.search(url)),
         tenants=read_tenants(table, variables),
         events=read_events(table),
+        budget_events=frozenset(BUDGET_EVENTS) & set(table.texts("events")),
         background=table.flag("background", default=False),
         revision=table.whole("revision", 1),
     )
@@ -117,9 +119,9 @@ def read_tenants(table: TomlTable, variables: Mapping[str, str]) -> frozenset[st
 
 def read_events(table: TomlTable) -> frozenset[ResponseStatus]:
     given = table.texts("events") or tuple(EVENTS)
-    unknown = [name for name in given if name not in EVENTS]
+    unknown = [name for name in given if name not in (*EVENTS, *BUDGET_EVENTS)]
     if unknown:
-        table.report("events", f"some of {', '.join(EVENTS)}")
+        table.report("events", f"some of {', '.join((*EVENTS, *BUDGET_EVENTS))}")
     return frozenset(EVENTS[name] for name in given if name in EVENTS)
 
 

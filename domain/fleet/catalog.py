@@ -9,6 +9,7 @@ from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInput
 from domain.fleet.extra_requests import Probe, TokenCounting
 from domain.fleet.failure_classes import FailureSignature
+from domain.fleet.prompt_format import PromptFormat
 from domain.money.prices import Price
 
 AUTO: Final = "auto"
@@ -28,6 +29,7 @@ class Adapter(StrEnum):
     SAGEMAKER = "sagemaker"
     LAMBDA = "lambda"
     REPLICATE = "replicate"
+    PROMPT = "prompt"
 
 
 LAMBDA_FUNCTIONS: Final = "/functions/"
@@ -48,6 +50,7 @@ INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
     Adapter.SAGEMAKER: frozenset(),
     Adapter.LAMBDA: frozenset(),
     Adapter.REPLICATE: frozenset(Capability),
+    Adapter.PROMPT: frozenset(Capability),
     Adapter.RESPONSES: frozenset(
         {
             Capability.FREQUENCY_PENALTY,
@@ -230,6 +233,7 @@ class Backend:
     streams: bool = True
     images: ImageMode = ImageMode.DATA
     token_counting: TokenCounting | None = None
+    prompt: PromptFormat | None = None
 
     @property
     def inexpressible(self) -> frozenset[Capability]:

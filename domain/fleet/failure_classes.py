@@ -132,6 +132,9 @@ TOO_LONG: Final = (
 """How vLLM, OpenAI, llama.cpp, SGLang, Bedrock, Anthropic and Text Generation Inference begin this error."""
 
 DEFAULTS: Final = (
+    kind_row(FailureClass.COLD, FailureKind.PROBE_STARTING, "it is still starting"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.PROBE_STARTING, "it stopped before its end"),
+    kind_row(FailureClass.BROKEN, FailureKind.PROBE_REFUSED, "it refuses to start"),
     row(FailureClass.THROTTLED, "its quota is spent for now", 429),
     row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
     row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
@@ -160,9 +163,6 @@ DEFAULTS: Final = (
     kind_row(FailureClass.BROKEN, FailureKind.FINISH_REASON, "it ended the answer without completing it"),
     kind_row(FailureClass.UNFIT, FailureKind.INEXPRESSIBLE, "its API has no form for a part of the request"),
     kind_row(FailureClass.CLIENT, FailureKind.IMAGE, "the image cannot be loaded"),
-    kind_row(FailureClass.COLD, FailureKind.PROBE_STARTING, "it is still starting"),
-    kind_row(FailureClass.INDETERMINATE, FailureKind.PROBE_STARTING, "it stopped before its end"),
-    kind_row(FailureClass.BROKEN, FailureKind.PROBE_REFUSED, "it refuses to start"),
     kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
     FailureSignature(

@@ -13,6 +13,8 @@ class AppRole(StrEnum):
     OWNERS_ERASE = "Owners.Erase"
     OPERATIONS_READ = "Operations.Read"
     TOOLS_ACCEPT = "Tools.Accept"
+    OPERATIONS_WARM_UP = "Operations.WarmUp"
+    LIMITS_WRITE = "Limits.Write"
 
 
 def has_role(owner: Owner, role: AppRole) -> bool:

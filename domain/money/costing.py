@@ -61,7 +61,8 @@ def attempt_cost(price: Price, work: BackendWork) -> Decimal:
             output=work.output_tokens,
             requests=work.requests,
         )
-    return time_cost(price, work.busy_s)
+    cost = time_cost(price, work.busy_s)
+    return rounded(cost + price.request * work.requests) if work.requests and price.request else cost
 
 
 def line_of(price: Price) -> BillLine:

@@ -96,9 +96,13 @@ def reservation_id(response: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptProgress:
-    """How far an attempt has come. `deliveries` counts the runs of its activity; times are seconds since the epoch."""
+    """How far an attempt has come. `deliveries` counts the runs of its activity; times are seconds since the epoch.
+
+    `opened_at` is when a backend that was not known to be warm accepted the request; None for a warm one.
+    """
 
     deliveries: int = 1
+    opened_at: float | None = None
     first_token_at: float | None = None
     ended_at: float | None = None
     usage: TokenUsage | None = None
@@ -113,12 +117,14 @@ class AttemptProgress:
             "usage": self.usage.to_document() if self.usage else None,
             "result": self.result,
             "reason": self.reason,
+            **({} if self.opened_at is None else {"opened_at": self.opened_at}),
         }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
             deliveries=body["deliveries"],
+            opened_at=body.get("opened_at"),
             first_token_at=body["first_token_at"],
             ended_at=body["ended_at"],
             usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,

@@ -63,7 +63,8 @@ class TimePrice:
 
     Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `idle_s` is the idle time that is
     billed after the last request; `bills_cold` tells whether the start is billed. A machine that is always on costs at
-    the margin only its energy: `energy_per_hour`, dollars for an hour of work.
+    the margin only its energy: `energy_per_hour`, dollars for an hour of work. `request` is dollars for each answered
+    call, where calls are billed one by one and not by session.
     """
 
     name: str
@@ -76,6 +77,7 @@ class TimePrice:
     idle_s: float = 0.0
     bills_cold: bool = True
     energy_per_hour: Decimal = Decimal(0)
+    request: Decimal = Decimal(0)
     amount: Decimal = field(init=False)
 
     def __post_init__(self) -> None:

@@ -42,11 +42,15 @@ class WebhookEndpoint:
     secrets: tuple[bytes, ...] = field(repr=False)
     tenants: frozenset[str] = frozenset()
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
+    budget_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
 
+    def serves(self, tenant: str) -> bool:
+        return not self.tenants or tenant in self.tenants
+
     def wants(self, ended: Response) -> bool:
-        theirs = not self.tenants or ended.owner.tenant in self.tenants
+        theirs = self.serves(ended.owner.tenant)
         return theirs and ended.status in self.events and (ended.options.background or not self.background)
 
     @property
@@ -62,6 +66,10 @@ class WebhookEndpoints:
     known: Mapping[str, WebhookEndpoint] = field(default_factory=dict[str, WebhookEndpoint])
     loopback: bool = False
 
+    def wanting(self, tenant: str, event: str) -> tuple[WebhookEndpoint, ...]:
+        """Return the endpoints that get an event type of a tenant's budgets."""
+        return tuple(each for each in self.known.values() if event in each.budget_events and each.serves(tenant))
+
     def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
         """Return the deliveries for a turn that has ended, one for each endpoint that wants it."""
         at = ended.progress.ended_at or 0.0
@@ -76,18 +84,20 @@ class WebhookEndpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDelivery:
-    """One message to one endpoint: the response ended with `status` at `at`.
+    """One message to one endpoint: the response ended with `status` at `at`, or the `event` of a budget happened.
 
+    An event of a budget has its `type` and its `data`, and no status; `response` is an id that only its key contains.
     `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the epoch.
     """
 
     owner: Owner
     response: str
-    status: ResponseStatus
+    status: ResponseStatus | None
     at: float
     endpoint: str
     due_at: float
     tries: int = 0
+    event: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -100,8 +110,7 @@ class WebhookDelivery:
             "id": self.id,
             "object": "event",
             "created_at": int(self.at),
-            "type": f"response.{self.status}",
-            "data": {"id": self.response},
+            **(self.event or {"type": f"response.{self.status}", "data": {"id": self.response}}),
         }
         return json.dumps(event, separators=(",", ":")).encode()
 
@@ -133,11 +142,12 @@ class WebhookDelivery:
             "tenant": self.owner.tenant,
             "subject": self.owner.subject,
             "of": self.response,
-            "ending": self.status.value,
+            "ending": self.status.value if self.status else None,
             "ended_at": self.at,
             "endpoint": self.endpoint,
             "at": self.due_at,
             "tries": self.tries,
+            **({"event": dict(self.event)} if self.event else {}),
         }
 
     @classmethod
@@ -145,9 +155,10 @@ class WebhookDelivery:
         return cls(
             owner=Owner(tenant=body["tenant"], subject=body["subject"]),
             response=body["of"],
-            status=ResponseStatus(body["ending"]),
+            status=ResponseStatus(body["ending"]) if body["ending"] else None,
             at=body["ended_at"],
             endpoint=body["endpoint"],
             due_at=body["at"],
             tries=body["tries"],
+            event=body.get("event"),
         )

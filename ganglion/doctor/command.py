@@ -4,8 +4,6 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Final
 from clients.clock import Clock, SystemClock
 from ganglion.doctor.checks import CHECKS
 from ganglion.doctor.findings import Fault, Result, Severity, redacted, result_of
-from ganglion.doctor.outside import RealOutside
+from ganglion.doctor.outside import RealOutside, UnreachableError, az_json
 from ganglion.doctor.subject import ON_AZURE, Subject, Target
 from settings import ROOT
 from standins.cluster import run_record
@@ -106,22 +104,15 @@ def local_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 def azure_settings(app: str) -> Mapping[str, str]:
     """Return the settings of a function app in Azure, with the rights of the person who is signed in to az."""
-    az = shutil.which("az")
-    if az is None:
-        raise UsageError("--app needs the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli")
     query = f"[?name=='{app}'].resourceGroup | [0]"
-    group = az_json(az, "functionapp", "list", "--query", query)
-    if not isinstance(group, str):
-        raise UsageError(f"the subscription has no function app {app!r}; choose one with `az account set`")
-    listed: Any = az_json(az, "functionapp", "config", "appsettings", "list", "--name", app, "--resource-group", group)
+    try:
+        group = az_json("functionapp", "list", "--query", query)
+        if not isinstance(group, str):
+            raise UsageError(f"the subscription has no function app {app!r}; choose one with `az account set`")
+        listed: Any = az_json("functionapp", "config", "appsettings", "list", "--name", app, "--resource-group", group)
+    except UnreachableError as problem:
+        raise UsageError(f"--app: {problem}") from None
     return {str(each["name"]): str(each["value"] or "") for each in listed}
-
-
-def az_json(az: str, *arguments: str) -> Any:
-    done = subprocess.run((az, *arguments, "--output", "json"), capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - the command is ours
-    if done.returncode:
-        raise UsageError(f"az {' '.join(arguments[:2])} failed: {done.stderr.strip().splitlines()[-1:] or 'no reason'}")
-    return json.loads(done.stdout or "null")
 
 
 def as_json(results: Sequence[Result], target: Target) -> str:

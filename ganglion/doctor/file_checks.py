@@ -47,6 +47,7 @@ systems = file_problems("SYSTEMS", "systems.toml", lambda subject: subject.read_
 fleet = file_problems("FLEET", "fleet.toml", lambda subject: subject.read_fleet())
 sources = file_problems("SOURCES", "sources.toml", lambda subject: subject.read_sources())
 webhooks = file_problems("WEBHOOKS", "webhooks.toml", lambda subject: subject.read_webhooks())
+tools = file_problems("TOOLS", "tools.toml", lambda subject: subject.read_tools())
 budgets = file_problems("BUDGETS", "budgets.toml", lambda subject: subject.read_budgets())
 host = file_problems("HOST", "host.json", lambda subject: subject.read_host_file())
 

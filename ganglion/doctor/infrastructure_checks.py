@@ -25,6 +25,7 @@ GPU_SERVICE: Final = "cloud-run"
 QUOTA: Final = "terraform -chdir=infra/google plan compares it with max_instances"
 SETTING: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 OTLP: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+WORKBOOKS: Final = "microsoft.insights/workbooks"
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -156,3 +157,13 @@ def console_on_azure(subject: Subject) -> Iterator[Fault]:
     if subject.settings.telemetry == "console":
         text = "GANGLION_TELEMETRY is console: on Azure each span becomes a line of the log, which is billed"
         yield warning(text, subject.remove_command("GANGLION_TELEMETRY"))
+
+
+async def boards(subject: Subject) -> AsyncIterator[Fault]:
+    """Look for the workbook by its kind: its name is computed by Azure."""
+    found: list[dict[str, str]] = await subject.azure("resource", "list", "--resource-type", WORKBOOKS) or []
+    if not found:
+        text = "the subscription has no workbook: nobody sees money, starts, latency and errors of the app"
+        yield warning(
+            text, "az deployment group create --resource-group GROUP --parameters infra/azure/main.bicepparam"
+        )

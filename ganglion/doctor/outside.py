@@ -1,7 +1,10 @@
 """How do checks look at services outside the process?"""
 
 import asyncio
+import json
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +25,7 @@ from domain.identity.access_tokens import TokenIssuer
 from settings import Settings
 
 TIMEOUT_S = 8.0
+CLI_TIMEOUT_S = 60.0
 
 
 class UnreachableError(Exception):
@@ -74,6 +78,10 @@ class Outside(Protocol):
 
     def store(self, settings: Settings) -> DocumentStore:
         """Return the application's store."""
+        ...
+
+    async def azure(self, *command: str) -> Any:
+        """Return the JSON that `az` answers, with the rights of the person who is signed in."""
         ...
 
 
@@ -139,6 +147,26 @@ class RealOutside:
 
     def store(self, settings: Settings) -> DocumentStore:
         return document_store(settings, self.clock)
+
+    async def azure(self, *command: str) -> Any:
+        return await asyncio.to_thread(az_json, *command)
+
+
+def az_json(*command: str) -> Any:
+    """Return what the Azure CLI answers; raises UnreachableError where it is missing or refuses."""
+    az = shutil.which("az")
+    if az is None:
+        raise UnreachableError("the Azure CLI is missing: https://learn.microsoft.com/cli/azure/install-azure-cli")
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is ours
+            (az, *command, "--output", "json"), capture_output=True, text=True, check=False, timeout=CLI_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"az {' '.join(command[:2])} did not answer in {CLI_TIMEOUT_S:g} s") from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise UnreachableError(f"az {' '.join(command[:2])} failed: {reason}")
+    return json.loads(done.stdout or "null")
 
 
 async def request(method: str, url: str, **options: Any) -> Answer:

@@ -18,6 +18,7 @@ FILES: Final = (
     "prices.toml",
     "systems.toml",
     "sources.toml",
+    "tools.toml",
     "webhooks.toml",
 )
 PACKAGES: Final = ("activities", "api", "clients", "composition", "domain", "orchestrators", "state", "telemetry")

@@ -8,6 +8,8 @@ from clients.identity.backend_credentials import KEY_VARIABLE, contains_secret, 
 from composition.production import unknown_names
 from composition.setting_names import HOST_PREFIX
 from domain.errors import ConfigurationError
+from domain.routing.estimates import AttemptLimits
+from domain.routing.least_cost import too_small_budgets
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.subject import Subject
 from settings import read_settings
@@ -93,6 +95,17 @@ def budgets_exist(subject: Subject) -> Iterator[Fault]:
     if not subject.settings.budgets.limits and subject.settings.budget_file is None:
         name = "GANGLION_BUDGET_TENANT_MONTH"
         yield warning("no budget limits what a tenant may spend", subject.set_command(name, "DOLLARS"))
+
+
+def budget_sizes(subject: Subject) -> Iterator[Fault]:
+    """A budget below the least worst case of a backend turns each of its turns down, or all turns."""
+    settings = subject.settings
+    limits = AttemptLimits(hold_s=settings.hold_s, handover_s=settings.handover_s)
+    for each in too_small_budgets(subject.fleet, subject.budgets, limits):
+        needed = f"{max(each.needed.values()):.2f}"
+        is_setting = each.field.startswith("GANGLION_")
+        fix = subject.set_command(each.field, needed) if is_setting else f"${{EDITOR:-vi}} {settings.budget_file}"
+        yield error(each.message, fix) if each.excludes_all else warning(each.message, fix)
 
 
 def synchronous_wait(subject: Subject) -> Iterator[Fault]:

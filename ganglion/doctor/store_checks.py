@@ -1,5 +1,6 @@
 """Can the application read and write its store, and does the task hub fit?"""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any, Final
 from clients.storage.cosmos.containers import CONSISTENCIES, DEFINITIONS
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import Container, Create, Delete, DocumentKey
+from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError, GanglionError
 from ganglion.doctor.backend_checks import connects, endpoint, resolves
 from ganglion.doctor.file_checks import MANAGED
@@ -23,11 +25,15 @@ SKEW_S: Final = 60
 HUB_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
 """https://learn.microsoft.com/azure/azure-functions/durable-functions/durable-functions-task-hubs"""
 
+PART: Final = re.compile(r"(\w+)=([^;]*)")
+"""One part of a connection string."""
+
 SETUP: Final = "python -m clients.storage.cosmos.setup"
 GRANT: Final = (
     "az cosmosdb sql role assignment create --account-name ACCOUNT --resource-group GROUP --scope / "
     "--role-definition-name 'Cosmos DB Built-in Data Contributor' --principal-id PRINCIPAL"
 )
+HUB_SETTING: Final = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 
 
@@ -154,6 +160,35 @@ def hub_keys(subject: Subject) -> Iterator[Fault]:
     if "AccountKey=" in subject.variables.get("AzureWebJobsStorage", ""):
         text = "AzureWebJobsStorage contains an account key: the app's identity replaces it"
         yield error(text, subject.set_command("AzureWebJobsStorage__accountName", "ACCOUNT"))
+
+
+async def shared_hub(subject: Subject) -> AsyncIterator[Fault]:
+    """Two apps on one hub take each other's steps: a turn runs with the code and the settings of either."""
+    name = str(subject.host_setting("extensions", "durableTask", "hubName"))
+    own = hub_of(subject.variables, name)
+    listed: list[dict[str, Any]] = await subject.azure("functionapp", "list") or []
+    others = [each for each in listed if each["name"] != subject.target.app]
+    settings = await asyncio.gather(*(settings_of(subject, each) for each in others))
+    for each, variables in zip(others, settings, strict=True):
+        is_ours = any(setting.startswith(PREFIX) for setting in variables)
+        if is_ours and hub_of(variables, variables.get(HUB_SETTING, name)) == own:
+            text = f"the app {each['name']} uses the same task hub ({', '.join(own)}): each takes steps of the other"
+            yield error(text, subject.set_command(HUB_SETTING, "ANOTHER"))
+
+
+async def settings_of(subject: Subject, app: Mapping[str, Any]) -> Mapping[str, str]:
+    place = ("--name", str(app["name"]), "--resource-group", str(app["resourceGroup"]))
+    found: list[dict[str, Any]] = await subject.azure("functionapp", "config", "appsettings", "list", *place) or []
+    return {str(each["name"]): str(each["value"] or "") for each in found}
+
+
+def hub_of(variables: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return what tells task hubs apart: where the hub is, and its name."""
+    parts: dict[str, str] = dict(PART.findall(variables.get(SCHEDULER, "")))
+    if "Endpoint" in parts:
+        return (parts["Endpoint"].rstrip("/"), parts.get("TaskHub", name))
+    storage = ("AzureWebJobsStorage__accountName", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage")
+    return (next((variables[each] for each in storage if variables.get(each)), ""), name)
 
 
 def scheduler(subject: Subject) -> Iterator[Fault]:

@@ -13,14 +13,16 @@ from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
+from domain.config.tools_toml import tools_from_toml
 from domain.config.webhooks_toml import endpoints_from_toml
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import Backend, Fleet
 from domain.money.budgets import Budgets
 from domain.money.prices import Price
 from domain.sources.catalog import Sources
+from domain.tools.catalog import ToolServers
 from domain.turns.webhook_events import WebhookEndpoints
-from ganglion.doctor.outside import Outside
+from ganglion.doctor.outside import Outside, UnreachableError
 from settings import Settings, read_settings
 
 ON_AZURE = "WEBSITE_INSTANCE_ID"
@@ -68,6 +70,15 @@ class Subject:
     @property
     def on_azure(self) -> bool:
         return bool(self.variables.get(ON_AZURE))
+
+    async def azure(self, *command: str) -> Any:
+        """Return what `az` says about the subscription of the app; raises NotRunError without `--app` or the right."""
+        if not self.target.app:
+            raise NotRunError("it asks Azure about an app; use --app NAME")
+        try:
+            return await self.outside.azure(*command)
+        except UnreachableError as problem:
+            raise NotRunError(str(problem)) from None
 
     def needs_azure(self) -> None:
         if not self.on_azure:
@@ -136,6 +147,14 @@ class Subject:
     def read_webhooks(self) -> WebhookEndpoints:
         text = file_text("WEBHOOKS", self.settings.webhooks)
         return endpoints_from_toml(text, self.variables, loopback=self.settings.webhooks_loopback)
+
+    def read_tools(self) -> ToolServers:
+        text = file_text("TOOLS", self.settings.tools)
+        return tools_from_toml(text, self.variables, on_azure=self.settings.on_azure)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        return usable("files.budgets", self.read_budgets)
 
     def read_budgets(self) -> Budgets:
         return read_budgets(self.settings)

@@ -46,13 +46,21 @@ class ApiClient:
     async def get(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
         return await self.call("GET", path, parameters)
 
-    async def post(self, path: str) -> dict[str, Any]:
-        return await self.call("POST", path, {})
+    async def post(
+        self, path: str, body: Mapping[str, Any] | None = None, **parameters: str | int | None
+    ) -> dict[str, Any]:
+        return await self.call("POST", path, parameters, body)
 
-    async def call(self, method: str, path: str, parameters: Mapping[str, str | int | None]) -> dict[str, Any]:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str | int | None],
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         wanted = {name: value for name, value in parameters.items() if value not in (None, "")}
         try:
-            answer = await self.http.request(method, path, params=wanted)
+            answer = await self.http.request(method, path, params=wanted, json=body)
         except httpx.HTTPError as error:
             raise unreachable(self.http, error) from None
         return body_of(answer)

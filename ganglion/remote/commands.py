@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +25,9 @@ FLEET: Final = (
 TOOLS: Final = ("server_label", "name", "status", "id", "description")
 BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
 USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
+ASLEEP: Final = "asleep"
+LIMITS: Final = ("id", "in_force", "configured", "changed")
+NO_LIMIT: Final = "none"
 DELTA: Final = "response.output_text.delta"
 ENDED: Final = ("response.completed", "response.failed", "response.incomplete", "response.cancelled", "error")
 
@@ -69,6 +73,31 @@ async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:
 async def usage(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.get("/v1/usage", group_by=options.by, limit=options.limit)
     yield as_json(body) if options.json else table(body["data"], (*options.by.split(","), *USAGE))
+
+
+async def limits(api: ApiClient, options: argparse.Namespace) -> Output:
+    """Change budgets and rate limits where the command names some; show those in force."""
+    if options.set or options.reset:
+        values = dict(assignment(each) for each in options.set)
+        tenant = {"tenant": options.tenant} if options.tenant else {}
+        body = await api.post("/v1/limits", {**tenant, "values": values, "reset": options.reset})
+    else:
+        body = await api.get("/v1/limits", tenant=options.tenant)
+    yield as_json(body) if options.json else limit_lines(body)
+
+
+def assignment(text: str) -> tuple[str, str | None]:
+    """Read NAME=VALUE; the value `none` removes a limit."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise ApiError(f"--set {text}: expected NAME=VALUE, such as tenant_day=20, or tenant_day={NO_LIMIT}")
+    return name, None if value == NO_LIMIT else value
+
+
+def limit_lines(body: Mapping[str, Any]) -> str:
+    changed = f"changed {moment(body['changed_at'])} UTC by {body['changed_by']}" if body["changed_at"] else "unchanged"
+    ending = f"a change is in force on every instance within {body['in_force_within_s']:.0f} s"
+    return f"{table(body['data'], LIMITS)}\ntenant {body['tenant']}, {shown('changed', changed)}; {ending}\n"
 
 
 async def turn(api: ApiClient, options: argparse.Namespace) -> Output:
@@ -119,3 +148,35 @@ async def follow(api: ApiClient, options: argparse.Namespace) -> Output:
 async def cancel(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.post(f"{response(options)}/cancel")
     yield as_json(body) if options.json else f"{body['id']}  {body['status']}\n"
+
+
+async def warm(api: ApiClient, options: argparse.Namespace) -> Output:
+    """Say what a warm-up may cost, ask, and start the backend."""
+    path = f"/v1/fleet/{quote(options.name, safe='')}/warm_up"
+    if not options.yes:
+        planned = await api.post(path, dry_run="true")
+        sys.stderr.write(warm_up_terms(planned))
+        if planned["status"] == ASLEEP and not is_confirmed(sys.stdin.readline()):
+            raise ApiError(f"{shown('backend', planned['backend'])} was not started")
+    body = await api.post(path)
+    yield as_json(body) if options.json else warm_up_result(body)
+
+
+def warm_up_terms(planned: Mapping[str, Any]) -> str:
+    """Return what a warm-up costs that no turn uses, with the question whether to start it."""
+    name = shown("backend", planned["backend"])
+    if planned["status"] != ASLEEP:
+        return f"{name} is {planned['status']} already: nothing is charged\n"
+    idle = "" if planned["idle_s"] is None else f" and {planned['idle_s']:g} s of idle time"
+    worst = f"a start of up to {planned['worst_start_s']:g} s{idle}"
+    return f"{name}: at most ${planned['worst_usd']} for {worst}; less where turns use it. Start it? [y/N] "
+
+
+def is_confirmed(answer: str) -> bool:
+    return answer.strip().lower() in ("y", "yes")
+
+
+def warm_up_result(body: Mapping[str, Any]) -> str:
+    name, status = shown("backend", body["backend"]), shown("status", body["status"])
+    charged = f"at most ${body['worst_usd']}, booked as {body['id']}" if body["sent"] else "nothing is charged"
+    return f"{name}  {status}  {charged}\n"

@@ -234,10 +234,14 @@ var schedulerSettings = {
 var durable = durability == 'durableTaskScheduler' ? schedulerSettings : {}
 var references = empty(secretNames) ? {} : vault!.outputs.references
 
-var ownSettings = {
+// These come last: no further setting can move the app to the task hub of another app.
+var hubSettings = {
   AzureWebJobsStorage__accountName: storage.outputs.accountName
   AzureWebJobsStorage__clientId: identity.properties.clientId
   AzureWebJobsStorage__credential: 'managedidentity'
+}
+
+var ownSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.outputs.connectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
   AZURE_FUNCTIONS_DURABLE_STRICT_TYPING: '1'
@@ -268,7 +272,7 @@ module app 'app.bicep' = {
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy
     authenticationAudience: platformAuthentication ? tokenAudience : ''
-    settings: union(ownSettings, google, durable, addresses, settings, references)
+    settings: union(ownSettings, google, addresses, settings, references, hubSettings, durable)
   }
 }
 
@@ -277,6 +281,9 @@ output app string = app.outputs.name
 
 @description('The base_url of an OpenAI SDK.')
 output url string = '${app.outputs.url}/v1'
+
+@description('The origin of the app, which azd hands to its hooks.')
+output GANGLION_URL string = app.outputs.url
 
 @description('The subject that infra/google trusts: the object id of the identity.')
 output identityObjectId string = identity.properties.principalId

@@ -8,8 +8,12 @@ from typing import Final
 
 from scripts.deployment import entra
 from scripts.deployment.commands import Commands, DeploymentError, rehearsed, run
+from scripts.deployment.patience import Patience, patient, wait_until_ready
 from scripts.deployment.rehearsal import ENVIRONMENT, answer_of
 from scripts.deployment.steps import before_provision, before_removal, check
+
+ORIGIN: Final = "GANGLION_URL"
+AFTER_DEPLOYMENT: Final = "after-deployment"
 
 type Step = Callable[[Commands, Mapping[str, str]], None]
 
@@ -28,9 +32,19 @@ def remove_applications(commands: Commands, environment: Mapping[str, str]) -> N
     entra.remove(commands, environment["AZURE_ENV_NAME"])
 
 
+def after_deployment(commands: Commands, environment: Mapping[str, str]) -> None:
+    """Wait until the new app answers: its identity's roles may arrive some minutes after it."""
+    origin = environment.get(ORIGIN, "")
+    if not origin:
+        raise DeploymentError(f"{ORIGIN} is not set; azd sets it to an output of infra/azure/main.bicep")
+    wait_until_ready(commands, origin, Patience())
+    sys.stdout.write(f"base_url of an OpenAI SDK: {origin}/v1\n")
+
+
 STEPS: Final[Mapping[str, Step]] = {
     "check": check,
     "before-provision": before_provision,
+    AFTER_DEPLOYMENT: after_deployment,
     "before-removal": before_removal,
     "entra-show": show_applications,
     "entra-create": create_applications,
@@ -44,7 +58,10 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print each command line instead of running it")
     options = parser.parse_args()
     given = {name: value for name, value in os.environ.items() if name.startswith(("AZURE_", "GOOGLE_", "GANGLION_"))}
-    commands, environment = (rehearsed(answer_of), ENVIRONMENT | given) if options.dry_run else (run, given)
+    # The last step waits by itself, for whatever reason the app is not ready.
+    commands, environment = run if options.step == AFTER_DEPLOYMENT else patient(run, Patience()), given
+    if options.dry_run:
+        commands, environment = rehearsed(answer_of), ENVIRONMENT | given
     if not environment.get("AZURE_ENV_NAME"):
         sys.exit("deployment: AZURE_ENV_NAME is not set; azd sets it, or give the name of your environment")
     try:

@@ -9,6 +9,7 @@ ENVIRONMENT: Final = {
     "AZURE_ENV_NAME": "ganglion",
     "AZURE_LOCATION": "eastus",
     "GOOGLE_PROJECT": "PROJECT",
+    "GANGLION_URL": "https://APP",
     "GOOGLE_WEIGHTS": "gs://BUCKET/FOLDER",
 }
 OUTPUTS: Final = {"url": "URL", "provider": "PROVIDER", "service_account": "SERVICE_ACCOUNT"}

@@ -5,10 +5,21 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from domain.config.environment import EnvironmentReader
+from domain.config.fleet_toml import fleet_from_toml
+from domain.config.prices_toml import prices_from_toml
+from domain.config.systems_toml import systems_from_toml
+from domain.errors import ConfigurationError
+from domain.routing.estimates import AttemptLimits
+from domain.routing.least_cost import too_small_budgets
 from scripts.deployment import entra, google
-from scripts.deployment.commands import Commands, DeploymentError, answer, answers
+from scripts.deployment.commands import ROOT, Commands, DeploymentError, answer, answers
+from settings import read_budgets
 
 NAME: Final = re.compile(r"[a-z0-9]{3,11}")
+GPU_ADDRESS: Final = "GANGLION_CLOUD_RUN_L4_URL"
+DEFAULT_LIMITS: Final = AttemptLimits(hold_s=10, handover_s=480)
+"""Those of the settings that a deployment does not change."""
 
 
 def check(run: Commands, environment: Mapping[str, str]) -> None:
@@ -24,7 +35,24 @@ def check(run: Commands, environment: Mapping[str, str]) -> None:
         raise DeploymentError(
             f"AZURE_LOCATION {region!r} has no Flex Consumption; see az functionapp list-flexconsumption-locations"
         )
-    google.values_of(environment)
+    check_budgets(environment, has_gpu=google.values_of(environment) is not None)
+
+
+def check_budgets(environment: Mapping[str, str], *, has_gpu: bool) -> None:
+    """Refuse a budget that is no amount, or below what the smallest turn on the GPU may cost at worst."""
+    try:
+        reader = EnvironmentReader(environment)
+        budgets = read_budgets(reader)
+        reader.raise_problems()
+    except ConfigurationError as problem:
+        raise DeploymentError(str(problem)) from None
+    variables = {GPU_ADDRESS: "https://gpu.example/v1"} if has_gpu else {}
+    texts = {name: (ROOT / f"{name}.toml").read_text(encoding="utf-8") for name in ("fleet", "prices", "systems")}
+    fleet = fleet_from_toml(
+        texts["fleet"], variables, prices_from_toml(texts["prices"]), systems_from_toml(texts["systems"])
+    )
+    for each in too_small_budgets(fleet, budgets, DEFAULT_LIMITS):
+        raise DeploymentError(each.message)
 
 
 def is_guid(text: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from standins.issuer.console import redeem
 from standins.issuer.entra_tokens import (
     ISSUERS,
     MANAGED_APP,
@@ -67,6 +68,10 @@ def published_key(key: Mapping[str, Any], issuer: str) -> dict[str, Any]:
 async def sign_in(state: IssuerState, request: web.Request) -> web.Response:
     """Signs a user in by password, or an app by its client secret; both are the secret of this issuer."""
     tenant, form, issuer = tenant_in(request), await request.post(), await state.issuer()
+    if form.get("grant_type") == "authorization_code":
+        origin = request.headers.get("origin", "")
+        answer, status = await redeem(state, {name: str(value) for name, value in form.items()}, origin)
+        return web.json_response(answer, status=status, headers={"access-control-allow-origin": origin or "null"})
     if tenant is None or tenant in SHARED:
         return no_tenant(request)
     fields = {name: str(value) for name, value in form.items()}

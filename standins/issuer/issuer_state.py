@@ -26,12 +26,25 @@ class IssuerCall:
         return {"hop": self.hop, "at": self.at, "path": self.path, "status": self.status}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCode:
+    """A code that was not redeemed yet: for whom, for which request, and until when (seconds since the epoch)."""
+
+    user: str
+    tenant: str
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    until: float
+
+
 class IssuerState:
     def __init__(self, data: Path, clock: Callable[[], float]) -> None:
         self.data = data
         self.clock = clock
         self.conditions = Conditions()
         self.calls: deque[IssuerCall] = deque(maxlen=KEPT_CALLS)
+        self.codes: dict[str, IssuedCode] = {}
         self.counts: Counter[str] = Counter()
         self.opened: entra_tokens.LocalIssuer | None = None
 

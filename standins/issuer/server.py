@@ -9,7 +9,7 @@ from aiohttp import web
 
 from standins.issuer import aws, entra
 from standins.issuer.conditions import GARBAGE, HANG, changed
-from standins.issuer.console import console_sign_in
+from standins.issuer.console import authorize, console_sign_in, kill_worker
 from standins.issuer.google import GoogleTokenService
 from standins.issuer.google_tokens import google_key_in
 from standins.issuer.issuer_state import IssuerState
@@ -30,6 +30,7 @@ def application(data: Path, clock: Callable[[], float]) -> web.Application:
         ("GET", "/{tenant}/discovery/v2.0/keys", "keys", entra.keys("2.0")),
         ("POST", "/{tenant}/oauth2/token", "sign-in", entra.sign_in),
         ("POST", "/{tenant}/oauth2/v2.0/token", "sign-in", entra.sign_in),
+        ("GET", "/{tenant}/oauth2/v2.0/authorize", "authorize", authorize),
         ("GET", "/msi/token", "managed-identity", entra.managed_identity),
         ("POST", "/v1/token", "sts", google.exchange),
         ("GET", f"{ACCOUNT}/allowedLocations", "allowed-locations", google.allowed_locations),
@@ -39,6 +40,7 @@ def application(data: Path, clock: Callable[[], float]) -> web.Application:
         ("POST", "/", "aws-sts", aws.assume_role),
         ("GET", "/oauth2/v3/certs", "google-keys", google.keys),
         ("GET", "/console", "console", console_sign_in),
+        ("POST", "/console/worker/kill", "kill-worker", kill_worker),
     ):
         app.router.add_route(method, path, with_faults(state, name, hop))
     add_admin(app, state)

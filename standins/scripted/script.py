@@ -6,7 +6,8 @@ The last user message is the script:
 
 Without a command the answer is 20 to 40 words of filler, the same for the same prompt; with the word `saga` in
 the prompt it has 5,000 tokens. `x2` fails the first two requests of the same conversation and then runs the
-command; `@5` places a fault in the stream after 5 tokens instead of half way. VARY counts to n and then differs each
+command; `@5` places a fault in the stream after 5 tokens instead of half way. `stall` stops there and keeps the
+connection open. VARY counts to n and then differs each
 time. CALL calls a function of the request, with arguments in JSON or with made-up ones; the answer to its result
 repeats the result. PLAN calls functions in rounds (see standins.scripted.plan). A prompt without a command that names a
 function calls it, too: `Use get_weather for Oslo.` A question that names what it is about is enough: `What is the
@@ -37,6 +38,7 @@ FAILURES = (
     "hang-before",
     "hang-after",
     "drip",
+    "stall",
     "reset",
     "half-frame",
     "content-type",

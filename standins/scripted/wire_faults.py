@@ -83,6 +83,11 @@ async def drip(exchange: Exchange) -> None:
         await asyncio.sleep(DRIP_SECONDS)
 
 
+async def stall(exchange: Exchange) -> None:
+    await exchange.play(exchange.frames[: exchange.cut])
+    await hang(exchange.request)
+
+
 async def reset(exchange: Exchange) -> None:
     await exchange.play(exchange.frames[: exchange.cut])
     transport = exchange.request.transport
@@ -101,6 +106,7 @@ async def half_frame(exchange: Exchange) -> None:
 FAULTS_DURING_ANSWER: dict[str, Callable[[Exchange], Awaitable[None]]] = {
     "hang-after": hang_after,
     "drip": drip,
+    "stall": stall,
     "reset": reset,
     "half-frame": half_frame,
 }

@@ -18,10 +18,14 @@ class BadCall(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call of a front door: the chat to ask the model, and whether the caller wants a stream."""
+    """One call of a front door: the chat to ask the model, and whether the caller wants a stream.
+
+    `billed_ms` are the milliseconds that the system bills, where it says so.
+    """
 
     chat: Json
     streams: bool
+    billed_ms: list[int] = field(default_factory=list[int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from standins.systems.chat import ChatDoor, Refusal, Wire
 from standins.systems.converse import ConverseDoor
 from standins.systems.identities import Aws, Bearer, Everybody, Identity, SecretHeaders
 from standins.systems.invocations import LambdaDoor, SageMakerDoor
+from standins.systems.prompts import InferDoor, ScoreDoor, TritonDoor
 from standins.systems.responses import ResponsesDoor
 
 GOOGLE_PAGE = {"server": "Google Frontend", "content-type": "text/html; charset=UTF-8"}
@@ -62,6 +63,7 @@ DOORS: Mapping[str, Door] = {
     "azure-openai": Door(never_sleeps=True),
     "azure-openai-responses": Door(wire=ResponsesDoor(), never_sleeps=True),
     "azure-ml": Door(never_sleeps=True, lists_models=False),
+    "azure-ml-score": Door(wire=ScoreDoor(), base="", never_sleeps=True, lists_models=False),
     "azure-ml-serverless": Door(identity=Bearer(), never_sleeps=True, lists_models=False),
     "vertex-managed": Door(never_sleeps=True, lists_models=False),
     "vertex": Door(
@@ -84,6 +86,18 @@ DOORS: Mapping[str, Door] = {
     "sglang": Door(never_sleeps=True),
     "triton": Door(asleep=body(404, {"error": "Request for unknown model: 'm' has no available versions"})),
     "kserve": Door(asleep=body(400, {"error": "Model m is not ready yet."})),
+    "triton-generate": Door(
+        wire=TritonDoor(),
+        asleep=body(404, {"error": "Request for unknown model: 'm' has no available versions"}),
+        base="v2/models/m",
+        lists_models=False,
+    ),
+    "kserve-infer": Door(
+        wire=InferDoor(),
+        asleep=body(400, {"error": "Model m is not ready yet."}),
+        base="v2/models/m",
+        lists_models=False,
+    ),
     "bedrock": bedrock(ChatDoor(), "openai/v1"),
     "bedrock-converse": bedrock(ConverseDoor(), ""),
     "sagemaker": Door(

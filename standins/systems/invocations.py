@@ -1,13 +1,22 @@
 """How do the front doors of SageMaker and Lambda wrap a container's own answer?"""
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
+from math import ceil
 
+from standins.clock import now
 from standins.systems.chat import ChatDoor, Operation, Refusal
 from standins.systems.event_frames import CONTENT_TYPE, event
 
 PART_BYTES = 50
 PRELUDE = json.dumps({"statusCode": 200, "headers": {"content-type": "text/event-stream"}, "cookies": []}).encode()
+
+
+def report(billed_ms: int) -> str:
+    """Return the end of a function's log, as the service sends it to a caller that asks for it."""
+    text = f"END RequestId: 1\nREPORT RequestId: 1\tDuration: {billed_ms}.00 ms\tBilled Duration: {billed_ms} ms\t\n"
+    return b64encode(text.encode()).decode()
 
 
 class SageMakerDoor(ChatDoor):
@@ -64,10 +73,12 @@ class LambdaDoor(ChatDoor):
             body = b"".join([line async for line in answer])
             yield json.dumps({"statusCode": 200, "headers": {}, "body": body.decode()}).encode()
             return
+        began = now()
         yield event("PayloadChunk", PRELUDE + bytes(8), "application/octet-stream")
         async for line in answer:
             yield event("PayloadChunk", line, "application/octet-stream")
-        yield event("InvokeComplete", b"{}")
+        operation.billed_ms.append(ceil((now() - began) * 1000))
+        yield event("InvokeComplete", json.dumps({"LogResult": report(operation.billed_ms[0])}).encode())
 
     def error(self, operation: Operation, status: int, body: bytes) -> Refusal:
         """Return a success whose content is the error: the function ran."""

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from standins.clock import now
 from standins.json_values import Json
 from standins.systems.chat import choice_of, chunks_of, lines_of
 from standins.systems.identities import Bearer
@@ -84,6 +85,7 @@ class Predictions:
             async with self.client().post(f"{origin}/v1/chat/completions", json=chat) as answer:
                 answer.raise_for_status()
                 prediction.status, prediction.output = "processing", []
+                began = now()
                 async for chunk in chunks_of(lines_of(answer)):
                     delta: Json = choice_of(chunk).get("delta") or {}
                     if text := delta.get("content"):
@@ -91,6 +93,7 @@ class Predictions:
                     if usage := chunk.get("usage"):
                         prediction.metrics["input_token_count"] = usage["prompt_tokens"]
                         prediction.metrics["output_token_count"] = usage["completion_tokens"]
+            prediction.metrics["predict_time"] = round(now() - began, 6)
             prediction.status = "succeeded"
         except aiohttp.ClientError as problem:
             prediction.status, prediction.error = "failed", f"Prediction failed: {problem}"

@@ -20,6 +20,8 @@ from standins.systems.sleeping import Instance
 
 KEPT = 10_000
 HEALTH = "health/ready"
+READY = "ready"
+"""Whether a model of the Open Inference Protocol is ready: 400 without a body as long as it is not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Served:
     input_tokens: int = 0
     output_tokens: int = 0
     instructions: str = ""
+    billed_ms: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to_json(self) -> Json:
@@ -46,6 +49,7 @@ class Served:
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "instructions": self.instructions,
+            "billed_ms": self.billed_ms,
         }
 
 
@@ -109,13 +113,13 @@ class Systems:
         except BadCall as problem:
             record.outcome = "failed"
             return answered(door.wire.error(Operation(chat={}, streams=False), 400, str(problem).encode()))
-        if operation is None and not door.lists_models and path != HEALTH:
+        if operation is None and not door.lists_models and path not in {HEALTH, READY}:
             return web.json_response({"message": "no such path"}, status=404)
         if not door.never_sleeps and not instance.is_up:
             instance.wake()
             if door.asleep:
                 record.outcome = "asleep"
-                return answered(door.asleep)
+                return answered(Refusal(status=400) if path == READY else door.asleep)
             await instance.up()
         if operation is None:
             return web.json_response({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
@@ -137,7 +141,9 @@ class Systems:
                     found = door.wire.error(operation, answer.status, await answer.read())
                     later = {name: value for name, value in answer.headers.items() if name == "Retry-After"}
                     return answered(found, later)
-                return await self.relay(request, door, operation, counted(lines_of(answer), record))
+                response = await self.relay(request, door, operation, counted(lines_of(answer), record))
+                record.billed_ms = sum(operation.billed_ms)
+                return response
         except aiohttp.ClientError:
             record.outcome = "failed"
             if request.transport:

@@ -35,6 +35,7 @@ from domain.money.budgets import (
 )
 from domain.money.ledger_records import NANOS, AttemptRecord, nanos
 from domain.money.usage import UsageRow, row_for_attempt, usage_changes
+from state.money.limit_changes import ChangedLimits
 from telemetry.turn_metrics import measure_budget, measure_forecast
 
 log = logging.getLogger(__name__)
@@ -57,15 +58,21 @@ class BudgetCounters:
     def __init__(self, store: DocumentStore, clock: Clock, budgets: Budgets) -> None:
         self.store = store
         self.clock = clock
-        self.budgets = budgets
+        self.configured = budgets
+        self.changes = ChangedLimits(store, clock)
         self.recent: dict[str, tuple[str, Sequence[int]]] = {}
 
-    def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
-        return counters_of(self.budgets.of(tenant), subject=subject, response=response, at=at)
+    async def budgets(self, tenant: str) -> Budgets:
+        """Return the budgets in force for a tenant: the configured ones, with what an operator has changed."""
+        return (await self.changes.current(tenant)).budgets(self.configured.of(tenant))
 
-    def counter_ids(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
+    async def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
+        return counters_of(await self.budgets(tenant), subject=subject, response=response, at=at)
+
+    async def counter_ids(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
         """Return the ids of the counters to which a new attempt is added."""
-        return tuple(self.counters(tenant, subject=attempt.subject, response=attempt.response, at=attempt.started_at))
+        subject, response, at = attempt.subject, attempt.response, attempt.started_at
+        return tuple(await self.counters(tenant, subject=subject, response=response, at=at))
 
     async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
         """Return a warning where a budget is nearly used up, else ""; raises Exhausted where a budget has no room.
@@ -82,7 +89,7 @@ class BudgetCounters:
         exceeded = exceeded_budget(limited, paid, amount)
         if exceeded:
             raise self.exhausted(exceeded, response, needed=nanos(amount), counts=dict(counters)[exceeded])
-        nearly = nearly_used_budget(self.budgets.of(owner.tenant), limited, taken, amount)
+        nearly = nearly_used_budget(await self.budgets(owner.tenant), limited, taken, amount)
         return f"{nearly.value} {NEARLY}" if nearly else ""
 
     async def counts(self, tenant: str, counter: str) -> Mapping[str, Any]:
@@ -95,8 +102,8 @@ class BudgetCounters:
 
         Whoever then records the report with `record_report` makes it.
         """
-        counter = tenant_day_counter_id(self.budgets, self.clock.now())
-        forecast = self.budgets.of(tenant).forecast or learned_forecast(await self.recent_days(tenant, counter))
+        counter = tenant_day_counter_id(self.configured, self.clock.now())
+        forecast = (await self.budgets(tenant)).forecast or learned_forecast(await self.recent_days(tenant, counter))
         if forecast is None:
             return ""
         key = DocumentKey(container=Container.MONEY, parts=(tenant,))
@@ -114,7 +121,9 @@ class BudgetCounters:
         """
         if self.recent.get(tenant, ("", ()))[0] != today:
             now, key = self.clock.now(), DocumentKey(container=Container.MONEY, parts=(tenant,))
-            names = [tenant_day_counter_id(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
+            names = [
+                tenant_day_counter_id(self.configured, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)
+            ]
             days = tuple(spent(found.body) for found in await read_many(self.store, key, names) if found)
             self.recent[tenant] = (today, days)
         return self.recent[tenant][1]
@@ -132,7 +141,7 @@ class BudgetCounters:
         Every budget keeps `beside` dollars free. Other records of the turn may change in the same batch.
         """
         tenant, opened = key.parts[0], changes[0].after
-        counters = self.counters(tenant, subject=opened.subject, response=opened.response, at=opened.started_at)
+        counters = await self.counters(tenant, subject=opened.subject, response=opened.response, at=opened.started_at)
         limits = {each.id: each.limit - nanos(beside) for each in counters.values() if each.limit is not None}
         try:
             await self.write_attempts(key, *changes, limits=limits)
@@ -204,7 +213,7 @@ class BudgetCounters:
 
     async def limited_counts(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, Mapping[str, Any]]]:
         """Return every counter that has a limit, with what is taken of it, and what of that is held."""
-        counters = self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
+        counters = await self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
         limited = [each for each in counters.values() if each.limit is not None]
         counts = await asyncio.gather(*(self.counts(owner.tenant, each.id) for each in limited))
         return list(zip(limited, counts, strict=True))

@@ -35,7 +35,7 @@ class BudgetStatus:
 
     async def uses(self, owner: Owner) -> tuple[BudgetUse, ...]:
         """Return the use of every counter of the current day and month that counts the owner."""
-        counters = self.counters.counters(owner.tenant, subject=owner.subject, response="", at=self.clock.now())
+        counters = await self.counters.counters(owner.tenant, subject=owner.subject, response="", at=self.clock.now())
         counted = [each for each in counters.values() if each.scope is not BudgetScope.RESPONSE]
         return tuple(await asyncio.gather(*(self.use(owner.tenant, each) for each in counted)))
 
@@ -46,6 +46,6 @@ class BudgetStatus:
 
     async def forecast(self, tenant: str, today: BudgetCounter) -> SpendForecast | None:
         """Return the forecast of a tenant's day; `today` is the counter of its day."""
-        configured = self.counters.budgets.of(tenant).forecast
+        configured = (await self.counters.budgets(tenant)).forecast
         days = () if configured is not None else await self.counters.recent_days(tenant, today.id)
         return forecast_of(configured, days)

@@ -140,7 +140,9 @@ class GpuSessionBilling:
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
         backend = self.fleet.backends.get(session.backend)
-        record = self.ledger.warm_up_record(owner, span.response, backend) if span.is_warm_up and backend else None
+        record = None
+        if span.is_warm_up and backend:
+            record = await self.ledger.warm_up_record(owner, span.response, backend)
         await self.ledger.post_share(owner, span.record, share_name(session.backend, session.id), share, record)
 
     async def mark_closed(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> bool:

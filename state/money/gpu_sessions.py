@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.port import DocumentStore, Operation
-from domain.errors import Exhausted
+from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
@@ -50,6 +51,10 @@ from state.money.session_documents import (
 )
 
 log = logging.getLogger(__name__)
+
+FREE = "free"
+NOTHING = SessionShare(lines={}, final=True)
+"""What a warm-up of a backend costs that is not paid by time: its record shows that it was sent."""
 
 
 class GpuSessions:
@@ -128,10 +133,11 @@ class GpuSessions:
 
         A start takes `cold_s` seconds as expected, and `worst_s` at worst. Budgets keep room for the attempt after it.
         """
-        price = self.price(backend)
+        price, record = self.price(backend), await self.ledger.warm_up_record(owner, response_id, backend)
         if price is None:
+            with suppress(Retryable):
+                await self.ledger.post_share(owner, record.id, share_name(backend.name, FREE), NOTHING, record)
             return True
-        record = self.ledger.warm_up_record(owner, response_id, backend)
 
         def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[WarmUpCharge | None]:
             return warmed_up(session, span, member=new_span(owner, record, now), price=price, worst_s=worst_s, now=now)
@@ -150,7 +156,7 @@ class GpuSessions:
             await self.ledger.reserve_warm_up(owner, response_id, backend, name, share, beside=beside)
         except Exhausted as error:
             log.warning("no warm-up of %s: %s", backend.name, error)
-            record = self.ledger.warm_up_record(owner, response_id, backend)
+            record = await self.ledger.warm_up_record(owner, response_id, backend)
             await self.change(backend, charge.session, record.id, warm_up_removed)
             return False
         return True
@@ -158,11 +164,10 @@ class GpuSessions:
     async def cancel_warm_up(self, backend: Backend, owner: Owner, response_id: str) -> None:
         """Charge nothing for a warm-up that the backend rejected, or that was not sent: it started no machine."""
         session = (await self.current(backend)).session
-        record = self.ledger.warm_up_record(owner, response_id, backend)
+        record = await self.ledger.warm_up_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.warm_up_record != record.id:
             return
-        nothing = SessionShare(lines={}, final=True)
-        await self.ledger.post_share(owner, record.id, share_name(backend.name, session.id), nothing)
+        await self.ledger.post_share(owner, record.id, share_name(backend.name, session.id), NOTHING)
         await self.change(backend, session.id, record.id, warm_up_removed)
 
     async def record_ready(self, backend: Backend, at: float) -> None:

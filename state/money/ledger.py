@@ -88,7 +88,7 @@ class Ledger:
         turn's earlier records cost nothing. A redelivery keeps the first start, is counted and adds its worst case.
         """
         key = money_key(owner.tenant)
-        opened = self.counted(owner, attempt)
+        opened = await self.counted(owner, attempt)
 
         async def step() -> AttemptRecord | None:
             earlier = await covering_changes(self.store, key, opened, session) if joint else ()
@@ -189,7 +189,7 @@ class Ledger:
         beside: Decimal = Decimal(0),
     ) -> None:
         """Charge a warm-up before it is sent, once; every budget keeps `beside` dollars free. Raises Exhausted."""
-        record = self.warm_up_record(owner, response_id, backend)
+        record = await self.warm_up_record(owner, response_id, backend)
 
         def charged(stored: AttemptRecord | None) -> AttemptRecord | None:
             is_charged = stored is not None and session in stored.charge.shares
@@ -197,13 +197,13 @@ class Ledger:
 
         await self.update_attempt(owner, record.id, charged, beside=beside)
 
-    def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
+    async def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of the warm-ups that a turn sends, as it is before the first one."""
-        return self.counted(owner, new_warm_up_record(owner, response_id, backend, at=self.clock.now()))
+        return await self.counted(owner, new_warm_up_record(owner, response_id, backend, at=self.clock.now()))
 
-    def counted(self, owner: Owner, record: AttemptRecord) -> AttemptRecord:
+    async def counted(self, owner: Owner, record: AttemptRecord) -> AttemptRecord:
         """Return a record with the ids of its budget counters."""
-        counters = self.budget_counters.counter_ids(owner.tenant, record)
+        counters = await self.budget_counters.counter_ids(owner.tenant, record)
         return replace(record, charge=replace(record.charge, counters=counters))
 
     async def post_share(

@@ -26,6 +26,8 @@ from domain.log.events import ResponseStatus
 from domain.tools.call_record import call_prefix
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
+from state.files.file_store import FileStore
+from state.files.parts import thread_of_upload
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.conversation_lock import belongs_to_conversation
@@ -41,6 +43,7 @@ class Retention:
     def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
         self.store = store
         self.turns = turns
+        self.files = FileStore(store, clock)
         self.clock = clock
         self.clearing = Clearing(store, turns, clock)
         self.erasure = Erasure(store, self.clearing, clock)
@@ -113,6 +116,9 @@ class Retention:
     async def clear_marked(self, owner: Owner, identifier: str) -> None:
         if identifier == EVERYTHING:
             await self.erasure.resume(owner, within_s=ROUND_S)
+            return
+        if thread := thread_of_upload(identifier):
+            await self.files.settle(owner, thread)
             return
         if not is_response_id(identifier):
             await self.clearing.clear_thread(conversation_key(owner, identifier))

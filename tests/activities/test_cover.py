@@ -75,7 +75,7 @@ async def test_a_second_attempt_that_no_budget_covers_leaves_the_cost_of_the_fir
     script = FakeBackend(interrupted("one two"), says(" three"))
     one = world(script, RESPONSE="0.01")
     response = await one.admit("hello")
-    one.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
+    one.ledger.budget_counters.configured = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
     await one.run(response)
     log = await one.log(response)
     attempts = await one.ledger.attempts(OWNER, response.id)
@@ -112,7 +112,7 @@ async def test_operators_get_one_alarm_a_day_where_a_tenant_spends_half_as_much_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one = world(FakeBackend(says("one two")))
-    one.ledger.budget_counters.budgets = Budgets(forecast=Decimal("0.000012"))
+    one.ledger.budget_counters.configured = Budgets(forecast=Decimal("0.000012"))
     alarms: list[int] = []
     for pause_s in (0, 0, 0, 86_400, 0, 0):
         one.clock.advance(pause_s)
@@ -125,7 +125,7 @@ async def test_settlements_at_the_same_time_raise_one_alarm(caplog: pytest.LogCa
     one = world(FakeBackend(says("one two")))
     for _ in range(3):
         await spend(one)
-    one.ledger.budget_counters.budgets = Budgets(forecast=Decimal("0.000012"))
+    one.ledger.budget_counters.configured = Budgets(forecast=Decimal("0.000012"))
     responses = [await one.admit("hello") for _ in range(10)]
     settle = one.app.activities.settle
     await asyncio.gather(*(settle.raise_budget_alarm(OWNER.tenant, each.id) for each in responses))

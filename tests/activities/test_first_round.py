@@ -44,7 +44,7 @@ class Scene:
         )
         orchestrations.world = self.world
         limits = {} if budget is None else {BudgetScope.OWNER_DAY: budget}
-        self.world.ledger.budget_counters.budgets = Budgets(limits=limits)
+        self.world.ledger.budget_counters.configured = Budgets(limits=limits)
         self.api = Api(self.world, orchestrations)
 
     async def ask(self) -> tuple[int, dict[str, Any]]:

@@ -23,6 +23,7 @@ from domain.money.budgets import Budgets, BudgetScope
 from domain.money.prices import TokenPrice
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, PRICE, SETTINGS, World, backend
@@ -161,7 +162,7 @@ async def test_every_attempt_is_charged_exactly_for_its_own_tokens() -> None:
     attempts = [each for each in await one.ledger.attempts(OWNER, response.id) if each.number]
     costs = [Decimal(PROMPT + begun + 2 * CAP) / 1_000_000 for begun in (0, CAP, 2 * CAP)]
     assert [each.charge.cost for each in attempts] == costs
-    assert all(each.charge.reserved >= (each.charge.cost or 0) for each in attempts)
+    assert every(each.charge.reserved >= (each.charge.cost or 0) for each in attempts)
     reservation = await one.ledger.reservation(OWNER, response.id)
     assert reservation
     assert reservation.cost == sum(costs)

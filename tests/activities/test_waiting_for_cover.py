@@ -72,7 +72,7 @@ def test_eighty_turns_at_once_use_the_whole_budget_and_none_fails() -> None:
         one = world(limit)
         responses = await asyncio.gather(*(run(one) for _ in range(TURNS)))
         assert {await status(one, each) for each in responses} == {ResponseStatus.COMPLETED}
-        name = tenant_day_counter_id(one.ledger.budget_counters.budgets, one.clock.now())
+        name = tenant_day_counter_id(one.ledger.budget_counters.configured, one.clock.now())
         counter = await one.store.read(money_key(OWNER.tenant), name)
         assert counter
         assert counter.body[HELD] == 0

@@ -38,7 +38,9 @@ from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
 READER = Owner(tenant=OWNER.tenant, subject="app:44444444-4444-4444-4444-444444444444", roles=("Usage.Read",))
 OPERATOR = Owner(
-    tenant=OWNER.tenant, subject="user:66666666-6666-6666-6666-666666666666", roles=("Operations.Read", "Usage.Read")
+    tenant=OWNER.tenant,
+    subject="user:66666666-6666-6666-6666-666666666666",
+    roles=("Operations.Read", "Operations.WarmUp", "Usage.Read"),
 )
 ACCEPTER = Owner(
     tenant=OWNER.tenant, subject="user:77777777-7777-7777-7777-777777777777", roles=("Operations.Read", "Tools.Accept")

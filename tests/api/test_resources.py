@@ -166,12 +166,13 @@ async def problems_of(one: Api, address: str, body: bytes, *, weighed: bool) -> 
 
 
 def test_every_path_that_reads_a_body_is_tried() -> None:
+    """`/v1/limits` reads a body, of `GANGLION_BODY_LIMIT` at most, only for those who may change limits."""
     posts = {f"/{route.template}" for route in routes(api().world.app.http) if route.methods == ("POST",)}
     tried = {
         path.replace("{conversation}", "{conversation_id}").replace("{completion}", "{completion_id}")
         for path in FIELDS
     }
-    assert posts - tried == {"/v1/responses/{response_id}/cancel"}
+    assert posts - tried == {"/v1/responses/{response_id}/cancel", "/v1/limits"}
 
 
 async def test_copies_of_stored_items_are_bounded() -> None:

@@ -19,8 +19,10 @@ PROGRAM = Program(file="console.mjs")
 async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
     """SCREENSHOTS in the environment names a folder for pictures of every view."""
     javascript_kits()
-    quiet = {"GANGLION_TELEMETRY": "none"}
-    with LocalCluster(ClusterOptions(data=tmp_path / "cluster", rate=60, environment=quiet)) as cluster:
+    quiet = {"GANGLION_TELEMETRY": "none", "GANGLION_SILENCE_S": "600"}
+    with LocalCluster(
+        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=quiet)
+    ) as cluster:
         where = {
             "CHROMIUM": chromium,
             "APP": cluster.base_url,

@@ -213,7 +213,7 @@ async def test_a_thousand_attempts_on_cosmos_exceed_no_budget(
 
 async def test_a_check_reserves_nothing_and_warns_before_it_rejects(store: DocumentStore, clock: FakeClock) -> None:
     book = BudgetCounters(store, clock, Budgets(limits={BudgetScope.OWNER_MONTH: Decimal(1)}))
-    ledger = Ledger(store, clock, book.budgets)
+    ledger = Ledger(store, clock, book.configured)
     owner = owner_of(0)
     assert await book.check(owner, "resp_0", Decimal("0.8")) == ""
     dear = replace(attempt_of(0, clock.now()), charge=AttemptCharge(reserved=Decimal("0.8")))

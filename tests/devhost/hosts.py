@@ -17,7 +17,7 @@ import psutil
 
 REPOSITORY = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 ENDED = {"Completed", "Failed", "Terminated"}
 
 

@@ -71,7 +71,7 @@ def test_a_timer_that_came_due_while_nothing_ran_fires_at_the_start(host: Runnin
     time.sleep(0.8)
     host.start()
     with host.client() as client:
-        assert Durable(http=client).wait(instance, 5.0)["output"] == "woke"
+        assert Durable(http=client).wait(instance)["output"] == "woke"
 
 
 def test_an_event_survives_host_and_worker(host: RunningHost) -> None:
@@ -107,15 +107,18 @@ def test_every_result_is_recorded_once_whichever_process_is_killed(host: Running
             assert len(completed) == 4
 
 
-def test_a_worker_whose_host_dies_ends_even_while_it_is_busy(host: RunningHost) -> None:
-    with host.client() as client:
-        instance = Durable(http=client).start("noted", {"count": 1, "sleep": 3})
-        until(lambda: runs(host.folder, f"{instance}-0"), "the activity sleeps")
-    worker = host.state["worker_pid"]
-    assert host.process is not None
-    host.process.send_signal(signal.SIGKILL)
-    host.process.wait()
-    until(lambda: not is_alive(worker), "the worker has ended", 2.0)
+def test_a_worker_whose_host_dies_ends_even_while_it_is_busy(tmp_path: Path) -> None:
+    """Long before its activity ends."""
+    (tmp_path / "notes").mkdir()
+    with running("durable", tmp_path, NOTES=str(tmp_path / "notes")) as host:
+        with host.client() as client:
+            instance = Durable(http=client).start("noted", {"count": 1, "sleep": 600})
+            until(lambda: runs(tmp_path, f"{instance}-0"), "the activity sleeps")
+        worker = host.state["worker_pid"]
+        assert host.process is not None
+        host.process.send_signal(signal.SIGKILL)
+        host.process.wait()
+        until(lambda: not is_alive(worker), "the worker has ended")
 
 
 def test_a_second_host_on_the_same_database_is_rejected(host: RunningHost) -> None:

@@ -28,8 +28,9 @@ from state.fleet.answer_lengths import ANSWERS, tenant_key
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.end_to_end.callers import Caller, Json, Reading
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.waiting import GUARD_S, eventually
 
 FAR = 1e12
 """A time that everything stored lies before."""
@@ -143,9 +144,9 @@ class Books:
             await caller.sweep()
             return None if await self.left_open(response_id, owner) else True
 
-        await eventually(look, within_s=20, what=f"a turn of which nothing is open: {response_id}")
+        await eventually(look, what=f"a turn of which nothing is open: {response_id}")
 
-    async def quiet(self, caller: Caller, *, within_s: float = 30) -> None:
+    async def quiet(self, caller: Caller, *, within_s: float = GUARD_S) -> None:
         """Sweep until no response is unfinished and no money is held."""
 
         async def look() -> bool | None:
@@ -170,7 +171,7 @@ class Books:
         slots = await self.turns.slots(owner, response_id)
         assert slots
         assert [slot.number for slot in slots] == list(range(len(slots)))
-        assert all(after.first == before.next_sequence for before, after in pairwise(slots))
+        assert every(after.first == before.next_sequence for before, after in pairwise(slots))
         kinds = [event.kind for slot in slots for event in slot.events]
         assert kinds.count(EventKind.STARTED) == 1
         assert kinds.count(EventKind.ENDED) == 1

@@ -12,7 +12,7 @@ import httpx
 from openai import AsyncOpenAI
 
 from standins.cluster.local_cluster import LocalCluster
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.waiting import GUARD_S, eventually
 
 type Json = dict[str, Any]
 
@@ -159,7 +159,7 @@ class Caller:
             assert answer.status_code == 200 or "The worker ended" in answer.text, answer.text
             return True if answer.status_code == 200 else None
 
-        await eventually(swept, within_s=20, what="a sweep")
+        await eventually(swept, what="a sweep")
 
     async def start_orchestration(self, instance: str, given: Json) -> int:
         """Start a turn's orchestration past the product; return the host's status."""
@@ -170,7 +170,7 @@ class Caller:
         answer = await self.http.get(f"{DURABLE}/instances/{instance}")
         return None if answer.status_code == 404 else answer.json()
 
-    async def orchestration_ended(self, instance: str, *, within_s: float = 20) -> Json:
+    async def orchestration_ended(self, instance: str, *, within_s: float = GUARD_S) -> Json:
         """Wait for an orchestration's end and return its status."""
 
         async def look() -> Json | None:

@@ -34,10 +34,16 @@ UNBOUNDED = {
 
 
 def scaled_fleet(folder: Path) -> Path:
-    """Write a fleet whose times are those of the scaled service, and return where it is."""
+    """Write a fleet whose times are those of the scaled service and whose GPU is paid by tokens; return where it is."""
     text = (ROOT / "fleet.toml").read_text(encoding="utf-8")
     before, mark, after = text.partition(f"[backends.{GPU}]")
-    times = {"p50_s = 5": "p50_s = 0.5", "p99_s = 60": "p99_s = 6", "warm_up_hold_s = 2": "warm_up_hold_s = 0.2"}
+    price = {'price = "cloud-run-l4"': 'price = "scripted"'}
+    times = {
+        **price,
+        "p50_s = 5": "p50_s = 0.5",
+        "p99_s = 60": "p99_s = 6",
+        "warm_up_hold_s = 2": "warm_up_hold_s = 0.2",
+    }
     for as_shipped, scaled in {**times, "idle_s = 600": "idle_s = 60"}.items():
         assert as_shipped in after
         after = after.replace(as_shipped, scaled, 1)

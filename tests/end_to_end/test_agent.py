@@ -12,7 +12,7 @@ from tests.end_to_end.callers import PINNED, Json, asking
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.waiting import eventually
 
-CLOSED_S = 1.5
+CLOSED_S = 20.0
 """A cancel promises 1 s; the rest is for a busy machine."""
 
 SHOP: Any = {"type": "mcp", "server_label": "shop", "require_approval": "never"}
@@ -75,7 +75,7 @@ async def open_request(scene: Scene, path: str) -> Json:
         requests = (await shop_of(scene.cluster))["requests"]
         return next((each for each in requests if each["open"] and each["path"].startswith(path)), None)
 
-    return await eventually(look, within_s=20, what=f"a request of {path}")
+    return await eventually(look, what=f"a request of {path}")
 
 
 async def nothing_open(scene: Scene) -> None:
@@ -88,7 +88,7 @@ async def nothing_open(scene: Scene) -> None:
 @pytest.mark.parametrize("how", ["cancel", "delete"])
 async def test_the_connection_of_a_read_is_closed_when_its_turn_is(scene: Scene, how: str) -> None:
     async with httpx.AsyncClient() as shop:
-        fault = {"path": "/v1/orders/SLOW", "fault": {"delay_s": 30}}
+        fault = {"path": "/v1/orders/SLOW", "fault": {"delay_s": 600}}
         await shop.put(f"{scene.cluster.model_url('shop')}/__faults", json=fault)
     body = asking(plan([("find_order", {"number": f"SLOW-{how}"})]), tools=[SHOP], background=True)
     made = (await scene.caller.create(body)).json()
@@ -97,7 +97,7 @@ async def test_the_connection_of_a_read_is_closed_when_its_turn_is(scene: Scene,
     ended = await (scene.caller.http.delete(path) if how == "delete" else scene.caller.cancel(made["id"]))
     assert ended.status_code == 200
     await nothing_open(scene)
-    await scene.caller.orchestration_ended(made["id"], within_s=5)
+    await scene.caller.orchestration_ended(made["id"])
 
 
 async def test_a_turn_of_forty_calls_goes_on_in_a_new_history(scene: Scene) -> None:

@@ -18,7 +18,7 @@ MANY = 20 * 2**20
 DEEP = 100_000
 FREE, READ_AT_MOST = 65_536, 16 * 2**20
 """Bodies in between cost a token where they are wrong."""
-ANSWERED_S = 20
+ANSWERED_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

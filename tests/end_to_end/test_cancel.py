@@ -15,9 +15,9 @@ from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.test_readers import CALLS, body_of, turns_of
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.waiting import GUARD_S, eventually
 
-CANCEL_S = 20.0
+CANCEL_S = 60.0
 QUIET_S = 1.0
 PREFILL_S = 60.0
 LENGTH = 1000
@@ -50,7 +50,7 @@ async def called(caller: Caller, body: Json, model: str = "scripted", *, calls: 
         found = await caller.model_calls(body, model)
         return found[-1] if len(found) == calls else None
 
-    return await eventually(look, within_s=20, what=f"call {calls} of the model")
+    return await eventually(look, what=f"call {calls} of the model")
 
 
 async def speaking(scene: Scene, body: Json) -> None:
@@ -60,7 +60,7 @@ async def speaking(scene: Scene, body: Json) -> None:
         found = await scene.caller.model_calls(body)
         return True if found and found[-1]["tokens"] > 20 else None
 
-    await eventually(look, within_s=20, what="words of the model")
+    await eventually(look, what="words of the model")
 
 
 async def closed(caller: Caller, body: Json, model: str) -> Json:
@@ -68,7 +68,7 @@ async def closed(caller: Caller, body: Json, model: str) -> Json:
         last = (await caller.model_calls(body, model))[-1]
         return last if last["how"] else None
 
-    return await eventually(look, within_s=20, what="the end of the call to the backend")
+    return await eventually(look, what="the end of the call to the backend")
 
 
 async def cancelled(scene: Scene, reading: Reading) -> float:
@@ -82,7 +82,7 @@ async def cancelled(scene: Scene, reading: Reading) -> float:
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "cancelled"
     assert (await caller.poll(response_id))["status"] == "cancelled"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD_S):
         await following
     assert reading.types[-1] == "response.failed"
     assert reading.types.count("response.failed") == 1

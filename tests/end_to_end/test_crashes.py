@@ -69,7 +69,7 @@ class CrashingCluster:
         async def look() -> bool | None:
             return None if self.order.exists() else True
 
-        await eventually(look, within_s=10, what="the crash")
+        await eventually(look, what="the crash")
 
 
 @pytest.fixture(scope="module")

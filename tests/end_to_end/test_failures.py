@@ -13,6 +13,7 @@ from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.waiting import GUARD_S
 
 EITHER = "scripted"
 SILENCE_S = 1.0
@@ -63,7 +64,7 @@ async def failing(failing_cluster: LocalCluster) -> AsyncIterator[Scene]:
         yield Scene(cluster=failing_cluster, caller=caller, books=books)
 
 
-async def followed(scene: Scene, body: Json, *, within_s: float = 40) -> Reading:
+async def followed(scene: Scene, body: Json, *, within_s: float = GUARD_S) -> Reading:
     async with asyncio.timeout(within_s):
         return await scene.caller.follow(body)
 
@@ -156,7 +157,7 @@ async def test_a_backend_that_stays_broken_ends_the_turn_with_its_reason(
 )
 async def test_a_deadline_ends_a_turn_whose_backend_never_answers(failing: Scene, kind: str, codes: set[str]) -> None:
     body = asking(f"FAIL {kind} COUNT 3", metadata={"deadline_ms": "3000"})
-    reading = await followed(failing, body, within_s=8)
+    reading = await followed(failing, body)
     assert_failed(reading, codes)
     message = reading.response["error"]["message"]
     assert any(reason in message for reason in ("deadline", "in a row", "is throttled", "are left")), message
@@ -183,7 +184,7 @@ async def test_a_model_that_falls_silent_in_mid_stream_is_given_up_and_asked_aga
         await asyncio.sleep(SILENCE_S + 1)
     finally:
         os.kill(model, signal.SIGCONT)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(GUARD_S):
         await failing.caller.follow_on(reading)
     await failing.books.assert_exact(reading, counted(3 * LENGTH))
     await failing.books.settled(failing.caller, reading.id)
@@ -197,7 +198,7 @@ async def test_a_model_that_dies_hands_its_turn_to_the_other(failing: Scene) -> 
     await failing.caller.follow_on(reading, until=12)
     [first] = [name for name in failing.cluster.models if await failing.caller.model_calls(body, name)]
     await asyncio.to_thread(failing.cluster.kill_model, first)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(GUARD_S):
         await failing.caller.follow_on(reading)
     await asyncio.to_thread(failing.cluster.restart_model, first)
     await failing.books.assert_exact(reading, counted(3 * LENGTH))

@@ -113,7 +113,7 @@ async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(cluster: 
     url = f"{cluster.base_url}/v1/responses"
     async with httpx.AsyncClient(headers=headers, timeout=60) as http:
         turn = (await http.post(url, json={**QUESTION, "background": True})).json()
-        await eventually(lambda: refused_by_sts(cluster), within_s=20, what="the STS is asked")
+        await eventually(lambda: refused_by_sts(cluster), what="the STS is asked")
         setting(cluster, faults={})
         told = await http.get(f"{url}/{turn['id']}?stream=true")
     assert "response.completed" in told.text

@@ -117,7 +117,7 @@ async def test_a_worker_that_was_stopped_ends_when_it_wakes_without_its_host(lon
     async def gone() -> bool | None:
         return None if exists(orphan) else True
 
-    await eventually(gone, within_s=20, what="the end of the orphan")
+    await eventually(gone, what="the end of the orphan")
     await lonely.books.assert_exact(reading, counted(LENGTH))
     await lonely.books.settled(lonely.caller, reading.id)
 

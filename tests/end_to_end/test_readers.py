@@ -84,7 +84,7 @@ async def test_a_caller_that_goes_away_stops_nothing(scene: Scene, call: str) ->
         found = await scene.caller.model_calls(body)
         return found[-1] if found and found[-1]["tokens"] > 3 else None
 
-    await eventually(called, within_s=20, what="a few words of the model")
+    await eventually(called, what="a few words of the model")
     asked.cancel()
     await asyncio.wait((asked,))
     assert asked.cancelled()
@@ -93,7 +93,7 @@ async def test_a_caller_that_goes_away_stops_nothing(scene: Scene, call: str) ->
         last = (await scene.caller.model_calls(body))[-1]
         return last if last["how"] else None
 
-    last = await eventually(ended, within_s=30, what="the end of the model's answer")
+    last = await eventually(ended, what="the end of the model's answer")
     assert (last["how"], last["tokens"]) == ("done", LENGTH)
     [name] = await turns_of(scene, body)
     await scene.books.settled(scene.caller, name)

@@ -81,7 +81,7 @@ async def test_a_reader_moves_from_blue_to_green_without_a_gap_and_blue_drains(b
                 left = (await caller.http.get("/v1/turns", params={"status": "in_progress"})).json()["data"]
                 return None if left else True
 
-            await eventually(drained, within_s=20, what="blue without a turn")
+            await eventually(drained, what="blue without a turn")
             await asyncio.to_thread(blue.cluster.kill_host_and_worker)
             last = await caller.follow(asking("COUNT 7"))
             await blue.books.assert_exact(last, counted(7))

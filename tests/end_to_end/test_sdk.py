@@ -34,7 +34,7 @@ async def ended(sdk: AsyncOpenAI, response_id: str) -> Response:
         found = await sdk.responses.retrieve(response_id)
         return found if found.status not in {"queued", "in_progress"} else None
 
-    return await eventually(look, within_s=20, what=f"the end of {response_id}")
+    return await eventually(look, what=f"the end of {response_id}")
 
 
 @pytest.mark.parametrize("model", [PINNED, AFRESH, "scripted", "auto"])

@@ -38,7 +38,7 @@ def paid_by_time(folder: Path) -> dict[str, str]:
     prices.write_text((ROOT / "prices.toml").read_text(encoding="utf-8") + PRICE, encoding="utf-8")
     before, mark, after = (ROOT / "fleet.toml").read_text(encoding="utf-8").partition(f"[backends.{GPU}]")
     times = {"p50_s = 5": "p50_s = 1", "p99_s = 60": "p99_s = 10", "idle_s = 600": f"idle_s = {TAIL_S}"}
-    for shipped, ours in {**times, 'price = "scripted"': 'price = "stand-in-gpu"'}.items():
+    for shipped, ours in {**times, 'price = "cloud-run-l4"': 'price = "stand-in-gpu"'}.items():
         assert shipped in after
         after = after.replace(shipped, ours, 1)
     fleet.write_text(before + mark + after, encoding="utf-8")

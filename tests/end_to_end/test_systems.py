@@ -21,6 +21,7 @@ from standins.paths import ROOT
 from standins.systems.doors import DOORS
 from standins.systems.identities import REGION, SECRET, Aws
 from state.fleet.backend_state import STATE_ID
+from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
 from tests.end_to_end.cold import UNBOUNDED
@@ -48,6 +49,10 @@ OWN_AUTH = {
 }
 INPUT_USD, CACHED_USD, WRITTEN_USD, OUTPUT_USD = Decimal(3), Decimal("0.3"), Decimal("3.75"), Decimal(15)
 REQUEST_USD = Decimal("0.000002")
+SECOND_USD = Decimal("0.001")
+FUNCTION = "lambda-invoke"
+"""Each call is billed by itself, by the milliseconds that the service reports."""
+PRICED = {**dict.fromkeys(UNCOUNTED, "machines"), FUNCTION: "functions"}
 PRICE = f"""
 [prices.systems]
 kind = "per_token"
@@ -59,6 +64,21 @@ output = "{OUTPUT_USD}"
 source = "made up"
 date = 2026-11-29
 region = "laptop"
+[prices.functions]
+kind = "per_second"
+components.gb = {{ amount = "{SECOND_USD}", count = "10" }}
+request = "{REQUEST_USD}"
+granularity_ms = 1
+source = "made up"
+date = 2026-11-29
+region = "laptop"
+[prices.machines]
+kind = "per_second"
+components.machine = {{ amount = "{SECOND_USD}" }}
+granularity_ms = 1
+source = "made up"
+date = 2026-11-29
+region = "laptop"
 """
 BACKEND = """
 [backends.{name}]
@@ -66,7 +86,7 @@ model = "scripted"
 system = "{system}"
 url = "{url}"
 served_model = "scripted"
-price = "systems"
+price = "{price}"
 {auth}
 limits = {{ context_tokens = 32768, max_output_tokens = 1024, concurrency = 8, request_timeout_s = 60 }}
 cold = {{ scales_to_zero = {sleeps}, p50_s = 1, p99_s = 6, warm_up_hold_s = 0.3, idle_s = 60 }}
@@ -77,6 +97,7 @@ speed = {{ prefill_tokens_s = 20000, decode_tokens_s = {rate} }}
 REPLICATE = BACKEND.format(
     name="of-replicate",
     system="replicate",
+    price="systems",
     url="%GANGLION_SYSTEMS_URL%/systems/replicate/v1/models/owner/name",
     auth='probe = { path = "versions", up = [200] }',
     sleeps="false",
@@ -99,9 +120,10 @@ def files(folder: Path) -> dict[str, str]:
             BACKEND.format(
                 name=name_of(system),
                 system=system,
+                price=PRICED.get(system, "systems"),
                 url=address_of("%GANGLION_SYSTEMS_URL%", system),
-                auth=OWN_AUTH.get(system, aws),
-                sleeps=json.dumps(not door.never_sleeps),
+                auth=f"{OWN_AUTH.get(system, aws)}\n{TEMPLATE if system in PROMPTED else ''}",
+                sleeps=json.dumps(not door.never_sleeps and system != FUNCTION),
                 rate=RATE,
             )
         )
@@ -112,7 +134,7 @@ def files(folder: Path) -> dict[str, str]:
 
 def drawn() -> Iterator[object]:
     """Yield every system: four that are drawn by the seed are of each campaign, all of the long one."""
-    names = sorted(set(DOORS) - {"tgi", "sagemaker-serverless"})
+    names = sorted(set(DOORS) - {"tgi", "sagemaker-serverless", *UNCOUNTED})
     sample = set(Random(SEED).sample(names, min(SAMPLE, len(names))))  # noqa: S311 - a test's seed
     for name in names:
         yield pytest.param(name, marks=[] if name in sample else [pytest.mark.long])
@@ -148,6 +170,9 @@ def price_of(asked: Sequence[Json], *, system: str) -> Decimal:
 
     Bedrock reads a quarter of the input from its cache, and writes an eighth to it.
     """
+    if system == FUNCTION:
+        done = [each["billed_ms"] for each in asked if each["outcome"] == "done"]
+        return 10 * SECOND_USD * sum(done) / 1000 + REQUEST_USD * len(done)
     tokens = [(each["input_tokens"], each["output_tokens"]) for each in asked if each["outcome"] == "done"]
     prompts = [prompt for prompt, _ in tokens]
     cached, written = (
@@ -180,7 +205,21 @@ async def test_a_cold_turn_is_answered_whole_after_a_kill_and_a_warm_one_is_bill
     bill = (await caller.report(warm.id))["bill"]
     assert len(lives) <= 1
     assert [each["outcome"] for each in asked] == ["done"]
-    assert Decimal(bill["tokens_usd"]) == price_of(asked, system=system)
+    assert Decimal(bill["gpu_usd" if system == FUNCTION else "tokens_usd"]) == price_of(asked, system=system)
+
+
+@pytest.mark.long
+async def test_a_turn_on_a_server_that_counts_nothing_is_billed_by_its_time(scene: Scene) -> None:
+    """Of the start it pays the whole; of the work what lies between its call and its end, as the front door saw it."""
+    reading = await scene.caller.follow(asking("COUNT 12", f"scripted@{name_of('kserve-infer')}"))
+    await scene.books.assert_exact(reading, counted(12))
+    await scene.books.settled(scene.caller, reading.id)
+    asked, lives = await told(scene.caller, "kserve-infer", reading.body["instructions"])
+    bill = (await scene.caller.report(reading.id))["bill"]
+    assert len(lives) == 1
+    assert [each["outcome"] for each in asked] == ["asleep", "done"] or [each["outcome"] for each in asked] == ["done"]
+    assert Decimal(bill["tokens_usd"]) == 0
+    assert Decimal(bill["gpu_usd"]) > 0
 
 
 @pytest.mark.campaign

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 POLL_S = 0.02
+GUARD_S = 60.0
+"""How long a busy machine may take for what is usually a moment: no test judges a speed by it."""
 
 
-async def eventually[T](look: Callable[[], Awaitable[T | None]], *, within_s: float, what: str) -> T:
+async def eventually[T](look: Callable[[], Awaitable[T | None]], *, within_s: float = GUARD_S, what: str) -> T:
     """Look until something is found; an AssertionError names what did not come in time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s

@@ -13,6 +13,7 @@ from domain.money.usage import UsageRow
 from domain.turns.rate_limits import RateLimitUsage, RunningTurn, TokenBucket
 from state.money.budget_counters import BudgetCounters
 from state.money.ledger import Ledger
+from state.money.limit_changes import ChangedLimits
 from state.money.usage_rows import UsageRows
 from state.rate_limits import DOCUMENT
 from tests.fakes.clocks import FakeClock
@@ -133,3 +134,10 @@ async def test_an_alarm_is_written_as_it_was(store: SqliteStore, clock: FakeCloc
 
 def test_an_attempt_that_is_open_has_the_stored_status_open() -> None:
     assert [status.value for status in AttemptStatus] == ["open", "provisional", "closed"]
+
+
+async def test_changed_limits_are_read_and_written_as_they_were(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.MONEY, "limit_changes")
+    changes = await ChangedLimits(store, clock).current(OWNER.tenant)
+    assert changes.values == {"tenant_day": Decimal(20), "owner_day": None}
+    assert as_json(changes.to_document()) == frozen(Container.MONEY, "limit_changes").body

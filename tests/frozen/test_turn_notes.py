@@ -7,6 +7,7 @@ from clients.storage.paging import list_all
 from clients.storage.port import Container, Create
 from clients.storage.sqlite.store import SqliteStore
 from domain.errors import Conflict
+from domain.identity.owners import Owner
 from domain.sources.prompt_context import context_text
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.retention.deletion import Retention
@@ -134,6 +135,16 @@ async def test_a_webhook_that_is_due_is_found_and_written_as_it_was(store: Sqlit
     assert await outbox.overdue(before=NOW + 36) == (delivery,)
     assert await outbox.read(OWNER, RESPONSE_ID, "crm") is not None
     assert (document_id(delivery), as_json(document_of(delivery))) == (document.id, document.body)
+
+
+async def test_an_event_of_a_budget_that_was_announced_is_not_announced_again(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    document = frozen(Container.TURNS, "announced")
+    owner, outbox = Owner(tenant=OWNER.tenant, subject="budgets"), WebhookOutbox(store, clock)
+    assert await outbox.announce(owner, document.id, ())
+    assert await stored(store, document) == document.body
+    assert not await outbox.announce(owner, document.id, ())
 
 
 async def test_an_endpoint_that_is_gone_stays_gone(store: SqliteStore, clock: FakeClock) -> None:

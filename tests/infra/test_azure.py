@@ -59,7 +59,17 @@ def test_the_containers_are_those_of_the_store() -> None:
 def test_every_setting_is_one_that_the_app_reads() -> None:
     text = (FOLDER / "main.bicep").read_text() + (FOLDER / "main.sample.bicepparam").read_text()
     addresses = set(re.findall(r"%(GANGLION_\w+)%", (ROOT / "fleet.toml").read_text()))
-    assert set(re.findall(r"\bGANGLION_[A-Z0-9_]+", text)) <= DOCUMENTED | addresses
+    handed_to_hooks = {"GANGLION_URL"}
+    assert set(re.findall(r"\bGANGLION_[A-Z0-9_]+", text)) <= DOCUMENTED | addresses | handed_to_hooks
+
+
+def test_no_further_setting_moves_the_app_to_the_hub_of_another_app() -> None:
+    text = (FOLDER / "main.bicep").read_text()
+    (merged,) = re.findall(r"settings: union\(([\w, ]+)\)", text)
+    names = merged.split(", ")
+    assert names.index("settings") < names.index("hubSettings") < names.index("durable")
+    hub = text.partition("var hubSettings = {")[2].partition("}")[0]
+    assert "AzureWebJobsStorage__accountName: storage.outputs.accountName" in hub
 
 
 def test_nothing_is_set_that_flex_consumption_refuses() -> None:

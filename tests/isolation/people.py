@@ -47,7 +47,12 @@ class Person:
         message: Json = {"role": "user", "content": secret}
         chat = await self.create("/v1/chat/completions", {"model": "auto", "store": True, "messages": [message]})
         items = (await self.send("GET", f"/v1/conversations/{conversation['id']}/items")).json()["data"]
+        headers = {"authorization": f"Bearer {self.token}"}
+        upload = {"file": (f"{SECRETS[self.name]}.txt", SECRETS[self.name].encode())}
+        sent = await self.http.post("/v1/files", files=upload, data={"purpose": "user_data"}, headers=headers)
+        assert sent.status_code == 200, sent.text
         return {
+            "file_id": sent.json()["id"],
             "response_id": response["id"],
             "conversation_id": conversation["id"],
             "item_id": items[-1]["id"],
@@ -61,7 +66,11 @@ class Person:
     async def read_all(self, ids: Ids) -> Mapping[str, Any]:
         """Read all data of the caller through every endpoint."""
         paths = reading_paths(ids)
-        return {path: (await self.send("GET", path)).json() for path in paths}
+        return {path: content_of(await self.send("GET", path)) for path in paths}
+
+
+def content_of(answer: httpx.Response) -> Any:
+    return answer.json() if answer.headers["content-type"] == "application/json" else answer.text
 
 
 def reading_paths(ids: Ids) -> Sequence[str]:
@@ -77,6 +86,9 @@ def reading_paths(ids: Ids) -> Sequence[str]:
         f"/v1/chat/completions/{chat}/messages",
         "/v1/chat/completions",
         "/v1/conversations",
+        "/v1/files",
+        f"/v1/files/{ids['file_id']}",
+        f"/v1/files/{ids['file_id']}/content",
         "/v1/turns",
         "/v1/budgets",
     )

@@ -17,7 +17,7 @@ type Json = dict[str, Any]
 type Ids = Mapping[str, str]
 
 TOKEN = re.compile(r"[0-9a-f]{24,}")
-UNOWNED = frozenset({"model", "server_label", "fingerprint"})
+UNOWNED = frozenset({"model", "backend", "server_label", "fingerprint"})
 """Path parameters that do not name an owner's objects."""
 
 REJECTED = frozenset({400, 404})
@@ -76,7 +76,17 @@ def no_bodies(_identifier: str) -> Sequence[Json]:
 
 def continuing(identifier: str) -> Sequence[Json]:
     before: Json = {"model": "auto", "input": "hello", "previous_response_id": identifier}
-    return (before, {"model": "auto", "input": reference(identifier)})
+    file: Json = {"model": "auto", "input": [file_part(identifier)]}
+    return (before, file, {"model": "auto", "input": reference(identifier)})
+
+
+def file_part(identifier: str) -> Json:
+    return {"role": "user", "content": [{"type": "input_file", "file_id": identifier}]}
+
+
+def of_chat(identifier: str) -> Sequence[Json]:
+    part: Json = {"type": "file", "file": {"file_id": identifier}}
+    return ({"model": "auto", "messages": [{"role": "user", "content": [part]}]},)
 
 
 def in_conversation(identifier: str) -> Sequence[Json]:
@@ -88,10 +98,16 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_responses_cancel": lambda _: ({},),
     "http_responses_compact": continuing,
     "http_responses_count": in_conversation,
-    "http_conversations_create": lambda identifier: ({"items": reference(identifier)},),
+    "http_conversations_create": lambda identifier: (
+        {"items": reference(identifier)},
+        {"items": [file_part(identifier)]},
+    ),
     "http_conversations_update": metadata_change,
     "http_items_create": lambda identifier: ({"items": [MESSAGE]}, {"items": reference(identifier)}),
-    "http_chat_create": no_bodies,
+    "http_chat_create": of_chat,
+    "http_files_create": no_bodies,
+    "http_fleet_warm_up": no_bodies,
+    "http_limits_update": no_bodies,
     "http_chat_update": metadata_change,
     "http_tools_accept": no_bodies,
 }

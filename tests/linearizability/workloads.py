@@ -139,9 +139,8 @@ async def opens(ledger: Ledger, record: AttemptRecord) -> bool:
 
 
 async def stored(ledger: Ledger, record: AttemptRecord) -> AttemptRecord:
-    return replace(
-        record, charge=replace(record.charge, counters=ledger.budget_counters.counter_ids(OWNER.tenant, record))
-    )
+    counters = await ledger.budget_counters.counter_ids(OWNER.tenant, record)
+    return replace(record, charge=replace(record.charge, counters=counters))
 
 
 async def taken(client: Client, ledger: Ledger) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.deployment import entra
 from scripts.deployment.commands import DeploymentError, run
+from scripts.deployment.patience import Patience, patient, wait_until_ready
 from scripts.deployment.rehearsal import ENVIRONMENT, GUID, answer_of
 from scripts.deployment.steps import before_provision, before_removal, check
 from settings import ROOT
@@ -96,7 +97,7 @@ def test_the_applications_have_what_the_app_checks_in_tokens() -> None:
     assert [scope["value"] for scope in api["api"]["oauth2PermissionScopes"]] == ["access_as_user"]
     roles: dict[str, list[str]] = {each["value"]: each["allowedMemberTypes"] for each in api["appRoles"]}
     documented = set(
-        re.findall(r"`((?:Turns|Usage|Owners|Operations)\.\w+)`", (ROOT / "docs" / "security.md").read_text())
+        re.findall(r"`((?:Turns|Usage|Owners|Operations|Limits)\.\w+)`", (ROOT / "docs" / "security.md").read_text())
     )
     assert documented <= set(roles)
     assert every(members == ["User", "Application"] for members in roles.values())
@@ -106,7 +107,7 @@ def test_the_applications_have_what_the_app_checks_in_tokens() -> None:
 
 def test_the_table_shows_what_is_present_and_what_is_missing() -> None:
     clouds = FakeClouds()
-    assert all(line.endswith("missing") for line in entra.table(clouds, "prod"))
+    assert every(line.endswith("missing") for line in entra.table(clouds, "prod"))
     entra.apply(clouds, "prod")
     clouds.applications["prod-api"]["appRoles"].pop()
     shown = [line.split() for line in entra.table(clouds, "prod")]
@@ -176,3 +177,80 @@ def test_a_dry_run_prints_every_step_and_runs_none() -> None:
     before_provision(clouds, ENVIRONMENT)
     printed = [line.split()[0] for line in done.stdout.splitlines()]
     assert printed == programs(clouds.calls)
+
+
+class SlowClouds(FakeClouds):
+    """Answers commands that begin with `late` only after some tries, with what a cloud says until then."""
+
+    def __init__(self, *late: str, tries: int, message: str) -> None:
+        super().__init__()
+        self.late = late
+        self.tries = tries
+        self.message = message
+
+    def __call__(self, *command: str, succeeds: bool = True) -> str:
+        if command[: len(self.late)] == self.late and self.tries:
+            self.tries -= 1
+            self.calls.append(command)
+            raise DeploymentError(f"{command[0]} failed: {self.message}")
+        return super().__call__(*command, succeeds=succeeds)
+
+
+def quick(said: list[str], tries: int = 4) -> Patience:
+    return Patience(tries=tries, say=said.append, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        (("az", "rest"), "Not Found: Resource '…' does not exist or one of its queried reference-property objects…"),
+        (("az", "ad", "sp"), "The appId '…' of the service principal does not reference a valid application object."),
+        (("terraform", "-chdir=infra/google", "apply"), "Error 403: Permission 'iam.serviceAccounts.create' denied"),
+    ],
+)
+def test_what_has_not_arrived_everywhere_is_waited_for_and_said(late: tuple[str, ...], message: str) -> None:
+    clouds, said = SlowClouds(*late, tries=2, message=message), list[str]()
+    before_provision(patient(clouds, quick(said)), ENVIRONMENT)
+    assert len(said) == 2
+    assert "A new role or application takes up to 10 minutes to arrive everywhere" in said[0]
+    assert "trying again in 30 s (30 of at most 90 s)" in said[0]
+    assert clouds.called("azd", "env", "set")
+
+
+def test_a_right_that_never_arrives_ends_the_deployment_after_its_last_try() -> None:
+    clouds, said = SlowClouds("az", "group", tries=9, message="(AuthorizationFailed) The client …"), list[str]()
+    with pytest.raises(DeploymentError, match="AuthorizationFailed"):
+        before_provision(patient(clouds, quick(said)), ENVIRONMENT)
+    assert (len(said), len(clouds.called("az", "group"))) == (3, 4)
+
+
+def test_any_other_failure_ends_the_deployment_at_once() -> None:
+    clouds, said = SlowClouds("az", "group", tries=1, message="(LocationNotAvailable) …"), list[str]()
+    with pytest.raises(DeploymentError, match="LocationNotAvailable"):
+        before_provision(patient(clouds, quick(said)), ENVIRONMENT)
+    assert said == []
+
+
+def test_a_deployment_ends_when_the_app_is_ready_and_says_why_it_waits() -> None:
+    clouds, said = SlowClouds("curl", tries=3, message='503 {"parts": {"store": "down"}}'), list[str]()
+    wait_until_ready(clouds, "https://app", quick(said))
+    assert len(said) == 3
+    assert '"store": "down"' in said[0]
+    clouds.tries = 4
+    with pytest.raises(DeploymentError, match=r"store.*python -m ganglion doctor --app NAME"):
+        wait_until_ready(clouds, "https://app", quick(said))
+
+
+@pytest.mark.parametrize(
+    ("budget", "refusal"),
+    [
+        ("0.10", "GANGLION_BUDGET_RESPONSE: $0.10 is below what the smallest turn may cost at worst (cloud-run-l4 $0."),
+        ("ten", "GANGLION_BUDGET_RESPONSE: expected a number above 0"),
+    ],
+)
+def test_a_budget_that_no_turn_on_the_gpu_fits_is_refused_before_anything_is_created(budget: str, refusal: str) -> None:
+    clouds = FakeClouds()
+    with pytest.raises(DeploymentError, match=re.escape(refusal)):
+        before_provision(clouds, {**ENVIRONMENT, "GANGLION_BUDGET_RESPONSE": budget})
+    assert not clouds.called("az", "group")
+    before_provision(clouds, {**ENVIRONMENT, "GANGLION_BUDGET_RESPONSE": "5", "GOOGLE_PROJECT": "none"})

@@ -17,6 +17,7 @@ from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
 from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
+from state.money.limit_changes import ChangedLimits
 from state.rate_limits import ADMISSION_S, CHECK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
 from tests.checks import every
@@ -32,7 +33,8 @@ LIMITS = RateLimits(
 
 
 def instance(store: DocumentStore, clock: FakeClock, limits: RateLimits = LIMITS) -> RateLimiter:
-    return RateLimiter(store=store, turns=TurnStore(store, clock, WebhookEndpoints()), clock=clock, limits=limits)
+    turns, changes = TurnStore(store, clock, WebhookEndpoints()), ChangedLimits(store, clock)
+    return RateLimiter(store=store, turns=turns, clock=clock, limits=limits, changes=changes)
 
 
 def ids(clock: FakeClock, count: int) -> list[str]:
@@ -70,6 +72,8 @@ async def test_a_turn_costs_one_read_and_one_write_and_requests_together_share_t
     clock = FakeClock()
     store = FlakyStore(MemoryStore(clock), Random(0))  # noqa: S311 - a test must repeat
     limits = instance(store, clock)
+    await limits.changes.current(OWNER.tenant)
+    store.calls.clear()
     await limits.enter(OWNER, ids(clock, 1)[0])
     assert [call.name for call in store.calls] == ["read", "commit"]
     await asyncio.gather(
@@ -225,7 +229,7 @@ async def test_a_process_that_dies_in_admission_costs_no_more_than_a_minute() ->
     clock = FakeClock()
     store = MemoryStore(clock)
     for _ in range(5):
-        dying = instance(FlakyStore(store, Random(0), Faults(at={1: Fault.CRASH_AFTER})), clock)  # noqa: S311 - as above
+        dying = instance(FlakyStore(store, Random(0), Faults(at={2: Fault.CRASH_AFTER})), clock)  # noqa: S311 - as above
         with pytest.raises(CrashError):
             await dying.enter(OWNER, ids(clock, 1)[0])
     limits = instance(store, clock)

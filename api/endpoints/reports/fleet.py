@@ -6,6 +6,7 @@ from decimal import Decimal
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.endpoints.reports.parameters import require_role
+from api.endpoints.reports.warm_ups import worst_cost
 from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional
 from api.http.errors import json_answer
@@ -19,6 +20,7 @@ from domain.money.sessions.gpu_sessions import GpuSession
 from domain.money.sessions.outlook import cost_so_far, earliest_end
 from domain.routing.rent_or_buy import session_price
 from state.fleet_status import BackendSummary, FleetStatus, FleetSummary
+from state.money.recent_sessions import EndedSession
 
 NOT_CHOSEN = "the default rule: no demand has been replayed yet"
 
@@ -44,7 +46,7 @@ def etag_of(summary: FleetSummary, tenant: str) -> str:
     """Return a tag that changes with the summary's content, and not only with its time."""
     known = repr(
         [
-            (each.backend.name, each.state, each.session, each.spent, each.rule, each.adopted)
+            (each.backend.name, each.state, each.session, each.spent, each.rule, each.adopted, each.ended)
             for each in summary.backends
         ]
     )
@@ -72,6 +74,7 @@ def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
         },
         "start": start_object(summary, now) if backend.cold_start.scales_to_zero else None,
         "rule": rule_object(summary) if backend.cold_start.scales_to_zero else None,
+        "sessions": [ended_object(each) for each in summary.ended],
         "session": summary.session and session_object(summary.session, backend.price, now, tenant),
     }
 
@@ -86,11 +89,13 @@ def start_object(summary: BackendSummary, now: float) -> Json:
         "p50_s": state.start_times.p50_s,
         "p99_s": state.start_times.p99_s,
         "samples": len(state.start_times.samples),
+        "worst_warm_up_usd": f"{worst_cost(summary.backend, state):.9f}",
         "lost_warm_ups": state.warmth.lost_warm_ups,
         "failed_warm_up": failed and {"at": failed.at, "again_at": failed.again_at, "reason": failed.reason},
         "rental_spend_usd": None if summary.spent is None else f"{summary.spent:.9f}",
         "rental_window_s": round(summary.rule_window_s, 3),
         **learned_range(state),
+        "seen_s": [round(each, 3) for each in state.start_times.samples],
     }
 
 
@@ -128,9 +133,26 @@ def session_object(session: GpuSession, price: object, now: float, tenant: str) 
     return {
         "started_at": session.started,
         "ready_at": session.ready_at,
+        "last_request_at": session.last_end if session.recent_ends else None,
+        "requests_ended_at": list(session.recent_ends),
         "ends_at": earliest_end(session, price),
         "cost_usd": f"{cost_so_far(session, price, now):.9f}",
         "members": session.members,
         "running": own,
         "running_of_others": len(session.running) - len(own),
+    }
+
+
+def ended_object(ended: EndedSession) -> Json:
+    """Return a session that is over. It says when requests ended, and nothing of whose they were."""
+    session = ended.session
+    return {
+        "started_at": session.started,
+        "ready_at": session.ready_at,
+        "last_request_at": session.last_end,
+        "ended_at": ended.ended_at,
+        "cost_usd": f"{ended.cost:.9f}",
+        "members": session.members,
+        "served": ended.served,
+        "requests_ended_at": list(session.recent_ends),
     }

@@ -28,6 +28,13 @@ def start_of_day(parameters: Mapping[str, str], name: str, *, plus_days: int = 0
         raise Invalid(f"Invalid '{name}': the date is too late.", field=name, code="invalid_value") from None
 
 
+def read_flag(parameters: Mapping[str, str], name: str) -> bool:
+    """Return a query parameter that is true or false, false where it is absent. Raises Invalid."""
+    if parameters.get(name, "false") not in ("true", "false"):
+        raise Invalid(f"Invalid '{name}': expected true or false.", field=name, code="invalid_value")
+    return parameters.get(name) == "true"
+
+
 def require_role(owner: Owner, role: AppRole) -> None:
     """Raise Forbidden where the caller's token does not grant a role."""
     if not has_role(owner, role):

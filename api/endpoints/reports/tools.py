@@ -1,6 +1,7 @@
 """Which tools do MCP servers list, which of them are accepted, and who accepts a changed one?"""
 
 import asyncio
+from typing import Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
@@ -9,18 +10,26 @@ from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.pagination import list_object
 from api.rendering.response import Json
-from domain.errors import NotFound
+from domain.errors import Forbidden, NotFound
 from domain.identity.roles import AppRole
 from domain.tools.catalog import ServerKind, ToolServer, ToolServers
 from domain.tools.listing import ListedTool
 from state.tools.directory import ToolDirectory, ToolReport
 
+NO_OPERATOR: Final = "Only the operator's tenant accepts tools: the one that GANGLION_OPERATOR_TENANT names."
+
 
 class ToolReports:
-    """The HTTP functions of the tools that servers list themselves."""
+    """The HTTP functions of the tools that servers list themselves.
 
-    def __init__(self, *, authenticator: Authenticator, servers: ToolServers, directory: ToolDirectory) -> None:
+    What is accepted holds for every tenant, so only those of the tenant `operator` accept; empty: nobody.
+    """
+
+    def __init__(
+        self, *, authenticator: Authenticator, servers: ToolServers, directory: ToolDirectory, operator: str
+    ) -> None:
         self.authenticator = authenticator
+        self.operator = operator
         self.servers = servers
         self.directory = directory
 
@@ -39,6 +48,8 @@ class ToolReports:
         """`POST /v1/tools/{server_label}/{fingerprint}`: a tool as its server describes it now."""
         owner = await owner_of(req, self.authenticator)
         require_role(owner, AppRole.TOOLS_ACCEPT)
+        if owner.tenant != self.operator:
+            raise Forbidden(NO_OPERATOR)
         label, fingerprint = req.path_params["server_label"], req.path_params["fingerprint"]
         server = self.servers.open_to(owner, label)
         tool = await self.directory.accept(server, fingerprint) if server else None

@@ -106,5 +106,6 @@ def turn_object(summary: TurnSummary) -> Json:
 
 
 def is_cold(summary: TurnSummary) -> bool:
-    """Return whether the turn paid for the start of a backend."""
-    return bool(summary.bill.lines.get(BillLine.COLD)) or any(each.is_warm_up for each in summary.records)
+    """Return whether the turn started a backend, waited for its start, or paid for it."""
+    waited = any(each.is_warm_up or each.progress.opened_at is not None for each in summary.records)
+    return waited or bool(summary.bill.lines.get(BillLine.COLD))

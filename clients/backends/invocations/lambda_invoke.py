@@ -24,6 +24,7 @@ from clients.backends.formats.decoders import (
 )
 from clients.backends.formats.event_stream import CONTENT_TYPE, EventStream, Message
 from clients.backends.formats.sse import SseDecoder
+from clients.backends.invocations.lambda_bill import LOG_RESULT, LOG_TAIL, BilledChatParser, billed_frames
 from domain.fleet.catalog import LAMBDA_FUNCTIONS, Backend
 
 STREAMING: Final = "2021-11-15"
@@ -31,6 +32,8 @@ WHOLE: Final = "2015-03-31"
 FUNCTION_ERROR: Final = "x-amz-function-error"
 INNER_STATUS: Final = re.compile(r'\s*\{\s*"statusCode"\s*:\s*(\d{3})\b')
 PRELUDE_END: Final = bytes(8)
+COMPLETE: Final = "InvokeComplete"
+DONE: Final = b"[DONE]"
 
 
 class LambdaWire(ChatWire):
@@ -44,9 +47,10 @@ class LambdaWire(ChatWire):
         origin, _, name = backend.url.rpartition(LAMBDA_FUNCTIONS)
         self.base = f"{origin}/{WHOLE}{LAMBDA_FUNCTIONS}{name}"
         self.address = f"{self.base}/invocations"
+        self.headers = {**self.headers, **LOG_TAIL}
         if backend.streams:
             self.address = f"{origin}/{STREAMING}{LAMBDA_FUNCTIONS}{name}/response-streaming-invocations"
-            self.headers = {"accept": CONTENT_TYPE}
+            self.headers = {"accept": CONTENT_TYPE, **LOG_TAIL}
 
     def inner_status(self, headers: Mapping[str, str], beginning: str) -> int | None:
         """Return the status of the function's own answer in an invocation that has succeeded."""
@@ -61,7 +65,10 @@ class LambdaWire(ChatWire):
         kind = media_type(headers.get("content-type", ""))
         if self.backend.streams:
             return ChunkDecoder() if kind == CONTENT_TYPE else None
-        return HttpJsonDecoder() if kind == "application/json" else None
+        return HttpJsonDecoder(headers.get(LOG_RESULT, "")) if kind == "application/json" else None
+
+    def parser(self) -> BilledChatParser:
+        return BilledChatParser(self.backend.finish_reasons)
 
 
 class FailedAnswer(WholeJsonDecoder):
@@ -78,11 +85,18 @@ class FailedAnswer(WholeJsonDecoder):
 
 
 class HttpJsonDecoder(WholeJsonDecoder):
-    """Reads an answer that is a chat completion, or an HTTP response in JSON that contains one."""
+    """Reads an answer that is a chat completion, or an HTTP response in JSON that contains one.
+
+    `log` is the end of the function's log in base64.
+    """
+
+    def __init__(self, log: str = "") -> None:
+        super().__init__()
+        self.log = log
 
     def end(self) -> list[bytes]:
         """Return the answer. Raises ValueError for another body, and StreamError for a response with an error."""
-        return [content_of(body) for body in super().end()]
+        return [*(content_of(body) for body in super().end()), *billed_frames(self.log)]
 
 
 def content_of(body: bytes) -> bytes:
@@ -119,17 +133,26 @@ class ChunkDecoder:
         self.stream = EventStream()
         self.beginning = b""
         self.inner: Decoder | None = None
+        self.done: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the frames that this chunk completes. Raises ValueError and StreamError."""
-        return [frame for message in self.stream.feed(chunk) for frame in self.frames(chunk_of(message))]
+        return [frame for message in self.stream.feed(chunk) for frame in self.read(message)]
+
+    def read(self, message: Message) -> list[bytes]:
+        """Return the frames of one message. What the function bills comes after the end of its own stream."""
+        payload, log = chunk_and_log(message)
+        found = self.frames(payload)
+        self.done += [frame for frame in found if frame == DONE]
+        frames = [*(frame for frame in found if frame != DONE), *billed_frames(log)]
+        return frames if message.kind.event != COMPLETE else [*frames, *self.done]
 
     def end(self) -> list[bytes]:
         """Return the last frames. Raises StreamError where the response was one with an error."""
         if self.inner is None:
             self.inner = WholeJsonDecoder()
             self.inner.feed(self.beginning)
-        return self.inner.end()
+        return [*self.inner.end(), *self.done]
 
     def frames(self, payload: bytes) -> list[bytes]:
         if self.inner is None:
@@ -138,19 +161,20 @@ class ChunkDecoder:
         return self.inner.feed(payload) if self.inner else []
 
 
-def chunk_of(message: Message) -> bytes:
-    """Return the function's bytes. Raises StreamError where the function or its service failed."""
+def chunk_and_log(message: Message) -> tuple[bytes, str]:
+    """Return the function's bytes, and the end of its log. Raises StreamError where it or its service failed."""
     if message.kind.error:
         raise StreamError(message.kind.error, HTTPStatus.FAILED_DEPENDENCY)
-    if message.kind.event != "InvokeComplete":
-        return message.payload
+    if message.kind.event != COMPLETE:
+        return message.payload, ""
     try:
-        code = json.loads(message.payload or b"{}").get("ErrorCode")
+        end: Mapping[str, Any] = json.loads(message.payload or b"{}")
+        code, log = end.get("ErrorCode"), str(end.get("LogResult") or "")
     except MALFORMED as error:
         raise ValueError("the end of the stream is malformed") from error
     if code:
         raise StreamError(str(code), HTTPStatus.FAILED_DEPENDENCY, message.payload)
-    return b""
+    return b"", log
 
 
 def chosen_decoder(beginning: bytes) -> tuple[Decoder | None, bytes]:

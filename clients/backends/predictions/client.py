@@ -136,7 +136,8 @@ class PredictionReading:
             case "succeeded":
                 usage = usage_in(found.get("metrics") or {})
                 written = usage.output_tokens if usage else self.seen
-                return AnswerEnd(reason="length" if written >= self.limit else "stop", usage=usage)
+                reason = "length" if written >= self.limit else "stop"
+                return AnswerEnd(reason=reason, usage=usage, billed_s=billed_in(found.get("metrics") or {}))
             case "failed":
                 failure = Failure(
                     kind=FailureKind.STATUS,
@@ -162,5 +163,14 @@ def usage_in(metrics: Mapping[str, Any]) -> TokenUsage | None:
     match metrics.get("input_token_count"), metrics.get("output_token_count"):
         case int(read), int(written):
             return TokenUsage(input_tokens=read, output_tokens=written)
+        case _:
+            return None
+
+
+def billed_in(metrics: Mapping[str, Any]) -> float | None:
+    """Return the seconds that the model worked on a prediction; public models that are billed by time bill these."""
+    match metrics.get("predict_time"):
+        case int(found) | float(found) if found >= 0:
+            return float(found)
         case _:
             return None

@@ -8,7 +8,9 @@ class Journal {
   }
 
   append(entry) {
-    appendFileSync(this.path, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
+    // The time in seconds lets an account be restored to a moment.
+    const dated = { at: Date.now() / 1000, ...entry };
+    appendFileSync(this.path, `${JSON.stringify(dated)}\n`, { mode: 0o600 });
   }
 }
 

@@ -41,7 +41,7 @@ class Scene:
         self.store = MemoryStore(self.clock)
         self.ledger = Ledger(self.store, self.clock, Budgets())
         self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
-        self.billing = AttemptBilling(self.ledger, self.sessions)
+        self.billing = AttemptBilling(self.ledger, self.sessions, lambda _tenant: None)
 
     async def task(self) -> AttemptTask:
         world = World(store=self.store, clock=self.clock, backends={"gpu": (GPU, FakeBackend(says("x")))})
@@ -91,7 +91,7 @@ async def test_a_run_that_died_stays_in_its_session_though_no_budget_covers_the_
     scene = Scene()
     task = await scene.task()
     opened = await scene.open(task)
-    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.charge.reserved})
+    scene.ledger.budget_counters.configured = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.charge.reserved})
     with pytest.raises(Exhausted):
         await scene.open(task)
     entry = await scene.sessions.entry_of(GPU, opened.record.id)
@@ -104,7 +104,7 @@ async def test_a_run_that_died_stays_in_its_session_though_no_budget_covers_the_
 async def test_a_run_that_no_budget_covers_leaves_the_session_where_no_earlier_run_was_covered() -> None:
     scene = Scene()
     task = await scene.task()
-    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
+    scene.ledger.budget_counters.configured = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
     await scene.sessions.enter(GPU, OWNER, task.record(at=scene.clock.now()), limit_s=60)
     with pytest.raises(Exhausted):
         await scene.open(task)

@@ -1,5 +1,6 @@
 """Is the usage of an attempt measured once, and charged at its price?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -27,6 +28,16 @@ GPU = TimePrice(
 )
 WORD = TextPiece(text="word")
 USAGE = TokenUsage(input_tokens=1000, cached_tokens=200, output_tokens=50)
+
+
+BY_TIME = TimePrice(
+    name="by-time",
+    origin=PRICE.origin,
+    kind=PriceKind.PER_SECOND,
+    components=(PriceComponent(name="machine", amount=Decimal("0.01"), count=Decimal(1)),),
+    per_s=1,
+    granularity_ms=1,
+)
 
 
 def attempt(clock: FakeClock) -> AttemptRecord:
@@ -136,6 +147,36 @@ def test_runs_that_died_are_charged_for_their_text_and_their_input() -> None:
     ending = AttemptOutcome(attempt=1, result="done", usage=TokenUsage(output_tokens=99), counted=USAGE)
     slots = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
     assert close_record_from_log(attempt(clock), slots, price=PRICE).progress.usage == closed.progress.usage
+
+
+@pytest.mark.parametrize(
+    ("predictions", "dollars"),
+    [((), "0.02"), (("",), "0.12"), (("p-1",), "0.02")],
+)
+def test_time_is_billed_by_the_provider_s_own_figure(predictions: Sequence[str], dollars: str) -> None:
+    """An earlier run was a call of its own, unless both read one prediction."""
+    clock = FakeClock()
+    record = attempt(clock)
+    earlier = [
+        replace(slot(number, writer="first", pieces=1, at=clock.now()), prediction=prediction)
+        for number, prediction in enumerate(predictions, 1)
+    ]
+    clock.advance(10)
+    meter = AttemptMeter(clock, price=BY_TIME, record=record, earlier=earlier)
+    meter.start_call()
+    clock.advance(5)
+    meter.end(AnswerEnd(reason="stop", usage=None, billed_s=2.0))
+    assert meter.close_record("done", "").charge.cost == Decimal(dollars)
+
+
+def test_a_price_of_time_may_have_one_for_each_answered_call() -> None:
+    clock = FakeClock()
+    price = replace(BY_TIME, request=Decimal("0.5"))
+    meter = AttemptMeter(clock, price=price, record=attempt(clock), earlier=())
+    assert meter.close_record("failed", "").charge.cost == 0
+    meter.count([WORD])
+    clock.advance(3)
+    assert meter.close_record("done", "").charge.cost == Decimal("0.53")
 
 
 def test_the_input_of_runs_that_died_is_charged_though_the_last_run_had_none() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from api.endpoints.console import ConsoleSignIn, policy
 from api.rendering.console_files import read_files
 from settings import ROOT
 from tests.api.harness import api
+from tests.checks import every
 
 FOLDER = ROOT / "console"
 
@@ -37,6 +39,22 @@ async def test_the_page_may_load_and_call_its_own_origin_alone() -> None:
     }
     assert {name for name, allowed in policy.items() if allowed == "'none'"} >= {"default-src", "frame-ancestors"}
     assert page.headers["referrer-policy"] == "no-referrer"
+
+
+SIGN_IN = ConsoleSignIn(client_id="page", authority="https://login.example/tenant", scope="api://ganglion/access")
+
+
+async def test_the_settings_of_the_sign_in_hold_no_secret_and_need_no_token() -> None:
+    one = api()
+    plain = (await one.http.get("/console/settings.json", headers={"authorization": ""})).json()
+    assert (plain["client_id"], set(plain)) == (None, {"client_id", "authorize_url", "token_url", "scope"})
+    assert plain["scope"].endswith("/access_as_user")
+    assert SIGN_IN.to_json()["token_url"] == "https://login.example/tenant/oauth2/v2.0/token"
+
+
+def test_with_a_sign_in_the_page_may_also_call_its_authority() -> None:
+    assert "connect-src 'self' https://login.example;" in policy(SIGN_IN)
+    assert "script-src 'self';" in policy(SIGN_IN)
 
 
 async def test_no_script_or_style_is_in_the_page_and_none_is_made_from_text() -> None:
@@ -74,9 +92,19 @@ async def test_the_page_is_not_sent_again_to_who_has_it() -> None:
 
 async def test_the_files_of_the_first_view_are_small() -> None:
     files = read_files(FOLDER).files
-    first = ["index.html", "console.css", "main.js", "api.js", "parts.js", "sign_in.js", "htm-preact.js", "turns.js"]
+    first = [
+        "index.html",
+        "console.css",
+        "main.js",
+        "api.js",
+        "parts.js",
+        "sign_in.js",
+        "entra.js",
+        "htm-preact.js",
+        "turns.js",
+    ]
     assert sum(len(files[name].packed) for name in first) < 60_000
-    assert all(gzip.decompress(file.packed) == file.content for file in files.values())
+    assert every(gzip.decompress(file.packed) == file.content for file in files.values())
 
 
 async def test_a_browser_that_takes_gzip_gets_it() -> None:
@@ -103,4 +131,4 @@ def test_vendored_files_are_the_published_ones() -> None:
     assert vendored()
     for each in vendored():
         assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
-        assert all((FOLDER / file).exists() for file in each["licence_files"])
+        assert every((FOLDER / file).exists() for file in each["licence_files"])

@@ -80,6 +80,22 @@ ROWS = (
         body='{"error":"Request for unknown model: \'llm\' has no available versions"}',
     ),
     Row(
+        system="triton-generate",
+        place=0,
+        failure_class=FailureClass.COLD,
+        status=404,
+        body='{"error":"Request for unknown model: \'m\' has no available versions"}',
+    ),
+    Row(system="triton-generate", place=1, failure_class=FailureClass.COLD),
+    Row(
+        system="kserve-infer",
+        place=0,
+        failure_class=FailureClass.COLD,
+        status=400,
+        body='{"error":"Model m is not ready yet."}',
+    ),
+    Row(system="kserve-infer", place=1, failure_class=FailureClass.COLD),
+    Row(
         system="kserve",
         place=0,
         failure_class=FailureClass.COLD,

@@ -28,6 +28,7 @@ from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.child_process import python_command
 from tests.clients.backends.cold_rows import LOOKALIKES, ROWS, Row
 from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, end_of, frame, parsed, usage
+from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
 from tests.domain.fleets import SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
@@ -47,8 +48,9 @@ def backend_of(system: str, url: str) -> Backend:
         model = "scripted"
         system = "{system}"
         url = "{url}"
-        price = "scripted"
+        price = "{"cloud-run-l4" if system in UNCOUNTED else "scripted"}"
         auth = {{ kind = "none" }}
+        {TEMPLATE if system in PROMPTED else ""}
         limits = {{ context_tokens = 4096, max_output_tokens = 512, concurrency = 4, request_timeout_s = 20 }}
         speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
     """

@@ -36,11 +36,17 @@ tier = 1
 model = "scripted"
 system = "{system}"
 url = "{url}"
-price = "api"
+price = "{price}"
 {auth}
 limits = {{ context_tokens = 32768, max_output_tokens = 1024, concurrency = 4, request_timeout_s = 20 }}
 speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
 """
+
+PROMPTED = ("triton-generate", "kserve-infer")
+UNCOUNTED = ("azure-ml-score", "kserve-infer")
+"""They name neither tokens nor why an answer ended, so that only a price of time fits them."""
+TEMPLATE = 'prompt = { template = "chatml" }'
+"""The form of prompts, which a backend gives and not its system."""
 
 
 def role_credentials() -> RoleCredentials:
@@ -129,7 +135,8 @@ async def scene_of(
 def backend_of(name: str, url: str, *, secret: str = SECRET) -> Backend:
     """Return a backend of a shipped system. The identities of Google and Entra have contracts of their own."""
     auth = f'auth = {{ region = "{REGION}" }}' if isinstance(DOORS[name].identity, Aws) else 'auth = { kind = "none" }'
-    text = FLEET.format(system=name, url=url, auth=auth)
+    price = "gpu" if name in UNCOUNTED else "api"
+    text = FLEET.format(system=name, url=url, price=price, auth=f"{auth}\n{TEMPLATE if name in PROMPTED else ''}")
     variables = {"MODAL_KEY": secret, "MODAL_SECRET": secret}
     found = fleet_from_toml(text, variables, PRICES, SHIPPED_SYSTEMS).backends["one"]
     return replace(found, served_model=found.served_model or "scripted")

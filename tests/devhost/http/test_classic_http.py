@@ -101,7 +101,7 @@ def test_a_body_without_a_declared_length_is_empty_as_on_the_real_host(client: h
 
 
 def test_a_body_over_the_limit_is_refused_by_its_declared_length(host: RunningHost) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", host.state["port"], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", host.state["port"], timeout=60)
     connection.putrequest("POST", "/v1/echo/one")
     connection.putheader("Content-Length", str(100 * 1024 * 1024 + 1))
     connection.endheaders()

@@ -42,7 +42,7 @@ def test_events_arrive_one_by_one(client: httpx.Client) -> None:
 def test_a_client_that_goes_away_cancels_the_generator(client: httpx.Client, host: RunningHost) -> None:
     with client.stream("GET", "/api/ticks/1000") as answer:
         next(answer.iter_lines())
-    until((host.folder / "disconnected").exists, "the generator was cancelled", 5.0)
+    until((host.folder / "disconnected").exists, "the generator was cancelled")
 
 
 def test_a_broken_stream_never_ends_cleanly(client: httpx.Client) -> None:
@@ -104,7 +104,7 @@ def test_a_chunked_body_streams_through(client: httpx.Client) -> None:
 @pytest.mark.parametrize("content", [b"x", b"x" * 100_000], ids=["longer when packed", "shorter when packed"])
 def test_a_packed_body_arrives_as_it_was_sent(client: httpx.Client, content: bytes) -> None:
     packed = gzip.compress(content)
-    seen = client.post("/api/upload", content=packed, headers={"content-encoding": "gzip"}, timeout=5).json()
+    seen = client.post("/api/upload", content=packed, headers={"content-encoding": "gzip"}, timeout=60).json()
     assert (seen["bytes"], seen["length"]) == (len(packed), str(len(packed)))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from aiohttp.test_utils import TestServer
 from devhost.app.catalog import FunctionMetadata
 from devhost.http import server
 from devhost.http.authorization import KeyAuthorization
-from devhost.http.forwarding import upstream_session
 from devhost.http.keys import HostKeys
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionRoute, FunctionServer
@@ -104,7 +104,7 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
     route = FunctionRoute(
         function=FunctionMetadata(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}")
     )
-    async with TestServer(web.Application()) as own, upstream_session() as upstream, ClientSession() as session:
+    async with TestServer(web.Application()) as own, ClientSession() as session:
         functions = FunctionServer(
             supervisor=asked,
             authorization=OPEN,
@@ -112,10 +112,14 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
             http=lambda: str(own.make_url("")),
             throttle=UNLIMITED,
         )
-        functions.session = upstream
+        functions.open()
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", functions.handle)
-        async with TestServer(application) as outer, session.get(outer.make_url("/docs")) as answer:
+        async with (
+            aclosing(functions),
+            TestServer(application) as outer,
+            session.get(outer.make_url("/docs")) as answer,
+        ):
             assert answer.status == 404
         async with asyncio.timeout(30):
             await asyncio.gather(*functions.running.values(), return_exceptions=True)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +13,7 @@ from domain.errors import ConfigurationError
 from domain.fleet.catalog import Auth, AuthKind, Backend, OutputLimit, SamplingField
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
+from domain.money.prices import TimePrice
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS, shipped_text
 
 FLEET = """
@@ -24,7 +27,7 @@ tier = 1
 model = "small"
 system = "{system}"
 url = "{url}"
-price = "api"
+price = "{price}"
 limits = {{ context_tokens = 4096, max_output_tokens = 1024, concurrency = 4, request_timeout_s = 100 }}
 speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
 {fields}
@@ -40,10 +43,21 @@ AWS = {
     "lambda-invoke",
 }
 REGION = 'auth = { region = "us-east-1" }'
+OWN = {
+    **dict.fromkeys(AWS, REGION),
+    **dict.fromkeys(("triton-generate", "kserve-infer"), 'prompt = { template = "gemma" }'),
+}
+"""What no system can give its backends."""
+UNCOUNTED = {"kserve-infer", "azure-ml-score", "own"}
+
+
+def price_of(system: str) -> str:
+    """Return the name of a price that fits a system: one of time where tokens are not counted."""
+    return "gpu" if system in UNCOUNTED else "api"
 
 
 def read(system: str, fields: str = "", *, systems: str = "", url: str = "https://host.example/v1") -> Backend:
-    text = FLEET.format(system=system, fields=fields, systems=systems, url=url)
+    text = FLEET.format(system=system, fields=fields, systems=systems, url=url, price=price_of(system))
     return fleet_from_toml(text, SECRETS, PRICES, SHIPPED_SYSTEMS).backends["one"]
 
 
@@ -59,8 +73,9 @@ def test_a_fleet_of_all_shipped_systems_at_once_is_read() -> None:
         f"[backends.{name.replace('.', '-')}]"
         + entry.format(
             system=name,
+            price=price_of(name),
             url="https://host.example/functions/chat" if name == "lambda-invoke" else "https://host.example/v1",
-            fields=REGION if name in AWS else "",
+            fields=OWN.get(name, ""),
         )
         for name in SHIPPED_SYSTEMS
     ]
@@ -189,8 +204,19 @@ def test_a_mistake_is_named_by_table_and_field(fields: str, problem: str) -> Non
     assert problem in problems_of("openai", fields)
 
 
+def test_calls_that_are_billed_one_by_one_have_no_sessions() -> None:
+    gpu = PRICES["gpu"]
+    assert isinstance(gpu, TimePrice)
+    prices = {**PRICES, "gpu": replace(gpu, request=Decimal("0.0000002"))}
+    text = FLEET.format(system="lambda", fields=REGION, systems="", url="https://host.example/v1", price="gpu")
+    assert fleet_from_toml(text, {}, prices, SHIPPED_SYSTEMS).backends["one"].price == prices["gpu"]
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(f"{text}\ncold = {{ scales_to_zero = true }}", {}, prices, SHIPPED_SYSTEMS)
+    assert any("expected a price without request" in each for each in caught.value.problems)
+
+
 def test_a_header_of_a_backend_that_is_left_out_may_name_a_setting_that_is_not_set() -> None:
-    text = FLEET.format(system="modal", fields="", systems="", url="https://%NOT_SET_URL%/v1")
+    text = FLEET.format(system="modal", fields="", systems="", price="api", url="https://%NOT_SET_URL%/v1")
     assert fleet_from_toml(text, {}, PRICES, SHIPPED_SYSTEMS).unconfigured[0].variable == "NOT_SET_URL"
 
 

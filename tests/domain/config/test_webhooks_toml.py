@@ -142,3 +142,11 @@ def test_a_tenant_has_few_webhooks() -> None:
     many = "".join(GOOD.replace("billing", f"hook-{number}") for number in range(TENANT_LIMIT + 1))
     with pytest.raises(ConfigurationError, match=f"at most {TENANT_LIMIT} for tenant t1"):
         read(many)
+
+
+def test_events_of_budgets_have_to_be_named() -> None:
+    assert not read(GOOD).known["billing"].budget_events
+    endpoint = read(GOOD + 'events = ["response.failed", "budget.alarmed"]\n').known["billing"]
+    assert (endpoint.events, endpoint.budget_events) == ({ResponseStatus.FAILED}, {"budget.alarmed"})
+    alone = read(GOOD + 'events = ["budget.warned"]\n').known["billing"]
+    assert (alone.events, alone.budget_events) == (frozenset(), {"budget.warned"})

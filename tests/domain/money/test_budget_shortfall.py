@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.money.budgets import BudgetScope, BudgetShortfall, dollars_text
+from domain.money.budgets import BudgetScope, BudgetShortfall, dollars_text, renews_at
 
 DOLLAR = 1_000_000_000
 
@@ -43,3 +43,14 @@ def test_an_overdrawn_budget_has_nothing_left() -> None:
 )
 def test_amounts_are_shown_in_full(nanos: int, text: str) -> None:
     assert dollars_text(nanos) == text
+
+
+@pytest.mark.parametrize(
+    ("scope", "renewal"),
+    [
+        (BudgetScope.OWNER_DAY, datetime(2027, 1, 31, tzinfo=UTC)),
+        (BudgetScope.TENANT_MONTH, datetime(2027, 2, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_period_renews_at_midnight_to_the_microsecond(scope: BudgetScope, renewal: datetime) -> None:
+    assert renews_at(scope, datetime(2027, 1, 30, 13, 14, 15, 161718, tzinfo=UTC).timestamp()) == renewal

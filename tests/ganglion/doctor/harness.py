@@ -161,6 +161,8 @@ class FakeOutside:
     models: dict[str, FakeModel] = field(default_factory=lambda: {name: FakeModel() for name in BACKENDS})
     stored: dict[str, dict[str, Any] | None] = field(default_factory=containers)
     level: str = "Strong"
+    apps: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    workbooks: list[dict[str, str]] = field(default_factory=lambda: [{"name": "boards"}])
     publishes_keys: bool = True
 
     async def resolve(self, host: str) -> tuple[str, ...]:
@@ -210,6 +212,18 @@ class FakeOutside:
         assert settings.store
         return self.store_port
 
+    async def azure(self, *command: str) -> Any:
+        """Answer about the apps and the workbooks of a subscription."""
+        match command:
+            case ("functionapp", "list"):
+                return [{"name": name, "resourceGroup": "group"} for name in self.apps]
+            case ("functionapp", "config", "appsettings", "list", "--name", name, *_):
+                return [{"name": setting, "value": value} for setting, value in self.apps[name].items()]
+            case ("resource", "list", *_):
+                return self.workbooks
+            case _:
+                raise UnreachableError(f"az {command[0]} is unknown")
+
 
 @dataclass(slots=True, kw_only=True)
 class Case:
@@ -221,6 +235,7 @@ class Case:
     claims: dict[str, Any] = field(default_factory=lambda: dict[str, Any](CLAIMS))
     python: tuple[int, int] = (3, 13)
     address: str = APP
+    app: str = ""
 
     def edit(self, name: str, old: str, new: str) -> None:
         text = (self.root / name).read_text(encoding="utf-8")
@@ -233,6 +248,7 @@ class Case:
             variables=self.variables,
             now=NOW,
             python=self.python,
+            app=self.app,
             address=self.address,
             token=token_of(self.claims),
             starts_gpus=True,
@@ -251,7 +267,8 @@ def healthy_case(root: Path) -> Case:
     fleet = (root / "fleet.toml").read_text(encoding="utf-8").replace("p99_s = 300", "p99_s = 200") + BEDROCK
     (root / "fleet.toml").write_text(fleet, encoding="utf-8")
     files = {
-        f"GANGLION_{name.upper()}": str(root / f"{name}.toml") for name in ("fleet", "prices", "sources", "webhooks")
+        f"GANGLION_{name.upper()}": str(root / f"{name}.toml")
+        for name in ("fleet", "prices", "sources", "tools", "webhooks")
     }
     outside = FakeOutside(store_port=MemoryStore(FakeClock(start=NOW)))
     return Case(root=root, variables={**VARIABLES, **files}, outside=outside)

@@ -15,12 +15,16 @@ from ganglion.doctor.command import examine
 from ganglion.doctor.outside import Answer
 from ganglion.doctor.subject import Subject
 from settings import ROOT
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
 
 NEVER_HERE = {"gpu.quota"}
 """Checks that need the rights of the other cloud's administrator."""
+
+ABOUT_AN_APP = {"hub.shared", "boards.present"}
+"""Checks that ask Azure about an app by its name."""
 
 
 def setting(name: str, value: str) -> Callable[[Case], None]:
@@ -112,6 +116,23 @@ def slow_model(case: Case) -> None:
     case.outside.models["bedrock"].pause_s = 0.04
 
 
+def shared_hub(case: Case) -> None:
+    case.app = "green"
+    other_place = "Endpoint=https://other.example;TaskHub=ganglion"
+    case.outside.apps = {
+        "green": case.variables,
+        "shop": {"AzureWebJobsStorage__accountName": "account"},
+        "away": {**case.variables, "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": other_place},
+        "apart": {**case.variables, f"{HOST}hubName": "apart"},
+    }
+    case.outside.apps["blue"] = dict(case.variables)
+
+
+def no_workbook(case: Case) -> None:
+    case.app = "green"
+    case.outside.workbooks = []
+
+
 def no_keys(case: Case) -> None:
     case.outside.publishes_keys = False
 
@@ -149,6 +170,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "settings.strict_typing": unset("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"),
     "settings.reserved": setting("WEBSITE_RUN_FROM_PACKAGE", "1"),
     "settings.budgets": unset("GANGLION_BUDGET_TENANT_MONTH"),
+    "settings.budget_sizes": setting("GANGLION_BUDGET_RESPONSE", "0.2"),
     "settings.sync_wait": setting("GANGLION_SYNC_WAIT_S", "230"),
     "settings.handover": setting("GANGLION_HANDOVER_S", "600"),
     "settings.stream": setting("GANGLION_STREAM_S", "1800"),
@@ -160,6 +182,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "files.fleet": edit("fleet.toml", "decode_tokens_s = 80", "decode_tokens_s = -1"),
     "files.sources": edit("sources.toml", "max_rows = 20", "max_rows = 0"),
     "files.webhooks": edit("webhooks.toml", "secrets =", "secretes ="),
+    "files.tools": edit("tools.toml", 'approval = "never"', 'approval = "perhaps"'),
     "files.budgets": wrong_budget_file,
     "files.price_age": edit("prices.toml", 'date = "2026-08"', 'date = "2026-01"'),
     "files.tokenizers": edit("fleet.toml", "tier = 3", 'tier = 3\ntokenizer = "missing.json"'),
@@ -205,6 +228,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "hub.storage": unset("AzureWebJobsStorage__accountName"),
     "hub.keys": setting("AzureWebJobsStorage", "AccountName=account;AccountKey=abcdefgh"),
     "hub.scheduler": unset("DURABLE_TASK_SCHEDULER_CONNECTION_STRING"),
+    "hub.shared": shared_hub,
     "network.private": addresses("account.queue.core.windows.net", PUBLIC),
     "network.sources": addresses("crm.example", "169.254.169.254"),
     "sources.reach": unreachable("crm.example"),
@@ -213,6 +237,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "telemetry.connection": setting("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=mine"),
     "telemetry.collector": answer("https://collector.example/v1/traces", Answer(status=404)),
     "telemetry.console": setting("GANGLION_TELEMETRY", "console"),
+    "boards.present": no_workbook,
     "app.alive": answer(f"{APP}/healthz", Answer(status=500)),
     "app.ready": answer(f"{APP}/readyz", json_answer({"parts": {"store": "down"}, "backends": BACKENDS}, status=503)),
     "app.backends": answer(f"{APP}/readyz", json_answer({"backends": ["cloud-run-l4", "bedrock"]})),
@@ -237,8 +262,33 @@ def test_every_check_has_a_fault_and_a_name_of_its_own() -> None:
 
 async def test_a_healthy_application_has_no_finding_and_every_check_runs(case: Case) -> None:
     results = await examine(case.subject())
-    assert {result.check.name: result.not_run for result in results if result.not_run}.keys() == NEVER_HERE
+    assert {result.check.name: result.not_run for result in results if result.not_run}.keys() == (
+        NEVER_HERE | ABOUT_AN_APP
+    )
     assert await found(case) == {}
+
+
+async def test_with_the_name_of_an_app_azure_is_asked_about_it(case: Case) -> None:
+    case.app = "green"
+    results = await examine(case.subject())
+    assert not ABOUT_AN_APP & {result.check.name for result in results if result.not_run or result.faults}
+
+
+async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> None:
+    shared_hub(case)
+    ((text,),) = (await found(case)).values()
+    assert text == "the app blue uses the same task hub (https://hub.example, ganglion): each takes steps of the other"
+
+
+@pytest.mark.parametrize(("budget", "effect"), [("0.2", "they are never used"), ("0.000000001", "no turn can run")])
+async def test_a_budget_below_a_backends_worst_case_is_named_with_the_amount(
+    case: Case, budget: str, effect: str
+) -> None:
+    case.variables["GANGLION_BUDGET_OWNER_DAY"] = budget
+    ((text,),) = (await found(case)).values()
+    assert text.startswith("GANGLION_BUDGET_OWNER_DAY: ")
+    assert effect in text
+    assert "cloud-run-l4 $0." in text
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -246,12 +296,12 @@ async def test_a_fault_is_named_by_its_check_alone(case: Case, name: str) -> Non
     FAULTS[name](case)
     results = [result for result in await examine(case.subject()) if result.faults]
     assert [result.check.name for result in results] == [name]
-    assert all(fault.fix.strip() for fault in results[0].faults)
+    assert every(fault.fix.strip() for fault in results[0].faults)
 
 
 def test_every_check_names_a_page_that_exists() -> None:
     pages = {check.doc.partition("#")[0] for check in CHECKS}
-    assert all((ROOT / page).is_file() for page in pages)
+    assert every((ROOT / page).is_file() for page in pages)
 
 
 async def test_a_hub_in_azure_storage_that_is_polled_rarely_is_named(case: Case) -> None:

@@ -1,6 +1,8 @@
 """Do the operator's commands show what the API answers, and say in one line why it does not?"""
 
+import io
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -9,7 +11,8 @@ from ganglion.__main__ import Command, command_line
 from ganglion.remote import commands
 from ganglion.remote.client import ApiClient, ApiError, access_from
 from ganglion.remote.tables import table
-from tests.api.harness import ANSWER, Api, api
+from tests.api.endpoints.reports.test_warm_ups import WORST, sleeping
+from tests.api.harness import ANSWER, OPERATOR, Api, FakeAuthenticator, api
 
 LISTS: dict[str, Command] = {"turns": commands.turns, "budgets": commands.budgets, "usage": commands.usage}
 
@@ -102,6 +105,23 @@ async def test_the_fleet_is_listed_for_those_who_may_read_it() -> None:
         await output(caller(one, "mine"), commands.fleet)
 
 
+@pytest.mark.parametrize(("typed", "sent"), [("n\n", 0), ("", 0), ("y\n", 1)])
+async def test_a_backend_is_started_after_its_cost_was_shown_and_confirmed(
+    typed: str, sent: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, gpu = sleeping()
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    if sent:
+        text = await output(caller(one), commands.warm, "gpu")
+        assert text.startswith("gpu  warm  at most $")
+    else:
+        with pytest.raises(ApiError, match="gpu was not started"):
+            await output(caller(one), commands.warm, "gpu")
+    assert f"at most ${WORST:.9f} for a start of up to 40 s" in capsys.readouterr().err
+    assert gpu.probes == sent
+    assert "nothing is charged" in await output(caller(one), commands.warm, "gpu", "--yes") or not sent
+
+
 async def test_usage_is_grouped_by_what_is_asked_for() -> None:
     one = api()
     await ended_turn(one)
@@ -154,3 +174,33 @@ def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
     assert (
         table([{"id": "a\x1b[31m\n", "start": {"p99_s": None}}], ("id", "start.p99_s")).splitlines()[1] == "a [31m   -"
     )
+
+
+def author() -> ApiClient:
+    """Return the client of an operator who may change limits."""
+    authenticator = FakeAuthenticator()
+    holder = replace(OPERATOR, roles=(*OPERATOR.roles, "Limits.Write"))
+    authenticator.owners = {**authenticator.owners, "author": holder}
+    return caller(api(authenticator=authenticator, operator_tenant=OPERATOR.tenant), "author")
+
+
+async def test_limits_are_changed_shown_and_reset() -> None:
+    client = author()
+    shown = await output(client, commands.limits, "--set", "tenant_day=20", "--set", "owner_day=none")
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line}
+    assert (rows["tenant_day"], rows["owner_day"]) == (["20", "-", "True"], ["-", "-", "True"])
+    assert "in force on every instance within 60 s" in shown
+    assert await output(client, commands.limits) == shown
+    reset = await output(client, commands.limits, "--reset", "tenant_day", "--reset", "owner_day")
+    assert "True" not in reset.replace(shown, "")
+
+
+@pytest.mark.parametrize("text", ["tenant_day", "tenant_day=", "=5"])
+async def test_a_change_without_a_name_and_a_value_is_refused(text: str) -> None:
+    with pytest.raises(ApiError, match="expected NAME=VALUE"):
+        await output(author(), commands.limits, "--set", text)
+
+
+async def test_a_wrong_change_says_which_value_is_wrong() -> None:
+    with pytest.raises(ApiError, match=r"values\.owner_burst.*whole number.*status 400"):
+        await output(author(), commands.limits, "--set", "owner_burst=1.5")

@@ -98,7 +98,8 @@ def test_colours_are_printed_only_on_terminals(capsys: pytest.CaptureFixture[str
 def test_a_gpu_costs_what_fleet_and_price_files_say() -> None:
     rate = dollars_a_second("laptop-gpu")
     assert rate == Decimal("0.0001867") + 8 * Decimal("0.000018") + 32 * Decimal("0.000002")
-    assert dollars_a_second("scripted-gpu") is None
+    assert dollars_a_second("scripted-gpu") == rate
+    assert dollars_a_second("scripted") is None
 
 
 def test_the_timeline_starts_at_its_first_step() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import jwt
@@ -318,11 +319,24 @@ def test_an_unknown_condition_is_named_in_the_error(provider: Provider, conditio
 
 def test_the_console_is_opened_with_a_token_on_this_machine_alone(provider: Provider) -> None:
     answer = provider.get("/console?port=7071&user=bob")
-    address, _, token = answer.headers["location"].partition("#token=")
+    address, _, fragment = answer.headers["location"].partition("#")
     assert (answer.status_code, address) == (303, "http://127.0.0.1:7071/console")
-    claims = jwt.decode(token, options={"verify_signature": False})
+    arrival = parse_qs(fragment)
+    claims = jwt.decode(arrival["token"][0], options={"verify_signature": False})
     assert claims["oid"] == guid_of("user", "contoso/bob")
-    assert set(claims["roles"]) == {"Usage.Read", "Operations.Read"}
+    assert set(claims["roles"]) == {"Usage.Read", "Operations.Read", "Operations.WarmUp"}
+    assert arrival["laptop"] == [f"{provider.base}/console/worker/kill"]
+
+
+@pytest.mark.parametrize("origin", ["", "https://elsewhere.example", "null"])
+def test_no_page_of_another_machine_kills_the_worker(provider: Provider, origin: str) -> None:
+    answer = provider.client.post("/console/worker/kill", headers={"origin": origin} if origin else {})
+    assert answer.status_code == 403
+
+
+def test_where_no_worker_runs_none_is_killed(provider: Provider) -> None:
+    answer = provider.client.post("/console/worker/kill", headers={"origin": "http://127.0.0.1:7071"})
+    assert (answer.status_code, answer.json()) == (409, {"error": "no worker runs"})
 
 
 @pytest.mark.parametrize("port", ["", "x", "0", "65536", "80@evil.example", "80/"])

@@ -64,6 +64,13 @@ async def test_drip_sends_a_byte_now_and_then(model: httpx.AsyncClient) -> None:
     assert time.monotonic() - started > 0.5
 
 
+async def test_stall_sends_the_tokens_before_it_and_keeps_the_connection_open(model: httpx.AsyncClient) -> None:
+    text, error = await read_until_error(model, "FAIL stall @2 COUNT 10", timeout_s=1)
+    assert error == "ReadTimeout"
+    assert '"content": " 2"' in text
+    assert '"content": " 3"' not in text
+
+
 async def test_reset_breaks_the_stream_half_way(open_model: Opener) -> None:
     model = await open_model(rate=200)
     text, error = await read_until_error(model, "FAIL reset COUNT 10")

@@ -211,7 +211,7 @@ async def test_backends_without_sessions_have_none(process: Process) -> None:
     always = replace(GPU, cold_start=ColdStart())
     assert await process.sessions.enter(always, ANNE, attempt_of("resp_a", ANNE, 0), limit_s=1) is None
     assert await process.sessions.warm_up(always, ANNE, "resp_a", cold_s=1, worst_s=1)
-    assert await process.records(ANNE) == []
+    assert [(each.is_warm_up, each.charge.cost) for each in await process.records(ANNE)] == [(True, 0)]
 
 
 async def test_a_warm_up_is_charged_start_and_idle_period_until_a_request_shares_them(process: Process) -> None:

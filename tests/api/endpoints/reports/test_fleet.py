@@ -9,6 +9,7 @@ from domain.fleet.catalog import ColdStart
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
+from domain.money.costing import time_cost
 from domain.money.ledger_records import AttemptRecord
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price
 from domain.routing.rule_choice import RuleChoice
@@ -85,12 +86,42 @@ async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> 
     assert session == {
         "started_at": session["started_at"],
         "ready_at": None,
+        "last_request_at": None,
+        "requests_ended_at": [],
         "ends_at": None,
         "cost_usd": "0.039470000",
         "members": 2,
         "running": [mine.id],
         "running_of_others": 1,
     }
+
+
+async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_whose_they_were() -> None:
+    one = mixed_fleet()
+    state, began = one.world.app.state, one.world.clock.now()
+    entry = await state.gpu_sessions.enter(GPU, FOREIGN, attempt(FOREIGN, "2"), limit_s=60)
+    assert entry is not None
+    one.world.clock.advance(30)
+    await state.gpu_sessions.leave(GPU, entry, ended=began + 30, opened_at=began + 12)
+    one.world.clock.advance(PRICE.idle_s)
+    for found in await state.gpu_session_billing.finished_sessions():
+        await state.gpu_session_billing.close(found)
+    (ended,) = (await fleet(one))["gpu"]["sessions"]
+    assert (ended["started_at"], ended["ready_at"], ended["requests_ended_at"]) == (began, began + 12, [began + 30])
+    assert (ended["ended_at"], ended["members"], ended["served"]) == (began + 30 + PRICE.idle_s, 1, True)
+    assert Decimal(ended["cost_usd"]) == time_cost(PRICE, 30 + PRICE.idle_s)
+    assert FOREIGN.tenant not in str(ended)
+
+
+async def test_a_warm_up_that_no_turn_used_served_nothing() -> None:
+    one = mixed_fleet()
+    state = one.world.app.state
+    assert await state.gpu_sessions.warm_up(GPU, OPERATOR, "resp_a", cold_s=10, worst_s=40)
+    one.world.clock.advance(10 + PRICE.idle_s)
+    for found in await state.gpu_session_billing.finished_sessions():
+        await state.gpu_session_billing.close(found)
+    (ended,) = (await fleet(one))["gpu"]["sessions"]
+    assert (ended["served"], ended["ready_at"]) == (False, None)
 
 
 async def test_the_role_is_required() -> None:

@@ -1,13 +1,15 @@
 """Which turns does each caller list, in which order, and with which figures?"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from domain.fleet.catalog import ColdStart
 from tests.api.harness import OPERATOR, STRANGER, Api, api
 from tests.fakes.backends import FakeBackend, rejects, says
-from tests.fakes.worlds import OWNER
+from tests.fakes.worlds import OWNER, backend
 
 DAY_S = 86_400
 
@@ -60,6 +62,14 @@ async def test_a_turn_is_listed_with_its_status_times_backend_and_cost() -> None
         "cost_status": "final",
     }
     assert found["created_at"] <= found["ended_at"]
+
+
+async def test_a_turn_that_waited_for_a_start_is_cold_although_its_backend_is_paid_by_tokens() -> None:
+    sleeping = replace(backend("main"), cold_start=ColdStart(scales_to_zero=True, p50_s=1, p99_s=5, idle_s=600))
+    one = api(answering(2), deployed={"main": sleeping})
+    await create_turn(one)
+    await create_turn(one)
+    assert [each["cold"] for each in (await listed(one))["data"]] == [False, True]
 
 
 async def test_turns_are_listed_newest_first_in_pages() -> None:

@@ -195,6 +195,42 @@ async def test_an_error_of_the_server_inside_an_answer_has_its_own_status() -> N
         assert not failure.text_received
 
 
+REPORT = (
+    "REPORT RequestId: 1\tDuration: 795.9 ms\tBilled Duration: 1162 ms\tMemory Size: 512 MB\tInit Duration: 365.7 ms\n"
+)
+"""As in https://github.com/open-telemetry/opentelemetry-lambda/pull/2011, with tabs as in CloudWatch."""
+
+
+@pytest.mark.parametrize(
+    ("log", "billed_s"),
+    [
+        (REPORT, 1.162),
+        (f"{REPORT.replace('1162', '9')}the function's own words\n{REPORT}", 1.162),
+        ('{"type":"platform.report","record":{"metrics":{"durationMs":795.9,"billedDurationMs":796}}}', 0.796),
+        ("START RequestId: 1", None),
+    ],
+)
+async def test_lambda_says_itself_how_long_it_bills(log: str, billed_s: float | None) -> None:
+    """The log follows the end of the function's own stream; of a whole answer it is a header."""
+    encoded = base64.b64encode(log.encode()).decode()
+    complete = event("InvokeComplete", json.dumps({"LogResult": encoded}).encode())
+    whole = reply({"statusCode": 200, "body": json.dumps(WHOLE)}, headers={"x-amz-log-result": encoded})
+    for answer, streams in ((streaming(*parts("PayloadChunk", SSE), complete), True), (whole, False)):
+        async with serving(answer) as server:
+            *_, end = await read(server, replace(LAMBDA, streams=streams))
+        assert isinstance(end, AnswerEnd)
+        assert (end.reason, end.billed_s) == ("stop", billed_s)
+        assert server.requests[-1][2]["x-amz-log-type"] == "Tail"
+
+
+async def test_a_log_that_is_not_base64_says_nothing() -> None:
+    complete = event("InvokeComplete", b'{"LogResult": "?"}')
+    async with serving(streaming(*parts("PayloadChunk", SSE), complete)) as server:
+        *_, end = await read(server, LAMBDA)
+    assert isinstance(end, AnswerEnd)
+    assert end.billed_s is None
+
+
 async def test_a_function_that_failed_is_a_failure_although_the_call_succeeded() -> None:
     body = {"errorMessage": "account 123456789012", "errorType": "Runtime.ExitError"}
     complete = event("InvokeComplete", json.dumps({"ErrorCode": "Unhandled", "ErrorDetails": "x"}).encode())

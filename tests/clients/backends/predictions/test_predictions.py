@@ -56,7 +56,11 @@ async def test_a_prediction_is_read_to_its_end() -> None:
     end = end_of(answer)
     assert (end.reason, len(answer)) == ("stop", 21)
     assert end.usage is not None
-    assert (end.usage.input_tokens, end.usage.output_tokens) == tuple(found.metrics.values())
+    assert (end.usage.input_tokens, end.usage.output_tokens) == (
+        found.metrics["input_token_count"],
+        found.metrics["output_token_count"],
+    )
+    assert end.billed_s == found.metrics["predict_time"]
     assert found.input["system_prompt"] == "Be brief."
 
 

@@ -42,6 +42,7 @@ async function network(page, { there }) {
 async function opened(origin = listed) {
   const context = await browser.newContext();
   const page = await context.newPage();
+  page.setDefaultTimeout(120_000); // a guard against hanging, on a busy machine too
   await page.goto(origin);
   await page.evaluate((given) => window.begin(given), { baseURL: near(), apiKey, model });
   return page;
@@ -79,7 +80,7 @@ const withFetch = {
   },
   async cancel() {
     const page = await opened();
-    const reading = page.evaluate(() => window.ask({ input: "COUNT 2000", background: true }));
+    const reading = page.evaluate(() => window.ask({ input: "FAIL stall COUNT 2000", background: true }));
     await page.waitForFunction(() => window.seen.length > 5);
     assert.equal(await page.evaluate(() => window.cancel()), "cancelled");
     assert.equal(await reading, null);
@@ -106,7 +107,7 @@ const withSdk = {
   },
   async cancel() {
     const page = await opened();
-    const reading = page.evaluate(() => window.sdkAsk({ input: "COUNT 2000", background: true }));
+    const reading = page.evaluate(() => window.sdkAsk({ input: "FAIL stall COUNT 2000", background: true }));
     await page.waitForFunction(() => window.seen.length > 5);
     assert.equal(await page.evaluate(() => window.sdkCancel()), "cancelled");
     assert.equal(await reading, null);

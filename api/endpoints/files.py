@@ -1,0 +1,155 @@
+"""How are files uploaded, listed, read and deleted over HTTP?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+from api.http.authentication import Authenticator, owner_of
+from api.http.byte_range import requested_range
+from api.http.conditional import conditional
+from api.http.errors import json_answer
+from api.http.multipart import FILE, Form, read_form
+from api.http.pagination import continued_list, read_newest_first, unknown_cursor
+from api.rendering.response import Json
+from domain.errors import Invalid, NotFound
+from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
+from state.files.file_store import FileStore
+from state.files.upload import FileUpload
+from state.rate_limits import RateLimiter
+
+FILENAME_CHARACTERS: Final = 256
+SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
+ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+OCTETS: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFunctions:
+    """The HTTP functions of files. `limit` is the size of the largest file, in bytes."""
+
+    authenticator: Authenticator
+    limits: RateLimiter
+    files: FileStore
+    limit: int
+
+    async def create(self, req: Request) -> Response:
+        """`POST /v1/files`"""
+        owner = await owner_of(req, self.authenticator)
+        await self.limits.take(owner)
+        upload = FileUpload(self.files, owner)
+        try:
+            form = await read_form(req, upload.add, limit=self.limit)
+            purpose, keep_s = purpose_of(form.fields), keep_s_of(form.fields)
+            stored = await upload.complete(filename=filename_of(form), purpose=purpose, keep_s=keep_s)
+        except Invalid:
+            await upload.abandon()
+            raise
+        return json_answer(openai_from_file(stored))
+
+    async def list(self, req: Request) -> Response:
+        """`GET /v1/files`, newest first"""
+        owner = await owner_of(req, self.authenticator)
+        wanted = read_newest_first(req)
+        purpose = req.query_params.get("purpose")
+        if purpose is not None and purpose not in PURPOSES:
+            raise unknown_purpose()
+        try:
+            page = await self.files.page(owner, purpose=purpose, after=wanted.after, limit=wanted.limit)
+        except NotFound:
+            raise unknown_cursor(wanted.after) from None
+        return json_answer(
+            continued_list([openai_from_file(each) for each in page.found], more=page.more, last=page.last)
+        )
+
+    async def retrieve(self, req: Request) -> Response:
+        """`GET /v1/files/{file_id}`"""
+        owner = await owner_of(req, self.authenticator)
+        return json_answer(openai_from_file(await self.files.read(owner, req.path_params["file_id"])))
+
+    async def content(self, req: Request) -> Response:
+        """`GET /v1/files/{file_id}/content`: the bytes, or the range that the request asks for."""
+        owner = await owner_of(req, self.authenticator)
+        stored = await self.files.read(owner, req.path_params["file_id"])
+        tag = f'"{stored.digest[:32]}"'
+        whole = req.headers.get("if-range", tag) != tag
+        part = None if whole else requested_range(req.headers.get("range"), stored.size)
+        first, end = part or (0, stored.size)
+        headers = {"accept-ranges": "bytes", "content-length": str(max(end - first, 0)), **attachment(stored)}
+        if part:
+            headers["content-range"] = f"bytes {first}-{end - 1}/{stored.size}"
+            if end <= first:
+                return Response(status_code=416, headers={"content-range": f"bytes */{stored.size}"})
+        answer = StreamingResponse(
+            self.files.content(owner, stored, first, end),
+            status_code=206 if part else 200,
+            media_type=OCTETS,
+            headers=headers,
+        )
+        return conditional(req, answer, tag)
+
+    async def delete(self, req: Request) -> Response:
+        """`DELETE /v1/files/{file_id}`"""
+        owner = await owner_of(req, self.authenticator)
+        identifier = req.path_params["file_id"]
+        await self.files.delete(owner, identifier)
+        return json_answer({"id": identifier, "object": "file", "deleted": True})
+
+
+def attachment(stored: StoredFile) -> Mapping[str, str]:
+    """Return the header by which a browser saves the content and never shows it."""
+    plain = "".join(each if each.isascii() and each not in '"\\' else "_" for each in stored.filename)
+    return {"content-disposition": f'attachment; filename="{plain}"'}
+
+
+def openai_from_file(stored: StoredFile) -> Json:
+    described: Json = {
+        "id": stored.id,
+        "object": "file",
+        "bytes": stored.size,
+        "created_at": int(stored.created_at),
+        "filename": stored.filename,
+        "purpose": stored.purpose,
+        "status": "processed",
+    }
+    return described if stored.expires_at is None else described | {"expires_at": int(stored.expires_at)}
+
+
+def unknown_purpose() -> Invalid:
+    return Invalid(f"Invalid 'purpose': expected one of {', '.join(PURPOSES)}.", field="purpose", code="invalid_value")
+
+
+def purpose_of(fields: Mapping[str, str]) -> str:
+    if "purpose" not in fields:
+        raise Invalid("Missing required parameter: 'purpose'.", field="purpose", code="missing_required_parameter")
+    if fields["purpose"] not in PURPOSES:
+        raise unknown_purpose()
+    return fields["purpose"]
+
+
+def keep_s_of(fields: Mapping[str, str]) -> float | None:
+    """Return how long a file is kept, in seconds; None where it is kept until it is deleted."""
+    seconds = fields.get(SECONDS)
+    if ANCHOR not in fields and seconds is None:
+        return BATCH_FILE_S if fields["purpose"] == "batch" else None
+    if fields.get(ANCHOR) != "created_at":
+        raise Invalid(f"Invalid '{ANCHOR}': expected created_at.", field="expires_after.anchor", code="invalid_value")
+    if not (seconds and seconds.isascii() and seconds.isdecimal() and SHORTEST_S <= int(seconds[:8]) <= LONGEST_S):
+        message = f"Invalid '{SECONDS}': expected {SHORTEST_S} to {LONGEST_S} seconds."
+        raise Invalid(message, field="expires_after.seconds", code="invalid_value")
+    return float(seconds)
+
+
+def filename_of(form: Form) -> str:
+    """Return the name of the file; raises Invalid for one with a path or control characters."""
+    name = form.filename
+    plain = name.isprintable() and PurePosixPath(name).name == name and "\\" not in name
+    if not plain or name in ("", ".", "..") or len(name) > FILENAME_CHARACTERS:
+        message = (
+            f"Invalid name of the file: expected 1 to {FILENAME_CHARACTERS} characters without a path and without "
+            "control characters."
+        )
+        raise Invalid(message, field=FILE, code="invalid_value")
+    return name

@@ -1,0 +1,1 @@
+"""How are files stored, read and deleted?"""

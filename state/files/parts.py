@@ -1,0 +1,46 @@
+"""Under which ids are the documents of a file stored, and how is a part of its content encoded?
+
+The owner's index has the document of a file, which names a thread, and its entry in the list. The thread's partition
+has the content in parts, and the head: a copy of the file's document, by which a part finds its file.
+"""
+
+import base64
+from typing import Any, Final
+
+from clients.storage.port import Create, Document
+from domain.ids import TOKEN
+
+PART_BYTES: Final = 262_144
+"""The bytes of every part but the last. In base64 a part takes 350 KB of the 2 MB that a document may have."""
+
+HEAD: Final = "file"
+FILES: Final = "file_"
+LISTED: Final = "filelist_"
+UPLOADS: Final = "upload_"
+
+
+def file_document_id(file_id: str) -> str:
+    return f"{FILES}{file_id}"
+
+
+def part_id(number: int) -> str:
+    return f"bytes_{number:06d}"
+
+
+def part(number: int, content: bytes) -> Create:
+    body: dict[str, Any] = {"kind": "file_part", "v": 1, "data": base64.b64encode(content).decode()}
+    return Create(id=part_id(number), body=body)
+
+
+def content_of(document: Document) -> bytes:
+    return document.read_as(lambda body: base64.b64decode(body["data"]))
+
+
+def upload_id(thread: str) -> str:
+    """Return the name under which the timer looks at a thread of a file."""
+    return f"{UPLOADS}{thread}"
+
+
+def thread_of_upload(identifier: str) -> str | None:
+    thread = identifier.removeprefix(UPLOADS)
+    return thread if identifier.startswith(UPLOADS) and TOKEN.fullmatch(thread) else None

@@ -1,0 +1,122 @@
+"""Is a file whole or absent wherever the process dies, and is what it left behind cleared?"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+
+from clients.storage.port import DocumentStore
+from domain.errors import GanglionError, NotFound
+from domain.files.stored_file import StoredFile
+from domain.turns.webhook_events import WebhookEndpoints
+from state.files.file_store import FileStore
+from state.files.parts import PART_BYTES
+from state.files.upload import ABANDONED_S, FileUpload
+from state.retention.deletion import Retention
+from state.turns.responses import TurnStore
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER
+
+CONTENT = b"0123456789" * (PART_BYTES // 10 + 10)
+"""A full part and a short one."""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The files of one owner; each process over the store is another FileStore."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    store: MemoryStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock)
+
+    async def upload(self, store: DocumentStore, *, keep_s: float | None = None) -> StoredFile:
+        upload = FileUpload(FileStore(store, self.clock), OWNER)
+        await upload.add(CONTENT[:100])
+        await upload.add(CONTENT[100:])
+        return await upload.complete(filename="a.txt", purpose="user_data", keep_s=keep_s)
+
+    async def delete(self, store: DocumentStore) -> None:
+        for stored in await self.found():
+            await FileStore(store, self.clock).delete(OWNER, stored.id)
+
+    async def sweep(self, store: DocumentStore) -> None:
+        await Retention(store, TurnStore(store, self.clock, WebhookEndpoints()), self.clock).clear_due()
+
+    async def found(self) -> tuple[StoredFile, ...]:
+        return (await FileStore(self.store, self.clock).page(OWNER, purpose=None, after="", limit=10)).found
+
+    def documents(self) -> list[str]:
+        return sorted(name for rows in self.store.partitions.values() for name in rows)
+
+
+async def uploaded(shelf: Shelf, store: DocumentStore) -> None:
+    await shelf.upload(store)
+
+
+async def uploaded_again(shelf: Shelf, store: DocumentStore) -> None:
+    await shelf.upload(shelf.store)
+    await shelf.upload(store)
+
+
+async def uploaded_after_expiry(shelf: Shelf, store: DocumentStore) -> None:
+    await shelf.upload(shelf.store, keep_s=10)
+    shelf.clock.advance(11)
+    await shelf.upload(store)
+
+
+async def deleted(shelf: Shelf, store: DocumentStore) -> None:
+    await shelf.upload(shelf.store)
+    await shelf.delete(store)
+
+
+async def expired(shelf: Shelf, store: DocumentStore) -> None:
+    await shelf.upload(shelf.store, keep_s=10)
+    shelf.clock.advance(11)
+    await shelf.sweep(store)
+
+
+WORK: Mapping[str, Callable[[Shelf, DocumentStore], Awaitable[None]]] = {
+    each.__name__: each for each in (uploaded, uploaded_again, uploaded_after_expiry, deleted, expired)
+}
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.LOST_AFTER])
+@pytest.mark.parametrize("work", WORK)
+async def test_a_file_is_whole_or_absent_wherever_the_work_breaks_off(work: str, fault: Fault) -> None:
+    number = 0
+    for number in count():
+        shelf = Shelf()
+        store = FlakyStore(shelf.store, shelf.clock.random, Faults(at={number: fault}))
+        with suppress(CrashError, GanglionError):
+            await WORK[work](shelf, store)
+        await nothing_is_left_over(shelf, number)
+        if not any(call.fault for call in store.calls):
+            break
+    assert number > 6
+
+
+async def nothing_is_left_over(shelf: Shelf, case: object) -> None:
+    """Let the timer clear what was broken off; the files that are found then are whole and all that is stored."""
+    shelf.clock.advance(ABANDONED_S + 1)
+    for _ in range(2):
+        await shelf.sweep(shelf.store)
+    found = await shelf.found()
+    files = FileStore(shelf.store, shelf.clock)
+    for stored in found:
+        assert b"".join([each async for each in files.content(OWNER, stored, 0, stored.size)]) == CONTENT, case
+    documents = [name for name in shelf.documents() if not name.startswith("expiry_")]
+    assert len(documents) == (6 if found else 0), (case, documents)
+
+
+async def test_a_deleted_file_is_not_found() -> None:
+    shelf = Shelf()
+    stored = await shelf.upload(shelf.store)
+    await shelf.delete(shelf.store)
+    with pytest.raises(NotFound):
+        await FileStore(shelf.store, shelf.clock).read(OWNER, stored.id)
+    assert shelf.documents() == []
