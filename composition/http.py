@@ -92,12 +92,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
-        tools=ToolReports(
-            authenticator=authenticator,
-            servers=configuration.tools,
-            directory=state.tool_directory,
-            operator=operator_of(configuration.settings),
-        ),
+        tools=compose_tool_reports(configuration, ports, state),
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
@@ -138,6 +133,15 @@ def compose_limits(configuration: Configuration, ports: Ports, state: State, bod
             tenants=settings.token_tenants,
         ),
         bodies=bodies,
+    )
+
+
+def compose_tool_reports(configuration: Configuration, ports: Ports, state: State) -> ToolReports:
+    return ToolReports(
+        authenticator=ports.authenticator,
+        servers=configuration.tools,
+        directory=state.tool_directory,
+        operator=operator_of(configuration.settings),
     )
 
 

@@ -20,7 +20,7 @@ DISCOVER = "server/discover"
 METHOD_NOT_FOUND = -32601
 
 
-class Faults:
+class McpFaults:
     """The fault of the next calls, and every request that arrived. An old server knows no `server/discover`."""
 
     def __init__(self, *, is_old: bool) -> None:
@@ -83,7 +83,7 @@ ANSWERS: Mapping[str, Callable[[Any, Any], Response]] = {
 class FaultyApp:
     """The application of the SDK behind its faults."""
 
-    def __init__(self, app: Starlette, faults: Faults) -> None:
+    def __init__(self, app: Starlette, faults: McpFaults) -> None:
         self.app = app
         self.faults = faults
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from standins.json_values import Json
-from standins.mcp_tools.faults import Faults, FaultyApp
+from standins.mcp_tools.faults import FaultyApp, McpFaults
 
 STEP_S = 0.05
 DOT = bytes.fromhex(
@@ -28,7 +28,7 @@ class McpShop:
     def __init__(self, *, is_old: bool = False) -> None:
         self.effects: list[Json] = []
         self.refunds: dict[str, Json] = {}
-        self.faults = Faults(is_old=is_old)
+        self.faults = McpFaults(is_old=is_old)
         self.server = MCPServer("shop", log_level="ERROR")
         self.add_tools()
 

@@ -12,7 +12,7 @@ from clients.tools.port import CallFailure
 
 
 @dataclass(slots=True, kw_only=True)
-class Exchange:
+class McpExchange:
     """One request. `headers` go with it, and `calls_left` calls of tools may be sent.
 
     `status` and `text` are those of an answer without success; `failure` and `reason` tell why there is no answer.
@@ -35,4 +35,4 @@ class Exchange:
         return self.calls_left >= 0
 
 
-current_exchange: Final[ContextVar[Exchange | None]] = ContextVar("current_exchange", default=None)
+current_exchange: Final[ContextVar[McpExchange | None]] = ContextVar("current_exchange", default=None)

@@ -34,7 +34,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from clients.sources.port import MAX_ANSWER_BYTES
 from clients.tools.credentials import key_argument, key_header
-from clients.tools.mcp.exchange import Exchange, current_exchange
+from clients.tools.mcp.exchange import McpExchange, current_exchange
 from clients.tools.mcp.results import answer_of
 from clients.tools.mcp.transport import ERROR_LIMIT, EgressTransport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
@@ -65,7 +65,7 @@ class McpSession:
     def __init__(self, server: ToolServer, transport: EgressTransport) -> None:
         self.server = server
         self.transport = transport
-        self.connecting = Exchange()
+        self.connecting = McpExchange()
         self.closing = asyncio.Event()
         self.opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self.run())
@@ -122,7 +122,7 @@ class McpSession:
         return ToolListing(tools=tuple(tools[:MAX_TOOLS]), fresh_s=max(SHORTEST_S, fresh_s))
 
     async def page(self, cursor: str | None) -> ListToolsResult:
-        exchange = Exchange()
+        exchange = McpExchange()
         client = await self.client()
         token = current_exchange.set(exchange)
         try:
@@ -137,7 +137,7 @@ class McpSession:
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
         """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
-        exchange = Exchange(headers=key_header(request.tool, request.key), calls_left=1)
+        exchange = McpExchange(headers=key_header(request.tool, request.key), calls_left=1)
         client = await self.client()
         token = current_exchange.set(exchange)
         try:
@@ -154,7 +154,7 @@ class McpSession:
             raise ToolError(CallFailure.NO_ANSWER, ASKED_BACK)
         return answer_of(result)
 
-    def answer_of_error(self, error: MCPError, exchange: Exchange) -> ToolAnswer:
+    def answer_of_error(self, error: MCPError, exchange: McpExchange) -> ToolAnswer:
         """Return what an error of the library means, by what came over HTTP."""
         if exchange.failure:
             raise ToolError(exchange.failure, exchange.reason)

@@ -14,7 +14,7 @@ import httpx2
 from clients.plain_answers import PLAIN
 from clients.sources.egress import NotConnectedError, PinnedAddress, PinnedClient
 from clients.sources.port import MAX_ANSWER_BYTES
-from clients.tools.mcp.exchange import Exchange, current_exchange
+from clients.tools.mcp.exchange import McpExchange, current_exchange
 from clients.tools.port import CallFailure, ToolError
 from domain.tools.catalog import ToolServer
 
@@ -44,20 +44,20 @@ class EgressTransport(httpx2.AsyncBaseTransport):
         self.inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        exchange = current_exchange.get() or Exchange()
+        exchange = current_exchange.get() or McpExchange()
         if request.method != "POST":
             return httpx2.Response(NO_STREAM)
         body = parsed(await request.aread())
         if body.get("method") == CALL and not exchange.take_call():
             return httpx2.Response(NOT_FORWARDED)
-        noted = exchange if "id" in body else Exchange()
+        noted = exchange if "id" in body else McpExchange()
         try:
             response = await self.sent(request, exchange)
         except ToolError as problem:
             return not_forwarded(noted, problem.failure, str(problem))
         return await received(response, noted)
 
-    async def sent(self, request: httpx2.Request, exchange: Exchange) -> httpx2.Response:
+    async def sent(self, request: httpx2.Request, exchange: McpExchange) -> httpx2.Response:
         """Send a request to the checked address of the server; raises ToolError."""
         try:
             pin = await self.pinned.pin(self.server)
@@ -97,15 +97,15 @@ def named(problem: Exception) -> str:
     return f"it cannot be reached ({type(problem).__name__})"
 
 
-def not_forwarded(exchange: Exchange, failure: CallFailure, reason: str) -> httpx2.Response:
+def not_forwarded(exchange: McpExchange, failure: CallFailure, reason: str) -> httpx2.Response:
     exchange.fail(failure, reason)
     return httpx2.Response(NOT_FORWARDED)
 
 
-async def received(response: httpx2.Response, exchange: Exchange) -> httpx2.Response:
+async def received(response: httpx2.Response, exchange: McpExchange) -> httpx2.Response:
     """Return an answer for the library: an event stream as it comes, any other one as a whole."""
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    body = BoundedBody(response, exchange)
+    body = BoundedStream(response, exchange)
     exchange.status = response.status_code
     if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         await response.aclose()
@@ -124,10 +124,10 @@ async def received(response: httpx2.Response, exchange: Exchange) -> httpx2.Resp
     return httpx2.Response(response.status_code, headers=headers, content=content)
 
 
-class BoundedBody(httpx2.AsyncByteStream):
+class BoundedStream(httpx2.AsyncByteStream):
     """A body of at most `MAX_ANSWER_BYTES`. A longer or broken one ends early, and its exchange has failed."""
 
-    def __init__(self, response: httpx2.Response, exchange: Exchange) -> None:
+    def __init__(self, response: httpx2.Response, exchange: McpExchange) -> None:
         self.response = response
         self.exchange = exchange
 
