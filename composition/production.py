@@ -23,6 +23,7 @@ from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
+from clients.tls import tls_context
 from clients.tokenizers.port import Tokenizer
 from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools, missing_library
@@ -210,7 +211,7 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False)
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
     images = PublicImages(pinned_client(loopback=False))
     credentials = BackendCredentials(
         federation=settings.federation,

@@ -64,6 +64,12 @@ class AttemptTask:
         return self.response.options.sampling.max_output_tokens is None
 
     @property
+    def top_logprobs(self) -> int | None:
+        """How many options the caller wants beside the log probability of each token; None: no log probabilities."""
+        parameters = self.response.options.sampling.parameters
+        return parameters.get("top_logprobs", 0) if parameters.get("logprobs") else None
+
+    @property
     def calls_tools_by_schema(self) -> bool:
         """Tell whether the model cannot call functions and has to answer by a JSON schema instead."""
         return Capability.TOOLS not in self.capabilities

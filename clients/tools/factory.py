@@ -8,6 +8,7 @@ import httpx
 from clients.clock import Clock
 from clients.sources.egress import PinnedClient
 from clients.sources.tokens import IdentityTokens
+from clients.tls import tls_context
 from clients.tools.http_tool import HttpTool
 from clients.tools.mcp.mcp_tool import McpTool
 from clients.tools.port import ToolAnswer, ToolRequest
@@ -45,7 +46,7 @@ def build_tools(clock: Clock, *, loopback: bool, client_id: str | None) -> ToolC
     Connections are not reused, so that each one goes to an address that was checked for it.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
+    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context()), loopback=loopback)
     tokens = IdentityTokens(clock, client_id=client_id)
     return ToolClients(HttpTool(client, tokens), McpTool(client, tokens, clock))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from domain.content.capabilities import Capability
-from domain.fleet.catalog import ImageMode
+from domain.fleet.catalog import ImageMode, LogprobsMode
 from domain.routing.estimates import Demand, Durations, Estimate, Readiness, RoutingOption
 from domain.tokens.counts import CountedBy
 from domain.tokens.estimates import fits, memory_gb, usable_gb
@@ -26,6 +26,10 @@ COUNTED: Final[Mapping[CountedBy, str]] = {
     CountedBy.BACKEND: "counted by a backend of {}",
 }
 """How the tokens of the input were counted, with the name of the model."""
+
+
+OF_BACKENDS: Final = frozenset({Capability.IMAGE_ADDRESS, Capability.LOGPROBS})
+"""The capabilities that have filters of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def by_exclusion(option: RoutingOption, demand: Demand) -> str | None:
 
 
 def by_capability(option: RoutingOption, demand: Demand) -> str | None:
-    if missing := demand.needs - option.model.abilities - {Capability.IMAGE_ADDRESS}:
+    if missing := demand.needs - option.model.abilities - OF_BACKENDS:
         return f"the turn needs {', '.join(sorted(missing))}, which {option.model.name} does not support"
     if missing := demand.needs & option.backend.inexpressible:
         names = ", ".join(sorted(missing))
@@ -79,6 +83,17 @@ def by_images(option: RoutingOption, demand: Demand) -> str | None:
     if Capability.IMAGE_ADDRESS not in demand.needs or option.backend.images is not ImageMode.DATA:
         return None
     return 'the turn names images by address; this backend takes them as data (images = "data" in the fleet file)'
+
+
+def by_logprobs(option: RoutingOption, demand: Demand) -> str | None:
+    if Capability.LOGPROBS not in demand.needs:
+        return None
+    if option.backend.logprobs is LogprobsMode.NO:
+        return 'the turn asks for log probabilities; this backend returns none (logprobs = "no" in the fleet file)'
+    is_held = Capability.TOOLS not in option.model.capabilities
+    if Capability.TOOLS in demand.needs and (is_held or option.backend.logprobs is not LogprobsMode.YES):
+        return "the turn asks for log probabilities and has tools; this backend can't do both"
+    return None
 
 
 def by_residency(option: RoutingOption, demand: Demand) -> str | None:
@@ -169,6 +184,7 @@ DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | N
     ("excluded", by_exclusion),
     ("capability", by_capability),
     ("images", by_images),
+    ("logprobs", by_logprobs),
     ("residency", by_residency),
     ("payload", by_payload),
     ("window", by_window),
@@ -216,6 +232,7 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         "excluded": demand.excluded,
         "capability": demand.needs,
         "images": demand.needs,
+        "logprobs": demand.needs,
         "residency": demand.residencies,
         "payload": demand.request_bytes,
         LATE: demand.deadline_s is not None and demand.capped is None,

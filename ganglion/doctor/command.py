@@ -12,8 +12,9 @@ from typing import Any, Final
 from clients.clock import Clock, SystemClock
 from ganglion.doctor.checks import CHECKS
 from ganglion.doctor.findings import Fault, Result, Severity, redacted, result_of
+from ganglion.doctor.model_checks import achievement
 from ganglion.doctor.outside import RealOutside, UnreachableError, az_json
-from ganglion.doctor.subject import ON_AZURE, Subject, Target
+from ganglion.doctor.subject import ON_AZURE, NotRunError, Subject, Target
 from settings import ROOT
 from standins.cluster import run_record
 from standins.cluster.local_settings import APP_SETTINGS, read_document
@@ -49,9 +50,15 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"doctor: {problem}\n")
         return 2
     os.environ.update({name: target.variables[name] for name in IDENTITY if name in target.variables})
-    results = asyncio.run(examine(Subject(target, RealOutside(clock))))
-    sys.stdout.write(as_json(results, target) if options.json else as_text(results, target))
+    results, lines = asyncio.run(examined(Subject(target, RealOutside(clock))))
+    sys.stdout.write(as_json(results, target) if options.json else as_text(results, target, lines))
     return int(any(fault.severity is Severity.ERROR for result in results for fault in result.faults))
+
+
+async def examined(subject: Subject) -> tuple[Sequence[Result], Sequence[str]]:
+    """Return the results of all checks, and a line about each backend without a finding."""
+    results = await examine(subject)
+    return results, await backend_lines(subject, results)
 
 
 async def examine(subject: Subject) -> Sequence[Result]:
@@ -144,8 +151,22 @@ def status_of(result: Result) -> str:
     return max((fault.severity.value for fault in result.faults), key=("warning", "error").index, default="passed")
 
 
-def as_text(results: Sequence[Result], target: Target) -> str:
-    lines = [line for result in results for fault in result.faults for line in fault_lines(result, fault)]
+async def backend_lines(subject: Subject, results: Sequence[Result]) -> Sequence[str]:
+    """Return what each backend without a finding did."""
+    faults = [fault.text for result in results for fault in result.faults]
+    try:
+        backends = subject.backends
+    except NotRunError:
+        return ()
+    named = {each.name: (f"backends.{each.name}.", f"backends.{each.name}:") for each in backends}
+    healthy = [each for each in backends if not any(text.startswith(named[each.name]) for text in faults)]
+    return [f"passed   backends.{each.name}: {await achievement(subject, each)}" for each in healthy]
+
+
+def as_text(results: Sequence[Result], target: Target, backends: Sequence[str] = ()) -> str:
+    """Return the findings, the lines about backends, and a summary."""
+    lines = [*backends]
+    lines += [line for result in results for fault in result.faults for line in fault_lines(result, fault)]
     skipped = [result for result in results if result.not_run]
     lines += [f"not run  {result.check.name}: {result.not_run}" for result in skipped]
     counts = [status_of(result) for result in results]

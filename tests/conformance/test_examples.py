@@ -25,6 +25,7 @@ SHOWN: Mapping[str, str] = {
     "Structured output": r"city\W+city(?s:.*)days\W+-?\d+",
     "File": WORDS,
     "Image": WORDS,
+    "Log probabilities": r"-\d+(\.\d+)? \[|\"logprob\":-\d",
     "Background response": "completed|incomplete",
     "Broken stream": rf"^8 (?s:.*){ENDED}|sequence_number\":8,(?s:.*){ENDED}",
     "Cancel and delete": "cancelled",

@@ -183,6 +183,7 @@ class World[C: Clock = FakeClock]:
         max_output_tokens: int | None = None,
         thread: str = THREAD,
         tools: ToolConfig | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Response:
         """Admit a turn as the API does; one thread for all, unless another one is given."""
         asked = Item(id=member_id("msg", thread=thread, token=self.clock.token()), role=Role.USER, text=text)
@@ -195,7 +196,7 @@ class World[C: Clock = FakeClock]:
             traceparent=traceparent,
             options=ResponseOptions(
                 model=model,
-                sampling=Sampling(max_output_tokens=max_output_tokens),
+                sampling=Sampling(max_output_tokens=max_output_tokens, parameters=parameters or {}),
                 tool_config=tools or ToolConfig(),
             ),
             history=ResponseHistory(previous=previous),

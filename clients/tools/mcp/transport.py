@@ -14,6 +14,7 @@ import httpx2
 from clients.plain_answers import PLAIN
 from clients.sources.egress import NotConnectedError, PinnedAddress, PinnedClient
 from clients.sources.port import MAX_ANSWER_BYTES
+from clients.tls import tls_context
 from clients.tools.mcp.exchange import McpExchange, current_exchange
 from clients.tools.port import CallFailure, ToolError
 from domain.tools.catalog import ToolServer
@@ -41,7 +42,7 @@ class EgressTransport(httpx2.AsyncBaseTransport):
         self.pinned = pinned
         self.credentials = credentials
         limits = httpx2.Limits(max_keepalive_connections=0)
-        self.inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self.inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False, verify=tls_context())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = current_exchange.get() or McpExchange()

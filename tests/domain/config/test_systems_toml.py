@@ -259,6 +259,7 @@ def test_the_handbook_has_a_section_for_every_shipped_system_and_names_every_fie
         "sampling",
         "streams",
         "reasoning_input",
+        "logprobs",
         *(each.name for each in dataclasses.fields(Probe)),
     }
     assert {name for name in fields if f"{name}`" not in shipped_text("docs/fleet.md")} == set()
@@ -267,6 +268,12 @@ def test_the_handbook_has_a_section_for_every_shipped_system_and_names_every_fie
 def test_a_wire_that_cannot_continue_an_answer_says_so() -> None:
     (problem,) = problems_of("openai-responses", 'continues = "assistant_prefill"')
     assert problem.startswith("backends.one.continues: expected no: the adapter responses cannot continue an answer")
+
+
+@pytest.mark.parametrize("mode", ["yes", "text"])
+def test_a_wire_without_a_form_for_log_probabilities_says_so(mode: str) -> None:
+    (problem,) = problems_of("openai-responses", f'logprobs = "{mode}"')
+    assert problem.startswith("backends.one.logprobs: expected no: the adapter responses has no form for log probab")
 
 
 def test_the_address_of_an_invoked_function_names_the_function() -> None:
