@@ -191,6 +191,21 @@ async def test_a_backend_that_has_them_without_tools_takes_no_turn_with_tools() 
     assert [item["type"] for item in made.json()["output"]] == ["function_call"]
 
 
+async def test_a_model_that_is_held_to_a_schema_writes_an_answer_with_them_as_text() -> None:
+    """Only the history has calls; otherwise its answer would be JSON, and so would be the tokens."""
+    one = scoring()
+    model = replace(one.world.fleet.models["model"], capabilities=frozenset({Capability.JSON_SCHEMA}))
+    one.world.fleet.models["model"] = model  # type: ignore[index]
+    call = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
+    answer = await one.create({"model": "auto", "input": [call, result], "include": INCLUDE})
+    part = answer.json()["output"][0]["content"][0]
+    assert part["text"] == "".join(token["token"] for token in part["logprobs"]) == TEXT
+    assert not calls_of(one)[0].is_held
+    held = await one.create({"model": "auto", "input": [call, result], "tools": [WEATHER], "include": INCLUDE})
+    assert (held.status_code, "can't do both" in held.text) == (400, True)
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("responses", {"input": "hi", "top_logprobs": 21}, "top_logprobs"),
     ("responses", {"input": "hi", "top_logprobs": -1}, "top_logprobs"),
