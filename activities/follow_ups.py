@@ -1,4 +1,4 @@
-"""What happens when a turn has ended? Its webhook deliveries start, and the next turn in line begins."""
+"""What happens when a turn has ended? Its webhook deliveries start, and the turns that wait for it begin."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -47,8 +47,10 @@ class FollowUps:
             )
 
     async def wake_next(self, ended: Response, client: Any) -> None:
-        """Wake the first turn in the line of the conversation, if no turn has it now."""
+        """Wake the first turn in the line of the conversation, if no turn has it now; without one, all followers."""
         if ended.history.conversation is None:
+            for follower in ended.progress.followers:
+                await self.open_orchestrations(client).signal_turn_ended(follower)
             return
         conversation = await self.turns.conversations.read(ended.owner, ended.history.conversation)
         if conversation.running is None and conversation.waiting:

@@ -5,15 +5,17 @@ returns it: a later run finds it there, and a run that was taken over returns th
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
+from activities.inference.answer_writer import open_text
 from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt
 from activities.inference.attempt_meter import AttemptMeter, slots_of_attempt
 from activities.inference.attempt_run import POLL_S, AttemptRun, StreamPace
 from activities.inference.log_writer import LogWriter, Superseded
-from activities.inference.output_cap import OUTPUT_LIMIT
+from activities.inference.output_cap import OUTPUT_LIMIT, smaller_reservations
 from activities.inference.task import AttemptTask
 from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
@@ -69,6 +71,7 @@ class Infer:
         clock: Clock,
         pace: StreamPace,
         tools: ToolServers,
+        default_output_tokens: int,
     ) -> None:
         self.turns = turns
         self.billing = billing
@@ -79,6 +82,7 @@ class Infer:
         self.clock = clock
         self.pace = pace
         self.tools = tools
+        self.default_output_tokens = default_output_tokens
 
     async def infer(self, request: wire.InferWire) -> wire.InferredWire:
         owner = wire.owner_from_wire(request)
@@ -108,7 +112,7 @@ class Infer:
             calls_left=calls_left(config, log, self.tools.limits),
             number=request["attempt"],
             backend=backend,
-            capabilities=self.fleet.models[backend.model].capabilities - backend.inexpressible,
+            capabilities=(self.fleet.models[backend.model].capabilities | backend.abilities) - backend.inexpressible,
             worst_cost=Decimal(request["worst_cost"]),
             output_tokens=request["output_tokens"],
             retries=request["retries"],
@@ -124,7 +128,7 @@ class Infer:
     async def run_attempt(self, task: AttemptTask, writer: LogWriter) -> wire.InferredWire:
         """Open the attempt's billing, run the attempt, close the billing. Without a budget there is no call."""
         try:
-            opened = await self.billing.open(task, at=self.clock.now())
+            task, opened = await self.open(task, writer.log)
         except Exhausted as error:
             return await self.end_without_cover(task, writer, error)
         task = await self.within_limits(task, opened)
@@ -141,6 +145,24 @@ class Infer:
         )
         await self.billing.close(task, opened, attempt.meter, outcome, logged=writer.pieces_written)
         return inferred(outcome, writer.log)
+
+    async def open(self, task: AttemptTask, log: Transcript) -> tuple[AttemptTask, OpenedAttempt]:
+        """Reserve what the attempt may cost; less output than long answers have where only that is covered.
+
+        What can't be continued is asked again as a whole, so less of it is of no use. Raises Exhausted.
+        """
+        at, can_be_less = self.clock.now(), not task.is_capped or (task.continues_text and bool(open_text(log)))
+        try:
+            return task, await self.billing.open(task, at=at)
+        except Exhausted:
+            if not (can_be_less and task.is_open_ended and task.output_tokens > self.default_output_tokens):
+                raise
+            state = await self.backend_states.read({task.backend.name: task.backend})
+            speed = state[task.backend.name].speed.decode_tokens_s
+            for less in smaller_reservations(task, least=self.default_output_tokens, decode_tokens_s=speed):
+                with suppress(Exhausted):
+                    return less, await self.billing.open(less, at=at)
+            raise
 
     async def within_limits(self, task: AttemptTask, opened: OpenedAttempt) -> AttemptTask:
         """Return the task of a round that forbids calls, where there is no room or no budget for another round."""

@@ -6,6 +6,7 @@ from benches import (
     cold,
     cosmos,
     devhost,
+    inputs,
     limits,
     money,
     store,
@@ -15,6 +16,7 @@ from benches import (
 )
 from benches.imports import app, package
 from benches.routing import comparison
+from benches.scale import comparison as scale
 from benches.streams import many_streams
 
 BENCHES = (
@@ -26,6 +28,8 @@ BENCHES = (
     ("money", money.main),
     ("routing", comparison.main),
     ("turns", turns.main),
+    ("scale", scale.main),
+    ("inputs", inputs.main),
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),
     ("cancels", cancels.main),

@@ -23,9 +23,10 @@ from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
+from clients.tls import tls_context
 from clients.tokenizers.port import Tokenizer
 from clients.tokenizers.tokenizer_file import TokenizerFile
-from clients.tools.factory import build_tools
+from clients.tools.factory import build_tools, missing_library
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
@@ -63,7 +64,9 @@ def read_configuration(settings: Settings) -> Configuration:
     warn_of_prices(prices)
     systems = systems_from_toml((ROOT / SYSTEMS).read_text(encoding="utf-8"))
     fleet = fleet_from_toml(file_text("FLEET", settings.fleet), settings.variables, prices, systems)
+    tools = tools_from_toml(file_text("TOOLS", settings.tools), settings.variables, on_azure=settings.on_azure)
     problems = (
+        *missing_library(tools),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
         *missing_tokenizers(fleet, settings.fleet),
     )
@@ -78,9 +81,7 @@ def read_configuration(settings: Settings) -> Configuration:
         sources=sources_from_toml(
             file_text("SOURCES", settings.sources), settings.variables, on_azure=settings.on_azure
         ),
-        tools=tools_from_toml(
-            settings.tools.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
-        ),
+        tools=tools,
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
@@ -210,7 +211,7 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False)
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
     images = PublicImages(pinned_client(loopback=False))
     credentials = BackendCredentials(
         federation=settings.federation,

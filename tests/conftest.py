@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 settings.register_profile("repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("few", parent=settings.get_profile("repeatable"), max_examples=20)
@@ -18,14 +21,41 @@ FOLDER = Path(__file__).parent
 WITH_PROCESSES = frozenset({"conformance", "devhost", "devhost_campaigns", "end_to_end", "standins"})
 
 
+PROCESSES = "processes"
+
+
+def starts_processes(file: Path) -> bool:
+    return file.relative_to(FOLDER).parts[0] in WITH_PROCESSES
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that starts processes shares the clock with them: it is slow, and it gets one more try."""
     for item in items:
-        starts_processes = item.path.relative_to(FOLDER).parts[0] in WITH_PROCESSES
-        if starts_processes:
+        if starts_processes(item.path):
             item.add_marker(pytest.mark.flaky(reruns=1))
-        if starts_processes or needs_cosmos(item):
+        if starts_processes(item.path) or needs_cosmos(item):
             item.add_marker(pytest.mark.slow)
+
+
+class ProcessesLast(LoadScopeScheduling):
+    """Gives whole files to the workers of `-n 2`, then all tests that start processes to one of them.
+
+    Such tests need both cores: they run one after the other, when the other worker has no file left.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return PROCESSES if starts_processes(FOLDER.parent / file) else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if PROCESSES in self.workqueue:
+            self.workqueue.move_to_end(PROCESSES)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ProcessesLast:
+    return ProcessesLast(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from activities.inference.answer_logprobs import AnswerLogprobs, Tokens, storable
 from activities.inference.log_writer import LogWriter
 from clients.backends.port import AnswerEnd, Channel, TextPiece
 from domain.content.answer_formats import format_problem
@@ -23,7 +24,8 @@ class AnswerWriter:
     `tools` are those of the turn. `continues`: the backend continues the text in the log, else it begins again. With
     `schema_tools` the answer is JSON that encodes calls of these tools or a text; it is parsed and written when it is
     complete. Of calls of servers' tools, `calls_left` are run. Reasoning that comes after the beginning of the text is
-    written after the message. A message in the log that has a text and a refusal is replaced, not repeated.
+    written after the message. A message in the log that has a text and a refusal is replaced, not repeated. The caller
+    asked for the log probabilities of each token and of `top_logprobs` options; None means for none.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class AnswerWriter:
         continues: bool,
         schema_tools: ToolConfig | None,
         calls_left: int = 0,
+        top_logprobs: int | None = None,
     ) -> None:
         self.writer = writer
         self.tools = tools
         self.schema_tools = schema_tools
         self.calls_left = calls_left
+        self.logprobs = AnswerLogprobs(top_logprobs)
         shown_text = open_text(writer.log)
         is_continued = continues and schema_tools is None
         self.resumed: ResumedText = continue_text(shown_text) if is_continued else repeat_text(shown_text)
@@ -71,11 +75,17 @@ class AnswerWriter:
         return usage.output_tokens - usage.reasoning_tokens
 
     async def write(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
-        """Write the new text of these pieces as one slot. Raises Superseded.
+        """Write the new text of these pieces as one slot, or as several where their log probabilities need it.
 
-        The slot that begins an answer counts all pieces of this run.
+        Raises Superseded, and BackendError where there should be log probabilities.
         """
         texts = [piece for piece in pieces if isinstance(piece, TextPiece)]
+        self.logprobs.check(texts)
+        for part in storable(texts):
+            await self.write_slot(part)
+
+    async def write_slot(self, texts: Sequence[TextPiece]) -> None:
+        """Write the new text of these pieces. The slot that begins an answer counts all pieces of this run."""
         self.pieces += len(texts)
         self.reasoning_pieces += sum(piece.channel is Channel.REASONING for piece in texts)
         events = self.new_events(texts)
@@ -88,12 +98,13 @@ class AnswerWriter:
     def new_events(self, pieces: Sequence[TextPiece]) -> tuple[LogEvent, ...]:
         log, events = self.writer.log, tuple[LogEvent, ...]()
         for channel, group in groupby(pieces, key=lambda piece: piece.channel):
-            new = tuple(self.channel_events(log, channel, "".join(piece.text for piece in group)))
+            new = tuple(self.channel_events(log, channel, tuple(group)))
             log, events = with_events(log, new), (*events, *new)
         return events
 
-    def channel_events(self, log: Transcript, channel: Channel, text: str) -> Iterator[LogEvent]:
+    def channel_events(self, log: Transcript, channel: Channel, pieces: Sequence[TextPiece]) -> Iterator[LogEvent]:
         """Yield the events of the next text of a channel. What follows a refusal belongs to it."""
+        text = "".join(piece.text for piece in pieces)
         if channel is Channel.REASONING:
             yield from self.next_reasoning(log, text)
             return
@@ -106,7 +117,8 @@ class AnswerWriter:
         if channel is Channel.REFUSAL or self.is_refusing:
             yield from self.next_refusal(log, text)
         else:
-            yield from text_events(log, self.new_text(text), item_id=self.item_id(log, "msg"))
+            delta = self.new_text(text, self.logprobs.of(pieces))
+            yield from text_events(log, delta, item_id=self.item_id(log, "msg"))
 
     def next_reasoning(self, log: Transcript, text: str) -> tuple[LogEvent, ...]:
         """Return the events of reasoning. Readers have that of the text which this run repeats or continues."""
@@ -129,7 +141,7 @@ class AnswerWriter:
 
     def end_of_text(self, log: Transcript) -> tuple[LogEvent, ...]:
         """Return the events that replace the text in the log where this run has repeated less than all of it."""
-        repeated = at_end(self.resumed)
+        repeated = self.logprobs.ended(at_end(self.resumed))
         if repeated.text:
             return text_events(log, repeated, item_id=self.item_id(log, "msg"))
         return closing_events(log, ItemStatus.INCOMPLETE) if repeated.starts_new_item else ()
@@ -148,12 +160,12 @@ class AnswerWriter:
             self.next_ids[prefix] = self.new_id(prefix)
         return self.next_ids[prefix]
 
-    def new_text(self, text: str) -> TextDelta:
+    def new_text(self, text: str, tokens: Tokens) -> TextDelta:
         if self.schema_tools:
             self.unparsed_text += text
             return TextDelta(text="")
         self.resumed, delta = after_text(self.resumed, text)
-        return delta
+        return self.logprobs.added(delta, tokens)
 
     def parsed_answer(self, end: AnswerEnd) -> ParsedAnswer | None:
         """Return what is left to write when the answer has ended; None where it does not match the schema."""
@@ -201,7 +213,7 @@ class AnswerWriter:
         if answer.text:
             resumed, delta = after_text(resumed, answer.text)
         log, text = self.with_text(log, delta)
-        log, remaining_text = self.with_text(log, at_end(resumed))
+        log, remaining_text = self.with_text(log, self.logprobs.ended(at_end(resumed)))
         rest = at_end(self.resumed_refusal) if self.is_refusing else TextDelta(text="")
         refusal = refusal_events(log, rest, item_id=self.item_id(log, "msg"))
         return with_events(log, refusal), (*reasoning, *replaced, *text, *remaining_text, *refusal)

@@ -1,5 +1,6 @@
-"""Has an answer reached the output that its attempt reserved, and how does it go on?"""
+"""How much output does an attempt reserve, and how does an answer go on that has reached that?"""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from activities.inference.answer_writer import AnswerWriter
@@ -8,6 +9,9 @@ from activities.inference.task import AttemptTask
 from clients.backends.port import AnswerEnd
 from domain.log.capped_answers import CappedAnswer, CutAnswer
 from domain.log.events import TokenUsage
+from domain.money.costing import time_cost, worst_token_cost
+from domain.money.prices import TokenPrice
+from domain.routing.estimates import LEAST_WORST_S, SLOW
 from domain.tokens.estimates import BYTES_PER_TOKEN
 
 OUTPUT_LIMIT = "max_output_tokens"
@@ -47,3 +51,30 @@ def learned_usage(task: AttemptTask, usage: TokenUsage, code: str) -> TokenUsage
 def tokens_of_run(meter: AttemptMeter, end: AnswerEnd) -> int:
     """Return how many tokens the run has written: the backend's count, else an estimate from its text."""
     return end.usage.output_tokens if end.usage else max(meter.pieces, meter.characters // BYTES_PER_TOKEN)
+
+
+def smaller_reservations(task: AttemptTask, *, least: int, decode_tokens_s: float) -> Iterator[AttemptTask]:
+    """Yield the task with half of its output, a quarter, and so on down to `least` tokens.
+
+    The caller set no limit, so that the answer goes on after each of them.
+    """
+    tokens = task.output_tokens
+    while task.is_open_ended and tokens > least:
+        tokens = max(tokens // 2, least)
+        yield with_output(task, tokens, decode_tokens_s=decode_tokens_s)
+
+
+def with_output(task: AttemptTask, tokens: int, *, decode_tokens_s: float) -> AttemptTask:
+    """Return the task with fewer tokens of output, and the worst case of these; a GPU session has its own."""
+    fewer, price = task.output_tokens - tokens, task.backend.price
+    if isinstance(price, TokenPrice):
+        saved = worst_token_cost(price, input_tokens=0, output=fewer) - worst_token_cost(
+            price, input_tokens=0, output=0
+        )
+        return replace(task, output_tokens=tokens, worst_cost=task.worst_cost - saved)
+    if task.limit_s is None:
+        return replace(task, output_tokens=tokens)
+    limit_s = max(min(task.limit_s, LEAST_WORST_S), task.limit_s - SLOW * fewer / decode_tokens_s)
+    scales = task.backend.cold_start.scales_to_zero
+    worst = task.worst_cost if scales else min(task.worst_cost, time_cost(price, limit_s))
+    return replace(task, output_tokens=tokens, limit_s=limit_s, worst_cost=worst)

@@ -101,7 +101,7 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
     "reasoning.generate_summary": IGNORED,
     "reasoning.summary": IGNORED,
     "text.verbosity": HONOURED,
-    "top_logprobs": rejected_unless(0),
+    "top_logprobs": HONOURED,
 }
 
 
@@ -132,8 +132,8 @@ def is_ignored(name: str, value: Any, rule: FieldRule) -> bool:
     return rule.treatment in WITHOUT_EFFECT and value not in (None, [], {})
 
 
-def unsupported(name: str) -> Invalid:
-    message = f"Unsupported parameter: '{name}' is not supported."
+def unsupported(name: str, *, why: str = "") -> Invalid:
+    message = f"Unsupported parameter: '{name}' is not supported{why and f': {why}'}."
     return Invalid(message, field=name, code="unsupported_parameter")
 
 

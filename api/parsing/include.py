@@ -6,18 +6,26 @@ from domain.content.included_parts import IncludedPart
 from domain.errors import Invalid
 
 LOGPROBS: Final = "message.output_text.logprobs"
-ALWAYS_SENT: Final = "message.input_image.image_url"
+ALWAYS_SENT: Final = ("message.input_image.image_url", LOGPROBS)
+"""What is sent wherever it exists; log probabilities exist where the request asks for them."""
 
 
 def read_include(values: list[str] | None) -> tuple[tuple[IncludedPart, ...], tuple[str, ...]]:
-    """Return the parts that the answer will have, and the names of those that it never has.
-
-    Raises Invalid for the log probabilities, whose absence would change what the caller can do with the answer.
-    """
-    if LOGPROBS in (values or ()):
-        field = f"include[{(values or []).index(LOGPROBS)}]"
-        message = f"Unsupported parameter: '{field}' asks for {LOGPROBS}, which no backend of this service returns."
-        raise Invalid(message, field=field, code="unsupported_parameter")
+    """Return the parts that the answer will have, and the names of those that it never has."""
     known = tuple(part for part in IncludedPart if part.value in (values or ()))
-    others = dict.fromkeys(value for value in values or () if value not in IncludedPart and value != ALWAYS_SENT)
+    others = dict.fromkeys(value for value in values or () if value not in IncludedPart and value not in ALWAYS_SENT)
     return known, tuple(f"include.{value}" for value in others)
+
+
+def logprobs_path(include: list[str] | None, top_logprobs: int | None) -> str | None:
+    """Return the field of a response's request that asks for log probabilities; None where none does."""
+    if LOGPROBS in (include or ()):
+        return f"include[{(include or []).index(LOGPROBS)}]"
+    return "top_logprobs" if top_logprobs else None
+
+
+def check_top_logprobs(logprobs: bool | None, top_logprobs: int | None) -> None:  # noqa: FBT001 - a field of a chat
+    """Raise Invalid where a chat asks for options beside log probabilities that it does not ask for."""
+    if top_logprobs and not logprobs:
+        message = "Invalid 'top_logprobs': expected 0 or none unless 'logprobs' is true."
+        raise Invalid(message, field="top_logprobs", code="invalid_value")

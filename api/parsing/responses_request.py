@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
 from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, ignored_fields
-from api.parsing.include import read_include
+from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
 from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
 from api.parsing.server_tools import RequestedServer, ServerChoice, read_server_choices
@@ -20,6 +20,7 @@ from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
+from domain.log.token_logprobs import MOST_OPTIONS
 from domain.turns.response import Sampling
 
 AUTO = "auto"
@@ -55,6 +56,7 @@ LEAST_OUTPUT_TOKENS = 16
 type ShortText = Annotated[str, StringConstraints(max_length=512)]
 type ItemList = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=ITEMS_LIMIT)]
 type Penalty = Annotated[float, Field(ge=-2, le=2)]
+type TopLogprobs = Annotated[int, Field(ge=0, le=MOST_OPTIONS)]
 type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 type Verbosity = Literal["low", "medium", "high"]
 
@@ -98,6 +100,7 @@ class ResponseRequest(RequestPart):
     reasoning: ReasoningOptions | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
+    top_logprobs: TopLogprobs | None = None
     truncation: Literal["auto", "disabled"] | None = None
     model: ModelName | None = None
     instructions: str | None = None
@@ -206,7 +209,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         deadline_s=deadline_of(metadata),
         ignored=(*ignored, *own_notes, *not_included, *tools.ignored),
         include=include,
-        paths=PATHS,
+        paths={**PATHS, "logprobs": logprobs_path(request.include, request.top_logprobs) or "include"},
         echoed=request.echoed,
         on_running=on_running_of(metadata),
         cancels_on_disconnect=cancels_on_disconnect(metadata),
@@ -249,6 +252,8 @@ def sampling_of(request: ResponseRequest) -> Sampling:
         "presence_penalty": request.presence_penalty,
         "reasoning_effort": request.reasoning.effort if request.reasoning else None,
         "verbosity": request.text.verbosity if request.text else None,
+        "logprobs": logprobs_path(request.include, request.top_logprobs) is not None,
+        "top_logprobs": request.top_logprobs,
     }
     return Sampling(
         temperature=request.temperature,

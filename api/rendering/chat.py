@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from api.rendering.logprobs import chat_from_logprobs
 from api.rendering.response import FAILED_MESSAGE, Json
 from domain.content.custom_tools import custom_text
 from domain.content.items import Item, ItemKind
@@ -42,7 +43,8 @@ def response_id_of(identifier: str) -> str:
 
 def chat_from_response(response: Response, transcript: Transcript) -> Json:
     """Return the chat completion of an ended turn."""
-    usage = transcript.ending.usage if transcript.ending else None
+    usage, items = transcript.ending.usage if transcript.ending else None, kept_items(transcript)
+    logprobs = [token for item in items for token in transcript.logprobs.get(item.id, ())]
     return {
         "id": chat_id(response),
         "object": "chat.completion",
@@ -51,8 +53,8 @@ def chat_from_response(response: Response, transcript: Transcript) -> Json:
         "choices": [
             {
                 "index": 0,
-                "message": message_of(kept_items(transcript)),
-                "logprobs": None,
+                "message": message_of(items),
+                "logprobs": chat_from_logprobs(logprobs),
                 "finish_reason": finish_reason(transcript),
             }
         ],
@@ -106,8 +108,8 @@ def chunk(response: Response, choices: list[Json], **more: Any) -> Json:
     }
 
 
-def choice(delta: Json, finish: str | None = None) -> Json:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+def choice(delta: Json, finish: str | None = None, logprobs: Json | None = None) -> Json:
+    return {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
 def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, include_usage: bool) -> Iterator[Json]:
@@ -119,7 +121,8 @@ def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, 
         case EventKind.CREATED:
             yield chunk(response, [choice({"role": "assistant", "content": "", "refusal": None})])
         case EventKind.TEXT:
-            yield chunk(response, [choice({delta_field(transcript, event): event.text})])
+            logprobs = chat_from_logprobs(event.logprobs)
+            yield chunk(response, [choice({delta_field(transcript, event): event.text}, logprobs=logprobs)])
         case EventKind.ITEM_ADDED if event.header and event.header.kind is ItemKind.FUNCTION_CALL:
             yield chunk(response, [choice({"tool_calls": [added_call(transcript, event)]})])
         case EventKind.ITEM_ADDED if is_restarted(transcript):

@@ -6,15 +6,17 @@ in `metadata`.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from api.rendering.logprobs import openai_from_logprobs
 from api.rendering.tools import openai_from_text_options, openai_from_tool_config
 from domain.content.custom_tools import custom_text
 from domain.content.included_parts import IncludedPart
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import content_of
 from domain.log.events import Ending, ResponseStatus, TokenUsage
+from domain.log.token_logprobs import TokenLogprob
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.response import Response
 
@@ -30,7 +32,6 @@ METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
 FIELDS_WITHOUT_EFFECT: Mapping[str, Any] = {
-    "top_logprobs": 0,
     "max_tool_calls": None,
     "service_tier": "default",
     "safety_identifier": None,
@@ -53,7 +54,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "previous_response_id": response.history.previous,
         **({"conversation": {"id": response.history.conversation}} if response.history.conversation else {}),
         "instructions": response.options.instructions,
-        "output": [openai_from_item(item, response.options.include) for item in kept_items(transcript)],
+        "output": [openai_from_logged(item, response, transcript) for item in kept_items(transcript)],
         "error": error_of(ending),
         "top_p": 1.0 if response.options.sampling.top_p is None else response.options.sampling.top_p,
         "temperature": 1.0 if response.options.sampling.temperature is None else response.options.sampling.temperature,
@@ -77,6 +78,7 @@ def parameters_of(parameters: Mapping[str, Any]) -> Json:
     effort = parameters.get("reasoning_effort")
     return {
         "frequency_penalty": parameters.get("frequency_penalty", 0.0),
+        "top_logprobs": parameters.get("top_logprobs", 0),
         "presence_penalty": parameters.get("presence_penalty", 0.0),
         "reasoning": {"effort": effort, "summary": None} if effort else None,
     }
@@ -127,8 +129,8 @@ def openai_from_usage(usage: TokenUsage) -> Json:
     }
 
 
-def text_part(text: str) -> Json:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def text_part(text: str, logprobs: Iterable[TokenLogprob] = ()) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": openai_from_logprobs(logprobs)}
 
 
 def refusal_part(text: str) -> Json:
@@ -232,3 +234,11 @@ def openai_from_item(item: Item, include: Collection[IncludedPart] = ()) -> Json
     body = SHAPES[item.kind](item)
     is_packed = item.kind is ItemKind.REASONING and IncludedPart.ENCRYPTED_REASONING in include
     return body | ({"encrypted_content": content_of(item.text)} if is_packed else {})
+
+
+def openai_from_logged(item: Item, response: Response, transcript: Transcript) -> Json:
+    """Return the object of an item that a turn has written, with its log probabilities; see `openai_from_item`."""
+    body = openai_from_item(item, response.options.include)
+    if logprobs := transcript.logprobs.get(item.id):
+        body["content"] = [text_part(item.text, logprobs), *body["content"][1:]]
+    return body

@@ -5,11 +5,12 @@ byte.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from api.rendering.logprobs import openai_from_logprobs
 from api.rendering.response import (
     Json,
-    openai_from_item,
+    openai_from_logged,
     openai_from_response,
     refusal_part,
     summary_part,
@@ -18,6 +19,7 @@ from api.rendering.response import (
 from domain.content.custom_tools import custom_text
 from domain.content.items import Item, ItemKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.token_logprobs import TokenLogprob
 from domain.log.transcript import Transcript, after_event
 from domain.turns.response import Response
 
@@ -39,7 +41,7 @@ def snapshot(response: Response, transcript: Transcript, _event: LogEvent) -> Js
 
 
 def whole_item(response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    item = openai_from_item(transcript.items[event.output], response.options.include)
+    item = openai_from_logged(transcript.items[event.output], response, transcript)
     return {"output_index": event.output, "item": item}
 
 
@@ -59,20 +61,29 @@ def text_at(transcript: Transcript, event: LogEvent) -> str:
     return transcript.items[event.output].text
 
 
+def logprobs_at(transcript: Transcript, event: LogEvent) -> Sequence[TokenLogprob]:
+    return transcript.logprobs.get(transcript.items[event.output].id, ())
+
+
 def part_added(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return text_place(transcript, event) | {"part": text_part("")}
 
 
 def text_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    return text_place(transcript, event) | {"delta": event.text, "logprobs": []}
+    return text_place(transcript, event) | {
+        "delta": event.text,
+        "logprobs": openai_from_logprobs(event.logprobs),
+    }
 
 
 def text_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    return text_place(transcript, event) | {"text": text_at(transcript, event), "logprobs": []}
+    logprobs = openai_from_logprobs(logprobs_at(transcript, event))
+    return text_place(transcript, event) | {"text": text_at(transcript, event), "logprobs": logprobs}
 
 
 def part_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    return text_place(transcript, event) | {"part": text_part(text_at(transcript, event))}
+    part = text_part(text_at(transcript, event), logprobs_at(transcript, event))
+    return text_place(transcript, event) | {"part": part}
 
 
 def refusal_place(transcript: Transcript, event: LogEvent) -> Json:

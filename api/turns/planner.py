@@ -17,7 +17,7 @@ from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, ImageMode, Model
 from domain.identity.owners import Owner
 from domain.routing.estimates import AttemptLimits, Demand
-from domain.routing.filters import ModelChoice
+from domain.routing.filters import OF_BACKENDS, ModelChoice
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.router import RouteDecision, route
 from domain.sources.catalog import Sources
@@ -32,6 +32,7 @@ SEND_DATA = (
     "The chosen models take images as data: send a data URL, data:image/png;base64,…, or let the operator set "
     'images = "fetch" for a backend in the fleet file.'
 )
+NO_LOGPROBS = "no backend of the chosen models returns log probabilities (logprobs in the fleet file)"
 HOW_COUNTED: Mapping[CountedBy, str] = {
     CountedBy.ESTIMATE: "estimated from its bytes",
     CountedBy.TOKENIZER: "counted with the model's tokenizer",
@@ -73,11 +74,12 @@ class Planner:
         self.check_parameters(request)
 
     def check_parameters(self, request: TurnRequest) -> None:
-        """Raise Invalid for a parameter that no model of the fleet supports."""
-        abilities = {ability for model in self.fleet.served_models() for ability in model.abilities}
+        """Raise Invalid for a parameter that no model of the fleet supports, or no backend of the chosen models."""
+        abilities = {ability for model in self.fleet.served_models() for ability in model.abilities} - OF_BACKENDS
+        deployed = {ability for backend in self.chosen_backends(request) for ability in backend.abilities}
         for path, needed in request.parameters.items():
-            if needed not in abilities:
-                raise unsupported(path)
+            if needed not in abilities | deployed:
+                raise unsupported(path, why=NO_LOGPROBS if needed is Capability.LOGPROBS else "")
 
     def check_image_address(self, request: TurnRequest, image: ImageInput) -> None:
         """Raise Invalid where no backend of the chosen models takes images by address."""

@@ -44,7 +44,13 @@ def sampling_fields(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the caller's sampling parameters, without those that the backend's model rejects."""
     given = {SamplingField.TEMPERATURE: call.sampling.temperature, SamplingField.TOP_P: call.sampling.top_p}
     accepted = {name.value: value for name, value in given.items() if name in backend.sampling and value is not None}
-    return accepted | dict(call.sampling.parameters)
+    return accepted | dict(call.sampling.parameters) | logprob_fields(call)
+
+
+def logprob_fields(call: BackendCall) -> dict[str, Any]:
+    """Return the options that are asked for beside each token: llama.cpp returns nothing where these are none."""
+    parameters = call.sampling.parameters
+    return {"top_logprobs": max(1, parameters.get("top_logprobs", 0))} if parameters.get("logprobs") else {}
 
 
 def prompt_messages(call: BackendCall, reasoning_input: ReasoningInput) -> list[Message]:

@@ -13,6 +13,7 @@ from clients.backends.tool_calls import ToolCallCollector, text_of
 from domain.fleet.catalog import FinishReason
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 from domain.log.events import TokenUsage
+from domain.log.token_logprobs import TokenLogprob, logprobs_in, texts_of_tokens, tokens_covering
 
 CUT_REASONS: Final[Mapping[FinishReason, Literal["length", "content_filter"]]] = {
     FinishReason.LENGTH: "length",
@@ -35,6 +36,7 @@ class ChatStreamParser:
         self.reasoning_pieces = 0
         self.incomplete_characters = dict.fromkeys(Channel, "")
         self.calls = ToolCallCollector()
+        self.logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def has_finish_reason(self) -> bool:
@@ -55,7 +57,26 @@ class ChatStreamParser:
         self.text_received = self.text_received or bool(texts)
         pieces = [TextPiece(text=self.complete(channel, text), channel=channel) for channel, text in texts]
         self.reasoning_pieces += sum(piece.channel is Channel.REASONING for piece in pieces)
-        return [piece for piece in pieces if piece.text]
+        shown = [piece for piece in pieces if piece.text]
+        return self.with_logprobs(shown) if self.logprobs else shown
+
+    def with_logprobs(self, pieces: Sequence[TextPiece]) -> Sequence[TextPiece]:
+        """Return the pieces with the log probabilities of the answer's text, one piece for each of its tokens.
+
+        Those of a token without text wait for the next frame: it is a part of a character. Those of reasoning and of
+        calls are not kept.
+        """
+        scored: list[TextPiece] = []
+        for piece in pieces:
+            if piece.channel is not Channel.ANSWER:
+                scored.append(piece)
+                continue
+            tokens = self.logprobs if len(pieces) == 1 else tokens_covering(self.logprobs, piece.text)
+            parts = texts_of_tokens(piece.text, tokens)
+            scored += [TextPiece(text=text, logprobs=logprobs) for text, logprobs in parts]
+        if pieces or self.calls.have_begun:
+            self.logprobs = ()
+        return scored
 
     def complete(self, channel: Channel, text: str) -> str:
         """Return the whole characters of a text of this channel; half a character waits for the next frame."""
@@ -73,6 +94,7 @@ class ChatStreamParser:
         self.reason = text_of(choices[0], "finish_reason") or self.reason
         delta: dict[str, Any] = choices[0].get("delta") or choices[0].get("message") or {}
         self.calls.add(call_parts(delta))
+        self.logprobs += logprobs_in(choices[0])
         return tuple(delta_texts(delta))
 
     def end(self) -> AnswerEnd:

@@ -11,6 +11,7 @@ from domain.content.tools import FunctionCall, ToolConfig
 from domain.errors import GanglionError
 from domain.fleet.failure_classes import Failure
 from domain.log.events import TokenUsage
+from domain.log.token_logprobs import TokenLogprob
 from domain.turns.response import Sampling
 
 
@@ -45,10 +46,14 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPiece:
-    """The next text of the model: one chunk of the backend, about one token."""
+    """The next text of the model: one chunk of the backend, about one token.
+
+    `logprobs` are those of the tokens of the text, where the backend sent them.
+    """
 
     text: str
     channel: Channel = Channel.ANSWER
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from domain.fleet.catalog import (
     ContinuationMode,
     Fleet,
     ImageMode,
+    LogprobsMode,
     Model,
     OutputLimit,
     SamplingField,
@@ -160,6 +161,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         reasoning=table.choice("reasoning", ReasoningFormat, ReasoningFormat.FIELDS),
         streams=table.flag("streams", default=True),
         images=table.choice("images", ImageMode, ImageMode.DATA),
+        logprobs=table.choice("logprobs", LogprobsMode, LogprobsMode.NO),
         token_counting=read_token_counting(table.table("token_counting")),
         prompt=read_prompt_format(table.table("prompt")),
     )
@@ -172,6 +174,8 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
 def check_adapter(backend: Backend, table: TomlTable) -> None:
     if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
+    if backend.logprobs is not LogprobsMode.NO and Capability.LOGPROBS in backend.inexpressible:
+        table.report("logprobs", f"no: the adapter {backend.adapter} has no form for log probabilities")
     if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice) and backend.price.request:
         table.report("price", "a price without request: where calls are billed one by one, no session is")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:

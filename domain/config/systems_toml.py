@@ -21,6 +21,7 @@ BACKEND_DEFAULTS: Final = (
     "continues",
     "headers",
     "limits",
+    "logprobs",
     "output_limit",
     "probe",
     "prompt",

@@ -9,6 +9,8 @@ class Capability(StrEnum):
     VISION = "vision"
     IMAGE_ADDRESS = "image_address"
     """It takes images by their address. This is a property of a backend, not of a model."""
+    LOGPROBS = "logprobs"
+    """It returns log probabilities of tokens. This too is a property of a backend."""
     REASONING = "reasoning"
     FREQUENCY_PENALTY = "frequency_penalty"
     LOGIT_BIAS = "logit_bias"

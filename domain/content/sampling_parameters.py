@@ -11,10 +11,12 @@ from domain.content.capabilities import Capability
 ABILITIES: Final[Mapping[str, Capability]] = {
     "frequency_penalty": Capability.FREQUENCY_PENALTY,
     "logit_bias": Capability.LOGIT_BIAS,
+    "logprobs": Capability.LOGPROBS,
     "presence_penalty": Capability.PRESENCE_PENALTY,
     "reasoning_effort": Capability.REASONING,
     "seed": Capability.SEED,
     "stop": Capability.STOP,
+    "top_logprobs": Capability.LOGPROBS,
     "verbosity": Capability.VERBOSITY,
 }
 

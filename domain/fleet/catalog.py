@@ -41,6 +41,7 @@ INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
         {
             Capability.FREQUENCY_PENALTY,
             Capability.LOGIT_BIAS,
+            Capability.LOGPROBS,
             Capability.PRESENCE_PENALTY,
             Capability.REASONING,
             Capability.SEED,
@@ -55,6 +56,7 @@ INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
         {
             Capability.FREQUENCY_PENALTY,
             Capability.LOGIT_BIAS,
+            Capability.LOGPROBS,
             Capability.PRESENCE_PENALTY,
             Capability.SEED,
             Capability.STOP,
@@ -109,6 +111,15 @@ class ImageMode(StrEnum):
     """The product loads them and sends them as data."""
     ADDRESS = "address"
     """It gets the address and loads the image itself."""
+
+
+class LogprobsMode(StrEnum):
+    """In which answers a backend returns the log probabilities of tokens."""
+
+    NO = "no"
+    TEXT = "text"
+    """In those to requests without tools: llama.cpp rejects both together."""
+    YES = "yes"
 
 
 class FinishReason(StrEnum):
@@ -232,8 +243,16 @@ class Backend:
     reasoning: ReasoningFormat = ReasoningFormat.FIELDS
     streams: bool = True
     images: ImageMode = ImageMode.DATA
+    logprobs: LogprobsMode = LogprobsMode.NO
     token_counting: TokenCounting | None = None
     prompt: PromptFormat | None = None
+
+    @property
+    def abilities(self) -> frozenset[Capability]:
+        """What the deployment itself can do, whichever model it serves."""
+        addressed = {Capability.IMAGE_ADDRESS} if self.images is not ImageMode.DATA else set[Capability]()
+        scored = {Capability.LOGPROBS} if self.logprobs is not LogprobsMode.NO else set[Capability]()
+        return frozenset(addressed | scored) - self.inexpressible
 
     @property
     def inexpressible(self) -> frozenset[Capability]:

@@ -51,6 +51,8 @@ class FailureKind(StrEnum):
     """Its wire has no form for something in the request; nothing was sent."""
     IMAGE = "image"
     """An image that the caller named by an address could not be loaded; the body says why, nothing was sent."""
+    NO_LOGPROBS = "no_logprobs"
+    """Its text came without the log probabilities that were asked for."""
     HELD = "held"
     """It took the request and let it wait; we dropped it."""
     PROBE_STARTING = "probe_starting"
@@ -162,6 +164,9 @@ DEFAULTS: Final = (
     kind_row(FailureClass.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
     kind_row(FailureClass.BROKEN, FailureKind.FINISH_REASON, "it ended the answer without completing it"),
     kind_row(FailureClass.UNFIT, FailureKind.INEXPRESSIBLE, "its API has no form for a part of the request"),
+    kind_row(
+        FailureClass.UNFIT, FailureKind.NO_LOGPROBS, 'it returns no log probabilities; set logprobs = "no" in its entry'
+    ),
     kind_row(FailureClass.CLIENT, FailureKind.IMAGE, "the image cannot be loaded"),
     kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),

@@ -5,6 +5,7 @@ from domain.content.tools import FunctionCall
 from domain.log.events import EventKind, LogEvent
 from domain.log.item_events import ItemHeader, ItemResult
 from domain.log.resume_text import TextDelta
+from domain.log.token_logprobs import TokenLogprob
 from domain.log.transcript import Transcript, closing_events, part_closing_events
 
 
@@ -20,10 +21,10 @@ def text_events(log: Transcript, delta: TextDelta, *, item_id: str) -> tuple[Log
         return ()
     index = len(log.items)
     if is_open and not given_up:
-        return (LogEvent(kind=EventKind.TEXT, output=index - 1, text=delta.text),)
+        return (LogEvent(kind=EventKind.TEXT, output=index - 1, text=delta.text, logprobs=delta.logprobs),)
     is_reasoning = item is not None and item.kind is ItemKind.REASONING
     closed = given_up or closing_events(log, ItemStatus.COMPLETED if is_reasoning else ItemStatus.INCOMPLETE)
-    return (*closed, *opening_events(index, item_id), *text_event(index, delta.text))
+    return (*closed, *opening_events(index, item_id), *text_event(index, delta.text, logprobs=delta.logprobs))
 
 
 def reasoning_events(log: Transcript, delta: TextDelta, *, item_id: str) -> tuple[LogEvent, ...]:
@@ -69,8 +70,11 @@ def opening_events(index: int, item_id: str, kind: ItemKind = ItemKind.MESSAGE) 
     )
 
 
-def text_event(index: int, text: str, *, is_refusal: bool = False) -> tuple[LogEvent, ...]:
-    return (LogEvent(kind=EventKind.TEXT, output=index, text=text, is_refusal=is_refusal),) if text else ()
+def text_event(
+    index: int, text: str, *, is_refusal: bool = False, logprobs: tuple[TokenLogprob, ...] = ()
+) -> tuple[LogEvent, ...]:
+    event = LogEvent(kind=EventKind.TEXT, output=index, text=text, is_refusal=is_refusal, logprobs=logprobs)
+    return (event,) if text else ()
 
 
 def ending_events(log: Transcript, *, item_id: str, is_complete: bool, has_calls: bool = False) -> tuple[LogEvent, ...]:

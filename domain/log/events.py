@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from domain.content.items import ItemStatus
 from domain.log.capped_answers import CappedAnswer
 from domain.log.item_events import ItemHeader, ItemResult, header_from_document, header_to_document
+from domain.log.token_logprobs import TokenLogprob
 
 
 class EventKind(StrEnum):
@@ -116,7 +117,7 @@ class LogEvent:
     """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it.
 
     `is_refusal`: the event concerns the refusal of a message instead of its text. `result` is that of a tool which the
-    server ran.
+    server ran. `logprobs` are those of the tokens of a delta of text.
     """
 
     kind: EventKind
@@ -127,15 +128,11 @@ class LogEvent:
     ending: Ending | None = None
     is_refusal: bool = False
     result: ItemResult | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"e": self.kind.value}
-        if self.is_refusal:
-            body["refusal"] = True
-        if self.output:
-            body["i"] = self.output
-        if self.text:
-            body["t"] = self.text
+        plain = (("refusal", self.is_refusal), ("i", self.output), ("t", self.text))
+        body: dict[str, Any] = {"e": self.kind.value, **{name: value for name, value in plain if value}}
         if self.header:
             body |= header_to_document(self.header)
         if self.status:
@@ -144,6 +141,8 @@ class LogEvent:
             body["end"] = self.ending.to_document()
         if self.result:
             body["r"] = self.result.to_document()
+        if self.logprobs:
+            body["lp"] = [token.to_document() for token in self.logprobs]
         return body
 
     @classmethod
@@ -157,6 +156,7 @@ class LogEvent:
             ending=Ending.from_document(body["end"]) if "end" in body else None,
             is_refusal=body.get("refusal", False),
             result=ItemResult.from_document(body["r"]) if "r" in body else None,
+            logprobs=tuple(TokenLogprob.from_document(token) for token in body.get("lp", ())),
         )
 
 

@@ -6,6 +6,8 @@ is dropped. At the first difference, the shown item is closed as incomplete and 
 
 from dataclasses import dataclass, replace
 
+from domain.log.token_logprobs import TokenLogprob
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedText:
@@ -25,6 +27,7 @@ class TextDelta:
 
     text: str
     starts_new_item: bool = False
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 def continue_text(shown: str) -> ResumedText:

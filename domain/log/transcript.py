@@ -1,12 +1,13 @@
 """What is the state of a response after the events of its log so far?"""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from domain.content.items import Item, ItemKind, ItemStatus
 from domain.log.events import CALLS, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemResult
+from domain.log.token_logprobs import TokenLogprob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class Transcript:
 
     `rounds` counts the rounds of calls that the model asked for; `used` are the tokens of these rounds. Where the
     present answer has reached its cap and is continued, `capped` are the tokens of the turn until then, and `pieces`
-    counts from there.
+    counts from there. `logprobs` are those of the messages, by the id of the item.
     """
 
     status: ResponseStatus = ResponseStatus.QUEUED
@@ -30,6 +31,7 @@ class Transcript:
     rounds: int = 0
     used: TokenUsage | None = None
     capped: TokenUsage | None = None
+    logprobs: Mapping[str, tuple[TokenLogprob, ...]] = field(default_factory=dict[str, tuple[TokenLogprob, ...]])
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -84,7 +86,11 @@ def opened_item(event: LogEvent) -> Item:
 def with_item(transcript: Transcript, event: LogEvent) -> Transcript:
     """Apply an event to the item that it names: calls that run in parallel interleave."""
     items, at = transcript.items, event.output
-    return replace(transcript, items=(*items[:at], changed_item(items[at], event), *items[at + 1 :]))
+    changed = replace(transcript, items=(*items[:at], changed_item(items[at], event), *items[at + 1 :]))
+    if not event.logprobs:
+        return changed
+    known = transcript.logprobs.get(items[at].id, ())
+    return replace(changed, logprobs={**transcript.logprobs, items[at].id: (*known, *event.logprobs)})
 
 
 def changed_item(item: Item, event: LogEvent) -> Item:

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from domain.routing.estimates import (
-    Demand,
-    Estimate,
-    Readiness,
-    RoutingOption,
-    estimate,
+from domain.routing.costs import added_cost, estimate, score_terms, waiting_value
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
+from domain.routing.filters import (
+    LATE,
+    Filters,
+    Rejection,
+    is_in_time,
+    rejection_after_estimate,
+    rejection_before_estimate,
 )
-from domain.routing.filters import LATE, Filters, Rejection, rejection_after_estimate, rejection_before_estimate
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, session_price, window_s
-from domain.routing.scores import added_cost, score_terms, waiting_value
 
 
 class Candidate(NamedTuple):
@@ -200,9 +201,9 @@ def starting_scores(warm: Iterable[EvaluatedOption], filters: Filters) -> Iterab
     """Return the scores that starting backends will have when they are up: they are paid for."""
     for each in warm:
         if each.option.readiness is Readiness.STARTING and each.found:
-            up = estimated_if_up(each, filters)
-            if up.found and up.is_eligible:
-                yield waiting_value(up.found, filters.demand)
+            seconds = seconds_if_up(each, filters)
+            if seconds is not None:
+                yield waiting_value(seconds, filters.demand)
 
 
 def saving(each: EvaluatedOption, alternative: Decimal | None, filters: Filters) -> Decimal | None:
@@ -212,16 +213,23 @@ def saving(each: EvaluatedOption, alternative: Decimal | None, filters: Filters)
     """
     if alternative is None or not each.scales_to_zero:
         return None
-    up = estimated_if_up(each, filters)
-    if up.found is None or not up.is_eligible:
-        return NOTHING
-    return max(NOTHING, alternative - waiting_value(up.found, filters.demand))
+    seconds = seconds_if_up(each, filters)
+    return NOTHING if seconds is None else max(NOTHING, alternative - waiting_value(seconds, filters.demand))
 
 
-def estimated_if_up(each: EvaluatedOption, filters: Filters) -> EvaluatedOption:
+def seconds_if_up(each: EvaluatedOption, filters: Filters) -> float | None:
+    """Return the expected seconds of the turn on a backend that is up; None where it can't serve the turn even then.
+
+    What the turn costs then matters to a budget alone.
+    """
     if each.option.readiness is Readiness.UP:
-        return each
-    return estimated(if_up(each.option), filters.for_model(each.option.model.name))
+        return each.found.seconds if each.found and each.is_eligible else None
+    up, asked = if_up(each.option), filters.for_model(each.option.model.name)
+    if asked.demand.budget is not None:
+        priced = estimated(up, asked)
+        return priced.found.seconds if priced.found and priced.is_eligible else None
+    found = durations(up, asked.demand.read_by(up.backend))
+    return found.seconds if is_in_time(found, asked) else None
 
 
 def if_up(option: RoutingOption) -> RoutingOption:

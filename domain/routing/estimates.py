@@ -1,4 +1,4 @@
-"""How long would this turn take on a backend, what would it cost, and what is the worst case of both?"""
+"""What does a turn ask for, and how long would it take on a backend?"""
 
 import math
 from collections.abc import Mapping
@@ -12,9 +12,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
 from domain.log.capped_answers import CappedAnswer
-from domain.money.costing import BackendWork, attempt_cost, marginal_cost, time_cost, token_cost, worst_token_cost
-from domain.money.prices import Price, TimePrice, TokenPrice
-from domain.money.sessions.transitions import joint_worst_case
+from domain.money.prices import Price
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
 from domain.routing.reservations import next_reservation
@@ -195,30 +193,51 @@ class Estimate(NamedTuple):
     long_seconds: float = 0.0
 
 
-def estimate(option: RoutingOption, demand: Demand) -> Estimate:
-    demand = demand.read_by(option.backend)
+class Durations(NamedTuple):
+    """How long a turn takes on a backend, as in `Estimate`, `queue_s` of it in line, and the tokens that this assumes.
+
+    Of the expected input, `cached` tokens are in the prompt cache of the backend, and `fresh` ones are not.
+    """
+
+    seconds: float
+    busy_s: float
+    queue_s: float
+    late_s: float
+    worst_s: float
+    long_seconds: float
+    output_tokens: int
+    fresh: int
+    cached: int
+    expected_output: int
+
+
+def durations(option: RoutingOption, demand: Demand) -> Durations:
+    """Return how long the turn takes; `demand` is that at this backend (`Demand.read_by`)."""
     output = writable(option, demand)
     known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
     known_output, long_output = demand.expected_answer(option.model.name, output)
-    cached = cached_tokens(option, demand, known_input)
-    fresh = known_input - cached
-    busy_s, long_s = option.work_s(fresh, known_output), option.work_s(fresh, long_output)
+    cached = cached_tokens(option, demand, known_input) if demand.cached else 0
+    busy_s = long_s = option.work_s(known_input - cached, known_output)
+    if long_output != known_output:
+        long_s = option.work_s(known_input - cached, long_output)
     limits = option.backend.limits
     queue_s = busy_s * (option.waiting(demand.response) // limits.concurrency)
+    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output))
+    if option.readiness is not Readiness.UP:
+        worst_s += demand.attempt_limits.hold_s
     seconds = option.remaining_start_s + queue_s + busy_s
-    longest_hold_s = 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
-    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
-    worst_s = min(limits.request_timeout_s, worst_s)
-    if isinstance(option.price, TokenPrice):
-        cost = token_cost(option.price, fresh=fresh, cached=cached, output=known_output, requests=1)
-        worst = worst_token_cost(option.price, input_tokens=demand.most_input_tokens, output=output)
-        why_cost = "its tokens"
-    else:
-        cost, why_cost = expected_cost(option, option.price, busy_s, seconds)
-        worst = worst_cost(option, option.price, worst_s, queue_s)
-    late = late_s(option, demand, queue_s + long_s)
-    long_seconds = seconds + long_s - busy_s
-    return Estimate(seconds, busy_s, late, worst_s, cost, max(cost, worst), output, why_cost, long_seconds)
+    return Durations(
+        seconds,
+        busy_s,
+        queue_s,
+        late_s(option, demand, queue_s + long_s),
+        min(limits.request_timeout_s, worst_s),
+        seconds + long_s - busy_s,
+        output,
+        known_input - cached,
+        cached,
+        known_output,
+    )
 
 
 def cached_tokens(option: RoutingOption, demand: Demand, input_tokens: int) -> int:
@@ -258,37 +277,3 @@ def writable_in_time(option: RoutingOption, demand: Demand, tokens: int) -> int:
     held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
     left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)
     return min(tokens, int(max(0.0, left_s) * option.backend_state.speed.decode_tokens_s / SLOW))
-
-
-def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
-    """Return what the turn is expected to add to the machine's bill, and what that pays for."""
-    if not option.backend.cold_start.scales_to_zero:
-        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1)), "its busy time"
-    if option.readiness is Readiness.COLD:
-        return warm_up_cost(
-            price, option.backend_state.start_times.p50_s, busy_s
-        ), "its start, busy time and idle period"
-    end = option.now + seconds
-    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its additional warm time"
-
-
-def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
-    """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
-    if not option.backend.cold_start.scales_to_zero:
-        return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1))
-    if option.readiness is Readiness.COLD:
-        return joint_worst_case(price, seconds=option.backend_state.start_times.p99_s + busy_s)
-    end = option.now + option.remaining_start_s + queue_s + busy_s
-    return max(time_cost(price, busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
-
-
-def expiry(option: RoutingOption, price: TimePrice) -> float:
-    """Return when the machine would scale to zero without this turn, in seconds since the epoch."""
-    if option.readiness is Readiness.UP and option.warm_until is not None:
-        return option.warm_until
-    return option.now + option.remaining_start_s + price.idle_s
-
-
-def warm_up_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
-    billed_s = (cold_s if price.bills_cold else 0.0) + busy_s + price.idle_s
-    return time_cost(price, max(billed_s, price.minimum_s))

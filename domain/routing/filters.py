@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from domain.content.capabilities import Capability
-from domain.fleet.catalog import ImageMode
-from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
+from domain.fleet.catalog import ImageMode, LogprobsMode
+from domain.routing.estimates import Demand, Durations, Estimate, Readiness, RoutingOption
 from domain.tokens.counts import CountedBy
 from domain.tokens.estimates import fits, memory_gb, usable_gb
 
@@ -26,6 +26,10 @@ COUNTED: Final[Mapping[CountedBy, str]] = {
     CountedBy.BACKEND: "counted by a backend of {}",
 }
 """How the tokens of the input were counted, with the name of the model."""
+
+
+OF_BACKENDS: Final = frozenset({Capability.IMAGE_ADDRESS, Capability.LOGPROBS})
+"""The capabilities that have filters of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def by_exclusion(option: RoutingOption, demand: Demand) -> str | None:
 
 
 def by_capability(option: RoutingOption, demand: Demand) -> str | None:
-    if missing := demand.needs - option.model.abilities - {Capability.IMAGE_ADDRESS}:
+    if missing := demand.needs - option.model.abilities - OF_BACKENDS:
         return f"the turn needs {', '.join(sorted(missing))}, which {option.model.name} does not support"
     if missing := demand.needs & option.backend.inexpressible:
         names = ", ".join(sorted(missing))
@@ -79,6 +83,17 @@ def by_images(option: RoutingOption, demand: Demand) -> str | None:
     if Capability.IMAGE_ADDRESS not in demand.needs or option.backend.images is not ImageMode.DATA:
         return None
     return 'the turn names images by address; this backend takes them as data (images = "data" in the fleet file)'
+
+
+def by_logprobs(option: RoutingOption, demand: Demand) -> str | None:
+    if Capability.LOGPROBS not in demand.needs:
+        return None
+    if option.backend.logprobs is LogprobsMode.NO:
+        return 'the turn asks for log probabilities; this backend returns none (logprobs = "no" in the fleet file)'
+    is_held = Capability.TOOLS not in option.model.capabilities
+    if Capability.TOOLS in demand.needs and (is_held or option.backend.logprobs is not LogprobsMode.YES):
+        return "the turn asks for log probabilities and has tools; this backend can't do both"
+    return None
 
 
 def by_residency(option: RoutingOption, demand: Demand) -> str | None:
@@ -139,7 +154,7 @@ def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
     return Rejection(backend=option.backend.name, code=WARM_UP_FAILED, reason=reason, retry_in_s=again_s)
 
 
-def by_time(found: Estimate, demand: Demand) -> str | None:
+def by_time(found: Estimate | Durations, demand: Demand) -> str | None:
     seconds = max(found.seconds, found.long_seconds)
     if demand.deadline_s is None or seconds <= demand.deadline_s:
         return None
@@ -152,7 +167,7 @@ def by_budget(found: Estimate, demand: Demand) -> str | None:
     return f"the turn may cost up to ${found.worst_cost:.6f}; ${demand.budget:.6f} are left"
 
 
-def by_room(found: Estimate, demand: Demand) -> str | None:
+def by_room(found: Estimate | Durations, demand: Demand) -> str | None:
     if found.output_tokens > 0 or demand.output_tokens <= 0:
         return None
     if demand.capped:
@@ -169,6 +184,7 @@ DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | N
     ("excluded", by_exclusion),
     ("capability", by_capability),
     ("images", by_images),
+    ("logprobs", by_logprobs),
     ("residency", by_residency),
     ("payload", by_payload),
     ("window", by_window),
@@ -182,11 +198,12 @@ PAUSE_FILTERS: Final[tuple[tuple[str, str, Callable[[RoutingOption], float | Non
     ("cooldown", "it is throttled for another {left:.1f} s", by_cooldown),
 )
 
-ESTIMATE_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
+DURATION_FILTERS: Final[tuple[tuple[str, Callable[[Estimate | Durations, Demand], str | None]], ...]] = (
     ("room", by_room),
     (LATE, by_time),
-    ("budget", by_budget),
 )
+
+COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (("budget", by_budget),)
 
 
 class Filters(NamedTuple):
@@ -200,7 +217,8 @@ class Filters(NamedTuple):
     counted: Mapping[str, Demand]
     choice_filters: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
     demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
-    estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
+    durations: tuple[tuple[str, Callable[[Estimate | Durations, Demand], str | None]], ...]
+    costs: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
 
     def for_model(self, model: str) -> "Filters":
         """Return the filters with the demand of the turn on a model."""
@@ -214,6 +232,7 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         "excluded": demand.excluded,
         "capability": demand.needs,
         "images": demand.needs,
+        "logprobs": demand.needs,
         "residency": demand.residencies,
         "payload": demand.request_bytes,
         LATE: demand.deadline_s is not None and demand.capped is None,
@@ -225,7 +244,8 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         counted={model: demand.for_model(model) for model in demand.counts},
         choice_filters=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
         demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
-        estimates=tuple(row for row in ESTIMATE_FILTERS if asked.get(row[0], True)),
+        durations=tuple(row for row in DURATION_FILTERS if asked.get(row[0], True)),
+        costs=tuple(row for row in COST_FILTERS if asked.get(row[0], True)),
     )
 
 
@@ -253,10 +273,15 @@ def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
 
 def rejection_after_estimate(option: RoutingOption, found: Estimate, filters: Filters) -> Rejection | None:
     """Return the first rejection that follows from the estimate."""
-    for code, check in filters.estimates:
+    for code, check in (*filters.durations, *filters.costs):
         if reason := check(found, filters.demand):
             return Rejection(backend=option.backend.name, code=code, reason=reason)
     return None
+
+
+def is_in_time(found: Durations, filters: Filters) -> bool:
+    """Return whether no filter rejects a backend for how long it takes and how much it may write."""
+    return not any(check(found, filters.demand) for _, check in filters.durations)
 
 
 def left(until: float | None, now: float) -> float | None:

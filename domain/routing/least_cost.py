@@ -8,7 +8,8 @@ from domain.fleet.backend_state import initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.money.budgets import Budgets, BudgetScope, dollars_text
 from domain.money.ledger_records import nanos
-from domain.routing.estimates import AttemptLimits, Demand, Readiness, RoutingOption, estimate
+from domain.routing.costs import estimate
+from domain.routing.estimates import AttemptLimits, Demand, Readiness, RoutingOption
 
 
 class TooSmallBudget(NamedTuple):

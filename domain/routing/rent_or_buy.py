@@ -85,8 +85,14 @@ def rent_or_buy(
     was spent before.
     """
     multiple = rule.keep if is_bought else rule.threshold
-    pays = scheduled is not None and scheduled > 0 and spent + scheduled >= Decimal(str(multiple)) * session
+    pays = scheduled is not None and scheduled > 0 and spent + scheduled >= decimal_of(multiple) * session
     return RentOrBuy(session, spent, scheduled, window_s, pays, multiple)
+
+
+@lru_cache(maxsize=256)
+def decimal_of(multiple: float) -> Decimal:
+    """Return the multiple of a rule as it is written; rules have few, so they are cached."""
+    return Decimal(str(multiple))
 
 
 def window_s(backend: Backend) -> float:

@@ -1,10 +1,10 @@
 """Which backend serves this turn, and why? Filter, score, pick."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
@@ -78,11 +78,24 @@ def route(
     found = compare(evaluated, filters)
     rejected = sorted((each.rejection for each in evaluated if each.rejection), key=lambda each: each.backend)
     always_on = [each.found.cost for each in evaluated if each.found and each.is_eligible and not each.scales_to_zero]
-    picked = pick(found.candidates, tuple(rejected), demand)
-    decision = with_warm_up(picked, found.cold, min(always_on, default=None))
+    chosen = pick(found.candidates, rejected, demand)
+    warm_up, warm_up_reason = warm_up_target(found.candidates, found.cold)
     considered = {each.backend for each in (*found.candidates, *found.cold)}
-    in_force = {name: choice for name, choice in rules.items() if name in considered}
-    return replace(decision, rules=in_force, counts=counts_of(demand, (each.option.model.name for each in evaluated)))
+    return RouteDecision(
+        backend=chosen.backend,
+        reason=chosen.reason,
+        problem=chosen.problem,
+        candidates=found.candidates,
+        rejected=tuple(rejected),
+        retry_in_s=chosen.retry_in_s,
+        warm_up=warm_up,
+        warm_up_reason=warm_up_reason,
+        cold_candidates=tuple(sorted(each.backend for each in found.cold)),
+        rental_spend=min(always_on, default=None),
+        savings=savings_of(found.candidates, found.cold),
+        rules={name: adopted for name, adopted in rules.items() if name in considered},
+        counts=counts_of(demand, (each.option.model.name for each in evaluated)),
+    )
 
 
 def counts_of(demand: Demand, models: Iterable[str]) -> Mapping[str, TokenCount]:
@@ -128,19 +141,22 @@ def readiness_of(backend: Backend, state: BackendState, now: float) -> Readiness
     return Readiness.STARTING if state.warmth.is_starting(now) else Readiness.COLD
 
 
-def pick(candidates: tuple[Candidate, ...], rejected: tuple[Rejection, ...], demand: Demand) -> RouteDecision:
+class Pick(NamedTuple):
+    """The picked backend, or why there is none and when there may be one; `reason` is in words."""
+
+    backend: str | None
+    reason: str
+    problem: RouteProblem | None = None
+    retry_in_s: float | None = None
+
+
+def pick(candidates: Sequence[Candidate], rejected: Iterable[Rejection], demand: Demand) -> Pick:
     if not candidates:
         pauses_s = [each.retry_in_s for each in rejected if each.retry_in_s is not None]
-        return RouteDecision(
-            backend=None,
-            reason="no backend can serve this turn",
-            problem=RouteProblem.NONE_FEASIBLE,
-            rejected=rejected,
-            retry_in_s=min(pauses_s, default=None),
-        )
+        retry_in_s = min(pauses_s, default=None)
+        return Pick(None, "no backend can serve this turn", RouteProblem.NONE_FEASIBLE, retry_in_s)
     best = candidates[0]
-    reason = f"{best.backend} {best.reason}; {why_best(candidates, demand)}"
-    return RouteDecision(backend=best.backend, reason=reason, candidates=candidates, rejected=rejected)
+    return Pick(best.backend, f"{best.backend} {best.reason}; {why_best(candidates, demand)}")
 
 
 def why_best(candidates: Sequence[Candidate], demand: Demand) -> str:
@@ -151,26 +167,13 @@ def why_best(candidates: Sequence[Candidate], demand: Demand) -> str:
     return f"the best of {len(candidates)} by cost and waiting time"
 
 
-def with_warm_up(decision: RouteDecision, cold: Sequence[Candidate], rental_spend: Decimal | None) -> RouteDecision:
-    """Add the backend to warm up: the chosen one if it is cold, else one whose session pays off for later turns.
+def warm_up_target(candidates: Sequence[Candidate], cold: Iterable[Candidate]) -> tuple[str | None, str]:
+    """Return the backend to warm up: the chosen one if it is cold, else one whose session pays off for later turns.
 
-    `cold` are the cold backends that can serve the turn, apart from the time of their start.
+    `candidates` are ordered best first; `cold` are the cold backends that can serve the turn, apart from the time of
+    their start. The second value says why, in words.
     """
-    names = tuple(sorted(each.backend for each in cold))
-    target, why = warm_up_target(decision, cold)
-    savings = savings_of(decision, cold)
-    return replace(
-        decision,
-        warm_up=target,
-        warm_up_reason=why,
-        cold_candidates=names,
-        rental_spend=rental_spend,
-        savings=savings,
-    )
-
-
-def warm_up_target(decision: RouteDecision, cold: Sequence[Candidate]) -> tuple[str | None, str]:
-    chosen = decision.chosen
+    chosen = candidates[0] if candidates else None
     if chosen and chosen.session and chosen.readiness is Readiness.COLD:
         why = chosen.session.reason if chosen.session.warms_up else f"it has the lowest score; {chosen.session.reason}"
         return chosen.backend, why
@@ -182,12 +185,11 @@ def warm_up_target(decision: RouteDecision, cold: Sequence[Candidate]) -> tuple[
     return (paying.backend, paying.session.reason) if paying and paying.session else (None, "")
 
 
-def savings_of(decision: RouteDecision, cold: Sequence[Candidate]) -> Mapping[str, Decimal]:
+def savings_of(candidates: Sequence[Candidate], cold: Sequence[Candidate]) -> Mapping[str, Decimal]:
     """Return what the turn adds to the rental spend of each backend that scales to zero.
 
     A turn that a warm GPU takes counts for that GPU and for cold ones, never for another warm one.
     """
-    chosen = decision.chosen
-    warm = [each for each in decision.candidates if each.session and each.readiness is not Readiness.COLD]
-    own = [chosen] if chosen in warm else warm
-    return {each.backend: each.saving for each in (*own, *cold) if each and each.saving}
+    warm = [each for each in candidates if each.session and each.readiness is not Readiness.COLD]
+    own = candidates[:1] if warm and warm[0] is candidates[0] else warm
+    return {each.backend: each.saving for each in (*own, *cold) if each.saving}

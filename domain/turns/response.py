@@ -149,16 +149,21 @@ class ResponseHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseProgress:
-    """How far the turn has come. `execution` names the one run of the orchestration that works on it."""
+    """How far the turn has come. `execution` names the one run of the orchestration that works on it.
+
+    `followers` are the turns that were admitted to begin when this one has ended, outside of a conversation.
+    """
 
     status: ResponseStatus = ResponseStatus.QUEUED
     execution: str | None = None
     begun_at: float | None = None
     ended_at: float | None = None
     output_items: tuple[str, ...] = ()
+    followers: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         return {
+            **({"followers": list(self.followers)} if self.followers else {}),
             "status": self.status.value,
             "execution": self.execution,
             "begun_at": self.begun_at,
@@ -174,6 +179,7 @@ class ResponseProgress:
             begun_at=body["begun_at"],
             ended_at=body["ended_at"],
             output_items=tuple(body["output_items"]),
+            followers=tuple(body.get("followers", ())),
         )
 
 
@@ -230,6 +236,9 @@ class Response:
     def begun(self, *, execution: str, at: float) -> "Response":
         begun = replace(self.progress, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)
         return replace(self, progress=begun)
+
+    def with_follower(self, response_id: str) -> "Response":
+        return replace(self, progress=replace(self.progress, followers=(*self.progress.followers, response_id)))
 
     def ended(self, *, status: ResponseStatus, at: float, output_items: tuple[str, ...]) -> "Response":
         return replace(self, progress=replace(self.progress, status=status, ended_at=at, output_items=output_items))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureClass, FailureKind, diagnose
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.identity_checks import FEDERATED, authentication_failure
 from ganglion.doctor.outside import Answer, UnreachableError
@@ -104,6 +105,8 @@ async def models(subject: Subject) -> AsyncIterator[Fault]:
         answer = await listing(subject, backend)
         if answer is None or answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             continue
+        if is_starting(subject, backend, answer):
+            continue
         names = model_names(answer)
         if names is None:
             text = (
@@ -116,6 +119,14 @@ async def models(subject: Subject) -> AsyncIterator[Fault]:
                 f"but {', '.join(names[:5])}"
             )
             yield warning(text, f"curl {backend.url}/models")
+
+
+def is_starting(subject: Subject, backend: Backend, answer: Answer) -> bool:
+    """Tell whether the answer says that the backend is starting, which its probe reports."""
+    text = answer.body[:BODY_CHARACTERS].decode(errors="replace")
+    failure = Failure(kind=FailureKind.STATUS, status=answer.status, headers=answer.headers, body=text)
+    found = diagnose(failure, backend.signatures, now=subject.target.now)
+    return answer.status != HTTPStatus.OK and found.failure_class is FailureClass.COLD
 
 
 def model_names(answer: Answer) -> list[str] | None:

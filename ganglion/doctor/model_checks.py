@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 from clients.backends.port import BackendCall, BackendError, TextPiece
@@ -18,7 +19,7 @@ from domain.fleet.backend_words import backend_words
 from domain.fleet.catalog import Backend, ContinuationMode, OutputLimit
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
 from domain.turns.response import Sampling
-from ganglion.doctor.backend_checks import connects, enabled, endpoint, resolves
+from ganglion.doctor.backend_checks import LIST, connects, enabled, endpoint, is_starting, listing, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.identity_checks import authentication_failure
 from ganglion.doctor.subject import NotRunError, Subject
@@ -120,11 +121,20 @@ async def probe(subject: Subject) -> AsyncIterator[Fault]:
     for backend in allowed(subject):
         if not await is_reached(subject, backend):
             continue
-        if failure := (await asked(subject, backend, None)).failure:
+        failure = (await asked(subject, backend, None)).failure
+        if failure and not await is_named_by_its_list(subject, backend):
             yield probe_fault(subject, backend, failure)
 
 
+async def is_named_by_its_list(subject: Subject, backend: Backend) -> bool:
+    """Tell whether the probe is the list of models, and the checks of that list name the same failure."""
+    answer = await listing(subject, backend) if backend.probe.path == LIST else None
+    return answer is not None and answer.status != HTTPStatus.OK and not is_starting(subject, backend, answer)
+
+
 def probe_fault(subject: Subject, backend: Backend, failure: Failure) -> Fault:
+    if refused := refused_field(backend, failure):
+        return refused
     found = diagnose(failure, backend.signatures, now=subject.target.now)
     where = f"backends.{backend.name}.probe"
     if found.failure_class is FailureClass.COLD:
@@ -150,21 +160,27 @@ async def answer(subject: Subject) -> AsyncIterator[Fault]:
             yield error(f"backends.{backend.name}: the backend answers without a text", EDIT)
 
 
-def answer_fault(subject: Subject, backend: Backend, failure: Failure) -> Fault:
+def refused_field(backend: Backend, failure: Failure) -> Fault | None:
+    """Return the fault of a field that the server refuses."""
     words, where = failure.body, f"backends.{backend.name}"
     if failure.status in REFUSED and backend.output_limit.value in words:
         other = next(each for each in OutputLimit if each is not backend.output_limit)
         return error(f'{where}.output_limit: the backend refuses it; set output_limit = "{other.value}"', EDIT)
     if failure.status in REFUSED and backend.sampling and "temperature" in words:
         return error(f"{where}.sampling: the backend refuses temperature; set sampling = []", EDIT)
+    return None
+
+
+def answer_fault(subject: Subject, backend: Backend, failure: Failure) -> Fault:
     found = diagnose(failure, backend.signatures, now=subject.target.now)
-    return error(f"{where}: the backend does not answer a chat: {found.reason}{said(failure)}", EDIT)
+    text = f"backends.{backend.name}: the backend does not answer a chat: {found.reason}{said(failure)}"
+    return refused_field(backend, failure) or error(text, EDIT)
 
 
 async def json_answer(subject: Subject) -> AsyncIterator[Fault]:
     for backend in allowed(subject):
-        can = Capability.JSON_SCHEMA in subject.fleet.models[backend.model].capabilities
-        if not can or not await is_answering(subject, backend):
+        can = subject.fleet.models[backend.model].capabilities - backend.inexpressible
+        if Capability.JSON_SCHEMA not in can or not await is_answering(subject, backend):
             continue
         found = await asked(subject, backend, JSON_CALL)
         if found.failure or not is_number(found.text):
@@ -207,3 +223,12 @@ async def speed(subject: Subject) -> AsyncIterator[Fault]:
         if seen is not None and seen < SLOW * given:
             text = f"backends.{backend.name}.speed: the backend writes {seen:.0f} tokens a second, not {given:.0f}"
             yield warning(f"{text}; correct decode_tokens_s", EDIT)
+
+
+async def achievement(subject: Subject, backend: Backend) -> str:
+    """Return what a backend without a finding has shown; a check that was not allowed shows nothing."""
+    if backend.cold_start.scales_to_zero and not subject.target.starts_gpus:
+        return "its address and credentials are good; --start-gpus asks it for an answer"
+    found = await asked(subject, backend, CALL)
+    pace = "" if found.tokens_s is None else f", {found.tokens_s:.0f} tokens a second"
+    return f"it answers, first text after {found.first_s:.1f} s{pace}"

@@ -27,7 +27,8 @@ class PromptMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedRequest:
     """`partial` is the text of a last assistant message, which the answer continues. `limit` is in tokens, like
-    `length`, the length of an answer without a command.
+    `length`, the length of an answer without a command. `top_logprobs` is how many options come with the log
+    probability of each token, None where these are not asked for.
     """
 
     model: str
@@ -41,6 +42,7 @@ class ScriptedRequest:
     tools_text: str
     schema: Json | None
     length: int | None = None
+    top_logprobs: int | None = None
 
     @property
     def conversation(self) -> str:
@@ -80,6 +82,7 @@ def request_from_body(value: Any) -> ScriptedRequest:
         functions=callable_functions(body),
         tools_text=json.dumps(body["tools"]) if body.get("tools") else "",
         schema=schema_from(json_object(body.get("response_format")) or {}),
+        top_logprobs=int(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
     )
 
 

@@ -1,8 +1,9 @@
 """How does an answer look on the wire, in OpenAI's chat format?"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from standins.json_values import Json
 from standins.scripted.chat_request import ScriptedRequest
@@ -37,7 +38,8 @@ def stream_frames(reply: ChatReply) -> Iterator[Frame]:
     for call in planned_calls(reply):
         yield Frame(data=chunk(reply, {"tool_calls": [call]}), tokens=last)
     for index, piece in enumerate(answer.pieces, start=1):
-        yield Frame(data=chunk(reply, delta(answer, piece)), tokens=index)
+        scored = scores(reply, [piece]) if answer.tool is None else {}
+        yield Frame(data=chunk(reply, delta(answer, piece), **scored), tokens=index)
     yield Frame(data=chunk(reply, {}, finish=answer.finish), tokens=last)
     if reply.chat.include_usage:
         yield Frame(
@@ -50,6 +52,8 @@ def stream_frames(reply: ChatReply) -> Iterator[Frame]:
 def body_frames(reply: ChatReply) -> Iterator[Frame]:
     """Gives the body in two halves, so that a fault can come between them."""
     choice = {"index": 0, "message": message(reply), "finish_reason": reply.answer.finish}
+    if reply.answer.tool is None and not reply.answer.calls:
+        choice |= scores(reply, reply.answer.pieces)
     body = {**envelope(reply, "chat.completion"), "choices": [choice], "usage": usage(reply)}
     data, last = json.dumps(body).encode(), len(reply.answer.pieces)
     yield Frame(data=data[: len(data) // 2], tokens=last)
@@ -64,8 +68,8 @@ def sse_frame(body: Json) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
-def chunk(reply: ChatReply, change: Json, finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": change, "finish_reason": finish}
+def chunk(reply: ChatReply, change: Json, finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": change, "finish_reason": finish, **more}
     return sse_frame({**envelope(reply, "chat.completion.chunk"), "choices": [choice]})
 
 
@@ -109,6 +113,22 @@ def planned_calls(reply: ChatReply) -> list[Json]:
         }
         for index, call in enumerate(reply.answer.calls)
     ]
+
+
+def scores(reply: ChatReply, tokens: Sequence[str]) -> Json:
+    """Gives the log probabilities of tokens, which depend on the tokens alone, where the request asks for them."""
+    top = reply.chat.top_logprobs
+    if top is None:
+        return {}
+    return {"logprobs": {"content": [{**score(each, 0), "top_logprobs": options(each, top)} for each in tokens]}}
+
+
+def options(token: str, top: int) -> list[Json]:
+    return [score(token if rank == 0 else f"{token}{rank}", rank) for rank in range(top)]
+
+
+def score(token: str, rank: int) -> Json:
+    return {"token": token, "logprob": -(len(token) + 1) / 16 - rank, "bytes": list(token.encode())}
 
 
 def usage(reply: ChatReply) -> Json:

@@ -60,6 +60,8 @@ class Systems:
         self.model = model
         self.instances = {name: Instance(start_s=start_s, idle_s=idle_s, clock=clock) for name in DOORS}
         self.recorded: deque[Served] = deque(maxlen=KEPT)
+        self.refusals: dict[str, tuple[int, bytes]] = {}
+        """The status and the words with which the model of a system refuses every chat."""
         self.client: aiohttp.ClientSession
         self.predictions = Predictions(lambda: self.client)
 
@@ -132,6 +134,9 @@ class Systems:
     async def ask(self, request: web.Request, door: Door, operation: Operation, record: Served) -> web.StreamResponse:
         chat = {name: value for name, value in operation.chat.items() if value is not None}
         record.instructions = instructions_of(chat)
+        if refused := self.refusals.get(record.system):
+            record.outcome = "failed"
+            return answered(door.wire.error(operation, *refused))
         own = f"http://{request.host}/v1/chat/completions"
         headers = {name: request.headers[name] for name in ("traceparent",) if name in request.headers}
         try:

@@ -4,6 +4,7 @@ from clients.storage.compare_and_swap import commit_if_unchanged
 from clients.storage.keys import conversation_key, entry_id, response_key
 from clients.storage.port import Create, Document, DocumentStore, Operation, Replace
 from domain.errors import NotFound
+from domain.ids import thread_of
 from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
@@ -11,6 +12,9 @@ from state.turns.conversations import entry_document, locked_error
 
 KEPT = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 """A turn that ended with one of these statuses belongs to its conversation."""
+
+MOST_FOLLOWERS = 100
+"""How many turns the end of one turn wakes at most."""
 
 
 async def lock_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:
@@ -23,7 +27,7 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
     if found is None:
         if response.history.conversation:
             raise NotFound.by_id("Conversation", response.history.conversation)
-        return ()
+        return await follow_operations(store, response)
     conversation = found.read_with_id(Conversation.from_document)
     if response.history.waits_for:
         queued = conversation.with_waiting(response.id)
@@ -31,6 +35,23 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
     if not conversation.is_free_for(response.id) or conversation.next_entry != response.history.reads_before:
         raise locked_error(conversation)
     return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
+
+
+async def follow_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:
+    """Return what makes the end of the turn before it wake a turn that waits outside of a conversation.
+
+    Turns of another partition, and those beyond MOST_FOLLOWERS, look for themselves.
+    """
+    before = response.history.waits_for
+    if before is None or thread_of(before) != response.thread:
+        return ()
+    found = await store.read(response_key(response.owner, before), before)
+    running = found.read_with_id(Response.from_document) if found else None
+    if found is None or running is None or running.status.is_terminal:
+        return ()
+    if len(running.progress.followers) >= MOST_FOLLOWERS:
+        return ()
+    return (Replace(id=found.id, body=running.with_follower(response.id).to_document(), etag=found.etag),)
 
 
 async def enter_conversation(store: DocumentStore, found: Document, planned: Response) -> bool:

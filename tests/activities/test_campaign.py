@@ -266,9 +266,13 @@ async def check(seed: int) -> Story:
     assert kinds.count(EventKind.STARTED) <= 1
     runs = [(name, list(run)) for name, run in groupby(slots, key=lambda slot: slot.writer)]
     assert len(runs) == len({name for name, _ in runs})
-    assert all(not run[0].events for name, run in runs if name.startswith("infer:"))
-    assert all(saw == events[: len(saw)] for saw in story.seen)
-    assert all(any(text.startswith(item.text) for text in TEXTS) for item in log.items)
+    assert all(
+        not run[0].events for name, run in runs if name.startswith("infer:")
+    )  # may be empty: a turn may end early
+    assert all(saw == events[: len(saw)] for saw in story.seen)  # may be empty: not every turn is read
+    assert all(
+        any(text.startswith(item.text) for text in TEXTS) for item in log.items
+    )  # may be empty: a turn may end early
     outcomes = [slot.outcome.attempt for slot in slots if slot.outcome]
     assert outcomes == sorted(set(outcomes))
     answered = next((slot.number for slot in slots if slot.outcome and slot.outcome.result == "done"), len(slots))
@@ -282,7 +286,9 @@ async def check(seed: int) -> Story:
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED
     attempts = await ledger.attempts(OWNER, story.response.id)
-    assert all(attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert all(
+        attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts
+    )  # may be empty: a turn may end early
     story.items, story.attempts = len(log.items), len(attempts)
     return story
 

@@ -22,7 +22,9 @@ from domain.log.transcript import Transcript
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.prices import TokenPrice
 from domain.turns.response import Response
+from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, PRICE, SETTINGS, World, backend
@@ -161,7 +163,7 @@ async def test_every_attempt_is_charged_exactly_for_its_own_tokens() -> None:
     attempts = [each for each in await one.ledger.attempts(OWNER, response.id) if each.number]
     costs = [Decimal(PROMPT + begun + 2 * CAP) / 1_000_000 for begun in (0, CAP, 2 * CAP)]
     assert [each.charge.cost for each in attempts] == costs
-    assert all(each.charge.reserved >= (each.charge.cost or 0) for each in attempts)
+    assert every(each.charge.reserved >= (each.charge.cost or 0) for each in attempts)
     reservation = await one.ledger.reservation(OWNER, response.id)
     assert reservation
     assert reservation.cost == sum(costs)
@@ -200,6 +202,51 @@ async def test_an_answer_reserves_at_once_what_long_answers_of_its_caller_had() 
     writer.asked.clear()
     await answered(one)
     assert caps_of(writer) == [3 * CAP]
+
+
+@pytest.mark.parametrize(("room", "reserved"), [(60, 40), (40, 40), (39, 20), (12, 10), (10, 10)])
+async def test_what_long_answers_had_is_reserved_only_as_far_as_a_budget_covers_it(room: int, reserved: int) -> None:
+    writer = Writer(words=4 * CAP)
+    one = world(writer, price=DEAR)
+    for _ in range(3):
+        await answered(one)
+    response = await one.admit("write")
+    prompt = await prompt_cost(one)
+    limit_response(one, prompt + DEAR.output * room / 10**6)
+    writer.asked.clear()
+    await one.run(response)
+    assert caps_of(writer)[0] == reserved
+    log = await one.log(response)
+    written = log.items[0].text.count("word")
+    assert log.status is (ResponseStatus.COMPLETED if reserved == 4 * CAP else ResponseStatus.INCOMPLETE)
+    assert reserved <= written <= room
+
+
+def limit_response(one: World, dollars: Decimal) -> None:
+    budgets = Budgets(limits={BudgetScope.RESPONSE: dollars})
+    one.ledger.budget_counters = Ledger(one.store, one.clock, budgets).budget_counters
+
+
+async def prompt_cost(one: World) -> Decimal:
+    """Return what the last attempt reserved for its prompt."""
+    response = await one.admit("write", max_output_tokens=1)
+    await one.run(response)
+    (attempt,) = await one.ledger.attempts(OWNER, response.id)
+    return attempt.charge.reserved - DEAR.output / 10**6
+
+
+async def test_a_budget_without_room_for_the_least_reservation_ends_the_turn() -> None:
+    writer = Writer(words=4 * CAP)
+    one = world(writer, price=DEAR)
+    for _ in range(3):
+        await answered(one)
+    response = await one.admit("write")
+    room = await prompt_cost(one) + DEAR.output * (CAP - 1) / 10**6
+    limit_response(one, room)
+    writer.asked.clear()
+    await one.run(response)
+    log = await one.log(response)
+    assert (log.status, writer.asked) == (ResponseStatus.FAILED, [])
 
 
 async def test_an_answer_ends_incomplete_where_the_window_is_full() -> None:

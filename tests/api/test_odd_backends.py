@@ -141,7 +141,7 @@ async def test_an_odd_answer_completes_a_turn(name: str, items: list[tuple[str, 
     assert [event.sequence_number for event in events] == list(range(len(events)))
     ids = [item.call_id for item in made.output if item.type == "function_call"]
     assert len({*ids}) == len(ids)
-    assert all(ids)
+    assert all(ids)  # may be empty: most answers call no tool
 
 
 @pytest.mark.parametrize(("name", "ending"), INCOMPLETE.items(), ids=INCOMPLETE)

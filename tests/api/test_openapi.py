@@ -45,7 +45,7 @@ async def test_every_reference_is_defined_and_every_path_parameter_is_described(
                 schema = next(iter(answer["content"].values()))["schema"]
                 assert schema == CONTENT or schema["$ref"].rpartition("/")[2] in described["components"]["schemas"]
             names = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
-            assert all(f"{{{name}}}" in path for name in names)
+            assert all(f"{{{name}}}" in path for name in names)  # may be empty: most paths have no parameter
 
 
 @pytest.mark.parametrize(("name", "rules"), [("CreateResponse", RESPONSE_FIELDS), ("CreateChat", CHAT_FIELDS)])

@@ -14,6 +14,7 @@ from benches.routing.optimum import optimum
 from benches.routing.plots import COLOURS, plot, position
 from benches.routing.product import simulate
 from domain.routing.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
+from tests.checks import every
 
 CELL = Cell(
     name="small",
@@ -42,7 +43,7 @@ def test_a_run_repeats(measured: Measured) -> None:
 
 
 def test_no_policy_beats_the_optimum(measured: Measured) -> None:
-    assert all(cost.multiple >= 0.999 for cost in measured.costs.values()), measured.costs
+    assert every(cost.multiple >= 0.999 for cost in measured.costs.values()), measured.costs
 
 
 def test_the_last_requests_count() -> None:
@@ -58,7 +59,7 @@ def test_arrivals_are_in_order_and_repeat(source: str) -> None:
     assert requests == arrivals.draw()
     assert 150 <= len(requests) <= 250
     assert list(requests) == sorted(requests, key=lambda each: each.at)
-    assert all(each.input_tokens > 0 and each.output_tokens > 0 for each in requests)
+    assert every(each.input_tokens > 0 and each.output_tokens > 0 for each in requests)
 
 
 def test_the_optimum_is_the_least_cost_of_all_choices() -> None:
@@ -91,7 +92,7 @@ def test_never_pays_the_api_and_always_pays_the_machine() -> None:
     demand = demand_of(CELL, CELL.arrivals.draw())
     assert replay(demand, NEVER, terms_of(CELL)).dollars == pytest.approx(sum(each.saved for each in demand))
     assert replay(demand, ALWAYS, terms_of(CELL)).dollars >= optimum(demand, terms_of(CELL))
-    assert all(replay(demand, rule, terms_of(CELL)).dollars >= optimum(demand, terms_of(CELL)) for rule in RULES)
+    assert every(replay(demand, rule, terms_of(CELL)).dollars >= optimum(demand, terms_of(CELL)) for rule in RULES)
 
 
 def test_a_plot_has_a_row_for_each_cell(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from standins.cluster.local_cluster import LocalCluster
+from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
@@ -70,7 +71,7 @@ async def test_effects_happen_once_after_a_kill(slow: Scene, victim: str, index:
     assert note["status"] == "incomplete" or len(notes) == 1
     report = await slow.caller.report(reading.id)
     assert (report["rounds"], len(report["calls"])) == (2, 4)
-    assert all(call["outcome"] for call in report["calls"])
+    assert every(call["outcome"] for call in report["calls"])
     await slow.books.settled(slow.caller, reading.id)
 
 

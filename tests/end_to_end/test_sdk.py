@@ -208,9 +208,9 @@ async def refusal(sdk: AsyncOpenAI, **given: object) -> openai.APIStatusError:
         ({"model": "gpt-0", "input": "x"}, openai.BadRequestError, "model", "model_not_found"),
         ({"model": PINNED, "input": "x", "temperature": 3}, openai.BadRequestError, "temperature", "invalid_value"),
         (
-            {"model": PINNED, "input": "x", "top_logprobs": 5},
+            {"model": PINNED, "input": "x", "prompt": {"id": "pmpt_1"}},
             openai.BadRequestError,
-            "top_logprobs",
+            "prompt",
             "unsupported_parameter",
         ),
     ],

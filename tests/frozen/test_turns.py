@@ -11,6 +11,7 @@ from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.log.capped_answers import CappedAnswer
 from domain.log.events import EMPTIED_BY, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemHeader, ItemResult
+from domain.log.token_logprobs import TokenLogprob, TokenOption
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.tools.call_record import CallOutcome, CallRecord
 from domain.turns.conversations import Conversation
@@ -278,6 +279,24 @@ def test_a_slot_with_a_refusal_is_read_and_written_as_it_was() -> None:
     found = Slot.from_document(document.body)
     assert found == Slot(number=2, writer="execution-1", first=7, at=NOW, events=events)
     assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_log_probabilities_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_logprobs")
+    chosen, plain = TokenOption("\u00e9", -0.25, "\u00e9".encode()), TokenOption("e", -1.5, b"e")
+    token = TokenLogprob(chosen=chosen, options=(plain, TokenOption("\ufffd", -9999.0, b"\xc3")))
+    events = (LogEvent(kind=EventKind.TEXT, text="\u00e9", logprobs=(token,)),)
+    found = Slot.from_document(document.body)
+    assert found == Slot(number=2, writer="execution-1", first=7, at=NOW, events=events, pieces=1)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_response_names_the_turns_that_wait_for_its_end() -> None:
+    document = frozen(Container.TURNS, "response")
+    body = {**document.body, "followers": [f"resp_{'a' * 24}{9:024x}"]}
+    found = Response.from_document(document.id, body)
+    assert found.progress.followers == (f"resp_{'a' * 24}{9:024x}",)
+    assert as_json(found.to_document()) == body
 
 
 def test_a_slot_with_the_words_of_a_backend_is_read_and_written_as_it_was() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from settings import ROOT
+from tests.checks import every
 from tests.conformance.installing import query_kits
 
 AZD = Path(__file__).with_name("azd_schema.json")
@@ -78,7 +79,7 @@ def test_the_hooks_of_azd_call_steps_that_exist() -> None:
     steps = set(re.findall(r"STEP=(\S+)", text))
     known = (ROOT / "scripts" / "deployment" / "__main__.py").read_text()
     assert steps == {"before-provision", "after-deployment", "before-removal"}
-    assert all(f'"{step}"' in known for step in steps)
+    assert every(f'"{step}"' in known for step in steps)
     assert "python -m scripts.deployment before-provision --dry-run" in text
 
 

@@ -108,8 +108,8 @@ def test_thousands_of_histories_are_linearizable(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(("mutant", "name"), MUTANTS.items(), ids=lambda one: getattr(one, "__name__", one))
 def test_a_store_that_breaks_a_promise_is_found(mutant: View, name: str) -> None:
     workload = WORKLOADS[name]
-    assert not all(
-        is_linearizable(play(name, seed, view=mutant), workload.initial, workload.step) for seed in range(IN_MEMORY)
+    assert any(
+        not is_linearizable(play(name, seed, view=mutant), workload.initial, workload.step) for seed in range(IN_MEMORY)
     )
 
 

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from tests.checks import every
 from tests.mutation.mutants import mutants_of
 from tests.mutation.runner import CORE, all_mutants, judge, path_of
 
@@ -43,7 +44,7 @@ def test_a_mutant_is_whole_and_differs_from_its_module() -> None:
     source = path_of("domain.money.budgets").read_text(encoding="utf-8")
     found = list(mutants_of("domain.money.budgets", source))
     assert len({one.source for one in found}) == len(found) > 20
-    assert all(compile(one.source, one.what, "exec") for one in found)
+    assert every(compile(one.source, one.what, "exec") for one in found)
 
 
 @pytest.mark.campaign

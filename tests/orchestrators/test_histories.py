@@ -50,9 +50,11 @@ def test_a_recorded_history_is_replayed_without_a_difference(file: Path) -> None
         ended = [event for event in left if event["EventType"] == EventType.EXECUTION_COMPLETED]
         assert state["isDone"] == bool(ended)
         completed += len(ended)
-        assert all(has_only_grown(json.loads(event["Result"]), state["output"]) for event in ended)
+        assert all(
+            has_only_grown(json.loads(event["Result"]), state["output"]) for event in ended
+        )  # may be empty: most episodes end no turn
         tasks = [(wire_of(one), wire_of(other)) for one, other in zip(was, now, strict=True) if "Input" in one]
-        assert all(has_only_grown(one, other) for one, other in tasks)
+        assert all(has_only_grown(one, other) for one, other in tasks)  # may be empty: a timer has no input
     assert completed == 1
 
 

@@ -107,7 +107,7 @@ def test_the_applications_have_what_the_app_checks_in_tokens() -> None:
 
 def test_the_table_shows_what_is_present_and_what_is_missing() -> None:
     clouds = FakeClouds()
-    assert all(line.endswith("missing") for line in entra.table(clouds, "prod"))
+    assert every(line.endswith("missing") for line in entra.table(clouds, "prod"))
     entra.apply(clouds, "prod")
     clouds.applications["prod-api"]["appRoles"].pop()
     shown = [line.split() for line in entra.table(clouds, "prod")]

@@ -51,8 +51,10 @@ async def check_turn(product: Product, response: Response) -> None:
     assert events[-1].kind is EventKind.ENDED
     writers = [writer for writer, _ in groupby(slots, key=lambda slot: slot.writer)]
     assert len(writers) == len(set(writers))
-    assert all(saw == events[: len(saw)] for saw in product.seen[response.id])
-    assert all(any(text.startswith(item.text) for text in TEXTS) for item in log.items)
+    assert all(saw == events[: len(saw)] for saw in product.seen[response.id])  # may be empty: not every turn is read
+    assert all(
+        any(text.startswith(item.text) for text in TEXTS) for item in log.items
+    )  # may be empty: a turn may end early
     ended = await turns.read(response.owner, response.id)
     assert ended.status is log.status
     assert await turns.items(response.owner, ended.progress.output_items) == kept_items(log)
@@ -68,6 +70,8 @@ async def check_books(product: Product, response: Response) -> None:
     attempts = await ledger.attempts(response.owner, response.id)
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED
-    assert all(attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert all(
+        attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts
+    )  # may be empty: a turn may end early
     assert reservation.cost is not None
     assert sum(attempt.charge.cost or 0 for attempt in attempts) >= reservation.cost

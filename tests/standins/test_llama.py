@@ -73,3 +73,26 @@ def test_a_prompt_that_is_too_long_is_rejected_with_the_sizes(llama: httpx.Clien
     assert answer.status_code == 400
     assert error["type"] == "exceed_context_size_error"
     assert (error["n_ctx"], error["n_prompt_tokens"] > 600) == (512, True)
+
+
+def logprobs_of(client: httpx.Client, **more: Any) -> tuple[str, str]:
+    """Return the text of a stream and the tokens that its frames name."""
+    body = chat_body(QUESTION, temperature=0, max_tokens=12, stream=True, logprobs=True, **more)
+    bodies = bodies_of(client.post("/v1/chat/completions", json=body).raise_for_status().text)
+    scored: list[Any] = [choice.get("logprobs") for body in bodies for choice in body["choices"]]
+    named: list[str] = [token["token"] for each in scored if each for token in each["content"]]
+    return text_of(bodies), "".join(named)
+
+
+def test_its_log_probabilities_are_those_of_its_text(llama: httpx.Client) -> None:
+    """This is the row `logprobs` in systems.toml; without options it returns none."""
+    text, named = logprobs_of(llama, top_logprobs=1)
+    assert named == text != ""
+    assert logprobs_of(llama, top_logprobs=0) == (text, "")
+
+
+def test_it_rejects_log_probabilities_together_with_tools(llama: httpx.Client) -> None:
+    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    body = chat_body(QUESTION, max_tokens=1, stream=True, logprobs=True, top_logprobs=1, tools=[tool])
+    answer = llama.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, "logprobs is not supported with tools" in answer.text) == (400, True)

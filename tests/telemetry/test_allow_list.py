@@ -18,6 +18,7 @@ from activities.guard import log_and_mask
 from domain.sources.catalog import Source, SourceKind, SourceQuery, Sources
 from telemetry import names
 from tests.api.harness import Api, api
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
 
 ALLOWED = frozenset(value for name, value in vars(names).items() if name.isupper() and isinstance(value, str))
@@ -101,7 +102,7 @@ async def test_every_name_is_on_the_list_and_no_content_is_anywhere(watched: Any
     for group in found.resource_metrics:
         for metric in (metric for scope in group.scope_metrics for metric in scope.metrics):
             assert metric.name in ALLOWED
-            assert all(set(point.attributes or {}) <= ALLOWED for point in metric.data.data_points), metric.name
+            assert every(set(point.attributes or {}) <= ALLOWED for point in metric.data.data_points), metric.name
     text += found.to_json()
     own = [record for record in caplog.records if record.name.startswith("ganglion")]
     for record in own:

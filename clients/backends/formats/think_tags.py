@@ -5,7 +5,7 @@ templates the opening tag is missing, because it is the end of the prompt.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Final
 
 from clients.backends.port import AnswerEnd, BackendCall, BackendClient, Channel, TextPiece, WithdrawableStream
 from domain.content.reasoning import ReasoningFormat
+from domain.log.token_logprobs import TokenLogprob, tokens_covering
 
 OPENING, CLOSING = "<think>", "</think>"
 IN_TEXT: Final = frozenset({ReasoningFormat.THINK_TAGS, ReasoningFormat.THINK_TAGS_OPEN})
@@ -108,6 +109,7 @@ class SplitStream(AsyncIterator[TextPiece | AnswerEnd]):
         self.splitter = splitter
         self.ready: deque[TextPiece | AnswerEnd] = deque()
         self.reasoning_pieces = 0
+        self.logprobs: tuple[TokenLogprob, ...] = ()
 
     async def __anext__(self) -> TextPiece | AnswerEnd:
         while not self.ready:
@@ -116,15 +118,26 @@ class SplitStream(AsyncIterator[TextPiece | AnswerEnd]):
 
     def split(self, piece: TextPiece | AnswerEnd) -> list[TextPiece | AnswerEnd]:
         if isinstance(piece, AnswerEnd):
-            rest = list(self.splitter.end())
+            rest = self.with_logprobs(self.splitter.end())
             self.count(rest)
             return [*rest, self.with_reasoning(piece)]
         if piece.channel is not Channel.ANSWER:
             self.splitter.answer_only()
             return [piece]
-        pieces = list(self.splitter.feed(piece.text))
+        self.logprobs += piece.logprobs
+        pieces = self.with_logprobs(self.splitter.feed(piece.text))
+        self.logprobs = tokens_covering(self.logprobs, self.splitter.held)
         self.count(pieces)
         return list(pieces)
+
+    def with_logprobs(self, pieces: Iterable[TextPiece]) -> list[TextPiece]:
+        """Return the pieces with the log probabilities of the answer's text, which is last."""
+        return [
+            replace(piece, logprobs=tokens_covering(self.logprobs, piece.text))
+            if piece.channel is Channel.ANSWER
+            else piece
+            for piece in pieces
+        ]
 
     def count(self, pieces: list[TextPiece]) -> None:
         self.reasoning_pieces += sum(piece.channel is Channel.REASONING for piece in pieces)

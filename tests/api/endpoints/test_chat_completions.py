@@ -147,13 +147,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].image_url"),
     ({"messages": MESSAGES, "n": 2}, "n"),
-    ({"messages": MESSAGES, "logprobs": True}, "logprobs"),
+    ({"messages": MESSAGES, "top_logprobs": 1}, "top_logprobs"),
     ({"messages": MESSAGES, "tools": [{}]}, "tools[0].type"),
     ({"messages": MESSAGES, "web_search_options": {}}, "web_search_options"),
     ({"messages": MESSAGES, "modalities": ["text", "audio"]}, "modalities"),
     ({"messages": MESSAGES, "moderation": {"model": "m", "policy": {"input": {"mode": "block"}}}}, "moderation"),
     ({"messages": MESSAGES, "max_tokens": 0, "n": 2}, "n"),
-    ({"messages": MESSAGES, "max_tokens": 0, "logprobs": True, "max_completion_tokens": 5}, "logprobs"),
+    ({"messages": MESSAGES, "max_tokens": 0, "functions": [{}], "max_completion_tokens": 5}, "functions"),
     ({"messages": MESSAGES, "temperature": 3}, "temperature"),
 ]
 

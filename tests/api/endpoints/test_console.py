@@ -12,6 +12,7 @@ from api.endpoints.console import ConsoleSignIn, policy
 from api.rendering.console_files import read_files
 from settings import ROOT
 from tests.api.harness import api
+from tests.checks import every
 
 FOLDER = ROOT / "console"
 
@@ -103,7 +104,7 @@ async def test_the_files_of_the_first_view_are_small() -> None:
         "turns.js",
     ]
     assert sum(len(files[name].packed) for name in first) < 60_000
-    assert all(gzip.decompress(file.packed) == file.content for file in files.values())
+    assert every(gzip.decompress(file.packed) == file.content for file in files.values())
 
 
 async def test_a_browser_that_takes_gzip_gets_it() -> None:
@@ -130,4 +131,4 @@ def test_vendored_files_are_the_published_ones() -> None:
     assert vendored()
     for each in vendored():
         assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
-        assert all((FOLDER / file).exists() for file in each["licence_files"])
+        assert every((FOLDER / file).exists() for file in each["licence_files"])

@@ -15,9 +15,6 @@ from domain.errors import Invalid
 
 REJECTED: list[tuple[str, Any]] = [
     ("prompt", {"id": "pmpt_1"}),
-    ("top_logprobs", 3),
-    ("top_logprobs", False),
-    ("top_logprobs", "0"),
     ("context_management", [{"type": "compaction"}]),
     ("moderation", {"model": "m"}),
     ("moderation", {"model": "m", "policy": {"input": {"mode": "block"}, "output": {"mode": "score"}}}),

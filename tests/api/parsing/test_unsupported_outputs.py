@@ -1,4 +1,4 @@
-"""Are several answers and log probabilities, which no backend gives, rejected by the name of their field?"""
+"""Are several answers, and log probabilities that no backend gives, rejected by the name of their field?"""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ RESPONSES: list[tuple[dict[str, Any], str]] = [
 CHATS: list[tuple[dict[str, Any], str]] = [
     ({"logprobs": True}, "logprobs"),
     ({"logprobs": True, "top_logprobs": 2}, "logprobs"),
-    ({"top_logprobs": 5}, "top_logprobs"),
     ({"n": 2}, "n"),
     ({"n": 128}, "n"),
     ({"n": 0}, "n"),

@@ -95,14 +95,57 @@ async def test_the_end_of_a_turn_wakes_the_first_in_line_and_no_other() -> None:
     where = await scene.begin()
     scene.api.orchestrations.hold = True
     waiting = [(await scene.send(where, "queue", text)).json()["id"] for text in ("a", "b")]
-    app = scene.api.world.app
-    finish = app.follow_ups.after(app.activities.finish.finish)
-    turn = {"tenant": OWNER.tenant, "subject": OWNER.subject, "traceparent": "", "code": "", "message": ""}
-    await finish({**turn, "response": waiting[1], "status": "cancelled"}, None)  # pyright: ignore[reportArgumentType]
+    await end(scene.api, waiting[1], "cancelled")
     assert scene.api.orchestrations.woken == []
-    await finish({**turn, "response": scene.first, "status": "completed"}, None)  # pyright: ignore[reportArgumentType]
+    await end(scene.api, scene.first, "completed")
     assert scene.api.orchestrations.woken == [waiting[0]]
     await scene.ended()
+
+
+async def end(one: Api, response_id: str, status: str) -> None:
+    """Run the step that ends a turn, with what follows it."""
+    app = one.world.app
+    finish = app.follow_ups.after(app.activities.finish.finish)
+    turn = {"tenant": OWNER.tenant, "subject": OWNER.subject, "traceparent": "", "code": "", "message": ""}
+    await finish({**turn, "response": response_id, "status": status}, None)  # pyright: ignore[reportArgumentType]
+
+
+async def test_the_end_of_a_turn_without_a_conversation_wakes_all_that_continue_it() -> None:
+    scene = Scene("second", "third", "fourth")
+    where = await scene.begin(chained=True)
+    scene.api.orchestrations.hold = True
+    waiting = [(await scene.send(where, "queue", text)).json()["id"] for text in ("a", "b")]
+    later = (await scene.send({"previous_response_id": waiting[0]}, "queue", "c")).json()["id"]
+    await end(scene.api, waiting[1], "cancelled")
+    assert scene.api.orchestrations.woken == []
+    await end(scene.api, scene.first, "completed")
+    assert scene.api.orchestrations.woken == waiting
+    await end(scene.api, waiting[0], "cancelled")
+    assert scene.api.orchestrations.woken == [*waiting, later]
+    await scene.ended()
+
+
+async def test_turns_that_are_admitted_together_are_all_woken() -> None:
+    scene = Scene("second")
+    where = await scene.begin(chained=True)
+    scene.api.orchestrations.hold = True
+    answers = await asyncio.gather(*(scene.send(where, "queue", str(number)) for number in range(5)))
+    await end(scene.api, scene.first, "completed")
+    assert sorted(scene.api.orchestrations.woken) == sorted(answer.json()["id"] for answer in answers)
+    await scene.ended()
+
+
+async def test_a_turn_that_need_not_wait_leaves_no_mark_at_the_one_before_it() -> None:
+    scene = Scene()
+    where = await scene.begin(chained=True)
+    waiting = await scene.send(where, "queue")
+    found = await scene.api.world.turns.read(OWNER, scene.first)
+    assert found.progress.followers == (waiting.json()["id"],)
+    await scene.ended()
+    late = await scene.send(where, "queue")
+    await scene.api.orchestrations.ended()
+    assert (await scene.read(late))["status"] == "completed"
+    assert (await scene.api.world.turns.read(OWNER, scene.first)).progress.followers == (waiting.json()["id"],)
 
 
 @pytest.mark.parametrize("ending", ["cancel", "delete"])

@@ -1,13 +1,16 @@
 """Does a backend count the prompt of a chat as its server documents it?"""
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import httpx
 import pytest
+from pydantic import BaseModel, ConfigDict
 
+from clients.backends.chat_request import request_body
 from clients.backends.http_backend import HttpBackend
-from clients.backends.port import BackendError
+from clients.backends.port import BackendCall, BackendError
 from clients.backends.prompt_counter import HttpPromptCounter
 from domain.content.tools import FunctionTool, ToolConfig
 from domain.fleet.extra_requests import TokenCounting
@@ -74,3 +77,52 @@ async def test_an_answer_without_a_count_is_a_failure(answer: Any, status: int, 
     with pytest.raises(BackendError) as raised:
         await Server(answer, status=status).counter(LLAMA).count(call())
     assert raised.value.failure.kind is kind
+
+
+class VllmFunction(BaseModel):
+    model_config = ConfigDict(strict=True)
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class VllmTool(BaseModel):
+    model_config = ConfigDict(strict=True)
+    type: Literal["function"]
+    function: VllmFunction
+
+
+class VllmTokenizeRequest(BaseModel):
+    """The fields of vLLM's `TokenizeChatRequest` that a chat has; vLLM passes over unknown ones."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    model: str | None = None
+    messages: list[dict[str, Any]]
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+    add_special_tokens: bool = False
+    tools: list[VllmTool] | None = None
+
+
+@pytest.mark.parametrize("asked", [call(), replace(call(), tools=ToolConfig(functions=(FunctionTool(name="find"),)))])
+async def test_vllm_counts_what_it_would_read_for_the_chat(asked: BackendCall) -> None:
+    """Of a chat vLLM takes `messages` and `tools`; its defaults are then those of the chat itself."""
+    tokens = [1, 22, 333]
+    server = Server({"count": len(tokens), "max_model_len": 8192, "tokens": tokens, "token_strs": None})
+    assert await server.counter(VLLM).count(asked) == len(tokens)
+    [request] = server.seen
+    read = VllmTokenizeRequest.model_validate_json(request.content)
+    body = request_body(backend_at("http://server/v1"), asked)
+    assert read.messages == body["messages"]
+    assert [tool.function.name for tool in read.tools or ()] == [
+        each["function"]["name"] for each in body.get("tools", ())
+    ]
+    assert (read.add_generation_prompt, read.continue_final_message, read.add_special_tokens) == (True, False, False)
+    assert read.model == body["model"]
+
+
+async def test_vllms_own_error_is_a_failure_without_a_count() -> None:
+    error = {"error": {"message": "The model `m` does not exist.", "type": "NotFoundError", "param": None, "code": 404}}
+    with pytest.raises(BackendError) as raised:
+        await Server(error, status=404).counter(VLLM).count(call())
+    assert raised.value.failure.status == 404

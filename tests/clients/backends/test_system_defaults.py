@@ -18,6 +18,7 @@ from domain.fleet.catalog import Backend, OutputLimit
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
 from domain.turns.response import Sampling
+from tests.checks import every
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
 
@@ -191,7 +192,7 @@ async def test_a_303_is_read_with_get_and_never_posted_again() -> None:
         answer = await pieces(replace(backend_at(server.url), headers={"modal-key": "wk-1"}))
     assert text_of(answer) == "Hello."
     assert [request[0] for request in server.requests] == ["POST", "GET", "GET", "GET"]
-    assert all(request[2]["modal-key"] == "wk-1" for request in server.requests)
+    assert every(request[2]["modal-key"] == "wk-1" for request in server.requests)
     assert [request[3] is None for request in server.requests] == [False, True, True, True]
 
 

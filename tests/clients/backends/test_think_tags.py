@@ -42,7 +42,7 @@ def split(pieces: list[str], *, is_open: bool = False) -> list[tuple[Channel, st
     splitter = ThinkTagSplitter(is_open=is_open)
     found = [each for piece in pieces for each in splitter.feed(piece)]
     found += splitter.end()
-    assert all(piece.text for piece in found)
+    assert all(piece.text for piece in found)  # may be empty: a tag alone is no text
     return [
         (channel, "".join(each.text for each in group)) for channel, group in groupby(found, lambda each: each.channel)
     ]

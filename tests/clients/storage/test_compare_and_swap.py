@@ -17,6 +17,7 @@ from clients.storage.compare_and_swap import (
 from clients.storage.port import Container, Create, DocumentKey, Replace
 from clients.storage.retry import FIRST_PAUSE_S, LONGEST_PAUSE_S, with_back_off
 from domain.errors import Conflict, NotFound, Unavailable
+from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import MemoryStore
 
@@ -100,7 +101,7 @@ async def test_pauses_double_up_to_the_longest() -> None:
     with pytest.raises(Conflict):
         await with_back_off(clock, conflict, retry_on=(Conflict,), tries=10)
     assert clock.slept[0] == FIRST_PAUSE_S
-    assert all(later == min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(clock.slept))
+    assert every(later == min(2 * earlier, LONGEST_PAUSE_S) for earlier, later in pairwise(clock.slept))
 
 
 @pytest.mark.parametrize("error", [NotFound("gone"), Unavailable("the store is busy")])

@@ -11,6 +11,7 @@ from domain.content.items import ImageInput, Item, Role
 from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
@@ -26,7 +27,7 @@ def large(text: str = "x" * 1_200_000) -> Item:
 def test_every_part_fits_into_a_document(text: str) -> None:
     *parts, head = item_creates(large(text))
     assert head.body["parts"] == len(parts)
-    assert all(len(encoded(each.id, each.body)) < BYTES_LIMIT for each in (*parts, head))
+    assert every(len(encoded(each.id, each.body)) < BYTES_LIMIT for each in (*parts, head))
 
 
 @given(st.text(max_size=2000))

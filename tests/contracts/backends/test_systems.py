@@ -146,10 +146,20 @@ async def test_a_backend_sees_within_a_second_that_its_caller_left(name: str) ->
 
 
 @by_wire(STREAMING)
-async def test_silence_ends_the_call(name: str) -> None:
-    async with scene_of(name, rate=2000) as scene:
+async def test_silence_after_text_ends_the_call(name: str) -> None:
+    async with scene_of(name, rate=4) as scene:
         await scene.awake()
-        scene.client.silence_s = 0.3
+        scene.client.silence_s = 0.1
+        failure = await scene.failure(asking("COUNT 20"))
+    assert failure.kind is FailureKind.READ_TIMEOUT
+
+
+@by_wire(STREAMING)
+async def test_an_answer_without_text_ends_with_the_request_timeout(name: str) -> None:
+    async with scene_of(name) as scene:
+        await scene.awake()
+        limits = replace(scene.backend.limits, request_timeout_s=0.3)
+        scene.client.backend = replace(scene.backend, limits=limits)
         failure = await scene.failure(asking("FAIL hang-after COUNT 20"))
     assert failure.kind is FailureKind.READ_TIMEOUT
 

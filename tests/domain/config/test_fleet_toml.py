@@ -21,7 +21,14 @@ from domain.fleet.catalog import (
 )
 from domain.fleet.extra_requests import Probe
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
-from domain.routing.filters import DEMAND_FILTERS, ESTIMATE_FILTERS, MODEL_FILTERS, PAUSE_FILTERS, WARM_UP_FAILED
+from domain.routing.filters import (
+    COST_FILTERS,
+    DEMAND_FILTERS,
+    DURATION_FILTERS,
+    MODEL_FILTERS,
+    PAUSE_FILTERS,
+    WARM_UP_FAILED,
+)
 from domain.tokens.estimates import kv_bytes_per_token
 from tests.domain.fleets import CLOUDS, LAPTOP, PRICES, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 
@@ -295,10 +302,8 @@ def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:
     handbook = shipped_text("docs/fleet.md")
-    codes = {
-        f"`{name}`"
-        for name, *_ in (*MODEL_FILTERS, *DEMAND_FILTERS, (WARM_UP_FAILED,), *PAUSE_FILTERS, *ESTIMATE_FILTERS)
-    }
+    rows = (*MODEL_FILTERS, *DEMAND_FILTERS, *PAUSE_FILTERS, *DURATION_FILTERS, *COST_FILTERS)
+    codes = {f"`{name}`" for name in (WARM_UP_FAILED, *(row[0] for row in rows))}
     shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth, Probe)
     fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
     assert {word for word in codes | fields if word not in handbook} == set()

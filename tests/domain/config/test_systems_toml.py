@@ -14,7 +14,7 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, OutputLimit, SamplingF
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
 from domain.money.prices import TimePrice
-from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS, shipped_text
+from tests.domain.fleets import PRICES, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 
 FLEET = """
 [models.small]
@@ -81,6 +81,13 @@ def test_a_fleet_of_all_shipped_systems_at_once_is_read() -> None:
     ]
     fleet = fleet_from_toml(head.format(systems="") + "\n".join(entries), SECRETS, PRICES, SHIPPED_SYSTEMS)
     assert len(fleet.backends) == len(SHIPPED_SYSTEMS)
+
+
+def test_the_examples_of_the_handbook_are_a_fleet_of_every_system() -> None:
+    prices = {**SHIPPED_PRICES, "tokens": PRICES["api"], "machine": PRICES["gpu"]}
+    fleet = fleet_from_toml(shipped_text("docs/examples/fleet.toml"), SECRETS, prices, SHIPPED_SYSTEMS)
+    assert {each.system for each in fleet.backends.values()} == set(SHIPPED_SYSTEMS) - {"scripted"}
+    assert fleet.unconfigured == ()
 
 
 def test_a_backend_gets_what_its_system_says() -> None:
@@ -259,6 +266,7 @@ def test_the_handbook_has_a_section_for_every_shipped_system_and_names_every_fie
         "sampling",
         "streams",
         "reasoning_input",
+        "logprobs",
         *(each.name for each in dataclasses.fields(Probe)),
     }
     assert {name for name in fields if f"{name}`" not in shipped_text("docs/fleet.md")} == set()
@@ -267,6 +275,12 @@ def test_the_handbook_has_a_section_for_every_shipped_system_and_names_every_fie
 def test_a_wire_that_cannot_continue_an_answer_says_so() -> None:
     (problem,) = problems_of("openai-responses", 'continues = "assistant_prefill"')
     assert problem.startswith("backends.one.continues: expected no: the adapter responses cannot continue an answer")
+
+
+@pytest.mark.parametrize("mode", ["yes", "text"])
+def test_a_wire_without_a_form_for_log_probabilities_says_so(mode: str) -> None:
+    (problem,) = problems_of("openai-responses", f'logprobs = "{mode}"')
+    assert problem.startswith("backends.one.logprobs: expected no: the adapter responses has no form for log probab")
 
 
 def test_the_address_of_an_invoked_function_names_the_function() -> None:

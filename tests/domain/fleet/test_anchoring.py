@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.anchoring import anchored_form, is_anchored
 from domain.fleet.failure_classes import DEFAULTS, Failure, FailureKind, FailureSignature, diagnose
+from tests.checks import every
 from tests.domain.fleets import SHIPPED_SYSTEMS
 
 ROWS = [*((name, row) for name, system in SHIPPED_SYSTEMS.items() for row in system.signatures)]
@@ -75,7 +76,7 @@ def test_the_suggested_form_is_anchored_and_matches_its_own_text(text: str) -> N
 
 
 def test_every_pattern_of_the_built_in_table_is_anchored() -> None:
-    assert all(is_anchored(row.body_pattern) for row in DEFAULTS if row.body_pattern)
+    assert every(is_anchored(row.body_pattern) for row in DEFAULTS if row.body_pattern)
     assert not any(row.body for row in DEFAULTS)
 
 

@@ -14,14 +14,12 @@ from domain.money.costing import time_cost, token_cost
 from domain.money.prices import TimePrice
 from domain.routing.answer_lengths import CachedPrefix
 from domain.routing.candidates import if_up, rental_decision
+from domain.routing.costs import estimate, expiry, warm_up_cost
 from domain.routing.estimates import (
     Demand,
     Readiness,
     RoutingOption,
     cached_tokens,
-    estimate,
-    expiry,
-    warm_up_cost,
 )
 from domain.routing.filters import LOOK_AGAIN_S
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price, window_s

@@ -17,7 +17,8 @@ from domain.routing.answer_lengths import (
     forecast,
     length_of,
 )
-from domain.routing.estimates import Demand, estimate
+from domain.routing.costs import estimate
+from domain.routing.estimates import Demand
 from domain.routing.router import options, route
 from tests.domain.fleets import ATTEMPT_LIMITS, backend, fleet, limits
 

@@ -10,14 +10,13 @@ from domain.fleet.backend_state import initial_state
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.money.costing import time_cost
 from domain.money.prices import TimePrice
+from domain.routing.costs import expected_cost, worst_cost
 from domain.routing.estimates import (
     Demand,
     Estimate,
     Readiness,
     RoutingOption,
-    expected_cost,
     late_s,
-    worst_cost,
     writable,
 )
 from domain.routing.filters import by_budget, by_output, by_payload, by_room, by_time, by_window

@@ -12,6 +12,7 @@ from domain.fleet.state_updates import after_warm_up
 from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import rent_or_buy, window_s
 from domain.routing.router import RouteDecision, route
+from tests.checks import every
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -136,4 +137,4 @@ def test_no_backend_is_warmed_up_that_does_not_pay_while_another_can_answer(
         assert found.warm_up is None or spent + rent >= SESSION
         chosen = found.chosen
         assert chosen
-        assert not chosen.is_last or all(each.is_last for each in found.candidates)
+        assert not chosen.is_last or every(each.is_last for each in found.candidates)

@@ -362,9 +362,9 @@ def test_every_backend_is_a_candidate_or_rejected_and_the_pick_is_the_best_candi
     assert (found.problem is None) == (found.backend is not None)
     assert not set(candidates) & wanted.excluded.keys()
     likely = [each for each in found.candidates if not each.is_last] or found.candidates
-    assert all(each.score >= found.candidates[0].score for each in likely)
-    assert all(each.score == sum(each.terms.values()) for each in found.candidates)
-    assert all(each.reason and each.code for each in found.rejected)
+    assert all(each.score >= found.candidates[0].score for each in likely)  # may be empty: no route
+    assert all(each.score == sum(each.terms.values()) for each in found.candidates)  # may be empty: no route
+    assert all(each.reason and each.code for each in found.rejected)  # may be empty: every backend may be accepted
 
 
 @given(worlds, demands)

@@ -41,19 +41,19 @@ def test_the_session_that_saves_most_is_warmed_up_and_the_first_by_name_of_two(
 ) -> None:
     warm = candidate("api", None, Readiness.UP)
     cold = [candidate(f"gpu{n}", session(pays=True, scheduled=saved)) for n, saved in enumerate(savings)]
-    assert warm_up_target(decided(warm), cold)[0] == target
+    assert warm_up_target([warm], cold)[0] == target
 
 
 def test_a_session_that_does_not_pay_is_not_warmed_up_for_later_turns() -> None:
     warm = candidate("api", None, Readiness.UP)
-    assert warm_up_target(decided(warm), [candidate("gpu", session(pays=False))]) == (None, "")
+    assert warm_up_target([warm], [candidate("gpu", session(pays=False))]) == (None, "")
 
 
 def test_the_reason_says_whether_the_session_pays_or_has_the_lowest_score() -> None:
     for rented in (session(pays=True), session(pays=False, scheduled=None)):
-        assert warm_up_target(decided(candidate("gpu", rented)), []) == ("gpu", rented.reason)
+        assert warm_up_target([candidate("gpu", rented)], []) == ("gpu", rented.reason)
     unpaid = session(pays=False)
-    assert warm_up_target(decided(candidate("gpu", unpaid)), []) == (
+    assert warm_up_target([candidate("gpu", unpaid)], []) == (
         "gpu",
         f"it has the lowest score; {unpaid.reason}",
     )

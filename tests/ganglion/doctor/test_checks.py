@@ -15,6 +15,7 @@ from ganglion.doctor.command import examine
 from ganglion.doctor.outside import Answer
 from ganglion.doctor.subject import Subject
 from settings import ROOT
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
@@ -279,6 +280,14 @@ async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> N
     assert text == "the app blue uses the same task hub (https://hub.example, ganglion): each takes steps of the other"
 
 
+async def test_the_command_for_a_budget_gives_it_at_least_what_is_needed(case: Case) -> None:
+    case.variables["GANGLION_BUDGET_OWNER_DAY"] = "0.000000001"
+    (result,) = (each for each in await examine(case.subject()) if each.faults)
+    name, _, amount = result.faults[0].fix.rpartition(" ")[2].partition("=")
+    case.variables[name] = amount
+    assert await found(case) == {}
+
+
 @pytest.mark.parametrize(("budget", "effect"), [("0.2", "they are never used"), ("0.000000001", "no turn can run")])
 async def test_a_budget_below_a_backends_worst_case_is_named_with_the_amount(
     case: Case, budget: str, effect: str
@@ -295,12 +304,12 @@ async def test_a_fault_is_named_by_its_check_alone(case: Case, name: str) -> Non
     FAULTS[name](case)
     results = [result for result in await examine(case.subject()) if result.faults]
     assert [result.check.name for result in results] == [name]
-    assert all(fault.fix.strip() for fault in results[0].faults)
+    assert every(fault.fix.strip() for fault in results[0].faults)
 
 
 def test_every_check_names_a_page_that_exists() -> None:
     pages = {check.doc.partition("#")[0] for check in CHECKS}
-    assert all((ROOT / page).is_file() for page in pages)
+    assert every((ROOT / page).is_file() for page in pages)
 
 
 async def test_a_hub_in_azure_storage_that_is_polled_rarely_is_named(case: Case) -> None:

@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from standins.clock import now
 from standins.issuer.aws_keys import issued_credentials
 from standins.systems.identities import REGION, SECRET
+from tests.checks import every
 from tests.standins.systems.serving import ServedSystems, served_systems
 
 ANSWER = "1 2 3 4 5"
@@ -119,7 +120,7 @@ async def test_boto3_invokes_an_endpoint_and_a_function(systems: ServedSystems) 
     ):
         found = await asyncio.to_thread(invoked, service, f"{origin}/{name}", call)
         assert found.endswith(b"data: [DONE]\n\n")
-        assert all(f'"content": "{word}"'.encode() in found for word in ("1", " 2", " 5"))
+        assert every(f'"content": "{word}"'.encode() in found for word in ("1", " 2", " 5"))
 
 
 async def test_openai_reads_responses(systems: ServedSystems) -> None:

@@ -23,6 +23,7 @@ from domain.fleet.catalog import Adapter, Backend
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
 from domain.turns.response import Sampling
+from tests.checks import every
 from tests.clients.backends.formats.frames import event, exception
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.clients.backends.test_system_defaults import Answer, serving
@@ -231,7 +232,7 @@ def test_botocore_s_service_model_accepts_every_request(changes: dict[str, Any])
     roles = [each["role"] for each in body["messages"]]
     assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
     blocks = [block for each in (*body["messages"], {"content": body.get("system", [])}) for block in each["content"]]
-    assert all(block["text"].strip() for block in blocks if "text" in block)
+    assert every(block["text"].strip() for block in blocks if "text" in block)
     has_tools = any({"toolUse", "toolResult"} & block.keys() for block in blocks)
     assert not has_tools or body["toolConfig"]["tools"]
 

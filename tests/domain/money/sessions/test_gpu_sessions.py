@@ -203,7 +203,7 @@ def test_an_amount_is_divided_into_whole_parts_that_add_up_and_none_is_off_by_on
     parts = apportioned(amount, weights)
     assert sum(parts.values()) == amount
     whole = sum(weights.values(), Fraction(0))
-    assert not whole or all(abs(parts[name] - amount * weight / whole) < 1 for name, weight in weights.items())
+    assert not whole or every(abs(parts[name] - amount * weight / whole) < 1 for name, weight in weights.items())
 
 
 @given(histories)
