@@ -75,17 +75,24 @@ class Settings:
     sweep_unbegun_s: float
     sweep_silent_s: float
     sweep_unsettled_s: float
-    on_azure: bool
-    behind_platform: bool
     variables: Mapping[str, str]
     names: frozenset[str]
+
+    @property
+    def on_azure(self) -> bool:
+        """Whether the app runs on the platform, and not on a machine of its own."""
+        return bool(self.variables.get("WEBSITE_INSTANCE_ID"))
+
+    @property
+    def behind_platform(self) -> bool:
+        """Whether App Service Authentication is enabled."""
+        return self.on_azure and self.variables.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from the environment variables. Raises ConfigurationError that lists every problem."""
     reader = EnvironmentReader(environment)
     store = reader.choice("STORE", ("sqlite", "cosmos"), default="sqlite")
-    on_azure = bool(environment.get("WEBSITE_INSTANCE_ID"))
     settings = Settings(
         store=store,
         data=reader.value("DATA", default=".run/7071", convert=Path),
@@ -126,8 +133,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sweep_unbegun_s=reader.value("SWEEP_UNBEGUN_S", default="30", convert=positive_number),
         sweep_silent_s=reader.value("SWEEP_SILENT_S", default="900", convert=positive_number),
         sweep_unsettled_s=reader.value("SWEEP_UNSETTLED_S", default="60", convert=positive_number),
-        on_azure=on_azure,
-        behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
         names=frozenset(reader.names),
     )

@@ -15,7 +15,7 @@ from api.parsing.conversation_request import ITEMS_PER_REQUEST, MetadataChange, 
 from api.parsing.input_items import InputItem, read_items
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
-from api.turns.file_inputs import FileInputs
+from api.uploads.inputs import FileInputs
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
 from domain.identity.owners import Owner

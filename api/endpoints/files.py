@@ -8,12 +8,12 @@ from typing import Final
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 from api.http.authentication import Authenticator, owner_of
-from api.http.byte_range import requested_range
 from api.http.conditional import conditional
 from api.http.errors import json_answer
-from api.http.multipart import FILE, Form, read_form
 from api.http.pagination import continued_list, read_newest_first, unknown_cursor
 from api.rendering.response import Json
+from api.uploads.byte_range import requested_range
+from api.uploads.form import FILE, Form, read_form
 from domain.errors import Invalid, NotFound
 from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
 from state.files.file_store import FileStore

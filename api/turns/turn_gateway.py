@@ -14,9 +14,9 @@ from api.parsing.responses_request import TurnRequest
 from api.turns.admission import Admission
 from api.turns.deliveries import may_be_repeat, read_delivery
 from api.turns.disconnects import Cancellations
-from api.turns.file_inputs import FileInputs
 from api.turns.log_stream import LogStream, RenderSlot
 from api.turns.request_costs import RequestCosts
+from api.uploads.inputs import FileInputs
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import Invalid
 from domain.identity.owners import Owner

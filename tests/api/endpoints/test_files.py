@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from api.http.multipart import FIELD_BYTES, FIELDS_LIMIT
+from api.uploads.form import FIELD_BYTES, FIELDS_LIMIT
 from state.files.parts import PART_BYTES
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
