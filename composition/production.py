@@ -18,7 +18,8 @@ from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
 from clients.orchestrations import DurableOrchestrations
-from clients.sources.factory import build_reader, pinned_client
+from clients.sources.egress import pinned_client, public_authorities
+from clients.sources.factory import build_reader
 from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
@@ -210,7 +211,7 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False)
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=public_authorities())
     images = PublicImages(pinned_client(loopback=False))
     credentials = BackendCredentials(
         federation=settings.federation,

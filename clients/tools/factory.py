@@ -1,9 +1,7 @@
 """Which connector calls the tools of configured servers?"""
 
-import httpx
-
 from clients.clock import Clock
-from clients.sources.egress import PinnedClient
+from clients.sources.egress import pinned_client
 from clients.sources.tokens import IdentityTokens
 from clients.tools.http_tool import HttpTool
 
@@ -13,6 +11,5 @@ def build_tools(clock: Clock, *, loopback: bool, client_id: str | None) -> HttpT
 
     Connections are not reused, so that each one goes to an address that was checked for it.
     """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
+    client = pinned_client(loopback=loopback)
     return HttpTool(client, IdentityTokens(clock, client_id=client_id))
