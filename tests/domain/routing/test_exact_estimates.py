@@ -12,6 +12,7 @@ from domain.log.capped_answers import CappedAnswer
 from domain.money.costing import marginal_cost, time_cost, token_cost, worst_token_cost
 from domain.money.sessions.transitions import joint_worst_case
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
+from domain.routing.costs import estimate, expected_cost, expiry, warm_up_cost, worst_cost
 from domain.routing.estimates import (
     LEAST_WORST_S,
     SLOW,
@@ -20,11 +21,6 @@ from domain.routing.estimates import (
     Readiness,
     RoutingOption,
     cached_tokens,
-    estimate,
-    expected_cost,
-    expiry,
-    warm_up_cost,
-    worst_cost,
     writable,
 )
 from domain.tokens.counts import CountedBy, TokenCount
