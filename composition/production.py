@@ -18,12 +18,13 @@ from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
 from clients.orchestrations import DurableOrchestrations
-from clients.sources.egress import pinned_client, public_authorities
+from clients.sources.egress import pinned_client
 from clients.sources.factory import build_reader
 from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
+from clients.tls import tls_context
 from clients.tokenizers.port import Tokenizer
 from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools
@@ -211,7 +212,7 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=public_authorities())
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
     images = PublicImages(pinned_client(loopback=False))
     credentials = BackendCredentials(
         federation=settings.federation,

@@ -31,9 +31,12 @@ JSON_TYPES: Mapping[str, str] = {
 
 
 class RequestPart(BaseModel):
-    """A part of a request: types are not converted, unknown fields are ignored, null means the same as absent."""
+    """A part of a request: types are not converted, unknown fields are ignored, null means the same as absent.
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    Its validator is built at its first use: instances that run activities alone never need one.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
     null_is_absent: ClassVar[bool] = True
 
     @model_validator(mode="before")

@@ -6,10 +6,8 @@ name that changes its address in between (DNS rebinding) has no effect.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ import httpx
 
 from clients.plain_answers import PLAIN, LongAnswerError, PackedAnswerError, read_plain
 from clients.sources.port import MAX_ANSWER_BYTES, SourceError, SourceTokens
+from clients.tls import tls_context
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import Network, rejection_reason
 
@@ -183,14 +182,8 @@ async def authorization_headers(tokens: SourceTokens, scope: str) -> dict[str, s
     return {"authorization": f"Bearer {await tokens.token(scope)}"} if scope else {}
 
 
-@cache
-def public_authorities() -> ssl.SSLContext:
-    """Return the authorities that clients trust, loaded once for all of them: that takes 15 ms of the start."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 def pinned_client(*, loopback: bool) -> PinnedClient:
     """Return a client whose connections are not reused, so that each one goes to an address that was checked for it."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=public_authorities())
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
     return PinnedClient(http, loopback=loopback)

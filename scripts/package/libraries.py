@@ -18,8 +18,11 @@ UNUSED: Final = ("bin", "botocore/cacert.pem", "botocore/data", "samples", "test
 The signatures of AWS need no model (docs/decisions/0102), and botocore opens no connection.
 """
 
-UNREAD: Final = ("*.pyi", "*.pxd", "*.pyx", "*.h")
-"""Files for type checkers and compilers, which no interpreter reads."""
+UNREAD: Final = (
+    *("*.pyi", "py.typed", "*.pxd", "*.pxi", "*.pyx", "*.c", "*.h", "*.proto", "*.md", "_testcapi.*.so"),
+    *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),
+)
+"""Files for type checkers, compilers and installers, which the app does not read; METADATA and licences stay."""
 
 MIRRORS: Final = "set UV_DEFAULT_INDEX to a mirror, HTTPS_PROXY to a proxy, or SSL_CERT_FILE to its certificates"
 
