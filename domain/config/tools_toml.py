@@ -6,10 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from domain.config.addresses import VARIABLE
 from domain.config.argument_schemas import schema_problems
 from domain.config.sources_toml import is_local, read_address, read_networks
-from domain.config.toml_table import TomlTable, document, plain_table
+from domain.config.toml_table import VARIABLE, TomlTable, document, plain_table
 from domain.errors import ConfigurationError
 from domain.tools.catalog import (
     ArgumentPlace,
