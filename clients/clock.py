@@ -40,3 +40,8 @@ class SystemClock:
 def cpu_seconds() -> float:
     """Return the CPU time of this process since it began."""
     return time.process_time()
+
+
+def process_name() -> str:
+    """Return a name that no other process has."""
+    return secrets.token_hex(6)

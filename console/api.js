@@ -98,6 +98,14 @@ export async function getPatiently(path, signal) {
   }
 }
 
+/** Save the answer of a path as a file. */
+export async function download(path, parameters, name) {
+  const answer = await request(`${path}?${new URLSearchParams(parameters)}`);
+  const address = URL.createObjectURL(await answer.blob());
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
+}
+
 export async function post(path, body, signal) {
   const answer = await request(path, { method: "POST", body, signal });
   return answer.json();

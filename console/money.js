@@ -1,9 +1,13 @@
 // What was spent, on what, and how much is left?
 
 import { html, useState } from "./htm-preact.js";
-import { Bar, Columns, day, dollars, ErrorNotice, Stale, Table, useApi } from "./parts.js";
+import { download } from "./api.js";
+import { Bar, Columns, day, dollars, ErrorNotice, Legend, Stale, Table, useApi } from "./parts.js";
+import { Month, Stacked } from "./plots.js";
 
-const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", hour: "hour", cause: "cause", "day,cause": "day and cause" };
+const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", owner: "person or application", hour: "hour", cause: "cause", "day,cause": "day and cause" };
+
+const CAUSES = { running: "running", start: "start", idle: "idle", tokens: "tokens", tools: "tools", held: "held", store: "store", functions: "functions", unused_warm_up: "lost" };
 
 const AMOUNTS = [
   { title: "Attempts", number: true, of: (row) => row.attempts },
@@ -24,10 +28,22 @@ const BUDGET_COLUMNS = [
   { title: "Held", number: true, of: (budget) => dollars(budget.held_usd) },
   { title: "Left", number: true, of: (budget) => (budget.left_usd === null ? "no limit" : dollars(budget.left_usd)) },
   { title: "Used", of: (budget) => budget.limit_usd && html`<${Bar} label=${budget.id} parts=${usedParts(budget)} />` },
-  { title: "Forecast", number: true, of: (budget) => dollars(budget.forecast_usd) },
-  { title: "Projected", number: true, of: (budget) => dollars(budget.projected_usd) },
+  { title: "Forecast", number: true, of: forecastOf },
+  { title: "Projected", number: true, of: projectedOf },
   { title: "Resets", of: (budget) => day(budget.resets_at) },
 ];
+
+function forecastOf(budget) {
+  const reached = budget.forecast_percent_reached;
+  if (!budget.forecast_usd) return "–";
+  return html`${dollars(budget.forecast_usd)}${reached && html` <strong class=${reached >= 150 ? "late" : ""}>${reached} % reached</strong>`}`;
+}
+
+function projectedOf(budget) {
+  if (!budget.projected_usd) return "–";
+  const band = budget.projected_low_usd === budget.projected_high_usd ? "" : ` (${dollars(budget.projected_low_usd)} to ${dollars(budget.projected_high_usd)})`;
+  return `${dollars(budget.projected_usd)}${band}`;
+}
 
 function usedParts(budget) {
   return [
@@ -38,28 +54,57 @@ function usedParts(budget) {
 }
 
 export default function Money() {
-  const [by, setBy] = useState("day");
-  const usage = useApi("/v1/usage", { group_by: by, limit: 100 });
   const budgets = useApi("/v1/budgets");
-  const groups = by.split(",").map((name) => ({ title: name, of: (row) => row[name] }));
-  const rows = usage.data?.data ?? [];
   return html`
     <h1>Money</h1>
-    <${Stale} of=${usage} />
+    <${Stale} of=${budgets} />
     <section class="card">
       <h2>Budgets</h2>
       <${ErrorNotice} error=${budgets.error} />
       ${budgets.data && html`<${Table} caption="Budgets that count you" columns=${BUDGET_COLUMNS} rows=${budgets.data.data} empty="No budget counts you." />`}
     </section>
-    <section class="card">
-      <h2>Usage</h2>
-      <p><label>By <select value=${by} onChange=${(event) => setBy(event.target.value)}>
-        ${Object.entries(GROUPS).map(([value, name]) => html`<option value=${value}>${name}</option>`)}
-      </select></label></p>
-      <${ErrorNotice} error=${usage.error} />
-      ${rows.length > 1 && html`<${Columns} label="Spend by group" rows=${rows} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
-      ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
-      <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
-    </section>
+    <${Spend} budgets=${budgets.data?.data ?? []} />
+    <${Usage} />
   `;
+}
+
+/** The last days by cause, and the month as it adds up, against its budget and the forecast. */
+function Spend({ budgets }) {
+  const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" });
+  const rows = usage.data?.data ?? [];
+  if (usage.error) return html`<${ErrorNotice} error=${usage.error} />`;
+  if (!rows.length) return null;
+  const whole = sum(rows);
+  const idle = sum(rows.filter((row) => row.cause === "idle" || row.cause === "unused_warm_up"));
+  const kinds = [...new Set(rows.map((row) => CAUSES[row.cause] ?? "tools"))];
+  return html`<section class="card">
+    <h2>Spend by day and cause</h2>
+    <${Stacked} rows=${rows} kinds=${CAUSES} />
+    <${Legend} kinds=${kinds} names=${Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")]))} />
+    <p>${dollars(whole)} in the days shown, of which ${Math.round((100 * idle) / whole)} % were idle GPU time. The table below has the same amounts.</p>
+    <${Month} rows=${rows} budget=${budgets.find((each) => each.id === "tenant_month") ?? budgets.find((each) => each.id === "owner_month")} today=${budgets.find((each) => each.id === "tenant_day")} />
+  </section>`;
+}
+
+function sum(rows) {
+  return rows.reduce((total, row) => total + Number(row.cost_usd), 0);
+}
+
+function Usage() {
+  const [by, setBy] = useState("day,cause");
+  const [problem, setProblem] = useState(null);
+  const usage = useApi("/v1/usage", { group_by: by, limit: 100 });
+  const groups = by.split(",").map((name) => ({ title: name, of: (row) => row[name] }));
+  const rows = usage.data?.data ?? [];
+  const save = (format) => () => download("/v1/usage", { group_by: by, format }, `usage-${format}.csv`).catch(setProblem);
+  return html`<section class="card">
+    <h2>Usage</h2>
+    <p><label>By <select value=${by} onChange=${(event) => setBy(event.target.value)}>
+      ${Object.entries(GROUPS).map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
+    </select></label> <button class="quiet" onClick=${save("csv")}>Save as CSV</button> <button class="quiet" onClick=${save("focus")}>Save as FOCUS</button></p>
+    <${ErrorNotice} error=${problem ?? usage.error} />
+    ${rows.length > 1 && by !== "day,cause" && html`<${Columns} label="Spend by group" rows=${rows} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
+    ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
+    <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
+  </section>`;
 }

@@ -79,6 +79,11 @@ export function Columns({ label, rows, value, name, mark }) {
   </svg>`;
 }
 
+/** What the colours mean: `names` says it for each kind. */
+export function Legend({ kinds, names }) {
+  return html`<p class="legend">${kinds.map((kind) => html`<span><i class=${`part ${kind}`}></i>${names[kind] ?? kind}</span>`)}</p>`;
+}
+
 export function ErrorNotice({ error }) {
   if (!error) return null;
   const role = error.status === 403;

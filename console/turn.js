@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "./htm-preact.js";
 import { get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
-import { Bar, clock, dollars, ErrorNotice, Facts, seconds, Status, Table } from "./parts.js";
+import { Bar, clock, dollars, ErrorNotice, Facts, Legend, seconds, Status, Table } from "./parts.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
 const CAUSES = [
@@ -200,7 +200,7 @@ function Timeline({ route }) {
   return html`<section class="card">
     <h2>Timeline</h2>
     <${Bar} label="Where the time went" parts=${spans} shown=${seconds} />
-    <${Legend} kinds=${[...new Map(spans.map((span) => [span.kind, span]))].map(([kind]) => kind)} />
+    <${Legend} kinds=${[...new Map(spans.map((span) => [span.kind, span]))].map(([kind]) => kind)} names=${KINDS} />
     ${hidden !== null && html`<p class="hint">The start was hidden by other steps of the turn for ${seconds(hidden)}.</p>`}
     <${Table} caption="Attempts" columns=${ATTEMPT_COLUMNS} rows=${route.attempts} empty="No attempt has begun." />
     ${route.runs.some((run) => run.taken_over_at) && html`<${Table} caption="Runs: who wrote which events" columns=${RUN_COLUMNS} rows=${route.runs} empty="" />`}
@@ -215,10 +215,6 @@ const KINDS = {
   lost: "no writer, or an answer that was cut",
   resumed: "another run went on",
 };
-
-function Legend({ kinds, names = KINDS }) {
-  return html`<p class="legend">${kinds.map((kind) => html`<span><i class=${`part ${kind}`}></i>${names[kind] ?? kind}</span>`)}</p>`;
-}
 
 function Bill({ bill }) {
   const parts = CAUSES.map(([field, name, kind]) => ({ name, kind, value: Number(bill[field] ?? 0) })).filter((part) => part.value);

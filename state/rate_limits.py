@@ -1,7 +1,8 @@
 """How do many instances enforce the rate limits of owners and tenants, with one document for each tenant?
 
 The document is changed by compare-and-swap. Requests of a tenant that arrive together are decided together, in one
-swap. The end of a turn is not reported here: the response itself is read when many turns seem to run (docs/decisions).
+swap. Where other instances change it too, an instance swaps a few times a second at most, so that few swaps collide.
+The end of a turn is not reported here: the response itself is read when many turns seem to run (docs/decisions).
 """
 
 import asyncio
@@ -25,6 +26,9 @@ TRIES = 8
 READS_AT_ONCE = 32
 MANY = 16
 """This many turns more than were last found running cause a check whether they have ended."""
+
+SHARED_S = 0.25
+"""How far apart the swaps of one instance are while other instances change the document too."""
 
 CHECK_AGAIN_S = 1.0
 ADMISSION_S = 60.0
@@ -66,6 +70,7 @@ class TenantLimiter:
         self.lock = asyncio.Lock()
         self.waiting: list[AdmissionRequest] = []
         self.known = RateLimitUsage()
+        self.next_at = 0.0
         self.usage = RateLimitUsage()
         self.ended: frozenset[str] = frozenset()
         self.checked_at = 0.0
@@ -88,6 +93,7 @@ class TenantLimiter:
         try:
             async with self.lock:
                 if request.decision is None:
+                    await self.pause()
                     await self.decide_all()
         finally:
             if request in self.waiting:
@@ -97,6 +103,12 @@ class TenantLimiter:
         if isinstance(request.decision, Retryable):
             raise request.decision
         return request.decision
+
+    async def pause(self) -> None:
+        """Wait where other instances change the document too, and this one did so a moment ago."""
+        left_s = self.next_at - self.clock.now()
+        if 0 < left_s <= SHARED_S:
+            await self.clock.sleep(left_s)
 
     async def decide_all(self) -> None:
         requests = list(self.waiting)
@@ -109,6 +121,7 @@ class TenantLimiter:
         """Decide on the stored usage and write it; raises Conflict where another instance has changed it meanwhile."""
         found, _ = await asyncio.gather(self.store.read(self.key, DOCUMENT), self.changes.current())
         stored = read_or_none(found, usage_of) or RateLimitUsage()
+        self.next_at = self.clock.now() + SHARED_S if stored != self.known else 0.0
         self.ended -= {request.response for request in requests}
         self.usage = stored.without(self.ended)
         decisions = await self.decisions(requests)

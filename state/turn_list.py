@@ -12,8 +12,8 @@ from domain.money.bill import TurnBill, bill_of
 from domain.money.ledger_records import AttemptRecord, Reservation, reservation_id
 from domain.turns.response import Response
 from state.money.ledger import Ledger
-from state.money.turn_index import TENANT_PREFIX, owner_prefix
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
+from state.turn_index import TENANT_PREFIX, owner_prefix
 from state.turns.responses import TurnStore
 
 MILLISECOND = 0.001

@@ -14,6 +14,7 @@ from composition.production import open_ports, read_budgets, read_configuration
 from domain import wire
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
+from scripts.release.__main__ import FUNCTIONS
 from settings import ROOT, read_settings
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
@@ -68,6 +69,12 @@ def test_every_activity_name_of_earlier_releases_has_its_function(
     activities = triggers(functions, "activityTrigger")
     assert recorded_names() | {*wire.NEVER_RAISING} <= activities.keys()
     assert every(one["activity"] == name for name, one in activities.items())
+
+
+def test_a_release_waits_for_about_as_many_functions_as_there_are(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    assert len(functions) - 15 <= FUNCTIONS <= len(functions)
 
 
 def test_one_orchestration_answers_turns_and_one_delivers_webhooks(

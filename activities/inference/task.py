@@ -75,8 +75,12 @@ class AttemptTask:
         return Capability.TOOLS not in self.capabilities
 
     def is_held(self, history: Iterable[Item]) -> bool:
-        """Tell whether the answer encodes calls or a text as JSON; a model without JSON schemas can't be held to it."""
-        can_be_held = self.calls_tools_by_schema and Capability.JSON_SCHEMA in self.capabilities
+        """Tell whether the answer encodes calls or a text as JSON; a model without JSON schemas can't be held to it.
+
+        An answer with log probabilities is not, where it may call no function: they would be those of the JSON.
+        """
+        has_scores = self.top_logprobs is not None and not self.tools.callable_functions
+        can_be_held = self.calls_tools_by_schema and Capability.JSON_SCHEMA in self.capabilities and not has_scores
         return can_be_held and is_held_to_output_schema(self.tools, history)
 
     def record(self, *, at: float) -> AttemptRecord:

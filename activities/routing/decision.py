@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from activities.routing.request_size import counts_from_wire
 from clients.clock import Clock
+from clients.storage.port import Document
 from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
@@ -22,8 +23,9 @@ from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.demand_log import DemandLog
+from state.fleet.fleet_counters import Addition
 from state.fleet.rental_rules import RentalRules
-from state.fleet.rental_spend import RentalSpend
+from state.fleet.rental_spend import RentalSpend, SpendWindow
 
 EXPECTED_ANSWER_TOKENS = 211
 """The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023).
@@ -80,11 +82,11 @@ class RouteDecider:
         capped: wire.CappedWire | None = None,
     ) -> DecidedRoute:
         rules = await self.rental_rules.in_force(self.scaling_backends)
-        states, parts, expected = await asyncio.gather(
-            self.backend_states.read(self.fleet.backends),
-            self.recent_rental_spend(rules),
-            self.answer_lengths.forecast(response.owner, response.thread),
+        documents, expected = await asyncio.gather(
+            self.backend_states.documents(), self.answer_lengths.forecast(response.owner, response.thread)
         )
+        states = await self.backend_states.among(documents, self.fleet.backends)
+        parts = await self.recent_rental_spend(documents, rules)
         now = self.clock.now()
         starts = last_starts(states)
         spent = {name: unspent(found, starts) for name, found in parts.items()}
@@ -97,29 +99,32 @@ class RouteDecider:
         decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
         return DecidedRoute(route=decision, backend_states=states, at=now)
 
-    async def recent_rental_spend(self, rules: Mapping[str, RuleChoice]) -> Mapping[str, Sequence[SpendPart]]:
+    async def recent_rental_spend(
+        self, documents: Sequence[Document], rules: Mapping[str, RuleChoice]
+    ) -> Mapping[str, Sequence[SpendPart]]:
         """Return the rental spend of the window of its rule for each backend that scales to zero."""
-        scaling = self.scaling_backends
-        reach = {
-            each.name: rules[each.name].rule.window if each.name in rules else DEFAULT_RULE.window for each in scaling
+        windows = {
+            each.name: SpendWindow(
+                backend=each,
+                seconds=window_s(each),
+                reach=rules[each.name].rule.window if each.name in rules else DEFAULT_RULE.window,
+            )
+            for each in self.scaling_backends
         }
-        found = await asyncio.gather(
-            *(self.rental_spend.recent(each, window_s=window_s(each), reach=reach[each.name]) for each in scaling)
-        )
-        return {backend.name: parts for backend, parts in zip(scaling, found, strict=True)}
+        return await self.rental_spend.recent_among(documents, windows)
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
         """Add what each backend would have saved in this turn to its rental spend, and to its log of demand."""
         if decided.route.backend is None:
             return
         savings, busy_s = decided.route.savings, {each.backend: each.busy_s for each in decided.route.candidates}
+        additions: list[Addition] = []
         for name, saved in sorted(savings.items()):
             backend, others = self.fleet.backends[name], {other: savings[other] for other in savings if other != name}
-            with suppress(Retryable):
-                await asyncio.gather(
-                    self.rental_spend.add(backend, saved, window_s=window_s(backend), shared=others),
-                    self.demand_log.add(backend, saved, busy_s=busy_s.get(name, 0.0)),
-                )
+            spent = self.rental_spend.addition(backend, saved, window_s=window_s(backend), shared=others)
+            additions += spent, self.demand_log.addition(backend, saved, busy_s=busy_s.get(name, 0.0))
+        with suppress(Retryable):
+            await self.rental_spend.counters.add(additions)
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         requested = response.options.sampling.max_output_tokens

@@ -5,6 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.rendering.response import Json
+from domain.content.capabilities import Capability
 from domain.errors import NotFound
 from domain.fleet.catalog import AUTO, Fleet
 
@@ -21,11 +22,17 @@ class Models:
     async def list(self, req: Request) -> Response:
         """`GET /v1/models`"""
         await owner_of(req, self.authenticator)
-        return json_answer({"object": "list", "data": [model_object(name) for name in model_names(self.fleet)]})
+        return json_answer({"object": "list", "data": [self.model(name) for name in model_names(self.fleet)]})
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/models/{model}`"""
-        return json_answer(model_object(await self.model_name(req)))
+        return json_answer(self.model(await self.model_name(req)))
+
+    def model(self, name: str) -> Json:
+        """Return a model with what it can do; `auto` can do what any served model can."""
+        served = {each.name: each.capabilities for each in self.fleet.served_models()}
+        able = served.get(name.partition("@")[0], frozenset[Capability]().union(*served.values()))
+        return model_object(name) | {"capabilities": sorted(each.value for each in able)}
 
     async def delete(self, req: Request) -> Response:
         """`DELETE /v1/models/{model}`: models belong to the operator; the answer says that nothing was deleted."""

@@ -1,12 +1,18 @@
-"""Which attempts run at a backend, and which turns wait for it? Times are seconds since the epoch."""
+"""Which attempts run at a backend, and which turns wait for it? Times are seconds since the epoch.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+Each process counts in a part of its own, which no other process changes; the load is that of all parts together. What
+began in one process may end in another one: there the entry is marked as left, until it would have ended by itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Self
 
 NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
 NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
+KEPT_S: Final = 60.0
+"""A process's part is kept for this long after its last entry has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +72,89 @@ class Load:
             in_flight=body.get("in_flight", NO_ATTEMPTS),
             queue_places={name: (at, until) for name, (at, until) in body.get("tickets", {}).items()},
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPart:
+    """One process's part of a backend's load.
+
+    `left` maps attempts and queued turns of other parts that have ended here to the time until which those count them.
+    """
+
+    load: Load = field(default_factory=Load)
+    left: Mapping[str, float] = NO_ATTEMPTS
+
+    def kept_until(self, now: float) -> float:
+        """Return when the part may be forgotten."""
+        return max([now, *untils(self.load).values(), *self.left.values()]) + KEPT_S
+
+    def after(self, load: Load, *, others: Load, now: float) -> "LoadPart":
+        """Return the part after a change by which all parts together have become `load`; `others` are the other parts.
+
+        What `load` no longer has is no longer counted; what is new or changed in it counts here.
+        """
+        counted = untils(load)
+        gone = {name: until for name, until in untils(others).items() if name not in counted}
+        return LoadPart(
+            load=Load(
+                in_flight=own(load.in_flight, self.load.in_flight, others.in_flight),
+                queue_places=own(load.queue_places, self.load.queue_places, others.queue_places),
+            ),
+            left={name: until for name, until in {**self.left, **gone}.items() if until > now and name not in counted},
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        return {"v": 1, **self.load.to_document(), "left": dict(self.left)}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(load=Load.from_document(body), left=body.get("left", NO_ATTEMPTS))
+
+
+def own[V](all_parts: Mapping[str, V], mine: Mapping[str, V], others: Mapping[str, V]) -> Mapping[str, V]:
+    """Return the entries of a part: those that no other part has in the same way."""
+    return {name: value for name, value in all_parts.items() if name in mine or others.get(name) != value}
+
+
+def untils(load: Load) -> Mapping[str, float]:
+    """Return until when each attempt and each queued turn counts."""
+    return {**load.in_flight, **{name: until for name, (_, until) in load.queue_places.items()}}
+
+
+def merged(parts: Iterable[LoadPart]) -> Load:
+    """Return the load of all parts together, without what has left."""
+    all_parts = list(parts)
+    whole = Load()
+    for part in all_parts:
+        whole = replace(
+            whole,
+            in_flight=latest(whole.in_flight, part.load.in_flight),
+            queue_places=latest_places(whole.queue_places, part.load.queue_places),
+        )
+    left: Mapping[str, float] = NO_ATTEMPTS
+    for part in all_parts:
+        left = latest(left, part.left)
+    return without_left(whole, left) if left else whole
+
+
+def without_left(load: Load, left: Mapping[str, float]) -> Load:
+    return Load(
+        in_flight={name: until for name, until in load.in_flight.items() if until > left.get(name, 0.0)},
+        queue_places={name: place for name, place in load.queue_places.items() if place[1] > left.get(name, 0.0)},
+    )
+
+
+def latest(some: Mapping[str, float], more: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the entries of both, with the later time of those that both have."""
+    if not some or not more:
+        return some or more
+    return {**some, **{name: max(until, some.get(name, until)) for name, until in more.items()}}
+
+
+def latest_places(
+    some: Mapping[str, tuple[float, float]], more: Mapping[str, tuple[float, float]]
+) -> Mapping[str, tuple[float, float]]:
+    if not some or not more:
+        return some or more
+    newer = {name: place for name, place in more.items() if name not in some or place[1] > some[name][1]}
+    return {**some, **newer}

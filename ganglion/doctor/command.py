@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,16 @@ TOKEN: Final = "GANGLION_ACCESS_TOKEN"  # noqa: S105 - the name of a variable, n
 IDENTITY: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
 """What the SDK of the managed identity reads from the process's own environment."""
 
+GRANTS: Final = frozenset(
+    {
+        *("identity.managed", "identity.google_sts", "identity.google_iam", "identity.aws_sts"),
+        *("backends.authenticate", "store.access", "store.containers", "app.ready"),
+    }
+)
+"""The checks that fail while a role has not arrived everywhere."""
+
+AGAIN_S: Final = 20.0
+
 MARKS: Final = {Severity.ERROR: "error  ", Severity.WARNING: "warning"}
 
 
@@ -36,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--app", default="", metavar="NAME", help="a function app in Azure; its settings are read with az"
     )
     parser.add_argument("--json", action="store_true", help="write the results as one JSON object")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="examine again for so long while only roles are missing: a new one takes up to 10 minutes to arrive",
+    )
     parser.add_argument(
         "--start-gpus", action="store_true", help="allow checks that may start a GPU, which costs money"
     )
@@ -50,15 +67,41 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"doctor: {problem}\n")
         return 2
     os.environ.update({name: target.variables[name] for name in IDENTITY if name in target.variables})
-    results, lines = asyncio.run(examined(Subject(target, RealOutside(clock))))
+    outside = RealOutside(clock)
+    results, lines = asyncio.run(examined(lambda: Subject(target, outside), clock, wait_s=options.wait))
     sys.stdout.write(as_json(results, target) if options.json else as_text(results, target, lines))
     return int(any(fault.severity is Severity.ERROR for result in results for fault in result.faults))
 
 
-async def examined(subject: Subject) -> tuple[Sequence[Result], Sequence[str]]:
-    """Return the results of all checks, and a line about each backend without a finding."""
-    results = await examine(subject)
-    return results, await backend_lines(subject, results)
+async def examined(
+    make_subject: Callable[[], Subject],
+    clock: Clock,
+    *,
+    wait_s: float = 0.0,
+    say: Callable[[str], object] = sys.stderr.write,
+) -> tuple[Sequence[Result], Sequence[str]]:
+    """Return the results of all checks, and a line about each backend without a finding.
+
+    While the only errors are those of a role that has not arrived, examine again for `wait_s` seconds at most.
+    """
+    ends_at = clock.now() + wait_s
+    while True:
+        subject = make_subject()
+        results = await examine(subject)
+        missing, left_s = missing_grants(results), ends_at - clock.now()
+        if not missing or left_s <= 0:
+            return results, await backend_lines(subject, results)
+        say(
+            f"doctor: {', '.join(missing)}: a role that was just granted takes up to 10 minutes to arrive; examining "
+            f"again ({left_s:.0f} s left)\n"
+        )
+        await clock.sleep(min(AGAIN_S, left_s))
+
+
+def missing_grants(results: Sequence[Result]) -> Sequence[str]:
+    """Return the checks with errors where all of them look like a missing role; else nothing."""
+    failed = [each.check.name for each in results if any(fault.severity is Severity.ERROR for fault in each.faults)]
+    return failed if set(failed) <= GRANTS else ()
 
 
 async def examine(subject: Subject) -> Sequence[Result]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from clients.identity.backend_credentials import KEY_VARIABLE, contains_secret, credential_problems
@@ -14,6 +15,7 @@ from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.subject import Subject
 from settings import read_settings
 
+CENT: Final = Decimal("0.01")
 PLATFORM_CUTS_S: Final = 230
 """Azure's front end closes a request that is silent this long."""
 
@@ -102,7 +104,7 @@ def budget_sizes(subject: Subject) -> Iterator[Fault]:
     settings = subject.settings
     limits = AttemptLimits(hold_s=settings.hold_s, handover_s=settings.handover_s)
     for each in too_small_budgets(subject.fleet, subject.budgets, limits):
-        needed = f"{max(each.needed.values()):.2f}"
+        needed = str(max(each.needed.values()).quantize(CENT, rounding=ROUND_UP))
         is_setting = each.field.startswith("GANGLION_")
         fix = subject.set_command(each.field, needed) if is_setting else f"${{EDITOR:-vi}} {settings.budget_file}"
         yield error(each.message, fix) if each.excludes_all else warning(each.message, fix)

@@ -5,8 +5,10 @@ owner.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import reduce
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
@@ -23,6 +25,9 @@ ANSWERS = "answers"
 TRIES = 2
 """A length that is lost costs accuracy, and no answer."""
 
+TENANT_S = 5.0
+"""A process writes the lengths of a tenant at most this often, as soon as it has enough of them."""
+
 
 class LearnedAnswerLengths:
     """Learns how long the answers of each owner and tenant are."""
@@ -30,6 +35,8 @@ class LearnedAnswerLengths:
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self.unwritten: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.written_at: dict[str, float] = {}
 
     async def forecast(self, owner: Owner, thread: str) -> TurnForecast:
         """Return what is expected of the next turn in a thread."""
@@ -51,7 +58,19 @@ class LearnedAnswerLengths:
                 ),
             )
             if len(after.models[model]) <= ENOUGH_OF_OWNER:
-                await self.change(tenant_key(owner), lambda known: known.with_answer(model, tokens))
+                await self.record_of_tenant(owner, model, tokens)
+
+    async def record_of_tenant(self, owner: Owner, model: str, tokens: int) -> None:
+        """Add a length to those of the tenant, now or with a later one: the owners of a tenant are many."""
+        waiting = self.unwritten[owner.tenant]
+        waiting.append((model, tokens))
+        if 0 <= self.clock.now() - self.written_at.get(owner.tenant, 0.0) < TENANT_S:
+            return
+        answers = waiting.copy()
+        after = await self.change(tenant_key(owner), lambda known: reduce(with_answer, answers, known))
+        if len(after.models[model]) > ENOUGH_OF_OWNER:
+            self.written_at[owner.tenant] = self.clock.now()
+        del waiting[: len(answers)]
 
     async def change(self, key: DocumentKey, decide: Callable[[AnswerLengths], AnswerLengths]) -> AnswerLengths:
         async def step() -> AnswerLengths:
@@ -63,6 +82,10 @@ class LearnedAnswerLengths:
             return after
 
         return await compare_and_swap(self.clock, step, tries=TRIES, retry_on=(Conflict, Retryable))
+
+
+def with_answer(known: AnswerLengths, answer: tuple[str, int]) -> AnswerLengths:
+    return known.with_answer(*answer)
 
 
 def tenant_key(owner: Owner) -> DocumentKey:

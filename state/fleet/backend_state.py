@@ -1,13 +1,17 @@
 """Where is the learned state of each backend stored, and how do many instances update it together?"""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
-from clients.clock import Clock
+from clients.clock import Clock, process_name
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import read_or_none
-from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Replace
+from clients.storage.group_commit import GroupCommit
+from clients.storage.paging import list_all
+from clients.storage.port import Document, DocumentStore
 from domain.errors import Conflict, Retryable
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
@@ -31,34 +35,59 @@ from domain.fleet.state_updates import (
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait
+from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
 from telemetry.metrics import backend_attributes, count_cold_start
 from telemetry.spans import current_traceparent
 from telemetry.turn import record_warm_up
 
-STATE_ID = "belief"
 TRIES = 10
 """A backend's state is worth a few tries: an update that is lost costs accuracy, and no answer."""
 
+MOST_AT_ONCE = 100
+LEARN_S = 5.0
+PARTS_OF_IDLE_PERIOD = 60
+"""The warm time that other processes know of a backend is short by this part of its idle period at most."""
 
-def backend_key(backend: Backend) -> DocumentKey:
-    return DocumentKey(container=Container.FLEET, parts=(backend.name,))
+
+class LearnedState(NamedTuple):
+    """A state that is not written yet, and the etag of the document from which it was learned."""
+
+    etag: str
+    state: BackendState
+
+
+type StateChange = Callable[[BackendState], BackendState | None]
 
 
 class BackendStates:
-    """One document for each backend, updated by compare-and-swap. An update that cannot be written is dropped.
+    """The states of all backends, updated by compare-and-swap. An update that cannot be written is dropped.
 
-    Within one process, updates of one backend wait for each other, so that they do not collide.
+    Within one process, concurrent updates of one backend share a commit. Between processes only what is learned may
+    conflict. An answer that shows nothing new is therefore written at most once in a few seconds, see `learn_s`; until
+    then this process alone knows of it.
     """
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.process = process_name()
+        self.commits: dict[str, GroupCommit[StateChange, BackendState | None]] = {}
+        self.unwritten: dict[str, LearnedState] = {}
+        self.written_at: dict[str, float] = {}
+        self.earlier: dict[str, BackendState] = {}
+
+    async def documents(self) -> Sequence[Document]:
+        """Read what every decision needs of all backends, in one call of the store."""
+        return await list_all(self.store, FLEET, prefix=NOW)
 
     async def read(self, backends: Mapping[str, Backend]) -> Mapping[str, BackendState]:
         """Return the state of each backend by its name; a backend without a document has its initial state."""
-        documents = await asyncio.gather(*(self.document(backend) for backend in backends.values()))
-        return {name: state_from(backends[name], found) for name, found in zip(backends, documents, strict=True)}
+        return await self.among(await list_all(self.store, FLEET, prefix=PREFIX), backends)
+
+    async def among(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, BackendState]:
+        """Return the same from documents that were read together."""
+        found = await self.stored(documents, backends)
+        return {name: self.known(each) for name, each in found.items()}
 
     async def record_start(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
         now = self.clock.now()
@@ -141,37 +170,87 @@ class BackendStates:
         now = self.clock.now()
         return await self.update(backend, lambda state: after_probe(state, by=by, now=now)) is not None
 
-    async def update(
-        self, backend: Backend, change: Callable[[BackendState], BackendState | None]
-    ) -> BackendState | None:
+    async def update(self, backend: Backend, change: StateChange) -> BackendState | None:
         """Return the state after a change; None where `change` returned None, or the change could not be written."""
-        async with self.locks[backend.name]:
-            try:
-                return await compare_and_swap(
-                    self.clock, lambda: self.swap(backend, change), tries=TRIES, retry_on=(Conflict, Retryable)
-                )
-            except Retryable:
-                return None
+        if backend.name not in self.commits:
+            self.commits[backend.name] = GroupCommit(partial(self.write, backend), most=MOST_AT_ONCE)
+        try:
+            return await self.commits[backend.name].submit(change)
+        except Retryable:
+            return None
 
-    async def swap(
-        self, backend: Backend, change: Callable[[BackendState], BackendState | None]
-    ) -> BackendState | None:
-        found = await self.document(backend)
-        before = state_from(backend, found)
-        after = change(before)
-        if after is None or after == before:
-            return after
-        body = {"kind": STATE_ID, **after.to_document()}
-        write = Replace(id=STATE_ID, body=body, etag=found.etag) if found else Create(id=STATE_ID, body=body)
-        await self.store.commit(backend_key(backend), (write,))
-        return after
+    async def write(self, backend: Backend, changes: Sequence[StateChange]) -> Sequence[BackendState | None]:
+        return await compare_and_swap(
+            self.clock, lambda: self.swap(backend, changes), tries=TRIES, retry_on=(Conflict, Retryable)
+        )
 
-    async def document(self, backend: Backend) -> Document | None:
-        return await self.store.read(backend_key(backend), STATE_ID)
+    async def swap(self, backend: Backend, changes: Sequence[StateChange]) -> Sequence[BackendState | None]:
+        documents = await list_all(self.store, FLEET, prefix=state_id(backend.name))
+        found = (await self.stored(documents, {backend.name: backend}))[backend.name]
+        before = state = self.known(found)
+        results: list[BackendState | None] = []
+        for change in changes:
+            after = change(state)
+            results.append(after)
+            state = after or state
+        must_learn = not self.may_wait(found, state, within_s=learn_s(backend))
+        operations = [found.write_learned(state)] if must_learn else []
+        if state.load != before.load:
+            operations.append(found.write_load(state.load, process=self.process, now=self.clock.now()))
+        if operations:
+            await self.store.commit(FLEET, operations)
+        self.remember(found, state, is_written=must_learn)
+        return results
+
+    def may_wait(self, found: StoredState, state: BackendState, *, within_s: float) -> bool:
+        """Tell whether what was learned beyond a stored state need not be written now."""
+        if replace(state, load=found.base.load) == found.base:
+            return True
+        since_s = self.clock.now() - self.written_at.get(state.backend, 0.0)
+        return bool(found.etag) and 0 <= since_s < within_s and shows_nothing_new(found.base, state, within_s=within_s)
+
+    def remember(self, found: StoredState, state: BackendState, *, is_written: bool) -> None:
+        if is_written:
+            self.written_at[state.backend] = self.clock.now()
+            self.unwritten.pop(state.backend, None)
+        elif found.etag:
+            self.unwritten[state.backend] = LearnedState(found.etag, state)
+
+    def known(self, found: StoredState) -> BackendState:
+        """Return the stored state with what this process has learned since; where another has written, without it."""
+        stored = found.state
+        learned = self.unwritten.get(stored.backend)
+        return replace(learned.state, load=stored.load) if learned and learned.etag == found.etag else stored
+
+    async def stored(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, StoredState]:
+        found = stored_states(documents, backends)
+        await self.read_earlier([backends[name] for name, each in found.items() if not each.etag])
+        return {name: replace(each, first=self.earlier.get(name, each.first)) for name, each in found.items()}
+
+    async def read_earlier(self, backends: Sequence[Backend]) -> None:
+        """Read once where earlier releases kept the states of backends that have no document here."""
+        new = [each for each in backends if each.name not in self.earlier]
+        found = await asyncio.gather(*(self.store.read(backend_key(each), STATE_ID) for each in new))
+        self.earlier |= {each.name: state_from(each, document) for each, document in zip(new, found, strict=True)}
 
 
 def state_from(backend: Backend, document: Document | None) -> BackendState:
+    """Return the state in a document of an earlier release; the initial state where there is none."""
     return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
+
+
+def learn_s(backend: Backend) -> float:
+    """Return for how many seconds an answer that shows nothing new need not be written."""
+    cold_start = backend.cold_start
+    return min(LEARN_S, cold_start.idle_s / PARTS_OF_IDLE_PERIOD) if cold_start.scales_to_zero else LEARN_S
+
+
+def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: float) -> bool:
+    """Tell whether all that differs is the speed, and the warm time by less than so many seconds."""
+    earlier, later = before.warmth.warm_until, after.warmth.warm_until
+    moved_s = 0.0 if earlier == later else abs((later or 0.0) - (earlier or 0.0))
+    same = replace(after, speed=before.speed, load=before.load, warmth=replace(after.warmth, warm_until=earlier))
+    return same == before and moved_s < within_s
 
 
 def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:

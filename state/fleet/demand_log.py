@@ -1,23 +1,24 @@
 """How much demand did a backend have in the last weeks?
 
-One document for each hour beside the backend's state counts the turns, what a GPU that is up saves in them, and its
+One document for each hour beside the backends' states counts the turns, what a GPU that is up saves in them, and its
 work, in parts of the hour. So four weeks take a bounded number of bytes, and adding needs no compare-and-swap.
 """
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
 from clients.clock import Clock
-from clients.storage.compare_and_swap import add_or_create
 from clients.storage.damage import readable
-from clients.storage.port import Add, Body, Create, Document, DocumentStore
+from clients.storage.port import Body, Document, DocumentStore
 from domain.fleet.catalog import Backend
 from domain.money.ledger_records import NANOS, nanos
 from domain.routing.rent_or_buy import window_s
 from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
-from state.fleet.backend_state import backend_key
+from state.fleet.fleet_counters import Addition, FleetCounters
+from state.fleet.state_documents import FLEET, backend_key
 
 HOUR_S: Final = 3600
 KEPT_S: Final = 28 * 24 * HOUR_S
@@ -26,6 +27,8 @@ LEAST_PART_S: Final = 15
 """An hour has at most 240 parts, and a document some 10 KB."""
 
 PREFIX: Final = "demand_"
+SEPARATOR: Final = "~"
+HOUR_DIGITS: Final = 12
 MOST_LISTED: Final = 1000
 
 
@@ -35,22 +38,30 @@ class DemandLog:
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self.counters = FleetCounters(store)
 
     async def add(self, backend: Backend, saved: Decimal, *, busy_s: float) -> None:
         """Add one turn of now."""
-        now, key = self.clock.now(), backend_key(backend)
-        identifier, part_s = hour_id(now), part_length_s(backend)
+        await self.counters.add((self.addition(backend, saved, busy_s=busy_s),))
+
+    def addition(self, backend: Backend, saved: Decimal, *, busy_s: float) -> Addition:
+        now, part_s = self.clock.now(), part_length_s(backend)
         part = int(now % HOUR_S // part_s)
-        amounts = {f"turns_{part}": 1, f"nanos_{part}": nanos(saved), f"work_ms_{part}": round(busy_s * 1000)}
-        body = {"kind": "demand", "v": 1, "part_s": part_s}
-        create = Create(id=identifier, body=body, expires_at=now + KEPT_S)
-        await add_or_create(self.store, key, Add(id=identifier, amounts=amounts), create)
+        return Addition(
+            id=f"{hours_prefix(backend)}{hour_of(now)}",
+            amounts={f"turns_{part}": 1, f"nanos_{part}": nanos(saved), f"work_ms_{part}": round(busy_s * 1000)},
+            body={"kind": "demand", "v": 1, "part_s": part_s},
+            expires_at=now + KEPT_S,
+        )
 
     async def observed(self, backend: Backend) -> ObservedDemand:
-        """Return the demand of the last four weeks."""
-        after = hour_id(self.clock.now() - KEPT_S)
-        stored = await self.store.list(backend_key(backend), prefix=PREFIX, after=after, limit=MOST_LISTED)
-        hours = list(readable(stored, demand_of))
+        """Return the demand of the last four weeks; earlier releases kept it in the partition of the backend."""
+        since, prefix = hour_of(self.clock.now() - KEPT_S), hours_prefix(backend)
+        earlier, later = await asyncio.gather(
+            self.store.list(backend_key(backend), prefix=PREFIX, after=PREFIX + since, limit=MOST_LISTED),
+            self.store.list(FLEET, prefix=prefix, after=prefix + since, limit=MOST_LISTED),
+        )
+        hours = list(readable((*earlier, *later), demand_of))
         return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))
 
 
@@ -59,7 +70,7 @@ def demand_of(hour: Document) -> ObservedDemand:
 
     def read(body: Body) -> ObservedDemand:
         turns = sum(int(value) for name, value in body.items() if name.startswith("turns_"))
-        return ObservedDemand(list(parts_of(float(hour.id.removeprefix(PREFIX)), body)), turns)
+        return ObservedDemand(list(parts_of(float(hour.id[-HOUR_DIGITS:]), body)), turns)
 
     return hour.read_as(read)
 
@@ -77,5 +88,10 @@ def part_length_s(backend: Backend) -> int:
     return max(LEAST_PART_S, round(window_s(backend) / PARTS_OF_WINDOW))
 
 
-def hour_id(at: float) -> str:
-    return f"{PREFIX}{int(at // HOUR_S * HOUR_S):012d}"
+def hours_prefix(backend: Backend) -> str:
+    return f"{PREFIX}{backend.name}{SEPARATOR}"
+
+
+def hour_of(at: float) -> str:
+    """Return the beginning of an hour as the end of an id."""
+    return f"{int(at // HOUR_S * HOUR_S):0{HOUR_DIGITS}d}"

@@ -10,7 +10,7 @@ from clients.storage.damage import read_or_none
 from clients.storage.port import Create, DocumentStore, Replace
 from domain.fleet.catalog import Backend
 from domain.routing.rule_choice import RuleChoice
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 
 RULE_ID: Final = "rule"
 

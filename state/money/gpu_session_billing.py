@@ -14,7 +14,6 @@ from clients.storage.port import (
     OPERATIONS_LIMIT,
     SWEEP_LIMIT,
     Container,
-    Create,
     Delete,
     Document,
     DocumentKey,
@@ -30,9 +29,20 @@ from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
 from domain.money.sessions.provisional_charges import dollars, revised_charges
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 from state.money.ledger import Ledger
-from state.money.session_documents import CLOSING, OPEN, SESSION_ID, closed_id, share_name, span_id, span_prefix
+from state.money.session_documents import (
+    CLOSING,
+    MAX_PARTS,
+    OPEN,
+    SessionDraft,
+    StoredSession,
+    closed_id,
+    read_session,
+    share_name,
+    span_id,
+    span_prefix,
+)
 from telemetry.turn_metrics import count_session_cost, count_unused_warm_up
 
 CLOSED = "closed"
@@ -50,8 +60,8 @@ MAX_REVIEWED = 20_000
 MANY = 500
 """The shares of more members are computed in a thread: that takes seconds, and would block the event loop."""
 
-MAX_REMOVED = OPERATIONS_LIMIT - 2
-"""How many spans one commit can remove beside the session itself."""
+MAX_REMOVED = OPERATIONS_LIMIT - 2 - MAX_PARTS
+"""How many spans one commit can remove beside the session and its parts."""
 
 
 class GpuSessionBilling:
@@ -72,7 +82,14 @@ class GpuSessionBilling:
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now, limit=SWEEP_LIMIT)
         sessions = ((each, read_or_none(each.document, session_of)) for each in found)
-        return [each for each, session in sessions if session and self.is_finished(session, now)]
+        over = [each for each, session in sessions if session and self.is_finished(session, now)]
+        wholes = await asyncio.gather(*(self.whole(each) for each in over))
+        return [each for each, whole in zip(over, wholes, strict=True) if whole and self.is_finished(whole, now)]
+
+    async def whole(self, found: FoundDocument) -> GpuSession | None:
+        """Return the open session with the parts of all processes; None where it is gone."""
+        identifier = found.document.read_as(GpuSession.from_document).id
+        return (await read_session(self.store, found.key)).with_id(identifier)
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
         price = self.price(session)
@@ -87,9 +104,11 @@ class GpuSessionBilling:
 
     async def review(self, found: FoundDocument) -> None:
         """Lower the provisional charges of an open session's members, as far as their shares are known already."""
-        session, now = found.document.read_as(GpuSession.from_document), self.clock.now()
+        session, now = await self.whole(found), self.clock.now()
+        price = self.price(session) if session else None
+        if session is None:
+            return
         self.reviewed_at[session.id] = now
-        price = self.price(session)
         if price is None or session.members > MAX_REVIEWED:
             return
         documents = await list_all(self.store, found.key, prefix=span_prefix(session.id))
@@ -110,12 +129,15 @@ class GpuSessionBilling:
         An attempt whose record is closed although it never left is removed: it pays its reserved amount. Where one
         commit cannot remove them all, the next sweep continues.
         """
-        session = found.document.read_as(GpuSession.from_document)
+        stored = await read_session(self.store, found.key)
+        session = stored.with_id(found.document.read_as(GpuSession.from_document).id)
+        if session is None or not self.is_finished(session, self.clock.now()):
+            return
         gone = [name for name, tenant in session.running.items() if await self.is_attempt_closed(tenant, name)]
         if len(gone) < len(session.running):
             return
         spans = [Delete(id=span_id(session.id, name)) for name in gone[:MAX_REMOVED]]
-        changes = removal_operations(found, session, gone[:MAX_REMOVED])
+        changes = removal_operations(stored, session, gone[:MAX_REMOVED])
         await commit_if_unchanged(self.store, found.key, (*changes, *spans))
 
     async def is_attempt_closed(self, tenant: str, record: str) -> bool:
@@ -162,15 +184,15 @@ class GpuSessionBilling:
         return list(readable(documents, session_of))
 
 
-def removal_operations(found: FoundDocument, session: GpuSession, gone: Sequence[str]) -> Sequence[Operation]:
+def removal_operations(stored: StoredSession, session: GpuSession, gone: Sequence[str]) -> Sequence[Operation]:
     """Return what removes members that never left; it also closes the session where no member is left in it."""
+    draft, left = SessionDraft(stored, stored.holder), session
     for name in gone:
-        session = session.without_member(name)
-    left = replace(session, members=session.members - len(gone))
-    if left.running:
-        return (Replace(id=SESSION_ID, body=left.to_document(OPEN), etag=found.document.etag),)
-    copy = (Create(id=closed_id(left.id), body=left.to_document(CLOSING)),) if left.members else ()
-    return (Delete(id=SESSION_ID, etag=found.document.etag), *copy)
+        left = left.without_member(name)
+    draft.change(replace(left, members=left.members - len(gone)))
+    if not left.running:
+        draft.close()
+    return draft.operations()
 
 
 def count_closed(session: GpuSession, spans: Sequence[SessionSpan], paid: Mapping[str, Mapping[str, Decimal]]) -> None:

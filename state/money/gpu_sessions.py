@@ -1,22 +1,20 @@
 """How is the current GPU session of a backend stored, and changed by many requests at once?
 
-The session is one document beside the backend's state; each attempt or warm-up that takes part has a span. Both change
-in one batch, under compare-and-swap, as `domain.money.sessions.transitions` decides. A session that is over is copied
-under another id, where nothing changes it any more, and `gpu_session_billing` posts what each member pays. Every step
-is safe to repeat; after a crash the sweep completes it.
+Each attempt or warm-up that takes part in a session has a span. The session and the span change in one batch, under
+compare-and-swap, as `domain.money.sessions.transitions` decides. A session that is over is copied under another id,
+where nothing changes it any more, and `gpu_session_billing` posts what each member pays. Every step is safe to repeat;
+after a crash the sweep completes it.
 """
 
-import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from typing import cast
 
 from clients.clock import Clock
-from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.port import DocumentStore, Operation
+from clients.storage.port import DocumentStore
 from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
@@ -38,17 +36,10 @@ from domain.money.sessions.transitions import (
     warm_up_removed,
     warmed_up,
 )
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 from state.money.ledger import Ledger
-from state.money.session_documents import (
-    SESSION_ID,
-    StoredSession,
-    closing_copy,
-    operations_of,
-    share_name,
-    span_id,
-    span_of,
-)
+from state.money.session_changes import NewSessions, SessionChange, SessionChanges
+from state.money.session_documents import StoredSession, read_session, share_name, span_id
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +55,7 @@ class GpuSessions:
         self.store = store
         self.ledger = ledger
         self.clock = clock
-        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.changes = SessionChanges(store, clock)
 
     def price(self, backend: Backend) -> TimePrice | None:
         """Return the price of a backend whose time is paid in sessions."""
@@ -173,13 +164,11 @@ class GpuSessions:
     async def record_ready(self, backend: Backend, at: float) -> None:
         """Record that the machine accepted a request."""
 
-        async def step() -> None:
-            current = await self.current(backend)
-            if current.session:
-                await self.commit(backend, (current.write(current.session.with_instant_request(at)),))
+        def decide(session: GpuSession | None, _span: SessionSpan | None, _now: float) -> SessionTransition[None]:
+            return SessionTransition(session=session and session.with_instant_request(at), result=None)
 
         if self.price(backend):
-            await self.swap(backend, step)
+            await self.changes.commit(backend, SessionChange(decide=decide))
 
     async def join[T](
         self,
@@ -192,19 +181,11 @@ class GpuSessions:
     ) -> T:
         """Change the session that a request of now takes part in: the current one, or a new one where that is over."""
 
-        async def step() -> T:
-            current, now = await self.current(backend), self.clock.now()
-            session = current.session
-            closing: Sequence[Operation] = ()
-            if session is None or session.is_over(price.idle_s, now):
-                closing = (closing_copy(session),) if session else ()
-                session = self.new_session(backend, now, cold_s=cold_s)
-            found = await self.store.read(backend_key(backend), span_id(session.id, record))
-            transition = decide(session, span_of(found), now)
-            await self.commit(backend, operations_of(transition, current, span_id(session.id, record), found), closing)
-            return transition.result
+        def decided(session: GpuSession | None, span: SessionSpan | None, now: float) -> SessionTransition[T]:
+            return decide(cast("GpuSession", session), span, now)  # a request of now always has a session
 
-        return await self.swap(backend, step)
+        new = NewSessions(idle_s=price.idle_s, cold_s=cold_s)
+        return await self.changes.commit(backend, SessionChange(decide=decided, record=record, new=new))
 
     async def change[T](
         self,
@@ -215,35 +196,13 @@ class GpuSessions:
     ) -> T:
         """Change a session that a member has entered; `decide` gets no session where it is the current one no more."""
 
-        async def step() -> T:
-            current = await self.current(backend)
-            found = await self.store.read(backend_key(backend), span_id(session_id, record))
-            transition = decide(current.with_id(session_id), span_of(found))
-            await self.commit(backend, operations_of(transition, current, span_id(session_id, record), found))
-            return transition.result
+        def decided(session: GpuSession | None, span: SessionSpan | None, _now: float) -> SessionTransition[T]:
+            return decide(session, span)
 
-        return await self.swap(backend, step)
-
-    def new_session(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
-        name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
-        return GpuSession(
-            id=name, backend=backend.name, price=backend.price.name, started=now, last_end=now, cold_s=cold_s
-        )
-
-    async def swap[T](self, backend: Backend, step: Callable[[], Awaitable[T]]) -> T:
-        """Run a step under compare-and-swap; within one process, steps of one backend wait for each other."""
-        async with self.locks[backend.name]:
-            return await compare_and_swap(self.clock, step)
-
-    async def commit(self, backend: Backend, changes: Sequence[Operation], closing: Sequence[Operation] = ()) -> None:
-        if changes:
-            await self.store.commit(backend_key(backend), (*changes, *closing))
+        return await self.changes.commit(backend, SessionChange(decide=decided, record=record, session=session_id))
 
     async def current(self, backend: Backend) -> StoredSession:
-        found = await self.store.read(backend_key(backend), SESSION_ID)
-        if found is None:
-            return StoredSession()
-        return StoredSession(session=found.read_as(GpuSession.from_document), etag=found.etag)
+        return await read_session(self.store, backend_key(backend))
 
 
 def new_span(owner: Owner, attempt: AttemptRecord, now: float) -> SessionSpan:

@@ -45,7 +45,7 @@ from state.money.attempt_changes import (
     write_operation,
 )
 from state.money.budget_counters import BudgetCounters, RecordChange
-from state.money.turn_index import index_operations
+from state.turn_index import index_operations
 
 
 class Ledger:

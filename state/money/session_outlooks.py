@@ -11,7 +11,7 @@ from domain.identity.owners import Owner
 from domain.money.ledger_records import AttemptRecord
 from domain.money.sessions.gpu_sessions import SessionSpan
 from domain.money.sessions.outlook import SessionOutlook, outlook
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 from state.money.gpu_sessions import GpuSessions
 from state.money.session_documents import share_name, span_prefix
 

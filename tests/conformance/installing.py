@@ -34,8 +34,16 @@ FRAMEWORKS: Final = HOME / "frameworks" / "bin" / "python"
 FRAMEWORK_REQUIREMENTS: Final = GIVEN / "frameworks" / "requirements.txt"
 QUERIES: Final = HOME / "queries" / "bin" / "python"
 QUERY_REQUIREMENTS: Final = GIVEN / "queries" / "requirements.txt"
+MODEL_SERVERS: Final = GIVEN / "model_servers"
+MLSERVER: Final = HOME / "mlserver" / "bin" / "python"
+TRITON: Final = HOME / "triton" / "bin" / "python"
+TRITON_PYTHON: Final = "3.12"
+"""The last version for which NVIDIA's package has what its models need."""
 KUSTO: Final = HOME / "kusto"
 KUSTO_LOCKS: Final = (GIVEN / "kusto" / "package.json", GIVEN / "kusto" / "package-lock.json")
+EVERYTHING: Final = HOME / "mcp"
+EVERYTHING_LOCKS: Final = (GIVEN / "mcp" / "package.json", GIVEN / "mcp" / "package-lock.json")
+EVERYTHING_PROGRAM: Final = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 MARK: Final = "installed-from"
 
 
@@ -77,12 +85,47 @@ def query_kits() -> Path:
     return QUERIES
 
 
+def mlserver_kit() -> Path:
+    """Return the program of MLServer; raises as python_kits."""
+    requirements = MODEL_SERVERS / "requirements.txt"
+    with alone("mlserver"):
+        keep(HOME / "mlserver", [requirements], partial(install_python, MLSERVER, requirements))
+    return MLSERVER.with_name("mlserver")
+
+
+def triton_kit() -> Path | None:
+    """Return the Python beside Triton; None where this machine has no Python for it. Raises as python_kits."""
+    requirements = MODEL_SERVERS / "triton.txt"
+    uv = Path(sys.executable).parent / "uv"
+    found = subprocess.run(  # noqa: S603 - a command of ours
+        [uv, "python", "find", "--no-python-downloads", "--no-project", TRITON_PYTHON],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOME.anchor,
+    )
+    if found.returncode:
+        return None
+    with alone("triton"):
+        install = partial(install_python, TRITON, requirements, found.stdout.strip())
+        keep(HOME / "triton", [requirements], install)
+    return TRITON
+
+
 def kusto_judge() -> Path:
     """Return our program beside Microsoft's parser of Kusto queries, which Node runs; raises as python_kits."""
     with alone("kusto"):
         keep(KUSTO, KUSTO_LOCKS, partial(install_javascript, KUSTO, KUSTO_LOCKS))
         shutil.copy(GIVEN / "kusto" / "diagnose.mjs", KUSTO)
     return KUSTO / "diagnose.mjs"
+
+
+def everything_server() -> Sequence[str | Path]:
+    """Return the command of the MCP project's own test server, on the loopback address alone; raises as python_kits."""
+    with alone("mcp"):
+        keep(EVERYTHING, EVERYTHING_LOCKS, partial(install_javascript, EVERYTHING, EVERYTHING_LOCKS))
+        shutil.copy(GIVEN / "mcp" / "loopback.mjs", EVERYTHING)
+    return NODE, "--import", EVERYTHING / "loopback.mjs", EVERYTHING / EVERYTHING_PROGRAM, "streamableHttp"
 
 
 @contextmanager
@@ -104,9 +147,9 @@ def keep(folder: Path, given: Sequence[Path], install: Callable[[], None]) -> No
         mark.write_text(wanted)
 
 
-def install_python(program: Path, requirements: Path) -> None:
+def install_python(program: Path, requirements: Path, python: str = sys.executable) -> None:
     uv = Path(sys.executable).parent / "uv"
-    called(uv, "venv", "--quiet", "--python", sys.executable, program.parents[1])
+    called(uv, "venv", "--quiet", "--python", python, program.parents[1])
     called(uv, "pip", "sync", "--quiet", "--system-certs", "--python", program, "--require-hashes", requirements)
 
 

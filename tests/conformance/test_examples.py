@@ -24,6 +24,7 @@ SHOWN: Mapping[str, str] = {
     "Function call": r"weather(?s:.*)city(?s:.*)(answer|" + WORDS + ")",
     "Structured output": r"city\W+city(?s:.*)days\W+-?\d+",
     "File": WORDS,
+    "Uploaded file": WORDS + r"(?s:.*)Ada likes ships\.",
     "Image": WORDS,
     "Log probabilities": r"-\d+(\.\d+)? \[|\"logprob\":-\d",
     "Background response": "completed|incomplete",

@@ -1,6 +1,6 @@
 """What did a turn leave in the store, read by the product's own clients?"""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,11 +10,11 @@ from pathlib import Path
 from clients.clock import SystemClock
 from clients.storage.keys import THREADS, owner_index_key, turns_key
 from clients.storage.paging import list_all
-from clients.storage.port import Container, Delete, DocumentKey
+from clients.storage.port import Container, Delete, Document
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import Item, Role
 from domain.errors import NotFound
-from domain.fleet.backend_state import BackendState
+from domain.fleet.load import LoadPart, merged
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
@@ -25,7 +25,7 @@ from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from standins.issuer.entra_tokens import guid_of
 from state.fleet.answer_lengths import ANSWERS, tenant_key
-from state.fleet.backend_state import STATE_ID
+from state.fleet.state_documents import FLEET, PART, state_id
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.checks import every
@@ -121,7 +121,16 @@ class Books:
     async def forget_backend_states(self) -> None:
         """Let the next test begin with backends that nobody has seen fail."""
         for backend in ("scripted", "scripted-afresh"):
-            await self.store.commit(DocumentKey(container=Container.FLEET, parts=(backend,)), (Delete(id=STATE_ID),))
+            await self.forget_backend_state(backend)
+
+    async def forget_backend_state(self, backend: str) -> None:
+        """Delete what was learned of a backend, and its load."""
+        for each in await self.state_documents(backend):
+            await self.store.commit(FLEET, (Delete(id=each.id),))
+
+    async def state_documents(self, backend: str) -> Sequence[Document]:
+        found = await list_all(self.store, FLEET, prefix=state_id(backend))
+        return [each for each in found if each.id.partition(PART)[0] == state_id(backend)]
 
     async def forget_answer_lengths(self, owner: Owner = ALICE) -> None:
         """Let the next test begin without answers of earlier ones: they decide how much an attempt reserves."""
@@ -130,8 +139,8 @@ class Books:
 
     async def known_running(self, backend: str) -> int:
         """Return how many calls the product believes to run at a backend."""
-        found = await self.store.read(DocumentKey(container=Container.FLEET, parts=(backend,)), STATE_ID)
-        return BackendState.from_document(found.body).load.running(self.turns.clock.now()) if found else 0
+        parts = [LoadPart.from_document(each.body) for each in await self.state_documents(backend)]
+        return merged(parts).running(self.turns.clock.now())
 
     async def settled(self, caller: Caller, response_id: str, owner: Owner = ALICE) -> None:
         """Wait for the turn's orchestration, and sweep until nothing of the turn is left open.

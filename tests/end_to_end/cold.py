@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clients.storage.port import Container, Create, Delete, DocumentKey
+from clients.storage.port import Create
 from domain.fleet.backend_state import BackendState
 from domain.fleet.cold_start import StartTimes
 from domain.fleet.learned_speed import LearnedSpeed
 from domain.fleet.warmth import Warmth
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
-from state.fleet.backend_state import STATE_ID
+from state.fleet.state_documents import FLEET, STATE_ID, state_id
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, Json, calling
 from tests.end_to_end.conftest import HASTY
@@ -94,10 +94,9 @@ class ColdScene:
             speed=LearnedSpeed(prefill_tokens_s=20000, decode_tokens_s=200),
             warmth=Warmth(lost_warm_ups=1 if must_hold else 0),
         )
-        body = {"kind": "belief", **seeded.to_document()}
-        key = DocumentKey(container=Container.FLEET, parts=(GPU,))
-        await self.books.store.commit(key, (Delete(id=STATE_ID),))
-        await self.books.store.commit(key, (Create(id=STATE_ID, body=body),))
+        body = {"kind": STATE_ID, **seeded.to_document()}
+        await self.books.forget_backend_state(GPU)
+        await self.books.store.commit(FLEET, (Create(id=state_id(GPU), body=body),))
 
     async def sessions(self, known: int) -> list[Json]:
         """Return the lives of the GPU since so many were known."""

@@ -14,13 +14,11 @@ from random import Random
 
 import pytest
 
-from clients.storage.port import Container, Delete, DocumentKey
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.cluster.process_specs import SYSTEMS
 from standins.paths import ROOT
 from standins.systems.doors import DOORS
 from standins.systems.identities import REGION, SECRET, Aws
-from state.fleet.backend_state import STATE_ID
 from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
@@ -153,8 +151,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 async def scene(cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(cluster) as caller, books_of(cluster.data) as books:
         for system in DOORS:
-            key = DocumentKey(container=Container.FLEET, parts=(name_of(system),))
-            await books.store.commit(key, (Delete(id=STATE_ID),))
+            await books.forget_backend_state(name_of(system))
         yield Scene(cluster=cluster, caller=caller, books=books)
 
 

@@ -12,7 +12,7 @@ from domain.fleet.catalog import Fleet
 from domain.fleet.cold_start import FailedWarmUp, StartTimes, WarmUp
 from domain.fleet.health import BackendHealth
 from domain.fleet.learned_speed import LearnedSpeed
-from domain.fleet.load import Load
+from domain.fleet.load import Load, LoadPart
 from domain.fleet.warmth import Warmth
 from domain.money.budgets import Budgets
 from domain.money.costing import BillLine
@@ -21,14 +21,16 @@ from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 from domain.routing.rent_or_buy import Rule
 from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
-from state.fleet.backend_state import STATE_ID, BackendStates, backend_key
+from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
+from state.fleet.state_documents import STATE_ID, backend_key, part_id
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from state.money.session_documents import closed_id, span_id
+from state.money.session_documents import closed_id, read_session, span_id
+from state.tools.pins import ToolPins
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend
 from tests.frozen.documents import as_json, frozen, insert, stored
@@ -123,19 +125,52 @@ async def test_the_state_of_a_backend_is_found(store: SqliteStore, clock: FakeCl
     assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: STATE}
 
 
-async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await insert(store, Container.FLEET, "rent")
+async def test_the_state_of_a_backend_is_found_beside_those_of_all_others(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "belief_shared")
+    assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: STATE}
+
+
+async def test_the_load_of_a_process_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    document = frozen(Container.FLEET, "load")
+    part = LoadPart.from_document(document.body)
+    assert part.load == Load(in_flight={"attempt_1": NOW + 60}, queue_places={"resp_2": (NOW, NOW + 90)})
+    assert part.left == {"attempt_3": NOW + 30}
+    assert as_json({"kind": "load", **part.to_document()}) == document.body
+    assert document.id == part_id(BACKEND.name, "abcdef012345")
+    await insert(store, Container.FLEET, "load")
+    known = await BackendStates(store, clock).read({BACKEND.name: BACKEND})
+    assert known[BACKEND.name].load == part.load
+
+
+async def test_the_part_of_a_process_in_a_session_is_read_and_written_as_it_was(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    document = frozen(Container.FLEET, "session_part")
+    await insert(store, Container.FLEET, "session_open", "session_part")
+    found = await read_session(store, backend_key(BACKEND))
+    part = found.parts[document.id]
+    assert as_json({**part.to_document(), "session": SESSION.id}) == document.body
+    assert found.session
+    assert found.session.running.keys() == SESSION.running.keys() | part.running.keys()
+    assert (found.session.members, found.session.last_end) == (SESSION.members + 2, SESSION.last_end)
+    assert found.session.ready_at == NOW + 9
+
+
+@pytest.mark.parametrize("name", ["rent", "rent_shared"])
+async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
+    await insert(store, Container.FLEET, name)
     assert await RentalSpend(store, clock).total(BACKEND, window_s=720.0) == Decimal("0.0125")
 
 
 async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await RentalSpend(store, clock).add(BACKEND, Decimal("0.0125"), window_s=720.0)
-    document = frozen(Container.FLEET, "rent")
+    document = frozen(Container.FLEET, "rent_shared")
     assert await stored(store, document) == document.body
 
 
-async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await insert(store, Container.FLEET, "demand")
+@pytest.mark.parametrize("name", ["demand", "demand_shared"])
+async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
+    await insert(store, Container.FLEET, name)
     found = await DemandLog(store, clock).observed(BACKEND)
     assert found == ObservedDemand([PastDemand(NOW + 3 * 44, 0.0125, 4.5)], 2)
 
@@ -147,6 +182,16 @@ async def test_a_rule_is_read_and_written_as_it_was(store: SqliteStore, clock: F
     assert found.rule == Rule(threshold=0.6, keep=0.3, window=0.5)
     await rules.adopt(BACKEND, found)
     assert await stored(store, document) == document.body
+
+
+async def test_the_accepted_tools_of_a_server_are_read_and_written_as_they_were(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    pins, document = ToolPins(store, clock), frozen(Container.FLEET, "pins")
+    known = {"find_order": "0123456789abcdef0123456789abcdef"}
+    assert await pins.pin_new("shop", known) == known
+    assert await stored(store, document) == document.body
+    assert await pins.known("shop") == known
 
 
 async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:

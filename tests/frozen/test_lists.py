@@ -9,7 +9,7 @@ from domain.money.budgets import Budgets
 from domain.money.ledger_records import Reservation
 from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger
-from state.money.turn_index import TENANT_PREFIX, index_operations, owner_prefix
+from state.turn_index import TENANT_PREFIX, index_operations, owner_prefix
 from state.turn_list import TurnList, TurnQuery
 from state.turns.conversations import ConversationStore
 from state.turns.owner_threads import register_conversation

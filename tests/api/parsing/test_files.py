@@ -27,7 +27,6 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "an image as a file": ({"file_data": encoded(b"\x89PNG\xff\xfe")}, "file_data", "neither a PDF nor text"),
     "no base64": ({"file_data": "?!"}, "file_data", "base64"),
     "a broken PDF": ({"file_data": encoded(b"%PDF-1.4\n")}, "file_data", "PDF"),
-    "an id": ({"file_id": "file-1"}, "file_id", "file_data"),
     "an address": ({"file_url": "https://example.com/a.pdf"}, "file_url", "file_data"),
     "nothing": ({"filename": "a.pdf"}, "file_data", "Missing"),
 }
@@ -68,6 +67,11 @@ async def test_another_file_is_rejected_with_what_works(fields: dict[str, Any], 
     error = answer.json()["error"]
     assert (answer.status_code, error["param"]) == (400, f"input[0].content[1].{param}")
     assert hint in error["message"]
+
+
+async def test_a_file_that_was_never_uploaded_is_not_found_by_its_place() -> None:
+    answer = await asked(api(), {"type": "input_file", "file_id": "file-1"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404, "input[0].content[1].file_id")
 
 
 async def test_audio_is_rejected_with_what_works() -> None:

@@ -20,6 +20,7 @@ from tests.activities.inference.test_logprobs import scored
 from tests.api.harness import Api, api, events_of
 from tests.api.parsing.test_tools import WEATHER
 from tests.api.test_sdk import sdk
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.worlds import backend
 
@@ -93,7 +94,7 @@ async def test_the_deltas_and_the_end_of_a_stream_have_them() -> None:
         events = [event async for event in stream]
     deltas = [event for event in events if event.type == "response.output_text.delta"]
     assert "".join(token.token for delta in deltas for token in delta.logprobs) == TEXT
-    assert all(len(token.top_logprobs or ()) == 1 for delta in deltas for token in delta.logprobs)
+    assert every(len(token.top_logprobs or ()) == 1 for delta in deltas for token in delta.logprobs)
     done = [event for event in events if event.type == "response.output_text.done"]
     assert [token.token for token in done[0].logprobs] == ["four", " blackbirds"]
     last: Any = events[-1]
@@ -189,6 +190,21 @@ async def test_a_backend_that_has_them_without_tools_takes_no_turn_with_tools() 
     called = FakeBackend([AnswerEnd(reason="stop", usage=None, calls=(call,))])
     made = await scoring(called, tools=True).create({**body, "tools": [WEATHER]})
     assert [item["type"] for item in made.json()["output"]] == ["function_call"]
+
+
+async def test_a_model_that_is_held_to_a_schema_writes_an_answer_with_them_as_text() -> None:
+    """Only the history has calls; otherwise its answer would be JSON, and so would be the tokens."""
+    one = scoring()
+    model = replace(one.world.fleet.models["model"], capabilities=frozenset({Capability.JSON_SCHEMA}))
+    one.world.fleet.models["model"] = model  # type: ignore[index]
+    call = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
+    answer = await one.create({"model": "auto", "input": [call, result], "include": INCLUDE})
+    part = answer.json()["output"][0]["content"][0]
+    assert part["text"] == "".join(token["token"] for token in part["logprobs"]) == TEXT
+    assert not calls_of(one)[0].is_held
+    held = await one.create({"model": "auto", "input": [call, result], "tools": [WEATHER], "include": INCLUDE})
+    assert (held.status_code, "can't do both" in held.text) == (400, True)
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [

@@ -14,7 +14,7 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, OutputLimit, SamplingF
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
 from domain.money.prices import TimePrice
-from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS, shipped_text
+from tests.domain.fleets import PRICES, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 
 FLEET = """
 [models.small]
@@ -81,6 +81,13 @@ def test_a_fleet_of_all_shipped_systems_at_once_is_read() -> None:
     ]
     fleet = fleet_from_toml(head.format(systems="") + "\n".join(entries), SECRETS, PRICES, SHIPPED_SYSTEMS)
     assert len(fleet.backends) == len(SHIPPED_SYSTEMS)
+
+
+def test_the_examples_of_the_handbook_are_a_fleet_of_every_system() -> None:
+    prices = {**SHIPPED_PRICES, "tokens": PRICES["api"], "machine": PRICES["gpu"]}
+    fleet = fleet_from_toml(shipped_text("docs/examples/fleet.toml"), SECRETS, prices, SHIPPED_SYSTEMS)
+    assert {each.system for each in fleet.backends.values()} == set(SHIPPED_SYSTEMS) - {"scripted"}
+    assert fleet.unconfigured == ()
 
 
 def test_a_backend_gets_what_its_system_says() -> None:

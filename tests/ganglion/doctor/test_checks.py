@@ -280,6 +280,14 @@ async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> N
     assert text == "the app blue uses the same task hub (https://hub.example, ganglion): each takes steps of the other"
 
 
+async def test_the_command_for_a_budget_gives_it_at_least_what_is_needed(case: Case) -> None:
+    case.variables["GANGLION_BUDGET_OWNER_DAY"] = "0.000000001"
+    (result,) = (each for each in await examine(case.subject()) if each.faults)
+    name, _, amount = result.faults[0].fix.rpartition(" ")[2].partition("=")
+    case.variables[name] = amount
+    assert await found(case) == {}
+
+
 @pytest.mark.parametrize(("budget", "effect"), [("0.2", "they are never used"), ("0.000000001", "no turn can run")])
 async def test_a_budget_below_a_backends_worst_case_is_named_with_the_amount(
     case: Case, budget: str, effect: str

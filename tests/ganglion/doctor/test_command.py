@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ganglion.doctor.command import as_json, as_text, examine
+from clients.backends.credentials import Hop
+from ganglion.doctor.command import as_json, as_text, examine, examined
 from ganglion.doctor.findings import redacted
+from ganglion.doctor.subject import Subject
 from settings import ROOT
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
+from tests.fakes.clocks import FakeClock
 from tests.ganglion.doctor.harness import Case, healthy_case
 
 
@@ -123,3 +126,30 @@ def test_a_running_set_of_stand_ins_is_healthy(tmp_path: Path) -> None:
     assert listed["identity.google_iam"] == listed["backends.models"] == listed["app.ready"] == "passed"
     findings = {each["name"] for each in json.loads(broken.stdout)["checks"] if each["findings"]}
     assert (broken.returncode, findings) == (1, {"backends.reach"})
+
+
+async def test_the_doctor_waits_while_only_a_role_is_missing_and_says_so(case: Case) -> None:
+    clock, said = FakeClock(), list[str]()
+    case.outside.denied["azure-openai"] = Hop.IDENTITY
+
+    def make_subject() -> Subject:
+        if len(said) == 2:
+            case.outside.denied.clear()
+        return case.subject()
+
+    results, _ = await examined(make_subject, clock, wait_s=600, say=said.append)
+    assert not [each for each in results if each.faults]
+    assert len(said) == 2
+    assert "identity.managed: a role that was just granted takes up to 10 minutes" in said[0]
+    assert "(580 s left)" in said[1]
+
+
+async def test_the_doctor_waits_no_longer_than_asked_and_for_no_other_error(case: Case) -> None:
+    clock, said = FakeClock(), list[str]()
+    case.outside.denied["azure-openai"] = Hop.IDENTITY
+    results, _ = await examined(case.subject, clock, wait_s=30, say=said.append)
+    assert [each.check.name for each in results if each.faults] == ["identity.managed"]
+    assert len(said) == 2
+    case.variables["GANGLION_BODY_LIMIT"] = "0"
+    await examined(case.subject, clock, wait_s=600, say=said.append)
+    assert len(said) == 2

@@ -5,10 +5,12 @@ from random import Random
 
 import pytest
 
+from benches.scale.metered_store import MeteredStore
 from domain.fleet.backend_state import initial_state
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.learned_speed import Observation
-from state.fleet.backend_state import TRIES, BackendStates
+from state.fleet.backend_state import LEARN_S, TRIES, BackendStates
+from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
@@ -66,6 +68,71 @@ async def many_instances_update() -> None:
     await asyncio.gather(*(one.record_failure(MAIN, BROKEN, str(n)) for n, one in enumerate(states)))
     found = (await states[0].read({"main": MAIN}))["main"]
     assert (found.load.running(clock.now()), found.health.errors) == (0, INSTANCES)
+
+
+async def test_an_attempt_may_end_in_another_process() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, other = BackendStates(store, clock), BackendStates(store, clock)
+    await one.record_start(MAIN, "a", until=clock.now() + 60)
+    await one.record_start(MAIN, "b", until=clock.now() + 60)
+    await other.record_end(MAIN, "a")
+    for states in (one, other):
+        assert set((await states.read({"main": MAIN}))["main"].load.in_flight) == {"b"}
+
+
+def test_processes_that_count_attempts_do_not_conflict() -> None:
+    in_no_time(count_attempts())
+
+
+async def count_attempts() -> None:
+    clock = LoopClock()
+    store = MemoryStore(clock)
+    views = [MeteredStore(store, clock, 0.02) for _ in range(INSTANCES)]
+    states = [BackendStates(view, clock) for view in views]
+    until = clock.now() + 60
+    for _ in range(3):
+        await asyncio.gather(*(one.record_start(MAIN, str(n), until=until) for n, one in enumerate(states)))
+        await asyncio.gather(*(one.record_end(MAIN, str(n)) for n, one in enumerate(states)))
+    assert (await states[0].read({"main": MAIN}))["main"].load.running(clock.now()) == 0
+    assert not any(view.conflicts for view in views)
+
+
+async def test_one_call_reads_the_states_of_all_backends() -> None:
+    clock = FakeClock()
+    store = MeteredStore(MemoryStore(clock), clock)
+    states, many = BackendStates(store, clock), {f"b{number}": backend(f"b{number}") for number in range(50)}
+    for each in many.values():
+        await states.record_failure(each, BROKEN, "attempt_1")
+    store.calls.clear()
+    found = await states.read(many)
+    assert every(state.health.errors == 1 for state in found.values())
+    assert store.calls == {"list": 1}
+
+
+async def test_answers_that_show_nothing_new_are_written_seldom_and_known_at_once() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, other = BackendStates(store, clock), BackendStates(store, clock)
+    for number in range(4):
+        await one.record_success(MAIN, seen(str(number)))
+    stored = (await other.read({"main": MAIN}))["main"]
+    known = (await one.read({"main": MAIN}))["main"]
+    assert MAIN.speed.prefill_tokens_s < stored.speed.prefill_tokens_s < known.speed.prefill_tokens_s
+    clock.advance(LEARN_S)
+    await one.record_success(MAIN, seen("last"))
+    assert (await other.read({"main": MAIN}))["main"] == (await one.read({"main": MAIN}))["main"]
+
+
+async def test_a_failure_is_written_at_once_and_ends_what_another_process_only_knew() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, other = BackendStates(store, clock), BackendStates(store, clock)
+    for number in range(2):
+        await one.record_success(MAIN, seen(str(number)))
+    await other.record_failure(MAIN, BROKEN, "attempt_1")
+    assert (await one.read({"main": MAIN}))["main"] == (await other.read({"main": MAIN}))["main"]
+    assert (await one.read({"main": MAIN}))["main"].health.errors == 1
 
 
 @pytest.mark.parametrize("number", range(20))

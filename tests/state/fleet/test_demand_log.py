@@ -9,9 +9,9 @@ import pytest
 from domain.fleet.catalog import ColdStart
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rule_choice import RuleChoice
-from state.fleet.backend_state import backend_key
 from state.fleet.demand_log import HOUR_S, KEPT_S, DemandLog, part_length_s
 from state.fleet.rental_rules import REFRESH_S, RentalRules
+from state.fleet.state_documents import FLEET
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import backend
@@ -47,7 +47,7 @@ async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
     found = await log.observed(GPU)
     assert 27 * 4 <= found.turns <= 28 * 4
     assert found.parts == sorted(found.parts)
-    assert len(store.rows(backend_key(GPU))) <= 28 + 1
+    assert len(store.rows(FLEET)) <= 28 + 1
     clock.advance(KEPT_S)
     assert (await log.observed(GPU)).turns == 0
 

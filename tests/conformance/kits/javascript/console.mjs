@@ -148,6 +148,43 @@ checks["the chosen model answers, on the GPU that was started"] = async () => {
   await page.getByText(/paid until it stops/).waitFor();
 };
 
+checks["a conversation is listed, and continued"] = async () => {
+  const page = await signedIn();
+  await show(page, "chat", "Try it");
+  const choice = page.getByRole("combobox", { name: /^Conversation/ });
+  await choice.locator("option").nth(1).waitFor({ state: "attached" });
+  await choice.selectOption({ index: 1 });
+  await page.getByRole("log").getByText("COUNT 3", { exact: true }).waitFor();
+  await page.getByLabel("Message").fill("COUNT 2");
+  await page.keyboard.press("Enter");
+  await page.getByText("completed").waitFor();
+  assert.equal(await page.getByRole("article").count(), 4);
+};
+
+checks["an image is sent to a model that takes one"] = async () => {
+  const page = await signedIn();
+  await show(page, "chat", "Try it");
+  await page.getByLabel("Model").selectOption("scripted");
+  const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+  await page.getByLabel("Image").setInputFiles({ name: "pixel.png", mimeType: "image/png", buffer: Buffer.from(pixel, "base64") });
+  await page.getByLabel("Message").fill("What is this?");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByText("completed").waitFor();
+  await page.getByText(/I see \[image\/png, \d+ bytes\]/).waitFor();
+};
+
+checks["the money is shown by day and cause, and saved in the columns of FOCUS"] = async () => {
+  const page = await signedIn();
+  await show(page, "money", "Money");
+  await page.getByRole("heading", { name: "Spend by day and cause" }).waitFor();
+  await page.getByRole("heading", { name: /^The month so far: \$0\.\d+/ }).waitFor();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save as FOCUS" }).click();
+  const lines = (await readFile(await (await saved).path(), "utf8")).split("\r\n");
+  assert.ok(lines[0].startsWith("BilledCost,BillingAccountId"), lines[0]);
+  assert.ok(lines.length > 2);
+};
+
 const VIEWS = { turns: "Turns", fleet: "Fleet", starts: "Starts", money: "Money", chat: "Try it" };
 
 for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]]) {
