@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer
+from domain.content.json_schema import list_at, table_at
+from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 MAX_TOOLS: Final = 128
@@ -98,7 +99,17 @@ def listed_server(server: ToolServer, listing: ToolListing, pins: Mapping[str, s
 def described(server: ToolServer, tool: ListedTool) -> ServerTool:
     """Return a listed tool with the rights that the file gives it, or those of the tools that it does not name."""
     rights = server.tools.get(tool.name) or other_tool(server, tool)
-    return replace(rights, description=tool.description, parameters=tool.schema)
+    return replace(rights, description=tool.description, parameters=model_schema(rights, tool.schema))
+
+
+def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a schema without the argument that holds the key of a call: the product gives it, not the model."""
+    if rights.key is None or rights.key.place is not KeyPlace.ARGUMENT:
+        return schema
+    key = rights.key.name
+    properties = table_at(schema, "properties").items()
+    required = [name for name in list_at(schema, "required") if name != key]
+    return {**schema, "properties": {name: each for name, each in properties if name != key}, "required": required}
 
 
 def other_tool(server: ToolServer, tool: ListedTool) -> ServerTool:

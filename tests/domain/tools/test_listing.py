@@ -61,6 +61,18 @@ def test_a_named_tool_has_the_words_of_its_server_and_the_rights_of_the_file() -
     assert (tool.effect, tool.approval, found.told) == (ToolEffect.READ, ToolApproval.NEVER, "")
 
 
+def test_the_model_is_not_asked_for_the_key_of_a_call() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {}, "key": {}}, "required": ["key", "n"]}
+    tool = replace(FIND, schema=schema)
+    keyed = FILE.format(more="").replace('"read"', '"write"\nidempotency = "argument:key"')
+    one = tools_from_toml(keyed, {}, on_azure=False).known["shop"]
+    found = listed_server(one, ToolListing(tools=(tool,)), {"find": tool.fingerprint})
+    assert found.server.tools["find"].input_schema == {"type": "object", "properties": {"n": {}}, "required": ["n"]}
+    assert listed_server(server(), ToolListing(tools=(tool,)), {"find": tool.fingerprint}).server.tools[
+        "find"
+    ].input_schema == (schema)
+
+
 def test_tools_that_the_file_does_not_name_are_off() -> None:
     assert offered(FIND, replace(FIND, name="drop_all")) == ({"find"}, {})
 
