@@ -16,7 +16,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
-from api.endpoints.reports.route_report import RouteReports
+from api.endpoints.reports.route import RouteReports
 from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
@@ -27,11 +27,11 @@ from api.http.request_body import BodyReader, InputMemory
 from api.routes import HttpFunctions
 from api.turns.admission import Admission
 from api.turns.disconnects import Cancellations
+from api.uploads.inputs import FileInputs
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.tool_planner import ToolPlanner
 from api.turns.turn_gateway import TurnGateway
-from api.uploads.inputs import FileInputs
 from composition.parts import Configuration, Ports
 from composition.planning import compose_planner
 from composition.state import State

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from domain.config.addresses import VARIABLE, expanded
 from domain.config.signature_rows import HIGHEST_STATUS
-from domain.config.toml_table import TomlTable
+from domain.config.toml_table import VARIABLE, TomlTable, expanded
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod, TokenCounting
 
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
