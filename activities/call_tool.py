@@ -1,5 +1,7 @@
 """How does the server run one call that the model asked for?"""
 
+from dataclasses import replace
+
 from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
 from activities.tools.call_sender import CallSender
@@ -8,12 +10,13 @@ from activities.tools.turn_watch import TurnWatch
 from domain import wire
 from domain.content.items import Item, ItemStatus
 from domain.content.server_calls import call_output
+from domain.content.tools import ANYTHING
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.log.transcript import Transcript
 from domain.tools.arguments import argument_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome
-from domain.tools.catalog import OnUnknown, ServerTool, ToolEffect, ToolServer, ToolServers
+from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers
 from domain.tools.outcomes import NOT_CONFIGURED, REPEATED, failed, invalid_arguments
 from domain.tools.repeats import is_known_by_now
 from domain.turns.response import Response
@@ -83,8 +86,10 @@ class CallTool:
     def find(self, response: Response, item: Item) -> tuple[ToolServer, ServerTool] | None:
         """Return the tool of a call, where it is still configured for the turn's owner."""
         server = self.servers.open_to(response.owner, item.server)
-        tool = server.tools.get(item.name) if server else None
-        return (server, tool) if server and tool else None
+        tool = server.rights(item.name) if server else None
+        if server is None or tool is None:
+            return None
+        return server, listed_tool(response, item, tool) if server.kind is ServerKind.MCP else tool
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:
         """Return how a call in the log ended, and what it adds to the input of the next round."""
@@ -98,6 +103,13 @@ class CallTool:
         return {"outcome": "stopped" if stops else "incomplete", "added": added}
 
 
+def listed_tool(response: Response, item: Item, rights: ServerTool) -> ServerTool:
+    """Return a tool of an MCP server with the schema that the turn was offered, and with the rights of the file."""
+    offered = response.options.tool_config.functions
+    schema = next((each.parameters for each in offered if (each.server, each.name) == (item.server, item.name)), None)
+    return replace(rights, parameters=schema or ANYTHING)
+
+
 def is_write_to(server: ToolServer, item: Item) -> bool:
-    tool = server.tools.get(item.name) if item.server == server.label else None
+    tool = server.rights(item.name) if item.server == server.label else None
     return tool is not None and tool.effect is ToolEffect.WRITE

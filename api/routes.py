@@ -18,6 +18,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import LimitFunctions
+from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
@@ -71,6 +72,7 @@ class HttpFunctions:
     limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
+    tools: ToolReports
     warm_ups: WarmUps
     health: Health
     console: Console
@@ -129,6 +131,8 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
         Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
+        Row("tools_list", "GET", "v1/tools", to.tools.list),
+        Row("tools_accept", "POST", "v1/tools/{server_label}/{fingerprint}", to.tools.accept),
         Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),

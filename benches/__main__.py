@@ -16,6 +16,7 @@ from benches import (
 )
 from benches.imports import app, package
 from benches.routing import comparison
+from benches.scale import comparison as scale
 from benches.streams import many_streams
 
 BENCHES = (
@@ -27,6 +28,7 @@ BENCHES = (
     ("money", money.main),
     ("routing", comparison.main),
     ("turns", turns.main),
+    ("scale", scale.main),
     ("inputs", inputs.main),
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),

@@ -90,7 +90,9 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
     )
     decider = compose_decider(configuration, ports, state)
     plans = AdmissionPlanner(
-        turns=turns, planner=compose_planner(configuration, ports, state), tools=ToolPlanner(configuration.tools)
+        turns=turns,
+        planner=compose_planner(configuration, ports, state),
+        tools=ToolPlanner(configuration.tools, state.tool_directory),
     )
     return Activities(
         enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),

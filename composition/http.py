@@ -16,6 +16,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
+from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
@@ -91,6 +92,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
+        tools=compose_tool_reports(configuration, ports, state),
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
@@ -127,11 +129,25 @@ def compose_limits(configuration: Configuration, ports: Ports, state: State, bod
         configured=ConfiguredLimits(
             budgets=configuration.budgets,
             rates=settings.limits,
-            operator=settings.operator_tenant or only_one(settings.token_tenants),
+            operator=operator_of(settings),
             tenants=settings.token_tenants,
         ),
         bodies=bodies,
     )
+
+
+def compose_tool_reports(configuration: Configuration, ports: Ports, state: State) -> ToolReports:
+    return ToolReports(
+        authenticator=ports.authenticator,
+        servers=configuration.tools,
+        directory=state.tool_directory,
+        operator=operator_of(configuration.settings),
+    )
+
+
+def operator_of(settings: Settings) -> str:
+    """Return the tenant of the operators; an empty text where there is none to choose."""
+    return settings.operator_tenant or only_one(settings.token_tenants)
 
 
 def only_one(tenants: frozenset[str]) -> str:
@@ -157,7 +173,7 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
             ledger=state.ledger,
             limits=state.rate_limiter,
             planner=compose_planner(configuration, ports, state),
-            tools=ToolPlanner(configuration.tools),
+            tools=ToolPlanner(configuration.tools, state.tool_directory),
             clock=clock,
             deadline_s=settings.deadline_s,
         ),

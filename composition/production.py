@@ -26,7 +26,7 @@ from clients.storage.sqlite.store import SqliteStore
 from clients.tls import tls_context
 from clients.tokenizers.port import Tokenizer
 from clients.tokenizers.tokenizer_file import TokenizerFile
-from clients.tools.factory import build_tools
+from clients.tools.factory import build_tools, missing_library
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
@@ -64,7 +64,9 @@ def read_configuration(settings: Settings) -> Configuration:
     warn_of_prices(prices)
     systems = systems_from_toml((ROOT / SYSTEMS).read_text(encoding="utf-8"))
     fleet = fleet_from_toml(file_text("FLEET", settings.fleet), settings.variables, prices, systems)
+    tools = tools_from_toml(file_text("TOOLS", settings.tools), settings.variables, on_azure=settings.on_azure)
     problems = (
+        *missing_library(tools),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
         *missing_tokenizers(fleet, settings.fleet),
     )
@@ -79,9 +81,7 @@ def read_configuration(settings: Settings) -> Configuration:
         sources=sources_from_toml(
             file_text("SOURCES", settings.sources), settings.variables, on_azure=settings.on_azure
         ),
-        tools=tools_from_toml(
-            settings.tools.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
-        ),
+        tools=tools,
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),

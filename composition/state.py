@@ -19,6 +19,8 @@ from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
+from state.tools.directory import ToolDirectory
+from state.tools.pins import ToolPins
 from state.turn_list import TurnList
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
@@ -32,6 +34,7 @@ class State:
 
     turns: TurnStore
     tool_calls: ToolCalls
+    tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
     gpu_session_billing: GpuSessionBilling
@@ -63,6 +66,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     return State(
         turns=turns,
         tool_calls=ToolCalls(store, clock),
+        tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,
         gpu_session_billing=GpuSessionBilling(

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_task import GRACE_S, CallTask
+from activities.tools.request_limit import RequestLimit
 from activities.tools.result_cache import ResultCache
 from activities.tools.turn_watch import POLL_S
 from clients.clock import Clock
 from clients.storage.retry import with_retries
-from clients.tools.port import CallFailure, ToolAnswer, ToolConnector, ToolError
+from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolCaller, ToolError, ToolRequest
 from domain.errors import Exhausted
 from domain.identity.owners import Owner
 from domain.tools.call_record import MARGIN_S, CallOutcome, CallRecord, hash_of
@@ -29,6 +30,7 @@ from domain.tools.outcomes import (
     completed,
     failed,
     failed_over_http,
+    failed_over_protocol,
     unknown,
 )
 from domain.tools.results import bounded
@@ -53,7 +55,7 @@ class CallSender:
     """Sends calls and records their outcomes."""
 
     def __init__(
-        self, *, calls: ToolCalls, connector: ToolConnector, billing: CallBilling, cache: ResultCache, clock: Clock
+        self, *, calls: ToolCalls, connector: ToolCaller, billing: CallBilling, cache: ResultCache, clock: Clock
     ) -> None:
         self.calls = calls
         self.connector = connector
@@ -158,7 +160,7 @@ class CallSender:
                 return (outcome, sent) if number else (not_sent(record, task), 0)
             if not number and self.clock.now() > record.send_until:
                 break
-            within_s = min(task.tool.timeout_s, task.response.deadline_at - self.clock.now())
+            within_s = min(task.tool.longest_s, task.response.deadline_at - self.clock.now())
             if within_s <= 0:
                 return (outcome, sent) if number else (failed(DEADLINE_PASSED), 0)
             answered = await self.request(record, task, within_s)
@@ -168,11 +170,11 @@ class CallSender:
         return outcome, sent
 
     async def request(self, record: CallRecord, task: CallTask, within_s: float) -> Answered:
-        """Send one request, which may take `within_s` seconds: the tool's time, or what is left of the turn's."""
-        tool = task.tool
+        """Send one request, which may take `within_s` seconds at most: the tool's or what the turn has left."""
+        tool, limit = task.tool, RequestLimit(silence_s=task.tool.timeout_s, longest_s=within_s)
         try:
-            async with asyncio.timeout(within_s) as limit, shortened(limit, task):
-                answer = await self.connector.call(task.server, tool, task.arguments, record.item)
+            async with limit.running(), shortened(limit, task):
+                answer = await self.connector.call(request_of(task, record, limit))
         except ToolError as error:
             is_lost = error.failure is CallFailure.NO_ANSWER and not tool.is_repeatable
             may_have_arrived = error.failure is not CallFailure.NOT_SENT
@@ -181,19 +183,18 @@ class CallSender:
         except TimeoutError:
             if task.watch.has_ended:
                 return Answered(closed_early(task), is_final=True)
-            late = failed(f"The server did not answer within {within_s:g} s.")
+            late = failed(f"The server did not answer within {limit.seconds:g} s.")
             return Answered(late if tool.is_repeatable else unknown(), is_final=not tool.is_repeatable)
         return Answered(outcome_of(tool, answer), is_final=answer.status not in RETRIED_STATUSES)
 
 
 @asynccontextmanager
-async def shortened(limit: asyncio.Timeout, task: CallTask) -> AsyncGenerator[None]:
+async def shortened(limit: RequestLimit, task: CallTask) -> AsyncGenerator[None]:
     """Shorten the time limit of a request when its turn ends: a read has no time left, a write may still report."""
 
     async def shorten() -> None:
         await task.watch.wait_for_end()
-        ends_at = asyncio.get_running_loop().time() + task.grace_s
-        limit.reschedule(min(limit.when() or ends_at, ends_at))
+        limit.shorten(task.grace_s)
 
     watching = asyncio.create_task(shorten())
     try:
@@ -214,12 +215,22 @@ def closed_early(task: CallTask) -> CallOutcome:
 
 def longest_s(tool: ServerTool) -> float:
     """Return the seconds that a run takes at most for all requests of a call."""
-    return tool.tries * (tool.timeout_s + PAUSE_S * 2**tool.tries)
+    return tool.tries * (tool.longest_s + PAUSE_S * 2**tool.tries)
+
+
+def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolRequest:
+    return ToolRequest(
+        server=task.server, tool=task.tool, arguments=task.arguments, key=record.item, on_progress=limit.extend
+    )
 
 
 def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
     if answer.is_success:
         return completed(bounded(answer.text, tool.max_result_tokens))
+    if answer.by is AnsweredBy.TOOL:
+        return failed(bounded(answer.text, tool.max_result_tokens))
+    if answer.by is AnsweredBy.PROTOCOL:
+        return failed_over_protocol(answer.status, bounded(answer.text, tool.max_result_tokens))
     detail = f": {answer.text}" if answer.text else "."
     message = bounded(f"The server answered with status {answer.status}{detail}", tool.max_result_tokens)
     return failed_over_http(answer.status, message)

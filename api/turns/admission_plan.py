@@ -77,7 +77,7 @@ class AdmissionPlanner:
 
         Other requests run between its parts, because each of them takes a while where there are thousands of items.
         """
-        request = replace(request, tool_config=self.tools.offered(owner, request))
+        request = replace(request, tool_config=await self.tools.offered(owner, request))
         sources = self.planner.sources_of(owner, request)
         items = await self.input.resolve_all(owner, request.input_items, response_id)
         await self.planner.prepare_tokenizers(request, items)
@@ -144,11 +144,11 @@ class AdmissionPlanner:
         """
         read: list[Item] = []
         for asked in requests:
-            request = replace(asked, tool_config=self.tools.offered(owner, asked))
+            request = replace(asked, tool_config=await self.tools.offered(owner, asked))
             window = await self.history.load(owner, request)
             items = await self.input.resolve_all(owner, request.input_items, "")
             read[:0] = window.items_with(items, left_out=0)
-        request = replace(requests[0], tool_config=self.tools.offered(owner, requests[0]))
+        request = replace(requests[0], tool_config=await self.tools.offered(owner, requests[0]))
         config = replace(request.tool_config, images=sum(len(item.images) for item in read))
         request = replace(request, tool_config=config)
         await self.planner.prepare_tokenizers(request, (), needed=True)

@@ -4,6 +4,7 @@ The file of the tools decides first; a caller may restrict it further. Everythin
 stored with the response, so that a change of the file changes no running turn.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,13 +15,18 @@ from api.parsing.server_tools import RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
-from domain.errors import Invalid
+from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.tools.catalog import ServerTool, ToolApproval, ToolServer, ToolServers
+from domain.tools.listing import ListedServer
 from domain.tools.rounds import largest_result
+from state.tools.directory import ToolDirectory
 
 RESULTS_KEPT = 2
 """For how many results of the largest size a prompt keeps room, where older turns have to give way."""
+
+LISTED_AGAIN_S = 5.0
+"""When a server that did not list its tools is asked again."""
 
 NEEDS_APPROVAL = "Calls of these tools need an approval, which this release does not support: {}."
 
@@ -28,20 +34,25 @@ NEEDS_APPROVAL = "Calls of these tools need an approval, which this release does
 class ToolPlanner:
     """Resolves the servers of requests."""
 
-    def __init__(self, servers: ToolServers) -> None:
+    def __init__(self, servers: ToolServers, directory: ToolDirectory) -> None:
         self.servers = servers
+        self.directory = directory
 
-    def offered(self, owner: Owner, request: TurnRequest) -> ToolConfig:
+    async def offered(self, owner: Owner, request: TurnRequest) -> ToolConfig:
         """Return the request's tools with those of its servers; raises Invalid naming the field that is wrong."""
         config = request.tool_config
         if not request.servers and not request.server_choices:
             return config
-        found = [(each, self.server(owner, each)) for each in request.servers]
-        functions = tuple(each for asked, server in found for each in functions_of(asked, server))
+        servers = [self.server(owner, each) for each in request.servers]
+        listed = await asyncio.gather(*(self.directory.listed(each) for each in servers))
+        found = list(zip(request.servers, listed, strict=True))
+        check_lists(found)
+        check_any_list(listed, has_others=bool(config.functions))
+        functions = tuple(each for asked, one in found for each in functions_of(asked, one.server))
         offered = replace(
             config,
             functions=config.functions + functions,
-            servers=tuple(offered_server(asked, server) for asked, server in found),
+            servers=tuple(offered_server(asked, one) for asked, one in found),
         )
         check_functions(offered.functions)
         return with_choices(offered, request.server_choices)
@@ -57,15 +68,35 @@ class ToolPlanner:
             where = asked.field("server_label")
             message = f"Invalid '{where}': no server {asked.label!r} is configured for this caller."
             raise Invalid(message, field=where, code="tool_not_found")
-        if asked.url is not None and asked.url.rstrip("/") != server.address:
+        if asked.url is not None and asked.url.rstrip("/") != server.url.rstrip("/"):
             where = asked.field("server_url")
             message = f"Unsupported value for '{where}': it is not the configured address of this server. Leave it out."
             raise Invalid(message, field=where, code="unsupported_value")
-        if asked.allowed and not allowed_tools(asked, server):
-            where = asked.field("allowed_tools")
-            message = f"Invalid '{where}': the server has no such tool; it has {', '.join(server.tools)}."
-            raise Invalid(message, field=where, code="invalid_value")
+        if asked.allowed and not server.others and not allowed_tools(asked, server):
+            raise no_such_tool(asked, server)
         return server
+
+
+def check_lists(found: Sequence[tuple[RequestedServer, ListedServer]]) -> None:
+    """Raise Invalid for a filter that names no tool which its server lists."""
+    for asked, one in found:
+        is_known = one.problem or allowed_tools(asked, one.server) or not one.server.others
+        if asked.allowed and not is_known:
+            raise no_such_tool(asked, one.server)
+
+
+def check_any_list(listed: Sequence[ListedServer], *, has_others: bool) -> None:
+    """Raise Unavailable where none of several servers lists its tools: the turn would have nothing to work with."""
+    if len(listed) > 1 and not has_others and all(one.problem for one in listed):
+        reasons = " ".join(f"{one.server.label}: {one.problem}" for one in listed)
+        raise Unavailable(f"No server of the request lists its tools. {reasons}", delay_s=LISTED_AGAIN_S)
+
+
+def no_such_tool(asked: RequestedServer, server: ToolServer) -> Invalid:
+    where = asked.field("allowed_tools")
+    known = ", ".join(server.tools) or "none"
+    message = f"Invalid '{where}': the server has no such tool; it has {known}."
+    return Invalid(message, field=where, code="invalid_value")
 
 
 def allowed_tools(asked: RequestedServer, server: ToolServer) -> Sequence[ServerTool]:
@@ -90,8 +121,9 @@ def functions_of(asked: RequestedServer, server: ToolServer) -> Iterable[Functio
     )
 
 
-def offered_server(asked: RequestedServer, server: ToolServer) -> OfferedServer:
-    """Return the server with the list of its offered tools."""
+def offered_server(asked: RequestedServer, listed_server: ListedServer) -> OfferedServer:
+    """Return the server with the list of its offered tools, and why others are not offered."""
+    server = listed_server.server
     free = free_tools(asked, server)
     held_back = [each.name for each in allowed_tools(asked, server) if each not in free]
     listed = [
@@ -103,7 +135,8 @@ def offered_server(asked: RequestedServer, server: ToolServer) -> OfferedServer:
         }
         for each in free
     ]
-    problem = NEEDS_APPROVAL.format(", ".join(held_back)) if held_back and not free else ""
+    approvals = NEEDS_APPROVAL.format(", ".join(held_back)) if held_back and not free else ""
+    problem = " ".join(part for part in (listed_server.told, approvals) if part)
     return OfferedServer(label=server.label, request=asked.body, tools=json.dumps(listed), problem=problem)
 
 

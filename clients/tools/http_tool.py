@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from clients.sources.egress import HttpAnswer, NotConnectedError, PinnedClient, authorization_headers
+from clients.sources.egress import HttpAnswer, NotConnectedError, PinnedClient
 from clients.sources.port import SourceError, SourceTokens
-from clients.tools.port import CallFailure, ToolAnswer, ToolError
-from domain.tools.catalog import ArgumentPlace, KeyPlace, ServerAuth, ServerTool, ToolServer
+from clients.tools.credentials import key_argument, key_header, server_credentials
+from clients.tools.port import CallFailure, ToolAnswer, ToolError, ToolRequest
+from domain.tools.catalog import ArgumentPlace, ServerTool
 from domain.tools.results import result_text, selected
 
 DOT_SEGMENTS = frozenset({"", ".", ".."})
@@ -27,8 +28,9 @@ class HttpTool:
         self.client = client
         self.tokens = tokens
 
-    async def call(self, server: ToolServer, tool: ServerTool, arguments: Mapping[str, Any], key: str) -> ToolAnswer:
-        placed = placed_arguments(tool, arguments)
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        server, tool, key = request.server, request.tool, request.key
+        placed = placed_arguments(tool, request.arguments)
         try:
             answer = await self.client.exchange(
                 server,
@@ -36,7 +38,7 @@ class HttpTool:
                 path_of(tool, placed[ArgumentPlace.PATH]),
                 query=tuple(query_of(tool, placed[ArgumentPlace.QUERY], key)),
                 body=body_of(tool, placed[ArgumentPlace.BODY], key),
-                headers={**await self.credentials(server), **key_header(tool, key)},
+                headers={**await server_credentials(self.tokens, server), **key_header(tool, key)},
                 deadline_s=tool.timeout_s,
                 reads_errors=True,
             )
@@ -45,14 +47,6 @@ class HttpTool:
         except SourceError as error:
             raise ToolError(CallFailure.NO_ANSWER, f"The server gave no usable answer: {error}.") from None
         return read_answer(tool, answer)
-
-    async def credentials(self, server: ToolServer) -> Mapping[str, str]:
-        if server.auth is ServerAuth.SETTING:
-            return {server.header: server.secret}
-        try:
-            return await authorization_headers(self.tokens, server.scope)
-        except SourceError as error:
-            raise ToolError(CallFailure.NOT_SENT, f"The call was not sent: {error}.") from None
 
 
 def placed_arguments(tool: ServerTool, arguments: Mapping[str, Any]) -> Mapping[ArgumentPlace, Mapping[str, Any]]:
@@ -85,14 +79,6 @@ def query_of(tool: ServerTool, values: Mapping[str, Any], key: str) -> Iterator[
 
 def body_of(tool: ServerTool, values: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     return {**values, **key_argument(tool, key)} if tool.method.has_body else None
-
-
-def key_header(tool: ServerTool, key: str) -> Mapping[str, str]:
-    return {tool.key.name: key} if tool.key and tool.key.place is KeyPlace.HEADER else {}
-
-
-def key_argument(tool: ServerTool, key: str) -> Mapping[str, str]:
-    return {tool.key.name: key} if tool.key and tool.key.place is KeyPlace.ARGUMENT else {}
 
 
 def value_text(value: Any) -> str:

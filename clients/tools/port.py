@@ -1,11 +1,12 @@
 """Which interface has a connector to a server of tools?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from domain.tools.catalog import ServerTool, ToolServer
+from domain.tools.listing import ToolListing
 
 
 class CallFailure(StrEnum):
@@ -23,24 +24,59 @@ class ToolError(Exception):
         self.failure = failure
 
 
+class AnsweredBy(StrEnum):
+    """Who answered: HTTP with a status, the tool itself with its own failure, or MCP with an error of JSON-RPC."""
+
+    HTTP = "http"
+    TOOL = "tool"
+    PROTOCOL = "protocol"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolAnswer:
-    """A server's answer. `status` is an HTTP status; `text` is the result, or the body of an error."""
+    """A server's answer: `text` is the result, or the text of an error.
+
+    `status` is an HTTP status, or the code of an error of JSON-RPC.
+    """
 
     status: int
     text: str
+    by: AnsweredBy = AnsweredBy.HTTP
 
     @property
     def is_success(self) -> bool:
-        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
+        return self.by is AnsweredBy.HTTP and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
 
 
-class ToolConnector(Protocol):
-    """Calls tools of one kind of server."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """One request of a call. `key` identifies the call, however often it is sent.
 
-    async def call(self, server: ToolServer, tool: ServerTool, arguments: Mapping[str, Any], key: str) -> ToolAnswer:
-        """Send one request and return its answer; `key` identifies the call, however often it is sent.
+    `on_progress` is called for each sign of life that the server sends before its answer.
+    """
 
-        Raises ToolError.
-        """
+    server: ToolServer
+    tool: ServerTool
+    arguments: Mapping[str, Any]
+    key: str
+    on_progress: Callable[[], None] = lambda: None
+
+
+class ToolLister(Protocol):
+    """Asks servers for their tools."""
+
+    async def listing(self, server: ToolServer) -> ToolListing:
+        """Return what a server lists, which may be a while old. It never raises: a problem is in the listing."""
         ...
+
+
+class ToolCaller(Protocol):
+    """Calls tools."""
+
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        """Send one request and return its answer. Raises ToolError."""
+        ...
+
+
+class ToolConnector(ToolCaller, ToolLister, Protocol):
+    """Calls the tools of configured servers, and lists those of servers that list them."""

@@ -12,6 +12,7 @@ class AppRole(StrEnum):
     USAGE_READ = "Usage.Read"
     OWNERS_ERASE = "Owners.Erase"
     OPERATIONS_READ = "Operations.Read"
+    TOOLS_ACCEPT = "Tools.Accept"
     OPERATIONS_WARM_UP = "Operations.WarmUp"
     LIMITS_WRITE = "Limits.Write"
 

@@ -26,6 +26,13 @@ class ToolApproval(StrEnum):
     ALWAYS = "always"
 
 
+class ServerKind(StrEnum):
+    """How a server is spoken to: the file describes its HTTP operations, or it speaks MCP and lists its tools."""
+
+    HTTP = "http"
+    MCP = "mcp"
+
+
 class ArgumentPlace(StrEnum):
     """Where an argument goes in the HTTP request."""
 
@@ -97,23 +104,27 @@ class IdempotencyKey:
 class ServerTool:
     """One operation of a server.
 
-    `path` may contain arguments in braces. `answer` is the path of names to the result in a JSON answer, and `fields`
-    are the fields of an object, or of each object in a list, that are kept (empty: all). `tries` counts the requests of
-    one call that fail without a result; each request costs `price` dollars. A result of a read is used again for
-    `cache_s` seconds.
+    A tool of an MCP server has `parameters`, the JSON schema that the server gave; the fields from `method` to `fields`
+    are those of HTTP. `path` may contain arguments in braces. `answer` is the path of names to the result in a JSON
+    answer, and `fields` are the fields of an object, or of each object in a list, that are kept (empty: all). `tries`
+    counts the requests of one call that fail without a result; each request costs `price` dollars. A request may be
+    silent for `timeout_s` seconds, and lasts `progress_s` at most where its server reports progress. A result of a read
+    is used again for `cache_s` seconds.
     """
 
     name: str
-    description: str
-    method: HttpMethod
-    path: str
+    description: str = ""
+    method: HttpMethod = HttpMethod.POST
+    path: str = ""
     arguments: tuple[ToolArgument, ...] = ()
     answer: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     effect: ToolEffect = ToolEffect.READ
     key: IdempotencyKey | None = None
     approval: ToolApproval = ToolApproval.NEVER
+    parameters: Mapping[str, Any] | None = None
     timeout_s: float = 10.0
+    progress_s: float = 0.0
     tries: int = 1
     max_result_tokens: int = 1000
     price: Decimal = Decimal(0)
@@ -127,12 +138,19 @@ class ServerTool:
         return self.effect is ToolEffect.READ or self.key is not None
 
     @property
+    def longest_s(self) -> float:
+        """The longest that one request may last."""
+        return max(self.timeout_s, self.progress_s)
+
+    @property
     def worst_cost(self) -> Decimal:
         """The most that one run of a call costs, in dollars."""
         return self.price * self.tries
 
     @property
     def input_schema(self) -> dict[str, Any]:
+        if self.parameters is not None:
+            return dict(self.parameters)
         return {
             "type": "object",
             "properties": {each.name: dict(each.schema) for each in self.arguments},
@@ -151,13 +169,19 @@ class ServerTool:
 class ToolServer:
     """A server and its tools by name.
 
-    `address` is scheme, host and port. `scope` is that of the identity's token; `secret` is the setting's value, which
-    is sent in `header` after `prefix`. `tenants` and `roles` may use the server; empty: all.
+    `address` is scheme, host and port, and `path` the endpoint of an MCP server there. With `others`, the tools that it
+    lists and the file does not name are writes that need an approval. `trusted`: its hint that one of them only reads
+    is believed. `scope` is that of the identity's token; `secret` is the value of a setting, sent in `header` as it
+    is. `tenants` and `roles` may use the server; empty: all.
     """
 
     label: str
     address: str
     tools: Mapping[str, ServerTool]
+    kind: ServerKind = ServerKind.HTTP
+    path: str = ""
+    others: bool = False
+    trusted: bool = False
     description: str = ""
     auth: ServerAuth = ServerAuth.NONE
     scope: str = ""
@@ -167,6 +191,17 @@ class ToolServer:
     roles: frozenset[str] = frozenset()
     private: bool = True
     networks: tuple[Network, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"{self.address}{self.path}"
+
+    def rights(self, name: str) -> ServerTool | None:
+        """Return what the file says of a tool that may be called.
+
+        One that the file does not name is called only where a trusted server says that it only reads.
+        """
+        return self.tools.get(name) or (ServerTool(name=name) if self.others and self.trusted else None)
 
     def is_open_to(self, owner: Owner) -> bool:
         in_tenant = not self.tenants or owner.tenant in self.tenants

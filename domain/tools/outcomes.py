@@ -47,5 +47,10 @@ def failed_over_http(status: int, message: str) -> CallOutcome:
     return CallOutcome(status=ItemStatus.FAILED, error={"type": HTTP, "code": status, "message": message})
 
 
+def failed_over_protocol(code: int, message: str) -> CallOutcome:
+    """Return the outcome of a call that the server answered with an error of JSON-RPC."""
+    return CallOutcome(status=ItemStatus.FAILED, error={"type": PROTOCOL, "code": code, "message": message})
+
+
 def unknown() -> CallOutcome:
     return CallOutcome(status=ItemStatus.INCOMPLETE, error={"type": EXECUTION, "content": UNKNOWN}, unknown=True)

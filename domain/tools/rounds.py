@@ -69,7 +69,7 @@ def next_round_cost(reserved: Decimal) -> Decimal:
 def largest_result(tools: ToolConfig, servers: ToolServers) -> int:
     """Return the most tokens that a result of a tool may have which the model may call; 0 where there is none."""
     offered = [(servers.known.get(each.server), each.name) for each in tools.callable_functions if each.server]
-    found = [server.tools.get(name) for server, name in offered if server]
+    found = [server.rights(name) for server, name in offered if server]
     return max((tool.max_result_tokens for tool in found if tool), default=0)
 
 

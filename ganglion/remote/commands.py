@@ -22,6 +22,7 @@ FLEET: Final = (
     "start.p99_s",
     "session.cost_usd",
 )
+TOOLS: Final = ("server_label", "name", "status", "id", "description")
 BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
 USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
 ASLEEP: Final = "asleep"
@@ -51,6 +52,17 @@ async def turns(api: ApiClient, options: argparse.Namespace) -> Output:
 async def fleet(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.get("/v1/fleet")
     yield as_json(body) if options.json else table(body["data"], FLEET)
+
+
+async def tools(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get("/v1/tools")
+    yield as_json(body) if options.json else table(body["data"], TOOLS)
+
+
+async def accept(api: ApiClient, options: argparse.Namespace) -> Output:
+    """Accept a tool as it is listed now; the operator names its hash, so that it is the one that was looked at."""
+    body = await api.post(f"/v1/tools/{quote(options.server, safe='')}/{quote(options.id, safe='')}")
+    yield as_json(body) if options.json else table([body], TOOLS)
 
 
 async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:

@@ -18,6 +18,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("Usage.Read", "Read the usage of the tenant"),
     ("Owners.Erase", "Erase everything of an owner"),
     ("Operations.Read", "Read fleet, turns and budgets of the tenant"),
+    ("Tools.Accept", "Accept changed tools of MCP servers"),
     ("Limits.Write", "Change budgets and rate limits while the app runs"),
     ("Operations.WarmUp", "Start a backend ahead of a turn"),
 )

@@ -34,6 +34,7 @@ LARGEST_MB: Final = 30
 REQUIREMENTS: Final = "requirements.txt"
 WITH_AZURE_MONITOR: Final = "requirements-azure-monitor.txt"
 TOKENIZERS: Final = "requirements-tokenizers.txt"
+MCP: Final = "requirements-mcp.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / ".run" / "package", help="the folder for the package")
     parser.add_argument("--azure-monitor", action="store_true", help="include the exporter for Application Insights")
     parser.add_argument("--tokenizers", action="store_true", help="include the library that reads tokenizer.json")
+    parser.add_argument("--mcp", action="store_true", help="include the library that speaks to MCP servers")
     options = parser.parse_args()
     libraries = WITH_AZURE_MONITOR if options.azure_monitor else REQUIREMENTS
-    requirements = (libraries, TOKENIZERS) if options.tokenizers else (libraries,)
+    optional = ((TOKENIZERS, options.tokenizers), (MCP, options.mcp))
+    requirements = (libraries, *(name for name, is_wanted in optional if is_wanted))
     try:
         package = build(ROOT, options.output, requirements)
     except PackageError as problem:

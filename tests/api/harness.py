@@ -18,6 +18,7 @@ from clients.backends.port import BackendClient, PromptCounter
 from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
+from clients.tools.port import ToolConnector
 from domain.errors import Unauthenticated
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
@@ -41,12 +42,16 @@ OPERATOR = Owner(
     subject="user:66666666-6666-6666-6666-666666666666",
     roles=("Operations.Read", "Operations.WarmUp", "Usage.Read"),
 )
+ACCEPTER = Owner(
+    tenant=OWNER.tenant, subject="user:77777777-7777-7777-7777-777777777777", roles=("Operations.Read", "Tools.Accept")
+)
 CALLERS = {
     "mine": OWNER,
     "strange": STRANGER,
     "reader": READER,
     "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
     "operator": OPERATOR,
+    "accepter": ACCEPTER,
     "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
 }
 NAMESAKES = {
@@ -145,7 +150,7 @@ def api(
     overheads: OverheadPrices | None = None,
     authenticator: Authenticator | None = None,
     tool_servers: ToolServers | None = None,
-    tools: FakeTools | None = None,
+    tools: ToolConnector | None = None,
     budgets: Budgets | None = None,
     deployed: Mapping[str, Backend] | None = None,
     sources: Sources | None = None,

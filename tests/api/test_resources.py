@@ -7,7 +7,7 @@ import asyncio
 import gc
 import time
 import tracemalloc
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -166,13 +166,58 @@ async def problems_of(one: Api, address: str, body: bytes, *, weighed: bool) -> 
 
 
 def test_every_path_that_reads_a_body_is_tried() -> None:
-    """`/v1/limits` reads a body, of `GANGLION_BODY_LIMIT` at most, only for those who may change limits."""
+    """`/v1/limits` reads a body, of `GANGLION_BODY_LIMIT` at most, only for those who may change limits.
+
+    Forms of files have tests of their own. The others read no body.
+    """
     posts = {f"/{route.template}" for route in routes(api().world.app.http) if route.methods == ("POST",)}
     tried = {
         path.replace("{conversation}", "{conversation_id}").replace("{completion}", "{completion_id}")
         for path in FIELDS
     }
-    assert posts - tried == {"/v1/responses/{response_id}/cancel", "/v1/limits"}
+    assert posts - tried == {
+        "/v1/responses/{response_id}/cancel",
+        "/v1/fleet/{backend}/warm_up",
+        "/v1/limits",
+        "/v1/files",
+        "/v1/tools/{server_label}/{fingerprint}",
+    }
+
+
+BEGINNING = b'--B\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n'
+FORMS: Mapping[str, Callable[[int], bytes]] = {
+    "a file": lambda size: BEGINNING % b"file" + b"x" * size + b"\r\n--B--\r\n",
+    "a field": lambda size: BEGINNING % b"other" + b"x" * size + b"\r\n--B--\r\n",
+    "parts": lambda size: (BEGINNING % b"a" + b"\r\n") * (size // 60) + b"--B--\r\n",
+    "headers": lambda size: b"--B\r\n" + b"a: b\r\n" * (size // 6) + b"\r\n",
+    "a header": lambda size: b"--B\r\na: " + b"b" * size + b"\r\n\r\n",
+    "almost boundaries": lambda size: BEGINNING % b"file" + b"\r\n--" * (size // 4) + b"\r\n--B--\r\n",
+    "no boundary": lambda size: b"x" * size,
+}
+FORM_MEMORY = 8 * 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", FORMS)
+async def test_no_form_costs_more_than_its_bounds(name: str) -> None:
+    """A form arrives in pieces, so that its memory is bounded whatever its size is."""
+    one, body = api(), FORMS[name](4_000_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    before = stored_bytes(one)
+    tracemalloc.start()
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    answer = await one.http.post("/v1/files", content=pieces(), headers=headers)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    stored = stored_bytes(one) - before
+    assert answer.status_code == 400
+    assert stored <= STORED_BASE, "a form without a purpose leaves nothing"
+    assert peak <= FORM_MEMORY + MEMORY_FACTOR // 2 * len(body), f"{peak:,} bytes"
 
 
 async def test_copies_of_stored_items_are_bounded() -> None:

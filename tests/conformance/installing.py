@@ -41,6 +41,9 @@ TRITON_PYTHON: Final = "3.12"
 """The last version for which NVIDIA's package has what its models need."""
 KUSTO: Final = HOME / "kusto"
 KUSTO_LOCKS: Final = (GIVEN / "kusto" / "package.json", GIVEN / "kusto" / "package-lock.json")
+EVERYTHING: Final = HOME / "mcp"
+EVERYTHING_LOCKS: Final = (GIVEN / "mcp" / "package.json", GIVEN / "mcp" / "package-lock.json")
+EVERYTHING_PROGRAM: Final = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 MARK: Final = "installed-from"
 
 
@@ -115,6 +118,14 @@ def kusto_judge() -> Path:
         keep(KUSTO, KUSTO_LOCKS, partial(install_javascript, KUSTO, KUSTO_LOCKS))
         shutil.copy(GIVEN / "kusto" / "diagnose.mjs", KUSTO)
     return KUSTO / "diagnose.mjs"
+
+
+def everything_server() -> Sequence[str | Path]:
+    """Return the command of the MCP project's own test server, on the loopback address alone; raises as python_kits."""
+    with alone("mcp"):
+        keep(EVERYTHING, EVERYTHING_LOCKS, partial(install_javascript, EVERYTHING, EVERYTHING_LOCKS))
+        shutil.copy(GIVEN / "mcp" / "loopback.mjs", EVERYTHING)
+    return NODE, "--import", EVERYTHING / "loopback.mjs", EVERYTHING / EVERYTHING_PROGRAM, "streamableHttp"
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients.tools.port import ToolAnswer, ToolError
+from clients.tools.port import ToolAnswer, ToolError, ToolRequest
 from domain.config.tools_toml import tools_from_toml
-from domain.tools.catalog import ServerTool, ToolServer, ToolServers
+from domain.tools.catalog import ToolServer, ToolServers
+from domain.tools.listing import ToolListing
 
 FILE = """
 [servers.shop]
@@ -70,11 +71,12 @@ class FakeTools:
     replies: dict[str, list[Reply]] = field(default_factory=dict[str, list[Reply]])
     sent: list[SentCall] = field(default_factory=list[SentCall])
     open: int = 0
+    listings: dict[str, ToolListing] = field(default_factory=dict[str, ToolListing])
 
-    async def call(self, server: ToolServer, tool: ServerTool, arguments: Mapping[str, Any], key: str) -> ToolAnswer:
+    async def call(self, request: ToolRequest) -> ToolAnswer:
         await asyncio.sleep(0)
-        self.sent.append(SentCall(tool=tool.name, arguments=arguments, key=key))
-        replies = self.replies.get(tool.name, [])
+        self.sent.append(SentCall(tool=request.tool.name, arguments=request.arguments, key=request.key))
+        replies = self.replies.get(request.tool.name, [])
         reply = replies.pop(0) if len(replies) > 1 else (replies[0] if replies else says("done"))
         if isinstance(reply, asyncio.Event):
             self.open += 1
@@ -86,6 +88,10 @@ class FakeTools:
         if isinstance(reply, ToolError):
             raise reply
         return reply
+
+    async def listing(self, server: ToolServer) -> ToolListing:
+        await asyncio.sleep(0)
+        return self.listings.get(server.label, ToolListing(problem="The server cannot be reached."))
 
 
 def says(text: str, status: int = 200) -> ToolAnswer:

@@ -18,6 +18,7 @@ from clients.sources.port import SourceConnector
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
+from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from composition.application import Application, compose
 from composition.parts import Configuration, Ports
@@ -116,7 +117,7 @@ class World[C: Clock = FakeClock]:
     sources: Sources = field(default_factory=Sources)
     connectors: Mapping[SourceKind, SourceConnector] = field(default_factory=dict[SourceKind, SourceConnector])
     tool_servers: ToolServers = field(default_factory=ToolServers)
-    tools: FakeTools = field(default_factory=FakeTools)
+    tools: ToolConnector = field(default_factory=FakeTools)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
     tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict[str, Tokenizer])
     context_tokens: int = 4096

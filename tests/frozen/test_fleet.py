@@ -30,6 +30,7 @@ from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.session_documents import closed_id, read_session, span_id
+from state.tools.pins import ToolPins
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend
 from tests.frozen.documents import as_json, frozen, insert, stored
@@ -181,6 +182,16 @@ async def test_a_rule_is_read_and_written_as_it_was(store: SqliteStore, clock: F
     assert found.rule == Rule(threshold=0.6, keep=0.3, window=0.5)
     await rules.adopt(BACKEND, found)
     assert await stored(store, document) == document.body
+
+
+async def test_the_accepted_tools_of_a_server_are_read_and_written_as_they_were(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    pins, document = ToolPins(store, clock), frozen(Container.FLEET, "pins")
+    known = {"find_order": "0123456789abcdef0123456789abcdef"}
+    assert await pins.pin_new("shop", known) == known
+    assert await stored(store, document) == document.body
+    assert await pins.known("shop") == known
 
 
 async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:

@@ -17,7 +17,7 @@ type Json = dict[str, Any]
 type Ids = Mapping[str, str]
 
 TOKEN = re.compile(r"[0-9a-f]{24,}")
-UNOWNED = frozenset({"model", "backend"})
+UNOWNED = frozenset({"model", "backend", "server_label", "fingerprint"})
 """Path parameters that do not name an owner's objects."""
 
 REJECTED = frozenset({400, 404})
@@ -109,6 +109,7 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_fleet_warm_up": no_bodies,
     "http_limits_update": no_bodies,
     "http_chat_update": metadata_change,
+    "http_tools_accept": no_bodies,
 }
 """The bodies for each route, with another owner's id in every place that takes one."""
 

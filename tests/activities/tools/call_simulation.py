@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -21,7 +21,7 @@ from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
 from clients.storage.port import DocumentStore
-from clients.tools.port import CallFailure, ToolAnswer, ToolError
+from clients.tools.port import CallFailure, ToolAnswer, ToolError, ToolRequest
 from domain.content.items import Item, Role
 from domain.content.tools import FunctionCall
 from domain.errors import NoResponse, Retryable
@@ -30,7 +30,7 @@ from domain.log.answer_events import server_call_events
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.money.budgets import Budgets
 from domain.tools.call_record import call_id
-from domain.tools.catalog import ServerTool, ToolEffect, ToolServer
+from domain.tools.catalog import ServerTool, ToolEffect
 from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger
@@ -338,10 +338,10 @@ class OneCall:
     item: str
     has_outcome: Callable[[str], bool]
 
-    async def call(self, server: ToolServer, tool: ServerTool, arguments: Mapping[str, Any], key: str) -> ToolAnswer:
-        if not tool.is_repeatable and self.has_outcome(self.item):
-            self.server.late.append(f"{tool.name} was sent after its outcome had been recorded")
-        return await self.server.call(self.item, tool, key)
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        if not request.tool.is_repeatable and self.has_outcome(self.item):
+            self.server.late.append(f"{request.tool.name} was sent after its outcome had been recorded")
+        return await self.server.call(self.item, request.tool, request.key)
 
 
 def simulate(seed: int, parts: Parts | None = None) -> Simulation:

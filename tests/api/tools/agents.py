@@ -7,6 +7,7 @@ from typing import Any
 
 from clients.backends.chat_request import request_body
 from clients.backends.port import AnswerEnd, TextPiece
+from clients.tools.port import ToolConnector
 from domain.content.capabilities import Capability
 from domain.content.tools import FunctionCall
 from domain.log.events import TokenUsage
@@ -50,7 +51,7 @@ class InsistentModel(FakeBackend):
 def agent(
     *scripts: Any,
     main: FakeBackend | None = None,
-    tools: FakeTools | None = None,
+    tools: ToolConnector | None = None,
     servers: ToolServers | None = None,
     **options: Any,
 ) -> Api:

@@ -3,7 +3,8 @@
 import pytest
 
 from clients.sources.egress import HttpAnswer
-from clients.tools.http_tool import body_of, key_header, path_of, query_of, read_answer
+from clients.tools.credentials import key_header
+from clients.tools.http_tool import body_of, path_of, query_of, read_answer
 from clients.tools.port import CallFailure, ToolError
 from tests.fakes.tools import shop
 

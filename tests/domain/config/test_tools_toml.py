@@ -12,6 +12,7 @@ from domain.tools.catalog import (
     HttpMethod,
     IdempotencyKey,
     KeyPlace,
+    ServerKind,
     ToolApproval,
     ToolEffect,
     ToolServers,
@@ -42,6 +43,12 @@ effect = "write"
 idempotency = "header:Idempotency-Key"
 tries = 3
 arguments.number.schema = { type = "string" }
+"""
+
+MCP = SERVER.replace('http"', 'mcp"')
+LISTED = """
+[servers.shop.tools.find]
+effect = "read"
 """
 
 
@@ -75,6 +82,27 @@ def test_the_schema_of_a_tool_has_its_arguments_and_no_others() -> None:
     }
 
 
+def test_a_server_that_speaks_mcp_has_an_endpoint_and_its_tools_have_rights_alone() -> None:
+    server = read(MCP + "others = true\ntrusted = true" + LISTED + "progress_s = 60").known["shop"]
+    assert (server.kind, server.url, server.others, server.trusted) == (
+        ServerKind.MCP,
+        "https://shop.internal/mcp",
+        True,
+        True,
+    )
+    find = server.tools["find"]
+    assert (find.effect, find.timeout_s, find.longest_s, find.approval) == (
+        ToolEffect.READ,
+        10.0,
+        60.0,
+        ToolApproval.NEVER,
+    )
+
+
+def test_a_server_that_speaks_mcp_needs_no_named_tool_where_others_are_allowed() -> None:
+    assert read(MCP + "others = true").known["shop"].tools == {}
+
+
 def test_the_file_of_the_product_is_good_and_leaves_out_what_is_not_set() -> None:
     text = (Path(__file__).parents[3] / "tools.toml").read_text()
     assert (read(text).known, read(text).unconfigured) == ({}, {"shop"})
@@ -101,7 +129,18 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
     ("text", "problem"),
     [
         (SERVER, "servers.shop.tools: expected at least one tool"),
-        (SERVER.replace('http"', 'mcp"') + TOOL, "servers.shop.kind: this release runs servers of the kind http only"),
+        (
+            SERVER.replace('http"', 'sources"') + TOOL,
+            "servers.shop.kind: this release runs servers of the kinds http and",
+        ),
+        (SERVER.replace('http"', 'smtp"') + TOOL, "servers.shop.kind: expected one of http, mcp"),
+        (SERVER.replace('http"', 'mcp"') + TOOL, "servers.shop.tools.find.method: expected one of the fields"),
+        (
+            SERVER.replace('http"', 'mcp"\npath = "a b"') + LISTED,
+            "servers.shop.path: expected a path of plain segments",
+        ),
+        (MCP + LISTED + "progress_s = 4000", "servers.shop.tools.find.progress_s: expected at most 3600"),
+        (SERVER + "others = true" + TOOL, "servers.shop.others: expected one of the fields"),
         (SERVER + 'auth = "obo"' + TOOL, "servers.shop.auth: this release cannot call a tool with the caller's own"),
         (SERVER.replace("https://shop.internal", "http://169.254.169.254/x") + TOOL, "servers.shop.url: expected http"),
         (SERVER.replace("https://shop.internal", "http://metadata.google.internal") + TOOL, "servers.shop.url: a meta"),

@@ -1,0 +1,202 @@
+"""How is a session with an MCP server kept open, and how does it answer?
+
+The library wants a session to be opened and closed by the same task, which so lives as long as the session. It speaks
+the revision of 2026, or the older handshake where the server knows no other. What it declares of its abilities is
+nothing, so no server may ask back.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.dispatcher import ProgressFnT
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    HEADER_MISMATCH,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    Implementation,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    Tool,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter, ValidationError
+
+from clients.sources.port import MAX_ANSWER_BYTES
+from clients.tools.credentials import key_argument, key_header
+from clients.tools.mcp.exchange import McpExchange, current_exchange
+from clients.tools.mcp.results import answer_of
+from clients.tools.mcp.transport import ERROR_LIMIT, EgressTransport
+from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
+from domain.tools.catalog import ToolServer
+from domain.tools.listing import MAX_TOOLS, ListedTool, ToolListing
+
+NOT_FOUND: Final = 404
+CLIENT_ERROR: Final = 400
+MAX_PAGES: Final = 8
+SHORTEST_S, USUAL_S, LONGEST_S = 10.0, 300.0, 3600.0
+"""For how long a list is used: at least, where its server says nothing, and at most."""
+
+NO_ANSWER_CODES: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, INVALID_REQUEST, REQUEST_TIMEOUT})
+"""The codes that the library itself gives a request whose answer it does not get or understand."""
+
+RESULT: Final[TypeAdapter[CallToolResult | InputRequiredResult]] = TypeAdapter(CallToolResult | InputRequiredResult)
+ASKED_BACK: Final = "The server asked back, which is not supported; the call has not ended."
+NO_USABLE_ANSWER: Final = "The server gave no usable answer."
+
+
+class SessionLostError(Exception):
+    """The server does not know the session any more, or wants its tools to be listed first. It has run nothing."""
+
+
+class McpSession:
+    """One session with one server."""
+
+    def __init__(self, server: ToolServer, transport: EgressTransport) -> None:
+        self.server = server
+        self.transport = transport
+        self.connecting = McpExchange()
+        self.closing = asyncio.Event()
+        self.opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(self.run())
+
+    async def run(self) -> None:
+        """Keep the session open until it is closed."""
+        current_exchange.set(self.connecting)
+        try:
+            async with httpx2.AsyncClient(transport=self.transport, max_redirects=0, trust_env=False) as http:
+                streams = streamable_http_client(
+                    self.server.url, http_client=http, terminate_on_close=False, max_sse_event_size=MAX_ANSWER_BYTES
+                )
+                info = Implementation(name="ganglion", version="1")
+                async with Client(streams, cache=None, client_info=info) as client:
+                    self.opened.set_result(client)
+                    await self.closing.wait()
+        except Exception as problem:  # noqa: BLE001 - whatever the library raises, the session has ended
+            if not self.opened.done():
+                self.opened.set_exception(ToolError(CallFailure.NOT_SENT, self.why_not_open(problem)))
+                self.opened.exception()
+
+    def why_not_open(self, problem: Exception) -> str:
+        """Return the reason without any text of the server."""
+        if self.connecting.reason:
+            return self.connecting.reason
+        if self.connecting.status >= CLIENT_ERROR:
+            return f"The server answered with status {self.connecting.status}."
+        return f"The server does not speak MCP ({type(problem).__name__})."
+
+    @property
+    def has_ended(self) -> bool:
+        return self.task.done() or self.closing.is_set()
+
+    async def client(self) -> Client:
+        return await asyncio.shield(self.opened)
+
+    async def close(self) -> None:
+        self.closing.set()
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def listing(self) -> ToolListing:
+        """Return the tools of the server. Raises ToolError and SessionLostError."""
+        tools: list[ListedTool] = []
+        fresh_s = LONGEST_S
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self.page(cursor)
+            tools += [listed(each) for each in page.tools]
+            fresh_s = min(fresh_s, freshness(page))
+            cursor = page.next_cursor
+            if cursor is None or len(tools) > MAX_TOOLS:
+                break
+        return ToolListing(tools=tuple(tools[:MAX_TOOLS]), fresh_s=max(SHORTEST_S, fresh_s))
+
+    async def page(self, cursor: str | None) -> ListToolsResult:
+        exchange = McpExchange()
+        client = await self.client()
+        token = current_exchange.set(exchange)
+        try:
+            return await client.session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor else None)
+        except MCPError as error:
+            answer = self.answer_of_error(error, exchange)
+            raise ToolError(CallFailure.NO_ANSWER, f"The server did not list its tools ({answer.status}).") from None
+        except (ValidationError, RuntimeError, RecursionError):
+            raise ToolError(CallFailure.NO_ANSWER, "The server's list of tools cannot be read.") from None
+        finally:
+            current_exchange.reset(token)
+
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
+        exchange = McpExchange(headers=key_header(request.tool, request.key), calls_left=1)
+        client = await self.client()
+        token = current_exchange.set(exchange)
+        try:
+            result = await client.session.send_request(
+                called(request), RESULT, progress_callback=reporting(request.on_progress)
+            )
+        except MCPError as error:
+            return self.answer_of_error(error, exchange)
+        except (ValidationError, RuntimeError, RecursionError):
+            raise ToolError(CallFailure.NO_ANSWER, exchange.reason or NO_USABLE_ANSWER) from None
+        finally:
+            current_exchange.reset(token)
+        if isinstance(result, InputRequiredResult):
+            raise ToolError(CallFailure.NO_ANSWER, ASKED_BACK)
+        return answer_of(result)
+
+    def answer_of_error(self, error: MCPError, exchange: McpExchange) -> ToolAnswer:
+        """Return what an error of the library means, by what came over HTTP."""
+        if exchange.failure:
+            raise ToolError(exchange.failure, exchange.reason)
+        if error.code == HEADER_MISMATCH or (exchange.status == NOT_FOUND and not self.is_modern):
+            raise SessionLostError
+        if exchange.status and not exchange.is_protocol_error and not 200 <= exchange.status < 300:  # noqa: PLR2004 - HTTP's classes
+            return ToolAnswer(status=exchange.status, text=exchange.text)
+        if error.code in NO_ANSWER_CODES and not exchange.is_protocol_error:
+            raise ToolError(CallFailure.NO_ANSWER, NO_USABLE_ANSWER)
+        return ToolAnswer(status=error.code, text=error.message[:ERROR_LIMIT], by=AnsweredBy.PROTOCOL)
+
+    @property
+    def is_modern(self) -> bool:
+        client = self.opened.result() if self.opened.done() and not self.opened.exception() else None
+        return client is not None and client.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def called(request: ToolRequest) -> CallToolRequest:
+    arguments = {**request.arguments, **key_argument(request.tool, request.key)}
+    return CallToolRequest(params=CallToolRequestParams(name=request.tool.name, arguments=arguments))
+
+
+def reporting(on_progress: Callable[[], None]) -> ProgressFnT:
+    """Return the callback of the library for a server's progress; how far it is does not matter here."""
+
+    async def report(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - its form
+        on_progress()
+
+    return report
+
+
+def listed(tool: Tool) -> ListedTool:
+    hints = tool.annotations
+    return ListedTool(
+        name=tool.name,
+        description=tool.description or "",
+        schema=tool.input_schema,
+        reads_only=bool(hints and hints.read_only_hint),
+    )
+
+
+def freshness(page: ListToolsResult) -> float:
+    """Return for how many seconds a list may be used; a server of an older revision does not say it."""
+    ttl_ms = page.ttl_ms if "ttl_ms" in page.model_fields_set else None
+    return USUAL_S if ttl_ms is None else ttl_ms / 1000

@@ -1,0 +1,1 @@
+"""Which fields describe one tool in the file of the tools?"""

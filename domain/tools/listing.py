@@ -1,0 +1,159 @@
+"""Which of the tools that a server lists may be offered: named in the file, usable, and as they were accepted?
+
+A server writes its list itself and can change it at any time. So a tool's name, description and schema are pinned by
+their hash; a tool that has changed is not offered until an operator accepts it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from domain.content.json_schema import list_at, table_at
+from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
+
+TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+MAX_TOOLS: Final = 128
+MAX_DESCRIPTION: Final = 4096
+MAX_SCHEMA_BYTES: Final = 16_384
+MAX_DEPTH: Final = 24
+MAX_REASONS: Final = 500
+"""Bounds of what a server may tell about its tools, in tools, characters, bytes, levels and characters."""
+
+CHANGED: Final = "it has changed since it was accepted; an operator has to accept it"
+NOT_LISTED: Final = "the server does not list it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTool:
+    """A tool as its server describes it. `reads_only` is the server's own hint."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    reads_only: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash by which a change is noticed, of what the model reads: 32 hexadecimal digits."""
+        text = json.dumps([self.name, self.description, self.schema], sort_keys=True)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolListing:
+    """What a server lists; `problem` tells why there is no list. It is used for `fresh_s` seconds."""
+
+    tools: tuple[ListedTool, ...] = ()
+    problem: str = ""
+    fresh_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedServer:
+    """A server with the tools that may be offered, why others of the file are not, and why there is no list."""
+
+    server: ToolServer
+    held_back: Mapping[str, str] = field(default_factory=dict[str, str])
+    problem: str = ""
+
+    @property
+    def told(self) -> str:
+        """The names of the tools that are held back, with the reasons; empty where there are none."""
+        listed = "; ".join(f"{name}: {reason}" for name, reason in self.held_back.items())
+        return self.problem or (f"Not offered: {listed[:MAX_REASONS]}." if listed else "")
+
+
+def usable_tools(server: ToolServer, listing: ToolListing) -> Mapping[str, ListedTool]:
+    """Return the listed tools that the file allows and that can be offered, by name."""
+    return {
+        tool.name: tool
+        for tool in listing.tools[:MAX_TOOLS]
+        if (server.others or tool.name in server.tools) and not unusable_reason(tool)
+    }
+
+
+def fingerprints(tools: Iterable[ListedTool]) -> Mapping[str, str]:
+    return {tool.name: tool.fingerprint for tool in tools}
+
+
+def listed_server(server: ToolServer, listing: ToolListing, pins: Mapping[str, str]) -> ListedServer:
+    """Return what may be offered of a server; `pins` are the accepted fingerprints by name."""
+    usable = usable_tools(server, listing)
+    known = {tool.name: tool for tool in listing.tools}
+    held_back: dict[str, str] = {}
+    offered: dict[str, ServerTool] = {}
+    for name in (*server.tools, *(name for name in usable if name not in server.tools)):
+        tool = usable.get(name)
+        if tool is None:
+            held_back[name] = unusable_reason(known[name]) if name in known else NOT_LISTED
+        elif pins.get(name) != tool.fingerprint:
+            held_back[name] = CHANGED
+        else:
+            offered[name] = described(server, tool)
+    return ListedServer(server=replace(server, tools=offered), held_back=held_back)
+
+
+def described(server: ToolServer, tool: ListedTool) -> ServerTool:
+    """Return a listed tool with the rights that the file gives it, or those of the tools that it does not name."""
+    rights = server.tools.get(tool.name) or other_tool(server, tool)
+    return replace(rights, description=tool.description, parameters=model_schema(rights, tool.schema))
+
+
+def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a schema without the argument that holds the key of a call: the product gives it, not the model."""
+    if rights.key is None or rights.key.place is not KeyPlace.ARGUMENT:
+        return schema
+    key = rights.key.name
+    properties = table_at(schema, "properties").items()
+    required = [name for name in list_at(schema, "required") if name != key]
+    return {**schema, "properties": {name: each for name, each in properties if name != key}, "required": required}
+
+
+def other_tool(server: ToolServer, tool: ListedTool) -> ServerTool:
+    if server.trusted and tool.reads_only:
+        return ServerTool(name=tool.name, effect=ToolEffect.READ)
+    return ServerTool(name=tool.name, effect=ToolEffect.WRITE, approval=ToolApproval.ALWAYS)
+
+
+def unusable_reason(tool: ListedTool) -> str:
+    """Return why a tool can't be offered as its server describes it; empty where it can."""
+    if not TOOL_NAME.fullmatch(tool.name):
+        return "its name has other characters than letters, digits, _, - and ., or more than 128"
+    if len(tool.description) > MAX_DESCRIPTION:
+        return f"its description has more than {MAX_DESCRIPTION} characters"
+    if tool.schema.get("type") != "object":
+        return "its schema is not that of an object"
+    return next(schema_reasons(tool.schema), "")
+
+
+def schema_reasons(schema: Mapping[str, Any]) -> Iterator[str]:
+    level: list[Any] = [schema]
+    for _ in range(MAX_DEPTH):
+        if any(is_remote(each) for each in level):
+            yield "its schema refers to another document"
+        level = [child for each in level for child in children(each)]
+        if not level:
+            break
+    else:
+        yield f"its schema has more than {MAX_DEPTH} levels"
+        return
+    if len(json.dumps(schema).encode()) > MAX_SCHEMA_BYTES:
+        yield f"its schema has more than {MAX_SCHEMA_BYTES} bytes"
+
+
+def children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
+def is_remote(value: Any) -> bool:
+    """Tell whether a schema refers to something outside itself, which nothing here ever fetches."""
+    if not isinstance(value, dict):
+        return False
+    body = cast("dict[str, Any]", value)
+    references = (body.get(name) for name in ("$ref", "$dynamicRef", "$recursiveRef"))
+    return any(isinstance(each, str) and not each.startswith("#") for each in references)

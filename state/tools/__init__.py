@@ -1,0 +1,1 @@
+"""What is remembered of the tools that servers list?"""

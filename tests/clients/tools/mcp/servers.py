@@ -1,0 +1,83 @@
+"""How do tests reach a server of the official MCP SDK? It runs in the test's own loop, on a free port."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import uvicorn
+
+from clients.tools.factory import ToolClients, build_tools
+from domain.config.tools_toml import tools_from_toml
+from domain.tools.catalog import ToolServer, ToolServers
+from standins.mcp_tools.server import McpShop
+from tests.fakes.clocks import FakeClock
+
+FILE = """
+[servers.shop]
+kind = "mcp"
+url = "{url}"
+
+[servers.shop.tools.find_order]
+effect = "read"
+
+[servers.shop.tools.refund_order]
+effect = "write"
+idempotency = "argument:key"
+approval = "never"
+
+[servers.shop.tools.send_note]
+effect = "write"
+approval = "never"
+
+[servers.shop.tools.wait]
+effect = "read"
+timeout_s = 30
+
+[servers.shop.tools.picture]
+effect = "read"
+
+[servers.shop.tools.fail]
+effect = "read"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A shop, its address, and what the product knows of it."""
+
+    shop: McpShop
+    url: str
+    servers: ToolServers
+    tools: ToolClients
+    clock: FakeClock
+
+    @property
+    def server(self) -> ToolServer:
+        return self.servers.known["shop"]
+
+    def sent(self, method: str) -> list[str]:
+        """Return the HTTP methods of the requests that had this method of MCP."""
+        return [each["http"] for each in self.shop.faults.requests if each["body"].get("method") == method]
+
+
+@contextlib.asynccontextmanager
+async def served(*, era: str = "new", file: str = FILE) -> AsyncGenerator[Served]:
+    shop, clock = McpShop(is_old=era == "old"), FakeClock()
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    config = uvicorn.Config(shop.application(), log_level="critical", timeout_graceful_shutdown=0)
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve([listening]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    tools = build_tools(clock, loopback=True, client_id=None)
+    servers = tools_from_toml(file.format(url=url), {}, on_azure=False)
+    try:
+        yield Served(shop=shop, url=url, servers=servers, tools=tools, clock=clock)
+    finally:
+        await tools.close()
+        server.should_exit = True
+        await running
+        listening.close()
