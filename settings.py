@@ -131,6 +131,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         variables=dict(environment),
         names=frozenset(reader.names),
     )
+    return checked(reader, settings)
+
+
+def checked(reader: EnvironmentReader, settings: Settings) -> Settings:
+    """Return the settings; raises ConfigurationError for every problem of one, or of several together."""
     reject_contradictions(reader, settings)
     reader.raise_problems()
     return settings

@@ -18,11 +18,11 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import LimitFunctions
+from api.endpoints.reports.route import RouteReports
 from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
-from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
 from api.http.errors import Handler, with_error_responses

@@ -16,11 +16,11 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
+from api.endpoints.reports.route import RouteReports
 from api.endpoints.reports.tools import ToolReports
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
-from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
 from api.http.request_body import BodyReader, InputMemory
@@ -56,15 +56,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         ),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
-        conversations=ConversationFunctions(
-            authenticator=authenticator,
-            admission=gateway.admission,
-            conversations=turns.conversations,
-            retention=state.retention,
-            open_orchestrations=ports.open_orchestrations,
-            bodies=gateway.bodies,
-            files=gateway.files,
-        ),
+        conversations=compose_conversations(ports, state, gateway),
         chat_completions=ChatCompletions(gateway=gateway, chats=state.stored_completions),
         stored_completions=StoredCompletionFunctions(
             authenticator=authenticator,
@@ -96,6 +88,18 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+    )
+
+
+def compose_conversations(ports: Ports, state: State, gateway: TurnGateway) -> ConversationFunctions:
+    return ConversationFunctions(
+        authenticator=ports.authenticator,
+        admission=gateway.admission,
+        conversations=state.turns.conversations,
+        retention=state.retention,
+        open_orchestrations=ports.open_orchestrations,
+        bodies=gateway.bodies,
+        files=gateway.files,
     )
 
 

@@ -1,8 +1,7 @@
 """What decides whether the fleet can serve a turn, for its admission and for a turn in line?"""
 
-from api.turns.backend_counts import BackendCounts
 from api.turns.planner import Planner
-from api.turns.token_counter import TokenCounter
+from api.turns.token_counter import BackendCounts, TokenCounter
 from composition.parts import Configuration, Ports
 from composition.state import State
 

@@ -18,7 +18,8 @@ from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
 from clients.orchestrations import DurableOrchestrations
-from clients.sources.factory import build_reader, pinned_client
+from clients.sources.egress import pinned_client
+from clients.sources.factory import build_reader
 from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
-from api.turns.backend_counts import BackendCounts
-from api.turns.token_counter import TokenCounter
+from api.turns.token_counter import BackendCounts, TokenCounter
 from clients.backends.port import BackendCall
 from domain.content.capabilities import Capability
 from domain.content.items import ImageInput, Item

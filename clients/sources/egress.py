@@ -15,6 +15,7 @@ import httpx
 
 from clients.plain_answers import PLAIN, LongAnswerError, PackedAnswerError, read_plain
 from clients.sources.port import MAX_ANSWER_BYTES, SourceError, SourceTokens
+from clients.tls import tls_context
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import Network, rejection_reason
 
@@ -179,3 +180,10 @@ async def read_body(response: httpx.Response, *, most: int) -> bytes:
 
 async def authorization_headers(tokens: SourceTokens, scope: str) -> dict[str, str]:
     return {"authorization": f"Bearer {await tokens.token(scope)}"} if scope else {}
+
+
+def pinned_client(*, loopback: bool) -> PinnedClient:
+    """Return a client whose connections are not reused, so that each one goes to an address that was checked for it."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
+    return PinnedClient(http, loopback=loopback)

@@ -1,24 +1,15 @@
 """Which connector reads each kind of source?"""
 
-import httpx
-
 from clients.clock import Clock
 from clients.sources.ai_search import AiSearch
 from clients.sources.cosmos_query import AccountOf, CosmosQuery
-from clients.sources.egress import PinnedClient
+from clients.sources.egress import pinned_client
 from clients.sources.http_json import HttpJson
 from clients.sources.reader import SourceReader
 from clients.sources.sqlite_search import SqliteSearch
 from clients.sources.tokens import IdentityTokens
 from clients.storage.cosmos.settings import CosmosAccount
-from clients.tls import tls_context
 from domain.sources.catalog import Source, SourceKind, Sources
-
-
-def pinned_client(*, loopback: bool) -> PinnedClient:
-    """Return a client whose connections are not reused, so that each one goes to an address that was checked for it."""
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context()), loopback=loopback)
 
 
 def build_reader(

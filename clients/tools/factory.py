@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-import httpx
-
 from clients.clock import Clock
-from clients.sources.egress import PinnedClient
+from clients.sources.egress import pinned_client
 from clients.sources.tokens import IdentityTokens
-from clients.tls import tls_context
 from clients.tools.http_tool import HttpTool
 from clients.tools.mcp.mcp_tool import McpTool
 from clients.tools.port import ToolAnswer, ToolRequest
@@ -45,8 +42,7 @@ def build_tools(clock: Clock, *, loopback: bool, client_id: str | None) -> ToolC
 
     Connections are not reused, so that each one goes to an address that was checked for it.
     """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context()), loopback=loopback)
+    client = pinned_client(loopback=loopback)
     tokens = IdentityTokens(clock, client_id=client_id)
     return ToolClients(HttpTool(client, tokens), McpTool(client, tokens, clock))
 

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from clients.clock import Clock
-from clients.sources.egress import REQUEST_ERRORS, PinnedAddress, PinnedClient
+from clients.sources.egress import REQUEST_ERRORS, PinnedAddress, PinnedClient, pinned_client
 from clients.sources.port import SourceError
-from clients.tls import tls_context
 from domain.sources.catalog import Source, SourceKind
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint
 
@@ -74,9 +73,7 @@ class WebhookSender:
 
 def build_sender(clock: Clock, *, loopback: bool) -> WebhookSender:
     """Return a sender that does not reuse connections."""
-    limits = httpx.Limits(max_keepalive_connections=0)
-    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
-    return WebhookSender(PinnedClient(http, loopback=loopback), clock)
+    return WebhookSender(pinned_client(loopback=loopback), clock)
 
 
 def source_of(endpoint: WebhookEndpoint) -> Source:

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from domain.config.addresses import expanded, origin_of, private
-from domain.config.toml_table import TomlTable
+from domain.config.toml_table import TomlTable, expanded, origin_of, private
 from domain.fleet.catalog import Auth, AuthKind
 from domain.identity.federation import AWS_ROLE, service_account_name
 

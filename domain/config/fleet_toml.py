@@ -7,12 +7,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from domain.config.addresses import VARIABLE, expanded, good_url
 from domain.config.backend_auth import read_auth
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
-from domain.config.toml_table import TomlTable, document, plain_table
+from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
 from domain.content.reasoning import ReasoningFormat, ReasoningInput
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (

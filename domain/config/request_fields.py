@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-from domain.config.addresses import VARIABLE, expanded
 from domain.config.signature_rows import HIGHEST_STATUS
-from domain.config.toml_table import TomlTable, plain_list, plain_table
+from domain.config.toml_table import VARIABLE, TomlTable, expanded, plain_list, plain_table
 from domain.fleet.request_forms import (
     Placeholder,
     Probe,

@@ -1,20 +1,24 @@
-"""What does a table of a configuration file say, and what is wrong with it?"""
+"""What does a table of a configuration file say, with its addresses, and what is wrong with it?"""
 
 import datetime as dt
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
+from domain.network_names import LOOPBACK
 
 MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 AMOUNT_DIGITS: Final = 12
 """An amount times the milliseconds of a century still fits the 28 digits of the decimal context: sums are exact."""
+
+VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 
 
 class TomlTable:
@@ -207,3 +211,30 @@ def plain_list(value: Any) -> list[Any]:
 
 def plain_table(value: Any) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Replace `%NAME%` by its variable; a name that is not set stays as it is."""
+    return VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)
+
+
+def good_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port_is_good and plain
+
+
+def private(url: str) -> bool:
+    """Tell whether what is sent there is encrypted, or stays on this machine."""
+    if url.startswith("https://") or VARIABLE.search(url) or not good_url(url):
+        return True
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def origin_of(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"

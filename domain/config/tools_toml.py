@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from domain.config.addresses import VARIABLE
 from domain.config.sources_toml import is_local, read_address, read_networks
-from domain.config.toml_table import TomlTable, document
+from domain.config.toml_table import VARIABLE, TomlTable, document
 from domain.config.tool_rows.common import HEADER, RESERVED_HEADERS
 from domain.config.tool_rows.http_tools import read_http_tool
 from domain.config.tool_rows.mcp_tools import read_mcp_tool

@@ -26,6 +26,10 @@ from settings import Settings
 
 TIMEOUT_S = 8.0
 CLI_TIMEOUT_S = 60.0
+CHUNK = 2**16
+PLAIN = {"accept-encoding": "identity"}
+ANSWER_LIMIT = 4 * 2**20
+"""Bytes. No answer that a check reads is a tenth as long."""
 
 
 class UnreachableError(Exception):
@@ -171,9 +175,25 @@ def az_json(*command: str) -> Any:
 
 async def request(method: str, url: str, **options: Any) -> Answer:
     try:
-        async with asyncio.timeout(TIMEOUT_S), httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
-            answer = await http.request(method, url, **options)
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, headers=PLAIN) as http,
+            http.stream(method, url, **options) as answer,
+        ):
+            body = await beginning_of(answer)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise UnreachableError(str(error) or "no answer in time") from None
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    return Answer(status=answer.status_code, headers=headers, body=answer.content)
+    return Answer(status=answer.status_code, headers=headers, body=body)
+
+
+async def beginning_of(answer: httpx.Response) -> bytes:
+    """Return at most ANSWER_LIMIT bytes of an answer; raises UnreachableError where it is packed or longer."""
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise UnreachableError("the answer is packed, although nobody asked for that")
+    body = b""
+    async for chunk in answer.aiter_raw(CHUNK):
+        body += chunk
+        if len(body) > ANSWER_LIMIT:
+            raise UnreachableError(f"the answer is longer than {ANSWER_LIMIT // 2**20} MiB")
+    return body

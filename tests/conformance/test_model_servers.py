@@ -16,6 +16,7 @@ from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, TextPiece
 from domain.fleet.failure_classes import Diagnosis, FailureClass, FailureKind, diagnose
 from standins.processes.ports import free_port
+from tests.checks import every
 from tests.clients.backends.model_server import text_of
 from tests.conformance.installing import MODEL_SERVERS, mlserver_kit, triton_kit
 from tests.contracts.backends.scene import asking, backend_of
@@ -51,7 +52,7 @@ async def both_say(client: HttpBackend, *words: str) -> None:
     async with asyncio.timeout(GUARD_S):
         while True:
             found = [await diagnosed(client, probes=probes) for probes in (True, False)]
-            assert all(each and each.failure_class is FailureClass.COLD for each in found), found
+            assert every(each and each.failure_class is FailureClass.COLD for each in found), found
             if [each.reason for each in found if each] == [*words]:
                 return
             await asyncio.sleep(LOOK_S)

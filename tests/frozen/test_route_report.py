@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.endpoints.route_report import budget_report, report
+from api.endpoints.reports.route import budget_report, report
 from clients.storage.port import Container
 from domain.money.bill import bill_of
 from domain.money.budgets import BudgetCounter, BudgetScope

@@ -10,7 +10,7 @@ from tests.mutation.mutants import mutants_of
 from tests.mutation.runner import CORE, all_mutants, judge, path_of
 
 LEAST_SCORE = 0.75
-"""The target is 0.85; the whole core was not judged again since 0.77 of a sample were killed."""
+"""The target is 0.85; eleven of the fifteen modules were not judged again since 0.77 of a sample were killed."""
 
 SAMPLE = int(os.environ.get("TEST_MUTANTS", "120"))
 SEED = int(os.environ.get("TEST_SEED", "0"))

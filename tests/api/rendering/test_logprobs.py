@@ -20,6 +20,7 @@ from tests.activities.inference.test_logprobs import scored
 from tests.api.harness import Api, api, events_of
 from tests.api.parsing.test_tools import WEATHER
 from tests.api.test_sdk import sdk
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.worlds import backend
 
@@ -93,7 +94,7 @@ async def test_the_deltas_and_the_end_of_a_stream_have_them() -> None:
         events = [event async for event in stream]
     deltas = [event for event in events if event.type == "response.output_text.delta"]
     assert "".join(token.token for delta in deltas for token in delta.logprobs) == TEXT
-    assert all(len(token.top_logprobs or ()) == 1 for delta in deltas for token in delta.logprobs)
+    assert every(len(token.top_logprobs or ()) == 1 for delta in deltas for token in delta.logprobs)
     done = [event for event in events if event.type == "response.output_text.done"]
     assert [token.token for token in done[0].logprobs] == ["four", " blackbirds"]
     last: Any = events[-1]

@@ -23,6 +23,7 @@ from ganglion.doctor.subject import Subject
 from settings import Settings
 from standins.systems.doors import DOORS
 from standins.systems.identities import REGION, SECRET, Aws, Everybody
+from tests.checks import every
 from tests.contracts.backends.scene import CONTEXT, FLEET, PROMPTED, TEMPLATE, UNCOUNTED, KeyRing
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -106,7 +107,7 @@ async def test_a_healthy_fleet_of_all_systems_has_one_line_for_each_backend(tmp_
     assert [(each.check.name, fault.text) for each in found for fault in each.faults] == []
     names = [name.replace(".", "-") for name in SYSTEMS]
     assert [line.split(":")[0] for line in lines] == [f"passed   backends.{name}" for name in names]
-    assert all("it answers" in line for line in lines)
+    assert every("it answers" in line for line in lines)
     assert as_text(found, subject.target, lines).startswith("passed   backends.azure-ml: it answers")
 
 

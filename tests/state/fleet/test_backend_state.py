@@ -10,6 +10,7 @@ from domain.fleet.backend_state import initial_state
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.learned_speed import Observation
 from state.fleet.backend_state import LEARN_S, TRIES, BackendStates
+from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
@@ -105,7 +106,7 @@ async def test_one_call_reads_the_states_of_all_backends() -> None:
         await states.record_failure(each, BROKEN, "attempt_1")
     store.calls.clear()
     found = await states.read(many)
-    assert all(state.health.errors == 1 for state in found.values())
+    assert every(state.health.errors == 1 for state in found.values())
     assert store.calls == {"list": 1}
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.anchoring import anchored_form, is_anchored
+from domain.config.signature_rows import anchored_form, is_anchored
 from domain.fleet.failure_classes import DEFAULTS, Failure, FailureKind, FailureSignature, diagnose
 from tests.checks import every
 from tests.domain.fleets import SHIPPED_SYSTEMS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.turns.backend_counts import COUNT_S, BackendCounts, is_surely_up
+from api.turns.token_counter import COUNT_S, BackendCounts, is_surely_up
 from clients.backends.port import BackendCall, BackendError
 from domain.fleet.backend_state import initial_state
 from domain.fleet.catalog import ColdStart
