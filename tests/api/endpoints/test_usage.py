@@ -70,6 +70,7 @@ async def test_callers_see_their_own_usage_and_with_the_role_that_of_their_tenan
         "reader": [mine, strange],
         "operator": [mine, strange],
         "foreign": [],
+        "accepter": [],
     }
 
 
