@@ -24,8 +24,8 @@ from clients.backends.redirects import MOST_HOPS, result_address
 from clients.backends.wires import AnswerParser, WrappingWire, wire_of
 from clients.plain_answers import PLAIN, is_packed
 from domain.fleet.catalog import Backend
-from domain.fleet.extra_requests import ProbeBody
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
+from domain.fleet.request_forms import ProbeBody
 
 CONNECT_S = 10.0
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from domain.fleet.extra_requests import Probe
 from domain.fleet.failure_classes import FailureKind
+from domain.fleet.request_forms import Probe
 
 
 def address_of(base: str, path: str) -> str:

@@ -12,8 +12,8 @@ import httpx
 from clients.backends.http_backend import HttpBackend, failure_of
 from clients.backends.port import BackendCall, BackendError
 from clients.backends.probe import address_of
-from domain.fleet.extra_requests import TokenCounting
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.fleet.request_forms import TokenCounting
 
 PROMPT_FIELDS: Final = ("model", "messages", "tools", "tool_choice")
 """The fields of a chat that its prompt is made of."""

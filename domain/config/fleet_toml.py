@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from domain.config.backend_auth import read_auth
-from domain.config.prompt_formats import read_prompt_format
-from domain.config.request_fields import read_headers, read_probe, read_token_counting
+from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table

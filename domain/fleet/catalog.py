@@ -7,9 +7,8 @@ from typing import Final
 
 from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInput
-from domain.fleet.extra_requests import Probe, TokenCounting
 from domain.fleet.failure_classes import FailureSignature
-from domain.fleet.prompt_format import PromptFormat
+from domain.fleet.request_forms import Probe, PromptFormat, TokenCounting
 from domain.money.prices import Price
 
 AUTO: Final = "auto"

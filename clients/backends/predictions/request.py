@@ -9,7 +9,7 @@ from clients.backends.port import BackendCall
 from clients.backends.prompts.templates import prompt_of
 from clients.backends.prompts.text_chat import text_chat
 from domain.fleet.catalog import Backend
-from domain.fleet.prompt_format import PromptTemplate
+from domain.fleet.request_forms import PromptTemplate
 
 
 def prediction_input(backend: Backend, call: BackendCall) -> dict[str, Any]:

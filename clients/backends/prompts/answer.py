@@ -9,7 +9,7 @@ from clients.backends.formats.decoders import MALFORMED
 from clients.backends.port import AnswerEnd, BackendError, TextPiece
 from domain.fleet.catalog import FinishReason
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
-from domain.fleet.prompt_format import PromptFormat
+from domain.fleet.request_forms import PromptFormat
 from domain.log.events import TokenUsage
 
 UNDECIDED: Final = ("", "None")

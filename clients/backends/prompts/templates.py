@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.fleet.prompt_format import PromptTemplate
+from domain.fleet.request_forms import PromptTemplate
 
 NO_TOKENS: Final = re.compile(r"(?!)")
 PIPED_TOKENS: Final = re.compile(r"<(?=\|[^|\s]{1,64}\|>)")

@@ -13,7 +13,7 @@ from clients.backends.prompts.answer import PromptAnswerParser
 from clients.backends.prompts.templates import prompt_of
 from clients.backends.prompts.text_chat import text_chat
 from domain.fleet.catalog import Backend
-from domain.fleet.prompt_format import Placeholder, PromptFormat, PromptTemplate
+from domain.fleet.request_forms import Placeholder, PromptFormat, PromptTemplate
 
 ABSENT: Final = object()
 """Stands for a value that the call does not set."""

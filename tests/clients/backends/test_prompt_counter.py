@@ -13,8 +13,8 @@ from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendCall, BackendError
 from clients.backends.prompt_counter import HttpPromptCounter
 from domain.content.tools import FunctionTool, ToolConfig
-from domain.fleet.extra_requests import TokenCounting
 from domain.fleet.failure_classes import FailureKind
+from domain.fleet.request_forms import TokenCounting
 from tests.clients.backends.model_server import ChunkedBody, backend_at, call
 
 LLAMA = TokenCounting(path="chat/completions/input_tokens", field="input_tokens")

@@ -15,8 +15,8 @@ from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, TextPiece
 from domain.config.fleet_toml import fleet_from_toml
 from domain.fleet.catalog import Backend, OutputLimit
-from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from domain.turns.response import Sampling
 from tests.checks import every
 from tests.clients.backends.model_server import all_pieces, backend_at, call

@@ -19,8 +19,8 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
-from domain.fleet.extra_requests import Probe
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
+from domain.fleet.request_forms import Probe
 from domain.routing.filters import (
     COST_FILTERS,
     DEMAND_FILTERS,

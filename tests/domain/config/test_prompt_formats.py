@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.fleet.prompt_format import PromptFormat, PromptTemplate
+from domain.fleet.request_forms import PromptFormat, PromptTemplate
 from tests.domain.config.test_systems_toml import problems_of, read
 
 OWN = """

@@ -11,8 +11,8 @@ from domain.config.fleet_toml import fleet_from_toml
 from domain.config.systems_toml import systems_from_toml
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import Auth, AuthKind, Backend, OutputLimit, SamplingField
-from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from domain.money.prices import TimePrice
 from tests.domain.fleets import PRICES, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 

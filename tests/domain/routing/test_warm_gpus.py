@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,9 +15,8 @@ def candidate(name: str, *, readiness: Readiness = Readiness.UP, saving: int = 1
     return SimpleNamespace(backend=name, readiness=readiness, saving=Decimal(saving), session=session)
 
 
-def counted(chosen: Any, *others: Any, cold: tuple[Any, ...] = ()) -> set[str]:
-    decision = SimpleNamespace(chosen=chosen, candidates=(chosen, *others) if chosen else others)
-    return set(savings_of(cast("Any", decision), cold))
+def counted(*candidates: Any, cold: tuple[Any, ...] = ()) -> set[str]:
+    return set(savings_of(candidates, cold))
 
 
 STEADY = candidate("api", has_session=False)
@@ -33,8 +32,11 @@ COLD = candidate("cold", readiness=Readiness.COLD)
         (candidate("a", saving=0), (candidate("b"),), {"cold"}),
         (candidate("c", readiness=Readiness.COLD), (candidate("a"),), {"a", "cold"}),
         (candidate("s", readiness=Readiness.STARTING), (candidate("a"),), {"s", "cold"}),
-        (None, (candidate("a"),), {"a", "cold"}),
     ],
 )
 def test_a_turn_counts_for_the_warm_gpu_that_takes_it(chosen: Any, others: tuple[Any, ...], expected: set[str]) -> None:
     assert counted(chosen, *others, cold=(COLD,)) == expected
+
+
+def test_a_turn_without_a_candidate_counts_for_cold_gpus() -> None:
+    assert counted(cold=(COLD, candidate("b", readiness=Readiness.COLD, saving=0))) == {"cold"}

@@ -20,8 +20,8 @@ from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel,
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
-from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from domain.turns.response import Sampling
 from tests.checks import every
 from tests.clients.backends.formats.frames import event, exception

@@ -18,8 +18,8 @@ from clients.backends.formats.event_stream import CONTENT_TYPE
 from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.catalog import Adapter, Backend
-from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from tests.clients.backends.formats.frames import frame
 from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
 from tests.clients.backends.test_system_defaults import CHUNKS, WHOLE, Answer, Server, serving

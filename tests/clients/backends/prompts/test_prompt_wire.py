@@ -11,7 +11,7 @@ from clients.backends.prompts.answer import PromptAnswerParser, found_at
 from clients.backends.prompts.wire import PromptWire, filled
 from domain.fleet.catalog import Backend, FinishReason
 from domain.fleet.failure_classes import FailureKind
-from domain.fleet.prompt_format import PromptFormat
+from domain.fleet.request_forms import PromptFormat
 from domain.log.events import TokenUsage
 from domain.turns.response import Sampling
 from tests.contracts.backends.scene import asking, backend_of

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.backends.prompts.templates import prompt_of
-from domain.fleet.prompt_format import PromptTemplate
+from domain.fleet.request_forms import PromptTemplate
 
 SYSTEM = "You are a helpful assistant"
 SPOKEN = [

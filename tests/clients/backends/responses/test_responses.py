@@ -19,8 +19,8 @@ from clients.backends.responses.request import responses_body
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
-from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from domain.turns.response import Sampling
 from tests.clients.backends.converse.test_converse import CONVERSATION, PIXEL
 from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
