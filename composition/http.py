@@ -27,11 +27,11 @@ from api.http.request_body import BodyReader, InputMemory
 from api.routes import HttpFunctions
 from api.turns.admission import Admission
 from api.turns.disconnects import Cancellations
-from api.uploads.inputs import FileInputs
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.tool_planner import ToolPlanner
 from api.turns.turn_gateway import TurnGateway
+from api.uploads.inputs import FileInputs
 from composition.parts import Configuration, Ports
 from composition.planning import compose_planner
 from composition.state import State
