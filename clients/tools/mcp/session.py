@@ -54,6 +54,7 @@ NO_ANSWER_CODES: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, INVALID_REQU
 
 RESULT: Final[TypeAdapter[CallToolResult | InputRequiredResult]] = TypeAdapter(CallToolResult | InputRequiredResult)
 ASKED_BACK: Final = "The server asked back, which is not supported; the call has not ended."
+CLOSED: Final = "The call was not sent: the process ends."
 NO_USABLE_ANSWER: Final = "The server gave no usable answer."
 
 
@@ -122,6 +123,9 @@ class McpSession:
 
     async def close(self) -> None:
         self.closing.set()
+        if not self.opened.done():
+            self.opened.set_exception(ToolError(CallFailure.NOT_SENT, CLOSED))
+            self.opened.exception()
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 

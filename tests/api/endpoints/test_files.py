@@ -1,6 +1,7 @@
 """Do all operations of the official SDK on files work, and what does a wrong upload get?"""
 
 import json
+import gzip
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -227,6 +228,15 @@ async def test_a_form_may_arrive_in_any_pieces_and_order(size: int) -> None:
     made = (await one.http.post("/v1/files", content=pieces(body, size=size), headers=headers)).json()
     answer = await one.http.get(f"/v1/files/{made['id']}/content")
     assert answer.text == content.replace("--B", "--C")
+
+
+async def test_a_packed_form_is_unpacked_up_to_the_limit() -> None:
+    one = api()
+    headers = {"content-type": "multipart/form-data; boundary=B", "content-encoding": "gzip"}
+    body = gzip.compress(form(PURPOSE, CONTENT.replace("hello", "x" * 600_000)))
+    assert (await one.http.post("/v1/files", content=body, headers=headers)).json()["bytes"] == 600_000
+    bomb = gzip.compress(form(PURPOSE, CONTENT.replace("hello", "x" * (one.world.settings.file_limit + 70_000))))
+    assert (await one.http.post("/v1/files", content=bomb, headers=headers)).status_code == 413
 
 
 async def test_a_file_ends_by_itself() -> None:
