@@ -11,6 +11,9 @@ from domain.turns.rate_limits import RateLimit, RateLimits
 LARGEST: Final = 1_000_000
 """The largest amount in dollars, and the largest rate."""
 
+SMALLEST: Final = Decimal("0.000001")
+"""A budget below is none, and a rate far below is 0 as a float, by which nothing can be divided."""
+
 FORECAST: Final = "forecast_day"
 WARN_SHARE: Final = "warn_share"
 BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in BudgetScope}
@@ -100,4 +103,6 @@ def problem_of(name: str, value: Decimal | None) -> str | None:
         return None if name in OPTIONAL else "expected a number: only a budget may have no limit"
     if not (value.is_finite() and 0 < value <= LARGEST):
         return f"expected a number above 0, at most {LARGEST}"
+    if value < SMALLEST:
+        return f"expected a number of at least {SMALLEST}"
     return "expected a whole number" if name in WHOLE and value != value.to_integral_value() else None
