@@ -13,7 +13,7 @@ from clients.storage.compare_and_swap import add_or_create, commit_if_unchanged,
 from clients.storage.group_commit import GroupCommit
 from clients.storage.port import OPERATIONS_LIMIT, Add, Body, Create, DocumentStore
 from clients.storage.validation import COUNTERS_LIMIT
-from domain.errors import DamagedRecord
+from domain.errors import DamagedRecord, Invalid
 from state.fleet.state_documents import FLEET
 
 MOST_AT_ONCE: Final = 50
@@ -59,7 +59,7 @@ class FleetCounters:
                 for name in {each.id for each in adds}:
                     await create_once(self.store, FLEET, known[name].create)
                 await self.store.commit(FLEET, adds)
-        except DamagedRecord:
+        except (DamagedRecord, Invalid):
             for each in adds:
                 await add_or_create(self.store, FLEET, each, known[each.id].create)
 

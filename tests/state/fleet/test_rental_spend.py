@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from clients.clock import SystemClock
+from clients.storage.port import Create
 from domain.errors import Retryable
-from state.fleet.rental_spend import PARTS, RentalSpend
+from state.fleet.rental_spend import AMOUNT, PARTS, RentalSpend
+from state.fleet.state_documents import FLEET
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
@@ -40,6 +42,17 @@ async def test_each_backend_has_rental_spend_of_its_own() -> None:
     rent = RentalSpend(MemoryStore(clock), clock)
     await rent.add(GPU, Decimal(1), window_s=WINDOW_S)
     assert await rent.total(backend("other"), window_s=WINDOW_S) == 0
+
+
+async def test_a_damaged_counter_keeps_no_other_from_being_counted() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    rent, other = RentalSpend(store, clock), backend("other")
+    damaged, whole = (rent.addition(each, Decimal(1), window_s=WINDOW_S, shared={}) for each in (GPU, other))
+    await store.commit(FLEET, (Create(id=damaged.id, body={**damaged.body, AMOUNT: "much"}),))
+    await rent.counters.add((damaged, whole))
+    assert await rent.total(other, window_s=WINDOW_S) == 1
+    assert await rent.total(GPU, window_s=WINDOW_S) == 0
 
 
 async def test_parallel_additions_are_all_counted_in_few_documents() -> None:
