@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from domain.content.json_schema import list_at, table_at
+from domain.content.json_schema import children, list_at, table_at
 from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -142,12 +142,6 @@ def schema_reasons(schema: Mapping[str, Any]) -> Iterator[str]:
         return
     if len(json.dumps(schema).encode()) > MAX_SCHEMA_BYTES:
         yield f"its schema has more than {MAX_SCHEMA_BYTES} bytes"
-
-
-def children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def is_remote(value: Any) -> bool:

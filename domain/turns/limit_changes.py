@@ -11,8 +11,8 @@ from domain.turns.rate_limits import RateLimit, RateLimits
 LARGEST: Final = 1_000_000
 """The largest amount in dollars, and the largest rate."""
 
-SMALLEST: Final = Decimal("0.000001")
-"""A budget below is none, and a rate far below is 0 as a float, by which nothing can be divided."""
+LEAST: Final = Decimal("0.000001")
+"""The least of both: a smaller rate is none, and a smaller amount is below what is counted."""
 
 FORECAST: Final = "forecast_day"
 WARN_SHARE: Final = "warn_share"
@@ -101,8 +101,6 @@ def problem_of(name: str, value: Decimal | None) -> str | None:
         return f"expected one of {', '.join(NAMES)}"
     if value is None:
         return None if name in OPTIONAL else "expected a number: only a budget may have no limit"
-    if not (value.is_finite() and 0 < value <= LARGEST):
-        return f"expected a number above 0, at most {LARGEST}"
-    if value < SMALLEST:
-        return f"expected a number of at least {SMALLEST}"
+    if not (value.is_finite() and LEAST <= value <= LARGEST):
+        return f"expected a number from {LEAST:f} to {LARGEST}"
     return "expected a whole number" if name in WHOLE and value != value.to_integral_value() else None

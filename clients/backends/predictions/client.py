@@ -27,6 +27,9 @@ CANCEL_S: Final = 5.0
 FAILED_STATUS: Final = 500
 """The status of an attempt whose prediction has failed: its model broke."""
 
+LONGEST_S: Final = 1e6
+"""No prediction takes longer."""
+
 type Prediction = Mapping[str, Any]
 
 
@@ -168,9 +171,12 @@ def usage_in(metrics: Mapping[str, Any]) -> TokenUsage | None:
 
 
 def billed_in(metrics: Mapping[str, Any]) -> float | None:
-    """Return the seconds that the model worked on a prediction; public models that are billed by time bill these."""
+    """Return the seconds that the model worked on a prediction; public models that are billed by time bill these.
+
+    None for a figure that cannot be a time.
+    """
     match metrics.get("predict_time"):
-        case int(found) | float(found) if found >= 0:
+        case int(found) | float(found) if 0 <= found <= LONGEST_S:
             return float(found)
         case _:
             return None

@@ -165,6 +165,16 @@ WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
         "expires_after.seconds",
         "invalid_value",
     ),
+    "a life without end": (
+        form(
+            CONTENT,
+            PURPOSE,
+            FIELD.format(name="expires_after[anchor]", value="created_at"),
+            FIELD.format(name="expires_after[seconds]", value="00003600" + "9" * 400),
+        ),
+        "expires_after.seconds",
+        "invalid_value",
+    ),
     "an unknown anchor": (
         form(CONTENT, PURPOSE, FIELD.format(name="expires_after[seconds]", value="3600")),
         "expires_after.anchor",
