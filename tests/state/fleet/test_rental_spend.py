@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from benches.scale.metered_store import MeteredStore
 from clients.clock import SystemClock
-from clients.storage.port import Create
+from clients.storage.port import Create, Delete
 from domain.errors import Retryable
 from state.fleet.rental_spend import AMOUNT, PARTS, RentalSpend
 from state.fleet.state_documents import FLEET
@@ -53,6 +54,20 @@ async def test_a_damaged_counter_keeps_no_other_from_being_counted() -> None:
     await rent.counters.add((damaged, whole))
     assert await rent.total(other, window_s=WINDOW_S) == 1
     assert await rent.total(GPU, window_s=WINDOW_S) == 0
+
+
+async def test_only_the_document_that_is_missing_is_created() -> None:
+    clock = FakeClock()
+    memory = MemoryStore(clock)
+    store = MeteredStore(memory, clock)
+    rent, backends = RentalSpend(store, clock), [backend(f"b{number}") for number in range(20)]
+    additions = [rent.addition(each, Decimal(1), window_s=WINDOW_S, shared={}) for each in backends]
+    await rent.counters.add(additions)
+    await memory.commit(FLEET, (Delete(id=additions[7].id),))
+    store.calls.clear()
+    await rent.counters.add(additions)
+    assert store.calls == {"commit": 3}
+    assert [await rent.total(each, window_s=WINDOW_S) for each in backends] == [2] * 7 + [1] + [2] * 12
 
 
 async def test_parallel_additions_are_all_counted_in_few_documents() -> None:
