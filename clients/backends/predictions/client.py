@@ -164,7 +164,7 @@ def parts_of(output: Any) -> list[str]:
 def usage_in(metrics: Mapping[str, Any]) -> TokenUsage | None:
     """Return the token counts; None for a model that is billed by its time and counts none."""
     match metrics.get("input_token_count"), metrics.get("output_token_count"):
-        case int(read), int(written):
+        case int(read), int(written) if min(read, written) >= 0:
             return TokenUsage(input_tokens=read, output_tokens=written)
         case _:
             return None
