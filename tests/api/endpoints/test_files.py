@@ -1,7 +1,7 @@
 """Do all operations of the official SDK on files work, and what does a wrong upload get?"""
 
-import json
 import gzip
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -134,6 +134,12 @@ CONTENT = 'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n
 NAMED = 'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nhello'
 FIELD = 'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'
 
+
+def lasting(seconds: str) -> bytes:
+    anchor = FIELD.format(name="expires_after[anchor]", value="created_at")
+    return form(CONTENT, PURPOSE, anchor, FIELD.format(name="expires_after[seconds]", value=seconds))
+
+
 WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
     "no purpose": (form(CONTENT), "purpose", "missing_required_parameter"),
     "an unknown purpose": (form(CONTENT, PURPOSE.replace("user_data", "vision")), "purpose", "invalid_value"),
@@ -156,26 +162,8 @@ WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
         None,
         "invalid_multipart",
     ),
-    "a short life": (
-        form(
-            CONTENT,
-            PURPOSE,
-            FIELD.format(name="expires_after[anchor]", value="created_at"),
-            FIELD.format(name="expires_after[seconds]", value="60"),
-        ),
-        "expires_after.seconds",
-        "invalid_value",
-    ),
-    "a life without end": (
-        form(
-            CONTENT,
-            PURPOSE,
-            FIELD.format(name="expires_after[anchor]", value="created_at"),
-            FIELD.format(name="expires_after[seconds]", value="00003600" + "9" * 400),
-        ),
-        "expires_after.seconds",
-        "invalid_value",
-    ),
+    "a short life": (lasting("60"), "expires_after.seconds", "invalid_value"),
+    "a life without end": (lasting("00003600" + "9" * 400), "expires_after.seconds", "invalid_value"),
     "an unknown anchor": (
         form(CONTENT, PURPOSE, FIELD.format(name="expires_after[seconds]", value="3600")),
         "expires_after.anchor",
