@@ -9,6 +9,7 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.orchestrations import delivery_wire
+from clients.storage.request_units import leave_meter
 from domain import webhook_wire
 from domain.errors import GanglionError
 from domain.identity.owners import Owner
@@ -51,14 +52,32 @@ class BudgetWatch:
         self.deliver = deliver
         self.clock = clock
         self.known: set[str] = set()
+        self.noticed: dict[str, bool] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def notice(self, tenant: str) -> None:
-        """Look at the tenant's day in the background: no turn waits for it."""
-        if any(self.endpoints.wanting(tenant, each) for each in BUDGET_EVENTS):
-            task = asyncio.create_task(self.look_safely(tenant))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+        """Look at the tenant's day in the background: no turn waits for it, or pays for what it reads.
+
+        What is noticed during a look is looked at together, after it.
+        """
+        if not any(self.endpoints.wanting(tenant, each) for each in BUDGET_EVENTS):
+            return
+        if tenant in self.noticed:
+            self.noticed[tenant] = True
+            return
+        self.noticed[tenant] = True
+        task = asyncio.create_task(self.look_while_noticed(tenant))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def look_while_noticed(self, tenant: str) -> None:
+        leave_meter()
+        try:
+            while self.noticed[tenant]:
+                self.noticed[tenant] = False
+                await self.look_safely(tenant)
+        finally:
+            del self.noticed[tenant]
 
     async def look_safely(self, tenant: str) -> None:
         try:

@@ -26,13 +26,20 @@ export function onSignOut(listener) {
   return () => listeners.delete(listener);
 }
 
-/** Take the token out of an address such as `/console#token=…`, and out of the browser's history. */
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+
+/**
+ * Take the token out of an address such as `/console#token=…`, and out of the browser's history. Only `make run` gives
+ * such addresses: elsewhere a foreign link would sign a person in as somebody else, who then reads what is asked.
+ */
 export function signInFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return;
-  signIn(given);
   const address = new URLSearchParams(location.hash.slice(1)).get("laptop") ?? "";
-  laptop = /^http:\/\/127\.0\.0\.1:\d+\//.test(address) ? address : "";
+  if (LOOPBACK.includes(location.hostname)) {
+    signIn(given);
+    laptop = /^http:\/\/127\.0\.0\.1:\d+\//.test(address) ? address : "";
+  }
   history.replaceState(null, "", `${location.pathname}#/turns`);
 }
 

@@ -1,7 +1,7 @@
 // What was spent, on what, and how much is left?
 
 import { html, useState } from "./htm-preact.js";
-import { download } from "./api.js";
+import { download, serverNow } from "./api.js";
 import { Bar, Columns, day, dollars, ErrorNotice, Legend, Stale, Table, useApi } from "./parts.js";
 import { Month, Stacked } from "./plots.js";
 
@@ -71,7 +71,10 @@ export default function Money() {
 /** The last days by cause, and the month as it adds up, against its budget and the forecast. */
 function Spend({ budgets }) {
   const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" });
-  const rows = usage.data?.data ?? [];
+  const budget = budgets.find((each) => each.id === "tenant_month") ?? budgets.find((each) => each.id === "owner_month");
+  const month = budget?.period ?? new Date(serverNow() * 1000).toISOString().slice(0, 7);
+  const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 });
+  const rows = wholeDays(usage.data);
   if (usage.error) return html`<${ErrorNotice} error=${usage.error} />`;
   if (!rows.length) return null;
   const whole = sum(rows);
@@ -82,8 +85,15 @@ function Spend({ budgets }) {
     <${Stacked} rows=${rows} kinds=${CAUSES} />
     <${Legend} kinds=${kinds} names=${Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")]))} />
     <p>${dollars(whole)} in the days shown, of which ${Math.round((100 * idle) / whole)} % were idle GPU time. The table below has the same amounts.</p>
-    <${Month} rows=${rows} budget=${budgets.find((each) => each.id === "tenant_month") ?? budgets.find((each) => each.id === "owner_month")} today=${budgets.find((each) => each.id === "tenant_day")} />
+    <${Month} rows=${days.data?.data ?? []} month=${month} budget=${budget} today=${budgets.find((each) => each.id === "tenant_day")} />
   </section>`;
+}
+
+/** Return the rows of the days of which the page has all rows: the last day of a page that is full may go on. */
+export function wholeDays(page) {
+  const rows = page?.data ?? [];
+  const cut = page?.has_more ? rows.at(-1).day : "";
+  return rows.filter((row) => row.day !== cut);
 }
 
 function sum(rows) {
@@ -93,7 +103,7 @@ function sum(rows) {
 function Usage() {
   const [by, setBy] = useState("day,cause");
   const [problem, setProblem] = useState(null);
-  const usage = useApi("/v1/usage", { group_by: by, limit: 100 });
+  const usage = useApi("/v1/usage", { group_by: by, limit: 100, order: "desc" });
   const groups = by.split(",").map((name) => ({ title: name, of: (row) => row[name] }));
   const rows = usage.data?.data ?? [];
   const save = (format) => () => download("/v1/usage", { group_by: by, format }, `usage-${format}.csv`).catch(setProblem);
@@ -103,8 +113,9 @@ function Usage() {
       ${Object.entries(GROUPS).map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
     </select></label> <button class="quiet" onClick=${save("csv")}>Save as CSV</button> <button class="quiet" onClick=${save("focus")}>Save as FOCUS</button></p>
     <${ErrorNotice} error=${problem ?? usage.error} />
-    ${rows.length > 1 && by !== "day,cause" && html`<${Columns} label="Spend by group" rows=${rows} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
+    ${rows.length > 1 && by !== "day,cause" && html`<${Columns} label="Spend by group" rows=${rows.toReversed()} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
     ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
+    ${usage.data?.has_more && html`<p class="hint">The last ${rows.length} rows are shown. A saved file has all of them.</p>`}
     <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
   </section>`;
 }

@@ -22,9 +22,8 @@ export function Stacked({ rows, kinds }) {
   </svg>`;
 }
 
-/** The month as it adds up, with its budget, the forecast and 150 % of it as lines, where they are known. */
-export function Month({ rows, budget, today }) {
-  const month = budget?.period ?? new Date().toISOString().slice(0, 7);
+/** The month as it adds up, from one row a day, with its budget, the forecast and 150 % of it as lines, where they are known. */
+export function Month({ rows, month, budget, today }) {
   const spent = rows.filter((row) => row.day.startsWith(month));
   if (!spent.length) return null;
   const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).getUTCDate();

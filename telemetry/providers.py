@@ -24,8 +24,11 @@ from telemetry.spans import tracing
 
 logger = logging.getLogger("ganglion.telemetry")
 
-TALKATIVE = ("httpx", "azure")
+TALKATIVE = ("httpx", "httpx2", "azure")
 """Loggers that tell the address of each request they make."""
+
+INDISCREET = "mcp"
+"""A logger that tells the ids of sessions, and parts of answers that it cannot read."""
 
 
 def set_up(choice: str, environment: Mapping[str, str]) -> Thread | None:
@@ -35,6 +38,7 @@ def set_up(choice: str, environment: Mapping[str, str]) -> Thread | None:
     """
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(INDISCREET).setLevel(logging.CRITICAL)
     logging.getLogger(names.SERVICE).setLevel(logging.INFO)
     stamp_log_records()
     conventions.choose(environment.get(names.OPT_IN_VARIABLE, ""))

@@ -1,5 +1,6 @@
 """What did an attempt use, and what does that cost?"""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +14,8 @@ from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TokenPrice
 from telemetry.chat import CallMeasures
 
+log = logging.getLogger(__name__)
+
 CLOSE_S = 0.01
 """Seconds until a backend notices a closed connection: about one round trip. It generates tokens until then."""
 
@@ -21,6 +24,9 @@ LEAST_MARGIN, MARGIN_SHARE = 16, 0.02
 
 MIN_CHUNKS = 2
 """Fewer chunks have no time between them."""
+
+MOST_BEYOND_S = 60.0
+"""How much longer than an attempt took by our clock a provider may bill it: it counts by its own."""
 
 RUN_LOST = "the run was lost before it recorded an outcome"
 
@@ -73,8 +79,12 @@ class AttemptMeter:
             self.margin = self.tokens_in_flight()
 
     def end(self, end: AnswerEnd) -> None:
-        """Record what the backend says of its own work."""
+        """Record what the backend says of its own work. A time far beyond the attempt's own is no bill."""
         self.usage, self.billed_s = end.usage, end.billed_s
+        longest_s = max(0.0, self.clock.now() - self.record.started_at) + MOST_BEYOND_S
+        if end.billed_s is not None and not 0 <= end.billed_s <= longest_s:
+            log.warning("%s: billed by our clock, not by %g s", self.record.id, end.billed_s)
+            self.billed_s = None
 
     @property
     def busy_s(self) -> float | None:

@@ -9,7 +9,7 @@ from activities.inference.task import AttemptTask
 from clients.backends.port import AnswerEnd
 from domain.log.capped_answers import CappedAnswer, CutAnswer
 from domain.log.events import TokenUsage
-from domain.money.costing import time_cost, worst_token_cost
+from domain.money.costing import BackendWork, attempt_cost, worst_token_cost
 from domain.money.prices import TokenPrice
 from domain.routing.estimates import LEAST_WORST_S, SLOW
 from domain.tokens.estimates import BYTES_PER_TOKEN
@@ -76,5 +76,9 @@ def with_output(task: AttemptTask, tokens: int, *, decode_tokens_s: float) -> At
         return replace(task, output_tokens=tokens)
     limit_s = max(min(task.limit_s, LEAST_WORST_S), task.limit_s - SLOW * fewer / decode_tokens_s)
     scales = task.backend.cold_start.scales_to_zero
-    worst = task.worst_cost if scales else min(task.worst_cost, time_cost(price, limit_s))
+    worst = (
+        task.worst_cost
+        if scales
+        else min(task.worst_cost, attempt_cost(price, BackendWork(busy_s=limit_s, requests=1)))
+    )
     return replace(task, output_tokens=tokens, limit_s=limit_s, worst_cost=worst)

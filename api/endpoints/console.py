@@ -66,11 +66,12 @@ class Console:
         return self.read
 
     async def page(self, req: Request) -> Response:
-        """`GET /console`"""
-        answer = answer_with(req, self.files.files[PAGE])
-        answer.headers["content-security-policy"] = policy(self.sign_in)
+        """`GET /console`. A browser that keeps the page keeps its policy too: another policy is another version."""
+        page, rules = self.files.files[PAGE], policy(self.sign_in)
+        answer = answer_with(req, page)
+        answer.headers["content-security-policy"] = rules
         answer.headers["referrer-policy"] = "no-referrer"
-        return for_method(req, conditional(req, answer, tag_of(self.files.files[PAGE].content)))
+        return for_method(req, conditional(req, answer, tag_of(page.content + rules.encode())))
 
     async def settings(self, req: Request) -> Response:
         """`GET /console/settings.json`: where people sign in. Nothing in it is secret."""

@@ -22,6 +22,7 @@ from state.rate_limits import RateLimiter
 
 FILENAME_CHARACTERS: Final = 256
 SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
+SECONDS_DIGITS: Final = 8
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 OCTETS: Final = "application/octet-stream"
 
@@ -136,7 +137,8 @@ def keep_s_of(fields: Mapping[str, str]) -> float | None:
         return BATCH_FILE_S if fields["purpose"] == "batch" else None
     if fields.get(ANCHOR) != "created_at":
         raise Invalid(f"Invalid '{ANCHOR}': expected created_at.", field="expires_after.anchor", code="invalid_value")
-    if not (seconds and seconds.isascii() and seconds.isdecimal() and SHORTEST_S <= int(seconds[:8]) <= LONGEST_S):
+    is_whole = seconds is not None and seconds.isascii() and seconds.isdecimal() and len(seconds) <= SECONDS_DIGITS
+    if seconds is None or not is_whole or not SHORTEST_S <= int(seconds) <= LONGEST_S:
         message = f"Invalid '{SECONDS}': expected {SHORTEST_S} to {LONGEST_S} seconds."
         raise Invalid(message, field="expires_after.seconds", code="invalid_value")
     return float(seconds)

@@ -4,7 +4,7 @@ Gzip and deflate are unpacked piece by piece, so that a small body can't grow be
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from domain.errors import Invalid
 
@@ -16,6 +16,8 @@ ACCEPTED = "gzip, deflate"
 UNKNOWN_CODING = "unsupported_content_encoding"
 
 HEADER_BYTES = 2
+PIECE_BYTES = 262_144
+"""The most that is unpacked at once: a few kilobytes may hold a thousand times as much."""
 
 
 def unpacker_for(codings: str) -> "Unpacker | None":
@@ -39,18 +41,25 @@ class Unpacker:
 
     def unpack(self, data: bytes, *, room: int) -> bytes:
         """Return the next bytes of the body, `room` + 1 where it has more than `room`; raises Invalid."""
+        return b"".join(self.pieces(data, room=room))
+
+    def pieces(self, data: bytes, *, room: int) -> Iterator[bytes]:
+        """Yield the next bytes like `unpack`, in pieces of at most `PIECE_BYTES`."""
         if len(self.head) < HEADER_BYTES:
             data = self.begin(data)
-        unpacked = bytearray()
-        while data and len(unpacked) <= room:
+        left, is_full = room + 1, False
+        while (data or is_full) and left > 0:
             if self.stream.eof:
                 self.begin_member()
+            most = min(left, PIECE_BYTES)
             try:
-                unpacked += self.stream.decompress(data, room + 1 - len(unpacked))
+                piece = self.stream.decompress(data, most)
             except zlib.error:
                 raise self.broken() from None
-            data = self.stream.unused_data
-        return bytes(unpacked)
+            left, is_full = left - len(piece), len(piece) == most and not self.stream.eof
+            data = self.stream.unconsumed_tail or self.stream.unused_data
+            if piece:
+                yield piece
 
     def begin(self, data: bytes) -> bytes:
         """Return the body so far when its format is known: some clients send deflate without its zlib header."""

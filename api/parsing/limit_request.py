@@ -5,9 +5,12 @@ from typing import Annotated, Any, Final
 from pydantic import WithJsonSchema
 
 from api.http.validation import RequestPart
-from domain.turns.limit_changes import NAMES, OPTIONAL
+from domain.turns.limit_changes import LARGEST, LEAST, NAMES, OPTIONAL
 
-NUMBER: Final[list[dict[str, Any]]] = [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]
+NUMBER: Final[list[dict[str, Any]]] = [
+    {"type": "number", "minimum": float(LEAST), "maximum": LARGEST},
+    {"type": "string"},
+]
 VALUES_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {name: {"anyOf": [*NUMBER, *([{"type": "null"}] if name in OPTIONAL else [])]} for name in NAMES},

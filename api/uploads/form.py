@@ -183,12 +183,12 @@ async def unpacked(request: Request, *, limit: int) -> AsyncIterator[bytes]:
     unpacker = unpacker_for(", ".join(request.headers.getlist("content-encoding")))
     room = limit + FRAME_BYTES
     async for packed in request.stream():
-        chunk = unpacker.unpack(packed, room=room) if unpacker else packed
-        room -= len(chunk)
-        if room < 0:
-            raise file_too_large(limit)
-        if chunk:
-            yield chunk
+        for chunk in unpacker.pieces(packed, room=room) if unpacker else (packed,):
+            room -= len(chunk)
+            if room < 0:
+                raise file_too_large(limit)
+            if chunk:
+                yield chunk
     if unpacker:
         unpacker.check_complete()
 

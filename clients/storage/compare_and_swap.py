@@ -14,7 +14,7 @@ from clients.clock import Clock
 from clients.storage.damage import report
 from clients.storage.port import Add, Create, DocumentKey, DocumentStore, Operation
 from clients.storage.retry import with_back_off
-from domain.errors import Conflict, DamagedRecord, GanglionError, Unavailable
+from domain.errors import Conflict, DamagedRecord, GanglionError, Invalid, Unavailable
 
 TRIES = 200
 WITHIN_S = 30.0
@@ -54,8 +54,8 @@ async def add_or_create(store: DocumentStore, key: DocumentKey, addition: Add, c
         if not await commit_if_unchanged(store, key, (addition,)):
             await create_once(store, key, create)
             await store.commit(key, (addition,))
-    except DamagedRecord as damage:
-        report(damage)
+    except (DamagedRecord, Invalid):
+        report(DamagedRecord.by_id(addition.id))
 
 
 async def create_once(store: DocumentStore, key: DocumentKey, *operations: Create) -> bool:

@@ -29,6 +29,7 @@ class GroupCommit[C, R]:
         self.most = most
         self.waiting: list[PendingChange[C, R]] = []
         self.lock = asyncio.Lock()
+        self.writing = asyncio.Lock()
 
     async def submit(self, change: C) -> R:
         """Write a change together with the others that wait. A caller that is cancelled may have written it."""
@@ -44,13 +45,15 @@ class GroupCommit[C, R]:
         return await pending.result
 
     async def write_batch(self) -> None:
-        batch, self.waiting = self.waiting[: self.most], self.waiting[self.most :]
-        for each in batch:
-            each.taken = True
-        try:
-            results = await self.write([each.change for each in batch])
-        except BaseException as error:  # noqa: BLE001 - each caller gets the error of the commit
-            results = [error] * len(batch)
+        """Write what waits, after a commit whose caller was cancelled: that still goes on."""
+        async with self.writing:
+            batch, self.waiting = self.waiting[: self.most], self.waiting[self.most :]
+            for each in batch:
+                each.taken = True
+            try:
+                results = await self.write([each.change for each in batch]) if batch else ()
+            except BaseException as error:  # noqa: BLE001 - each caller gets the error of the commit
+                results = [error] * len(batch)
         for each, result in zip(batch, results, strict=True):
             set_result(each.result, result)
 

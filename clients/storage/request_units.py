@@ -43,6 +43,11 @@ def metered() -> Generator[RequestCharge]:
             outer.add(charge)
 
 
+def leave_meter() -> None:
+    """Charge what this task does from now on to no work, such as what a background task does for a whole tenant."""
+    current.set(None)
+
+
 def add_charge(units: float) -> None:
     """Add the charge of one request."""
     count_request_units(units)

@@ -6,12 +6,15 @@ is not checked, because a regular expression can take for ever. Keywords that ar
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 MAX_STEPS: Final = 20_000
 """How many schemas are compared with values for one answer; what is left then counts as a match."""
+
+LONGEST_INDEX: Final = 9
+"""How many digits the position in a reference may have; Python refuses to read very long numbers."""
 
 MAX_REFERENCES: Final = 32
 """How many references may follow one another; a longer chain, or a circle, allows everything."""
@@ -173,7 +176,7 @@ class SchemaChecker:
     def object_problems(self, value: Mapping[str, Any], rules: Mapping[str, Any], path: Path) -> Iterator[Mismatch]:
         properties = table_at(rules, "properties")
         for name in list_at(rules, "required"):
-            if name not in value:
+            if isinstance(name, str) and name not in value:
                 yield Mismatch(path, "required", rules["required"], name)
         others = True if table_at(rules, "patternProperties") else rules.get("additionalProperties", True)
         for name, each in value.items():
@@ -214,6 +217,13 @@ def is_same(value: Any, other: Any) -> bool:
     return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
+def children(value: Any) -> Iterable[Any]:
+    """Return the values in an object or an array; none of anything else."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
 def list_at(rules: Mapping[str, Any], name: str) -> list[Any]:
     found = rules.get(name)
     return cast("list[Any]", found) if isinstance(found, list) else []
@@ -233,7 +243,7 @@ def referenced(root: Any, reference: str) -> Any:
         name = unquote(step).replace("~1", "/").replace("~0", "~")
         if isinstance(place, dict):
             place = cast("dict[str, Any]", place).get(name)
-        elif isinstance(place, list) and name.isdecimal():
+        elif isinstance(place, list) and name.isdecimal() and len(name) <= LONGEST_INDEX:
             elements = cast("list[Any]", place)
             place = elements[int(name)] if int(name) < len(elements) else None
         else:

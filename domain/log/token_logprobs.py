@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import Any, Final, NamedTuple, Self, cast
 
 LEAST_LOGPROB: Final = -9999.0
@@ -121,14 +120,14 @@ def token_in(body: Any) -> TokenLogprob | None:
 
 
 def option_in(body: Any) -> TokenOption | None:
-    """Return a token with its number; None where it is malformed or too long."""
+    """Return a token with its number; None where it is malformed, too long or no number that JSON has."""
     match body:
-        case {"token": str(token), "logprob": float() | int() as logprob, **rest} if not isnan(logprob):
+        case {"token": str(token), "logprob": float() | int() as logprob, **rest} if logprob <= -LEAST_LOGPROB:
             text = token.encode(errors="replace").decode()
             octets = octets_in(rest.get("bytes"), text)
             is_long = max(len(text.encode()), len(octets or b"")) > MOST_TOKEN_BYTES
             known = None if is_long else octets
-            return None if known is None else TokenOption(text, max(float(logprob), LEAST_LOGPROB) + 0.0, known)
+            return None if known is None else TokenOption(text, float(max(logprob, LEAST_LOGPROB)) + 0.0, known)
         case _:
             return None
 

@@ -5,9 +5,12 @@ The keywords are those of `domain.config.argument_schemas`; the operator's schem
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from domain.content.json_schema import Mismatch, first_mismatch, parsed_json
+from domain.content.json_schema import Mismatch, children, first_mismatch, parsed_json
+
+MAX_LEVELS: Final = 64
+"""How deeply arguments may be nested: libraries that write them give up at some depth."""
 
 
 def parsed_arguments(text: str) -> dict[str, Any] | str:
@@ -15,7 +18,29 @@ def parsed_arguments(text: str) -> dict[str, Any] | str:
     is_json, body = parsed_json(text.strip() or "{}")
     if not is_json:
         return "the arguments are not valid JSON"
+    if not is_within_levels(body):
+        return f"the arguments are nested in more than {MAX_LEVELS} levels"
+    if not is_writable(body):
+        return "the arguments have half a character (a lone surrogate) or a number that is too large"
     return cast("dict[str, Any]", body) if isinstance(body, dict) else "the arguments are not a JSON object"
+
+
+def is_within_levels(body: Any) -> bool:
+    level: list[Any] = [body]
+    for _ in range(MAX_LEVELS):
+        level = [child for each in level for child in children(each)]
+        if not level:
+            return True
+    return False
+
+
+def is_writable(body: Any) -> bool:
+    """Tell whether a value can be sent as JSON in UTF-8: half a character and `1e999` can be read, but not written."""
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def argument_problem(value: Any, schema: Mapping[str, Any]) -> str:

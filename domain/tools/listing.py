@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from domain.content.json_schema import list_at, table_at
+from domain.content.json_schema import children, list_at, table_at
 from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -22,7 +22,11 @@ MAX_DEPTH: Final = 24
 MAX_REASONS: Final = 500
 """Bounds of what a server may tell about its tools, in tools, characters, bytes, levels and characters."""
 
+MAX_LIST_BYTES: Final = 262_144
+"""The bytes that all tools of a server may have together: each turn stores them, and its model reads them."""
+
 CHANGED: Final = "it has changed since it was accepted; an operator has to accept it"
+LIST_TOO_LONG: Final = f"it and the tools before it have more than {MAX_LIST_BYTES} bytes together"
 NOT_LISTED: Final = "the server does not list it"
 
 
@@ -38,8 +42,12 @@ class ListedTool:
     @property
     def fingerprint(self) -> str:
         """The hash by which a change is noticed, of what the model reads: 32 hexadecimal digits."""
-        text = json.dumps([self.name, self.description, self.schema], sort_keys=True)
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+        return hashlib.sha256(self.words).hexdigest()[:32]
+
+    @property
+    def words(self) -> bytes:
+        """What the model reads of the tool."""
+        return json.dumps([self.name, self.description, self.schema], sort_keys=True).encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +76,18 @@ class ListedServer:
 
 def usable_tools(server: ToolServer, listing: ToolListing) -> Mapping[str, ListedTool]:
     """Return the listed tools that the file allows and that can be offered, by name."""
-    return {
-        tool.name: tool
-        for tool in listing.tools[:MAX_TOOLS]
-        if (server.others or tool.name in server.tools) and not unusable_reason(tool)
-    }
+    allowed = (each for each in listing.tools[:MAX_TOOLS] if server.others or each.name in server.tools)
+    return {tool.name: tool for tool in within_size(each for each in allowed if not unusable_reason(each))}
+
+
+def within_size(tools: Iterable[ListedTool]) -> Iterator[ListedTool]:
+    """Yield the first tools, as many as have at most `MAX_LIST_BYTES` together."""
+    room = MAX_LIST_BYTES
+    for tool in tools:
+        room -= len(tool.words)
+        if room < 0:
+            return
+        yield tool
 
 
 def fingerprints(tools: Iterable[ListedTool]) -> Mapping[str, str]:
@@ -88,7 +103,7 @@ def listed_server(server: ToolServer, listing: ToolListing, pins: Mapping[str, s
     for name in (*server.tools, *(name for name in usable if name not in server.tools)):
         tool = usable.get(name)
         if tool is None:
-            held_back[name] = unusable_reason(known[name]) if name in known else NOT_LISTED
+            held_back[name] = (unusable_reason(known[name]) or LIST_TOO_LONG) if name in known else NOT_LISTED
         elif pins.get(name) != tool.fingerprint:
             held_back[name] = CHANGED
         else:
@@ -142,12 +157,6 @@ def schema_reasons(schema: Mapping[str, Any]) -> Iterator[str]:
         return
     if len(json.dumps(schema).encode()) > MAX_SCHEMA_BYTES:
         yield f"its schema has more than {MAX_SCHEMA_BYTES} bytes"
-
-
-def children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def is_remote(value: Any) -> bool:

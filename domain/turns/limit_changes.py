@@ -11,6 +11,9 @@ from domain.turns.rate_limits import RateLimit, RateLimits
 LARGEST: Final = 1_000_000
 """The largest amount in dollars, and the largest rate."""
 
+LEAST: Final = Decimal("0.000001")
+"""The least of both: a smaller rate is none, and a smaller amount is below what is counted."""
+
 FORECAST: Final = "forecast_day"
 WARN_SHARE: Final = "warn_share"
 BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in BudgetScope}
@@ -98,6 +101,6 @@ def problem_of(name: str, value: Decimal | None) -> str | None:
         return f"expected one of {', '.join(NAMES)}"
     if value is None:
         return None if name in OPTIONAL else "expected a number: only a budget may have no limit"
-    if not (value.is_finite() and 0 < value <= LARGEST):
-        return f"expected a number above 0, at most {LARGEST}"
+    if not (value.is_finite() and LEAST <= value <= LARGEST):
+        return f"expected a number from {LEAST:f} to {LARGEST}"
     return "expected a whole number" if name in WHOLE and value != value.to_integral_value() else None

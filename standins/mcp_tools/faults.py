@@ -2,15 +2,18 @@
 
 A fault of the calls of tools has one of these members: `delay_s` (after the effect), `status`, `redirect` (an address),
 `text` (an answer that is no JSON-RPC), `bytes` (an answer of this size), `other_id` (an answer to another request),
-`ends` (an event stream without an answer). `times` limits it. `forget` makes the server forget its sessions.
+`ends` (an event stream without an answer), `pings` (the server asks back, does not know the session of the answer, and
+breaks off). `times` limits it. `forget` makes the server forget its sessions, and what `silent` lists (methods of MCP)
+gets no answer at all.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from standins.json_values import Json, json_object
@@ -28,6 +31,8 @@ class McpFaults:
         self.fault: Json = {}
         self.forgets = False
         self.requests: list[Json] = []
+        self.closed: list[str] = []
+        self.answered = asyncio.Event()
 
     @property
     def delay_s(self) -> float:
@@ -49,6 +54,13 @@ class McpFaults:
     def answer(self, body: Json, session: str) -> Response | None:
         """Return the answer below the SDK; None where the SDK answers."""
         method = body.get("method")
+        if method in self.fault.get("silent", ()):
+            return Silence(str(method), self.closed)
+        if method is None and "pings" in self.fault:
+            self.answered.set()
+            return Response(status_code=404)
+        if method == CALL and "pings" in self.fault:
+            return StreamingResponse(self.asking_back(), media_type="text/event-stream")
         if self.is_old and method == DISCOVER:
             error = {"code": METHOD_NOT_FOUND, "message": "Method not found"}
             return JSONResponse({"jsonrpc": "2.0", "id": body.get("id"), "error": error}, status_code=400)
@@ -56,6 +68,23 @@ class McpFaults:
             self.forgets = False
             return JSONResponse({"error": "no such session"}, status_code=404)
         return faulty_answer(self.next(), body) if method == CALL else None
+
+    async def asking_back(self) -> AsyncIterator[str]:
+        ping = {"jsonrpc": "2.0", "id": "asked", "method": "ping"}
+        yield f"event: message\ndata: {json.dumps(ping)}\n\n"
+        await self.answered.wait()
+
+
+class Silence(Response):
+    """No answer: it lasts until the client closes the connection, which is noted in `closed`."""
+
+    def __init__(self, method: str, closed: list[str]) -> None:
+        super().__init__()
+        self.method, self.closed = method, closed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - its form
+        await receive()
+        self.closed.append(self.method)
 
 
 def faulty_answer(fault: Json, body: Json) -> Response | None:

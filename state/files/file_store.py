@@ -19,6 +19,8 @@ from state.files.parts import HEAD, LISTED, PART_BYTES, content_of, file_documen
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 from state.turns.expiry import expiry_operation
 
+LONGEST_ID = 64
+
 CLEARED_AT_ONCE = 8
 """Documents of a file's content that are read to be deleted: each has up to 350 KB."""
 
@@ -76,7 +78,7 @@ class FileStore:
         async def step() -> None:
             found = await self.store.read(key, name)
             if found and found.read_as(StoredFile.from_document).thread == stored.thread:
-                await self.store.commit(key, (Delete(id=name, etag=found.etag), Delete(id=listed_id(stored))))
+                await self.store.commit(key, removal(found, stored))
 
         await compare_and_swap(self.clock, step)
 
@@ -92,17 +94,19 @@ class FileStore:
         await compare_and_swap(self.clock, step)
 
     async def settle(self, owner: Owner, thread: str) -> None:
-        """Clear a thread that no file names, or whose file has expired, for the timer."""
+        """Clear a thread that no file names, or whose file has expired, for the timer.
+
+        A file that an upload has made stay since it was read is left alone.
+        """
         head = await self.store.read(turns_key(owner, thread), HEAD)
         name = head.read_as(StoredFile.from_document).id if head else ""
         found = await self.store.read(owner_index_key(owner), file_document_id(name)) if name else None
         stored = found.read_as(StoredFile.from_document) if found else None
-        if stored is None or stored.thread != thread:
+        if found is None or stored is None or stored.thread != thread:
             await self.clear(owner, thread)
         elif stored.is_kept(self.clock.now()):
             await self.look_at(owner, thread, at=stored.expires_at)
-        else:
-            await self.forget(owner, stored)
+        elif await commit_if_unchanged(self.store, owner_index_key(owner), removal(found, stored)):
             await self.clear(owner, thread)
 
     async def clear(self, owner: Owner, thread: str) -> None:
@@ -117,12 +121,17 @@ class FileStore:
 
 
 def is_plain(file_id: str) -> bool:
-    """Return whether an id may name a document: the store refuses other characters."""
-    return file_id.replace("-", "").isalnum() and file_id.isascii()
+    """Return whether an id may name a document: the store refuses other characters, and very long ids."""
+    return file_id.replace("-", "").isalnum() and file_id.isascii() and len(file_id) <= LONGEST_ID
 
 
 def listed_id(stored: StoredFile) -> str:
     return time_entry_id(LISTED, stored.created_at, stored.id)
+
+
+def removal(found: Document, stored: StoredFile) -> tuple[Delete, Delete]:
+    """Return what removes a file from the owner's index, as it was read."""
+    return Delete(id=found.id, etag=found.etag), Delete(id=listed_id(stored))
 
 
 def look_operation(wanted: Create, found: Document | None, *, never: bool) -> Create | Replace | Delete:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged
-from clients.storage.damage import read_or_none, readable
+from clients.storage.damage import read_or_none, readable, report
 from clients.storage.keys import money_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import (
@@ -22,6 +22,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
+from domain.errors import DamagedRecord
 from domain.fleet.catalog import Backend, Fleet
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
@@ -83,13 +84,21 @@ class GpuSessionBilling:
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now, limit=SWEEP_LIMIT)
         sessions = ((each, read_or_none(each.document, session_of)) for each in found)
         over = [each for each, session in sessions if session and self.is_finished(session, now)]
-        wholes = await asyncio.gather(*(self.whole(each) for each in over))
+        wholes = await asyncio.gather(*(self.readable_whole(each) for each in over))
         return [each for each, whole in zip(over, wholes, strict=True) if whole and self.is_finished(whole, now)]
 
     async def whole(self, found: FoundDocument) -> GpuSession | None:
         """Return the open session with the parts of all processes; None where it is gone."""
         identifier = found.document.read_as(GpuSession.from_document).id
         return (await read_session(self.store, found.key)).with_id(identifier)
+
+    async def readable_whole(self, found: FoundDocument) -> GpuSession | None:
+        """Return the same; None where a document of it is damaged: the sessions of other backends are billed."""
+        try:
+            return await self.whole(found)
+        except DamagedRecord as damage:
+            report(damage)
+            return None
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
         price = self.price(session)

@@ -5,16 +5,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, override
 
 import pytest
 
 from activities.budget_watch import BudgetWatch
 from activities.deliver_webhook import DeliverWebhook
+from clients.storage.port import DocumentStore
+from clients.storage.request_units import add_charge, metered
 from domain.errors import Unavailable
 from domain.money.budget_events import ALARMED, WARNED, steps_reached
 from domain.money.budgets import Budgets
 from domain.money.spend_forecast import forecast_of
+from domain.money.usage import UsageRow
 from domain.turns.webhook_events import WebhookEndpoint, WebhookEndpoints
 from state.money.budget_status import BudgetStatus
 from state.money.usage_rows import UsageRows
@@ -174,3 +177,46 @@ async def test_without_a_webhook_that_wants_them_nothing_is_read() -> None:
 def test_an_endpoint_gets_the_events_of_its_tenants_alone() -> None:
     mine = replace(EARS, tenants=frozenset({"another"}))
     assert WebhookEndpoints(known={"ears": mine}).wanting(OWNER.tenant, ALARMED) == ()
+
+
+class Scans(UsageRows):
+    """Counts the reads of all rows of a tenant, each of which costs request units and waits at a gate."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        super().__init__(store)
+        self.count = 0
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def of_tenant(self, tenant: str, *, first: str, last: str) -> list[UsageRow]:
+        self.count += 1
+        add_charge(100.0)
+        self.asked.set()
+        await self.gate.wait()
+        return await super().of_tenant(tenant, first=first, last=last)
+
+
+async def test_many_notices_are_one_look_and_one_more_and_no_turn_pays_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = Day(COST * Decimal("1.2"))
+    await day.spend()
+    watch, scans = day.watch(), Scans(day.store)
+    watch.usage = scans
+    looks, own_look = list[str](), watch.look
+
+    async def look(tenant: str) -> None:
+        looks.append(tenant)
+        await own_look(tenant)
+
+    monkeypatch.setattr(watch, "look", look)
+    with metered() as charge:
+        for _ in range(50):
+            watch.notice(OWNER.tenant)
+        await scans.asked.wait()
+        for _ in range(50):
+            watch.notice(OWNER.tenant)
+        scans.gate.set()
+        await asyncio.gather(*watch.tasks)
+    assert (looks, scans.count, charge.units) == ([OWNER.tenant] * 2, 1, 0.0)
+    assert not watch.noticed

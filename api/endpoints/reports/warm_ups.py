@@ -61,12 +61,14 @@ class WarmUps:
 
     async def start(self, owner: Owner, backend: Backend, identifier: str) -> bool:
         """Return whether this request started the backend; raises Unavailable or Exhausted where it could not."""
+        began = self.clock.now()
         await self.limits.take(owner)
         if not await self.warmer.warm_up(backend, identifier, owner=owner, wait=True):
             return False
         now, state = self.clock.now(), await self.state_of(backend)
         if status_of(backend, state, now) is BackendStatus.ASLEEP:
-            raise not_started(backend, state, now)
+            left = await self.ledger.budget_counters.left(owner, identifier)
+            raise not_started(backend, state, began=began, now=now, left=left)
         return True
 
     async def state_of(self, backend: Backend) -> BackendState:
@@ -81,11 +83,19 @@ def sleeping_backend(backends: Mapping[str, Backend], name: str) -> Backend:
     return backend
 
 
-def not_started(backend: Backend, state: BackendState, now: float) -> Unavailable | Exhausted:
-    """Return why a warm-up was not sent, or started nothing."""
-    if failed := state.warmth.failed_warm_up:
+def not_started(
+    backend: Backend, state: BackendState, *, began: float, now: float, left: Decimal | None
+) -> Unavailable | Exhausted:
+    """Return why the warm-up of a request that `began` then was not sent, or started nothing.
+
+    `left` are the dollars that all budgets leave, None without a limit.
+    """
+    failed = state.warmth.failed_warm_up
+    if failed and failed.at >= began:
         return Unavailable(f"{backend.name} could not be started: {failed.reason}", delay_s=failed.again_at - now)
-    return Exhausted(f"A budget has no room left for a warm-up of {backend.name}.")
+    if left is not None and left < worst_cost(backend, state):
+        return Exhausted(f"A budget has no room left for a warm-up of {backend.name}.")
+    return Unavailable(f"The warm-up of {backend.name} could not be charged, and was not sent. Try again.", delay_s=1.0)
 
 
 def worst_cost(backend: Backend, state: BackendState) -> Decimal:

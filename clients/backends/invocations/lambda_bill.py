@@ -6,7 +6,6 @@ or `billedDurationMs` where the log is JSON.
 
 import re
 from base64 import b64decode
-from binascii import Error
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -26,7 +25,7 @@ def billed_frames(log: str) -> list[bytes]:
     """Return a frame with the figure of the last report in a log, which is base64; none where there is no report."""
     try:
         found = BILLED.findall(b64decode(log))
-    except Error:
+    except ValueError:
         return []
     return [MARK + found[-1]] if found else []
 

@@ -27,6 +27,9 @@ CANCEL_S: Final = 5.0
 FAILED_STATUS: Final = 500
 """The status of an attempt whose prediction has failed: its model broke."""
 
+LONGEST_S: Final = 1e6
+"""No prediction takes longer."""
+
 type Prediction = Mapping[str, Any]
 
 
@@ -161,16 +164,19 @@ def parts_of(output: Any) -> list[str]:
 def usage_in(metrics: Mapping[str, Any]) -> TokenUsage | None:
     """Return the token counts; None for a model that is billed by its time and counts none."""
     match metrics.get("input_token_count"), metrics.get("output_token_count"):
-        case int(read), int(written):
+        case int(read), int(written) if min(read, written) >= 0:
             return TokenUsage(input_tokens=read, output_tokens=written)
         case _:
             return None
 
 
 def billed_in(metrics: Mapping[str, Any]) -> float | None:
-    """Return the seconds that the model worked on a prediction; public models that are billed by time bill these."""
+    """Return the seconds that the model worked on a prediction; public models that are billed by time bill these.
+
+    None for a figure that cannot be a time.
+    """
     match metrics.get("predict_time"):
-        case int(found) | float(found) if found >= 0:
+        case int(found) | float(found) if 0 <= found <= LONGEST_S:
             return float(found)
         case _:
             return None

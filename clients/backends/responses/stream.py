@@ -129,15 +129,19 @@ class ResponsesStreamParser:
 
 
 def usage_in(usage: Mapping[str, Any]) -> TokenUsage | None:
-    """Return the token counts; the input includes cached tokens, the output those of the reasoning."""
+    """Return the token counts; the input includes cached tokens, the output those of the reasoning.
+
+    None where there are none, or one is below zero.
+    """
     if not usage:
         return None
     read: Mapping[str, Any] = usage.get("input_tokens_details") or {}
     written: Mapping[str, Any] = usage.get("output_tokens_details") or {}
-    return TokenUsage(
+    found = TokenUsage(
         input_tokens=int(usage["input_tokens"]),
         cached_tokens=int(read.get("cached_tokens") or 0),
         output_tokens=int(usage["output_tokens"]),
         reasoning_tokens=int(written.get("reasoning_tokens") or 0),
         written_tokens=int(read.get("cache_write_tokens") or 0),
     )
+    return found if min(found.input_tokens, found.output_tokens) >= 0 else None

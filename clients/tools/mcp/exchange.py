@@ -3,7 +3,9 @@
 The library hides HTTP. Its transport is ours, and finds the exchange of a request in the context that it was made in.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,15 +13,40 @@ from typing import Final
 from clients.tools.port import CallFailure
 
 
+class RequestEnd:
+    """Until when one HTTP request may last. Each step of it is held to that end, which may be moved to now."""
+
+    def __init__(self, *, within_s: float | None = None) -> None:
+        self.at = None if within_s is None else asyncio.get_running_loop().time() + within_s
+        self.step: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def held(self) -> AsyncGenerator[None]:
+        """Hold a step to the end; raises TimeoutError."""
+        self.step = asyncio.timeout_at(self.at)
+        try:
+            async with self.step:
+                yield
+        finally:
+            self.step = None
+
+    def now(self) -> None:
+        """End the request: nobody waits for it any more."""
+        self.at = asyncio.get_running_loop().time()
+        if self.step and not self.step.expired():
+            self.step.reschedule(self.at)
+
+
 @dataclass(slots=True, kw_only=True)
 class McpExchange:
-    """One request. `headers` go with it, and `calls_left` calls of tools may be sent.
+    """One request. `headers` go with it, and `calls_left` calls of tools may be sent; `end` is that of the call.
 
     `status` and `text` are those of an answer without success; `failure` and `reason` tell why there is no answer.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     calls_left: int = 0
+    end: RequestEnd = field(default_factory=RequestEnd)
     status: int = 0
     text: str = ""
     is_protocol_error: bool = False

@@ -40,18 +40,19 @@ class McpTool:
         self.tokens = tokens
         self.clock = clock
         self.sessions: dict[str, McpSession] = {}
+        self.retired: set[McpSession] = set()
         self.asking: dict[str, Listings] = {}
         self.known: dict[str, tuple[ToolListing, float]] = {}
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
         """Call a tool. A server that has lost the session has not run the call, which goes to a new session, once."""
+        session = await self.session(request.server)
         from clients.tools.mcp.session import SessionLostError  # noqa: PLC0415 - see above
 
-        session = await self.session(request.server)
         try:
             return await session.call(request)
         except SessionLostError:
-            await self.drop(session)
+            self.retire(session)
         session = await self.session(request.server)
         try:
             await session.listing()
@@ -84,7 +85,7 @@ class McpTool:
         try:
             return await session.listing()
         except SessionLostError:
-            await self.drop(session)
+            self.retire(session)
         try:
             return await (await self.session(server)).listing()
         except SessionLostError:
@@ -111,14 +112,18 @@ class McpTool:
         credentials = partial(server_credentials, self.tokens, server)
         return McpSession(server, EgressTransport(server, self.pinned, credentials))
 
-    async def drop(self, session: "McpSession") -> None:
+    def retire(self, session: "McpSession") -> None:
+        """Use a session no more; the calls of other turns that are under way in it go on."""
         if self.sessions.get(session.server.label) is session:
             del self.sessions[session.server.label]
-        await session.close()
+        self.retired.add(session)
+        session.task.add_done_callback(lambda _: self.retired.discard(session))
+        session.retire()
 
     async def close(self) -> None:
-        for session in tuple(self.sessions.values()):
-            await self.drop(session)
+        for session in (*self.sessions.values(), *self.retired):
+            await session.close()
+        self.sessions.clear()
 
 
 def import_library() -> None:

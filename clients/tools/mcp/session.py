@@ -7,6 +7,7 @@ nothing, so no server may ask back.
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 import httpx2
@@ -30,6 +31,7 @@ from mcp_types import (
     Tool,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from opentelemetry.trace import NoOpTracer
 from pydantic import TypeAdapter, ValidationError
 
 from clients.sources.port import MAX_ANSWER_BYTES
@@ -52,7 +54,16 @@ NO_ANSWER_CODES: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, INVALID_REQU
 
 RESULT: Final[TypeAdapter[CallToolResult | InputRequiredResult]] = TypeAdapter(CallToolResult | InputRequiredResult)
 ASKED_BACK: Final = "The server asked back, which is not supported; the call has not ended."
+CLOSED: Final = "The call was not sent: the process ends."
 NO_USABLE_ANSWER: Final = "The server gave no usable answer."
+
+
+def record_no_spans() -> None:
+    """Let the library pass the trace on, without spans of its own: their status has the server's words."""
+    vars(import_module("mcp.shared._otel"))["_tracer"] = NoOpTracer()
+
+
+record_no_spans()
 
 
 class SessionLostError(Exception):
@@ -67,6 +78,8 @@ class McpSession:
         self.transport = transport
         self.connecting = McpExchange()
         self.closing = asyncio.Event()
+        self.calls = 0
+        self.is_retired = False
         self.opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self.run())
 
@@ -97,13 +110,22 @@ class McpSession:
 
     @property
     def has_ended(self) -> bool:
-        return self.task.done() or self.closing.is_set()
+        return self.task.done() or self.is_retired or self.closing.is_set()
 
     async def client(self) -> Client:
         return await asyncio.shield(self.opened)
 
+    def retire(self) -> None:
+        """Close the session as soon as no call of another turn is under way in it."""
+        self.is_retired = True
+        if not self.calls:
+            self.closing.set()
+
     async def close(self) -> None:
         self.closing.set()
+        if not self.opened.done():
+            self.opened.set_exception(ToolError(CallFailure.NOT_SENT, CLOSED))
+            self.opened.exception()
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -137,6 +159,15 @@ class McpSession:
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
         """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
+        self.calls += 1
+        try:
+            return await self.sent(request)
+        finally:
+            self.calls -= 1
+            if self.is_retired:
+                self.retire()
+
+    async def sent(self, request: ToolRequest) -> ToolAnswer:
         exchange = McpExchange(headers=key_header(request.tool, request.key), calls_left=1)
         client = await self.client()
         token = current_exchange.set(exchange)
@@ -150,6 +181,7 @@ class McpSession:
             raise ToolError(CallFailure.NO_ANSWER, exchange.reason or NO_USABLE_ANSWER) from None
         finally:
             current_exchange.reset(token)
+            exchange.end.now()
         if isinstance(result, InputRequiredResult):
             raise ToolError(CallFailure.NO_ANSWER, ASKED_BACK)
         return answer_of(result)

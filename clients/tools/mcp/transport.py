@@ -1,7 +1,8 @@
 """Which requests of the MCP library leave the process, and to which address?
 
 It uses `httpx2`, so its transport is one place to hold it to the rules of egress: every request goes to an address that
-was checked for it, is a POST, follows no redirect, and a call of a tool is sent once. The transport raises nothing,
+was checked for it, is a POST, follows no redirect, and a call of a tool is sent once. The library sets no limits of
+time, and waits for a notification before it sends anything else: all but calls end here. The transport raises nothing,
 because the library would end its whole session for it; the exchange of the request keeps what went wrong.
 """
 
@@ -15,7 +16,7 @@ from clients.plain_answers import PLAIN
 from clients.sources.egress import NotConnectedError, PinnedAddress, PinnedClient
 from clients.sources.port import MAX_ANSWER_BYTES
 from clients.tls import tls_context
-from clients.tools.mcp.exchange import McpExchange, current_exchange
+from clients.tools.mcp.exchange import McpExchange, RequestEnd, current_exchange
 from clients.tools.port import CallFailure, ToolError
 from domain.tools.catalog import ToolServer
 
@@ -23,6 +24,10 @@ type Credentials = Callable[[], Awaitable[Mapping[str, str]]]
 
 CALL: Final = "tools/call"
 CONNECT_S: Final = 10.0
+REQUEST_S: Final = 10.0
+NOTE_S: Final = 3.0
+"""How long a request that is no call of a tool may last, and a message that gets no answer."""
+
 NO_STREAM: Final = 405
 NOT_FORWARDED: Final = 502
 ERROR_LIMIT: Final = 2000
@@ -51,9 +56,9 @@ class EgressTransport(httpx2.AsyncBaseTransport):
         body = parsed(await request.aread())
         if body.get("method") == CALL and not exchange.take_call():
             return httpx2.Response(NOT_FORWARDED)
-        noted = exchange if "id" in body else McpExchange()
+        noted = noted_exchange(body, exchange)
         try:
-            response = await self.sent(request, exchange)
+            response = await self.sent(request, noted)
         except ToolError as problem:
             return not_forwarded(noted, problem.failure, str(problem))
         return await received(response, noted)
@@ -61,9 +66,10 @@ class EgressTransport(httpx2.AsyncBaseTransport):
     async def sent(self, request: httpx2.Request, exchange: McpExchange) -> httpx2.Response:
         """Send a request to the checked address of the server; raises ToolError."""
         try:
-            pin = await self.pinned.pin(self.server)
-            headers = {**exchange.headers, **await self.credentials()}
-            return await self.inner.handle_async_request(self.outgoing(request, pin, headers))
+            async with exchange.end.held():
+                pin = await self.pinned.pin(self.server)
+                headers = {**exchange.headers, **await self.credentials()}
+                return await self.inner.handle_async_request(self.outgoing(request, pin, headers))
         except NotConnectedError as problem:
             raise ToolError(CallFailure.NOT_SENT, f"The call was not sent: {problem}.") from None
         except NOT_CONNECTED as problem:
@@ -86,6 +92,19 @@ class EgressTransport(httpx2.AsyncBaseTransport):
         await self.inner.aclose()
 
 
+def noted_exchange(body: Mapping[str, Any], exchange: McpExchange) -> McpExchange:
+    """Return the exchange that keeps what comes of a message.
+
+    A notification, or our answer to a request of the server, is sent in the exchange of a call and is not that call.
+    """
+    is_request = "id" in body and "method" in body
+    if not is_request:
+        return McpExchange(headers=exchange.headers, end=RequestEnd(within_s=NOTE_S))
+    if body["method"] != CALL:
+        exchange.end = RequestEnd(within_s=REQUEST_S)
+    return exchange
+
+
 def parsed(content: bytes) -> Mapping[str, Any]:
     try:
         body = json.loads(content)
@@ -95,6 +114,8 @@ def parsed(content: bytes) -> Mapping[str, Any]:
 
 
 def named(problem: Exception) -> str:
+    if isinstance(problem, TimeoutError):
+        return "it did not answer in time"
     return f"it cannot be reached ({type(problem).__name__})"
 
 
@@ -133,9 +154,9 @@ class BoundedStream(httpx2.AsyncByteStream):
         self.exchange = exchange
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, chunks = 0, self.response.aiter_raw()
         try:
-            async for chunk in self.response.aiter_raw():
+            while chunk := await self.next_chunk(chunks):
                 size += len(chunk)
                 if size > MAX_ANSWER_BYTES:
                     self.fail(f"its answer has more than {MAX_ANSWER_BYTES} bytes")
@@ -143,6 +164,14 @@ class BoundedStream(httpx2.AsyncByteStream):
                 yield chunk
         except BROKEN as problem:
             self.fail(named(problem))
+
+    async def next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
+        """Return the next bytes; none at the end of the body."""
+        async with self.exchange.end.held():
+            async for chunk in chunks:
+                if chunk:
+                    return chunk
+        return b""
 
     def fail(self, reason: str) -> None:
         self.exchange.fail(CallFailure.NO_ANSWER, f"The server gave no usable answer: {reason}.")

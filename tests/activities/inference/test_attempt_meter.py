@@ -1,5 +1,6 @@
 """Is the usage of an attempt measured once, and charged at its price?"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -166,6 +167,27 @@ def test_time_is_billed_by_the_provider_s_own_figure(predictions: Sequence[str],
     meter.start_call()
     clock.advance(5)
     meter.end(AnswerEnd(reason="stop", usage=None, billed_s=2.0))
+    assert meter.close_record("done", "").charge.cost == Decimal(dollars)
+
+
+@pytest.mark.parametrize(
+    ("billed_s", "dollars"),
+    [
+        (0.0, "0"),
+        (65.0, "0.65"),
+        (65.1, "0.05"),
+        (1e12, "0.05"),
+        (math.inf, "0.05"),
+        (math.nan, "0.05"),
+        (-1.0, "0.05"),
+    ],
+)
+def test_an_absurd_figure_of_the_provider_is_not_billed(billed_s: float, dollars: str) -> None:
+    clock = FakeClock()
+    meter = AttemptMeter(clock, price=BY_TIME, record=attempt(clock), earlier=())
+    meter.start_call()
+    clock.advance(5)
+    meter.end(AnswerEnd(reason="stop", usage=None, billed_s=billed_s))
     assert meter.close_record("done", "").charge.cost == Decimal(dollars)
 
 

@@ -66,6 +66,12 @@ def test_on_a_machine_less_output_is_less_time() -> None:
     assert less.worst_cost <= Decimal(40)
 
 
+def test_the_price_of_a_call_is_reserved_beside_its_time() -> None:
+    price = replace(GPU, request=Decimal("0.5"))
+    less = with_output(task(price=price), 300, decode_tokens_s=10)
+    assert less.worst_cost == with_output(task(price=GPU), 300, decode_tokens_s=10).worst_cost + price.request
+
+
 def test_the_least_time_of_an_attempt_stays() -> None:
     assert with_output(task(price=GPU), 10, decode_tokens_s=1).limit_s == LEAST_WORST_S
     assert with_output(task(price=GPU, limit_s=20), 10, decode_tokens_s=1).limit_s == 20

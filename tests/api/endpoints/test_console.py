@@ -57,6 +57,13 @@ def test_with_a_sign_in_the_page_may_also_call_its_authority() -> None:
     assert "script-src 'self';" in policy(SIGN_IN)
 
 
+async def test_a_kept_page_gets_the_policy_of_a_sign_in_that_was_configured_since() -> None:
+    kept = await api().http.get("/console")
+    now = await api(console_client_id="page").http.get("/console", headers={"if-none-match": kept.headers["etag"]})
+    assert now.status_code == 200
+    assert now.headers["content-security-policy"] != kept.headers["content-security-policy"]
+
+
 async def test_no_script_or_style_is_in_the_page_and_none_is_made_from_text() -> None:
     assert not re.search(r"<script>|<style|style=|\son\w+=", (FOLDER / "index.html").read_text(encoding="utf-8"))
     for file in FOLDER.glob("*.js"):

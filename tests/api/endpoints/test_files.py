@@ -1,5 +1,6 @@
 """Do all operations of the official SDK on files work, and what does a wrong upload get?"""
 
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -133,6 +134,12 @@ CONTENT = 'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n
 NAMED = 'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nhello'
 FIELD = 'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'
 
+
+def lasting(seconds: str) -> bytes:
+    anchor = FIELD.format(name="expires_after[anchor]", value="created_at")
+    return form(CONTENT, PURPOSE, anchor, FIELD.format(name="expires_after[seconds]", value=seconds))
+
+
 WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
     "no purpose": (form(CONTENT), "purpose", "missing_required_parameter"),
     "an unknown purpose": (form(CONTENT, PURPOSE.replace("user_data", "vision")), "purpose", "invalid_value"),
@@ -155,16 +162,8 @@ WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
         None,
         "invalid_multipart",
     ),
-    "a short life": (
-        form(
-            CONTENT,
-            PURPOSE,
-            FIELD.format(name="expires_after[anchor]", value="created_at"),
-            FIELD.format(name="expires_after[seconds]", value="60"),
-        ),
-        "expires_after.seconds",
-        "invalid_value",
-    ),
+    "a short life": (lasting("60"), "expires_after.seconds", "invalid_value"),
+    "a life without end": (lasting("00003600" + "9" * 400), "expires_after.seconds", "invalid_value"),
     "an unknown anchor": (
         form(CONTENT, PURPOSE, FIELD.format(name="expires_after[seconds]", value="3600")),
         "expires_after.anchor",
@@ -217,6 +216,15 @@ async def test_a_form_may_arrive_in_any_pieces_and_order(size: int) -> None:
     made = (await one.http.post("/v1/files", content=pieces(body, size=size), headers=headers)).json()
     answer = await one.http.get(f"/v1/files/{made['id']}/content")
     assert answer.text == content.replace("--B", "--C")
+
+
+async def test_a_packed_form_is_unpacked_up_to_the_limit() -> None:
+    one = api()
+    headers = {"content-type": "multipart/form-data; boundary=B", "content-encoding": "gzip"}
+    body = gzip.compress(form(PURPOSE, CONTENT.replace("hello", "x" * 600_000)))
+    assert (await one.http.post("/v1/files", content=body, headers=headers)).json()["bytes"] == 600_000
+    bomb = gzip.compress(form(PURPOSE, CONTENT.replace("hello", "x" * (one.world.settings.file_limit + 70_000))))
+    assert (await one.http.post("/v1/files", content=bomb, headers=headers)).status_code == 413
 
 
 async def test_a_file_ends_by_itself() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.packed_body import Unpacker, unpacker_for
+from api.http.packed_body import PIECE_BYTES, Unpacker, unpacker_for
 from domain.errors import Invalid
 from tests.api.harness import api
 
@@ -104,3 +104,16 @@ def test_any_bytes_are_unpacked_or_rejected(data: bytes, coding: str) -> None:
     with suppress(Invalid):
         assert len(unpacker.unpack(data, room=1000)) <= 1001
         unpacker.check_complete()
+
+
+@pytest.mark.parametrize("kind", sorted(PACKED))
+def test_a_large_body_is_unpacked_in_small_pieces(kind: str) -> None:
+    coding, pack = PACKED[kind]
+    unpacker = unpacker_for(coding)
+    content = bytes(3 * PIECE_BYTES) + b"the end"
+    if unpacker is None:
+        return
+    found = list(unpacker.pieces(pack(content), room=len(content)))
+    unpacker.check_complete()
+    assert b"".join(found) == content
+    assert max(map(len, found)) == PIECE_BYTES

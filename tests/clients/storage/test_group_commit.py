@@ -97,3 +97,21 @@ async def test_a_caller_that_is_cancelled_during_its_commit_fails_no_other() -> 
     (second,) = await begin(commits, 2)
     recorder.gate.set()
     assert await second == 20
+
+
+async def test_the_commit_of_a_cancelled_caller_ends_before_the_next_begins() -> None:
+    recorder = Recorder()
+    commits = GroupCommit(recorder.write, most=10)
+    (first,) = await begin(commits, 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second, third = await begin(commits, 2, 3)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await asyncio.sleep(0)
+    assert recorder.batches == [[1]]
+    recorder.gate.set()
+    assert await third == 30
+    assert recorder.batches == [[1], [3]]

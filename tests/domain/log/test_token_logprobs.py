@@ -80,6 +80,8 @@ def test_the_tokens_of_vllm_and_llama_cpp_are_read() -> None:
         {"content": [{"token": "a"}]},
         {"content": [{"token": "a", "logprob": "-1"}]},
         {"content": [{"token": "a", "logprob": math.nan}]},
+        {"content": [{"token": "a", "logprob": math.inf}]},
+        {"content": [{"token": "a", "logprob": 10**400}]},
         {"content": [{"token": "a", "logprob": -1, "bytes": [256]}]},
         {"content": [{"token": "a", "logprob": -1, "bytes": "a"}]},
         {"content": [{"token": "a", "logprob": -1, "top_logprobs": {"a": 1}}]},
@@ -91,9 +93,10 @@ def test_what_is_malformed_is_as_missing(logprobs: Any) -> None:
 
 
 def test_a_probability_of_zero_and_a_long_list_are_bounded() -> None:
-    body = {"token": "a", "logprob": -math.inf, "top_logprobs": [{"token": "b", "logprob": -0.0}] * 50}
-    [found] = logprobs_in({"logprobs": {"content": [body]}})
-    assert found.chosen.logprob == LEAST_LOGPROB
+    for least in (-math.inf, -(10**400)):
+        body = {"token": "a", "logprob": least, "top_logprobs": [{"token": "b", "logprob": -0.0}] * 50}
+        [found] = logprobs_in({"logprobs": {"content": [body]}})
+        assert found.chosen.logprob == LEAST_LOGPROB
     assert len(found.options) == MOST_OPTIONS
     assert math.copysign(1, found.options[0].logprob) == 1
 

@@ -11,6 +11,8 @@ from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolApproval, ToolEffect, ToolServer
 from domain.tools.listing import (
     CHANGED,
+    LIST_TOO_LONG,
+    MAX_LIST_BYTES,
     MAX_TOOLS,
     NOT_LISTED,
     ListedTool,
@@ -129,3 +131,10 @@ def test_a_fingerprint_changes_with_each_word_and_not_with_the_order_of_a_schema
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=4))
 def test_any_schema_has_an_answer(schema: dict[str, Any]) -> None:
     assert isinstance(unusable_reason(replace(FIND, schema={**schema, "type": "object"})), str)
+
+
+def test_a_list_is_not_longer_than_what_a_turn_can_store() -> None:
+    tools = [replace(FIND, name=f"find_{number}", description="x" * 4000) for number in range(100)]
+    names, held_back = offered(*tools, replace(FIND, name="find"), more="others = true\ntrusted = true")
+    assert names == {each.name for each in tools[: MAX_LIST_BYTES // len(tools[0].words)]}
+    assert held_back["find"] == LIST_TOO_LONG

@@ -70,9 +70,10 @@ def test_every_name_has_a_value() -> None:
         ("tenant_day", None, None),
         ("owner_burst", None, "expected a number: only a budget may have no limit"),
         ("owner_burst", Decimal("1.5"), "expected a whole number"),
-        ("tenant_day", Decimal(0), "expected a number above 0, at most 1000000"),
-        ("tenant_day", Decimal("NaN"), "expected a number above 0, at most 1000000"),
-        ("tenant_day", Decimal(1_000_001), "expected a number above 0, at most 1000000"),
+        ("tenant_day", Decimal(0), "expected a number from 0.000001 to 1000000"),
+        ("tenant_turns_per_minute", Decimal("1e-400"), "expected a number from 0.000001 to 1000000"),
+        ("tenant_day", Decimal("NaN"), "expected a number from 0.000001 to 1000000"),
+        ("tenant_day", Decimal(1_000_001), "expected a number from 0.000001 to 1000000"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: Decimal | None, problem: str | None) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
 
-from clients.storage.port import DocumentStore
+from clients.storage.port import Document, DocumentKey, DocumentStore, Replace
 from domain.errors import GanglionError, NotFound
 from domain.files.stored_file import StoredFile
 from domain.turns.webhook_events import WebhookEndpoints
 from state.files.file_store import FileStore
-from state.files.parts import PART_BYTES
+from state.files.parts import PART_BYTES, file_document_id
 from state.files.upload import ABANDONED_S, FileUpload
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
@@ -120,3 +120,31 @@ async def test_a_deleted_file_is_not_found() -> None:
     with pytest.raises(NotFound):
         await FileStore(shelf.store, shelf.clock).read(OWNER, stored.id)
     assert shelf.documents() == []
+
+
+async def test_a_file_that_is_kept_longer_while_the_timer_looks_at_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    stored = await shelf.upload(shelf.store, keep_s=10)
+    shelf.clock.advance(11)
+    read, name = shelf.store.read, file_document_id(stored.id)
+    kept = replace(stored, expires_at=None)
+
+    async def overtaken(key: DocumentKey, identifier: str) -> Document | None:
+        found = await read(key, identifier)
+        if found and identifier == name and found.read_as(StoredFile.from_document) != kept:
+            await shelf.store.commit(key, (Replace(id=name, body=kept.to_document(), etag=found.etag),))
+        return found
+
+    monkeypatch.setattr(shelf.store, "read", overtaken)
+    files = FileStore(shelf.store, shelf.clock)
+    await files.settle(OWNER, stored.thread)
+    assert await files.read(OWNER, stored.id) == kept
+    assert b"".join([each async for each in files.content(OWNER, kept, 0, kept.size)]) == CONTENT
+
+
+async def test_an_id_that_is_too_long_for_the_store_names_no_file() -> None:
+    shelf = Shelf()
+    store = FlakyStore(shelf.store, shelf.clock.random)
+    with pytest.raises(NotFound):
+        await FileStore(store, shelf.clock).read(OWNER, "a" * 2000)
+    assert store.calls == []

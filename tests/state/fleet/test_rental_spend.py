@@ -6,9 +6,12 @@ from random import Random
 
 import pytest
 
+from benches.scale.metered_store import MeteredStore
 from clients.clock import SystemClock
+from clients.storage.port import Create, Delete
 from domain.errors import Retryable
-from state.fleet.rental_spend import PARTS, RentalSpend
+from state.fleet.rental_spend import AMOUNT, PARTS, RentalSpend
+from state.fleet.state_documents import FLEET
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
@@ -40,6 +43,31 @@ async def test_each_backend_has_rental_spend_of_its_own() -> None:
     rent = RentalSpend(MemoryStore(clock), clock)
     await rent.add(GPU, Decimal(1), window_s=WINDOW_S)
     assert await rent.total(backend("other"), window_s=WINDOW_S) == 0
+
+
+async def test_a_damaged_counter_keeps_no_other_from_being_counted() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    rent, other = RentalSpend(store, clock), backend("other")
+    damaged, whole = (rent.addition(each, Decimal(1), window_s=WINDOW_S, shared={}) for each in (GPU, other))
+    await store.commit(FLEET, (Create(id=damaged.id, body={**damaged.body, AMOUNT: "much"}),))
+    await rent.counters.add((damaged, whole))
+    assert await rent.total(other, window_s=WINDOW_S) == 1
+    assert await rent.total(GPU, window_s=WINDOW_S) == 0
+
+
+async def test_only_the_document_that_is_missing_is_created() -> None:
+    clock = FakeClock()
+    memory = MemoryStore(clock)
+    store = MeteredStore(memory, clock)
+    rent, backends = RentalSpend(store, clock), [backend(f"b{number}") for number in range(20)]
+    additions = [rent.addition(each, Decimal(1), window_s=WINDOW_S, shared={}) for each in backends]
+    await rent.counters.add(additions)
+    await memory.commit(FLEET, (Delete(id=additions[7].id),))
+    store.calls.clear()
+    await rent.counters.add(additions)
+    assert store.calls == {"commit": 3}
+    assert [await rent.total(each, window_s=WINDOW_S) for each in backends] == [2] * 7 + [1] + [2] * 12
 
 
 async def test_parallel_additions_are_all_counted_in_few_documents() -> None:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from benches.scale.metered_store import MeteredStore
-from clients.storage.port import Create
+from clients.storage.port import Container, Create, DocumentKey, Replace
 from domain.errors import Conflict
 from domain.fleet.catalog import ColdStart, Fleet, Model
 from domain.identity.owners import Owner
@@ -190,6 +190,25 @@ async def begin_beside_a_stale_part() -> None:
     assert (await read_session(store, KEY)).parts["session~gone"].running == {"r3": "anne"}
 
 
+def test_a_damaged_part_stops_no_other_session() -> None:
+    in_no_time(bill_beside_a_damaged_part())
+
+
+async def bill_beside_a_damaged_part() -> None:
+    clock = LoopClock()
+    store = MemoryStore(clock)
+    await stored_with_two_parts(store)
+    other = session_named("other").with_member("r", "anne", again=False).with_ended_member("r", START)
+    draft = SessionDraft(StoredSession(), "a")
+    draft.begin(replace(other, backend="other"))
+    await store.commit(DocumentKey(container=Container.FLEET, parts=("other",)), draft.operations())
+    part = (await store.list(KEY, prefix="session~"))[0]
+    await store.commit(KEY, (Replace(id=part.id, body={"kind": "session_part"}, etag=part.etag),))
+    await clock.sleep(PRICE.idle_s + 60)
+    found = await billing(store, Ledger(store, clock, Budgets())).finished_sessions()
+    assert [each.key.parts for each in found] == [("other",)]
+
+
 def test_attempts_of_many_processes_pay_for_the_session_together() -> None:
     in_no_time(bill_many_processes())
 
@@ -220,12 +239,16 @@ async def bill_many_processes() -> None:
     assert paid == session_cost(session, PRICE)
 
 
-async def close(store: MemoryStore, ledger: Ledger) -> None:
+def billing(store: MemoryStore, ledger: Ledger) -> GpuSessionBilling:
     fleet = Fleet(
         models={"model": Model(name="model", context_tokens=4096, tier=1)},
         backends={"gpu": GPU},
     )
-    bills = GpuSessionBilling(store=store, ledger=ledger, fleet=fleet, prices={PRICE.name: PRICE}, clock=ledger.clock)
+    return GpuSessionBilling(store=store, ledger=ledger, fleet=fleet, prices={PRICE.name: PRICE}, clock=ledger.clock)
+
+
+async def close(store: MemoryStore, ledger: Ledger) -> None:
+    bills = billing(store, ledger)
     for found in await bills.finished_sessions():
         await bills.close(found)
     for found in await bills.unposted_sessions():

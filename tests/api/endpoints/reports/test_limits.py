@@ -135,6 +135,8 @@ async def test_a_wrong_change_names_its_field_and_changes_nothing() -> None:
     wrong: Sequence[tuple[Mapping[str, Any], str]] = (
         ({"values": {"tenant_day": -1}}, "values.tenant_day"),
         ({"values": {"tenant_day": True}}, "values.tenant_day"),
+        ({"values": {"tenant_day": "1e-999999999"}}, "values.tenant_day"),
+        ({"values": {"owner_turns_per_minute": "1e-400"}}, "values.owner_turns_per_minute"),
         ({"values": {"tenant_day": "many"}}, "values.tenant_day"),
         ({"values": {"tennant_day": 1}}, "values.tennant_day"),
         ({"values": {"owner_burst": 1.5}}, "values.owner_burst"),

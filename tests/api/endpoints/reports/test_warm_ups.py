@@ -1,6 +1,7 @@
 """Does an operator start a backend once, within the own budgets, and know before what it may cost?"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, override
 
@@ -8,7 +9,9 @@ import httpx
 import pytest
 
 from clients.backends.port import BackendError
+from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.money.attempt_charge import AttemptCharge
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.sessions.provisional_charges import dollars, provisional_warm_up
 from tests.api.endpoints.reports.test_fleet import GPU, PRICE, fleet
@@ -105,3 +108,29 @@ async def test_a_backend_that_refuses_is_named_and_nothing_is_booked() -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert answer.json()["error"]["message"].startswith("gpu could not be started: ")
     assert set((await booked(one)).values()) == {Decimal(0)}
+
+
+async def test_a_store_that_fails_is_not_called_a_budget_or_an_earlier_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, gpu = sleeping()
+    gpu.failure = Failure(kind=FailureKind.STATUS, status=403)
+    await post(one)
+    one.world.clock.advance(1)
+    gpu.failure = None
+
+    async def failing(*_: object, **__: object) -> None:
+        raise Unavailable("the store does not answer", delay_s=1.0)
+
+    monkeypatch.setattr(one.world.app.state.ledger, "reserve_warm_up", failing)
+    answer = await post(one)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], gpu.probes) == (503, "unavailable", 1)
+    assert "could not be charged" in error["message"]
+
+
+async def test_what_turns_hold_leaves_no_room_for_a_warm_up() -> None:
+    one, gpu = sleeping(Budgets(limits={BudgetScope.OWNER_DAY: WORST}))
+    ledger = one.world.app.state.ledger
+    record = await ledger.warm_up_record(OPERATOR, "resp_running", GPU)
+    await ledger.open_attempt(OPERATOR, replace(record, number=1, charge=AttemptCharge(reserved=Decimal("0.001"))))
+    answer = await post(one)
+    assert (answer.status_code, answer.json()["error"]["code"], gpu.probes) == (429, "insufficient_quota", 0)

@@ -223,8 +223,9 @@ async def test_lambda_says_itself_how_long_it_bills(log: str, billed_s: float | 
         assert server.requests[-1][2]["x-amz-log-type"] == "Tail"
 
 
-async def test_a_log_that_is_not_base64_says_nothing() -> None:
-    complete = event("InvokeComplete", b'{"LogResult": "?"}')
+@pytest.mark.parametrize("log", ["?", "\u00e9"])
+async def test_a_log_that_is_not_base64_says_nothing(log: str) -> None:
+    complete = event("InvokeComplete", json.dumps({"LogResult": log}).encode())
     async with serving(streaming(*parts("PayloadChunk", SSE), complete)) as server:
         *_, end = await read(server, LAMBDA)
     assert isinstance(end, AnswerEnd)

@@ -1,15 +1,17 @@
 """Is a prediction created once, read by its id to its end, and cancelled when its reader leaves?"""
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from clients.backends.credentials import HttpCall
 from clients.backends.port import BackendCall, BackendError
-from clients.backends.predictions.client import PredictionBackend, backend_client
+from clients.backends.predictions.client import PredictionBackend, backend_client, billed_in, usage_in
 from clients.backends.predictions.request import prediction_input
 from domain.content.tools import FunctionTool, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
@@ -62,6 +64,17 @@ async def test_a_prediction_is_read_to_its_end() -> None:
     )
     assert end.billed_s == found.metrics["predict_time"]
     assert found.input["system_prompt"] == "Be brief."
+
+
+@pytest.mark.parametrize("figure", [None, "3", -1, math.nan, math.inf, 10**400])
+def test_a_figure_that_is_no_time_is_as_missing(figure: Any) -> None:
+    assert billed_in({"predict_time": figure}) is None
+
+
+@pytest.mark.parametrize("counts", [(-1, 5), (5, -1), ("5", 5), (5, None)])
+def test_counts_that_are_none_are_as_missing(counts: tuple[Any, Any]) -> None:
+    read, written = counts
+    assert usage_in({"input_token_count": read, "output_token_count": written}) is None
 
 
 async def test_a_prediction_that_exists_is_read_and_no_second_one_is_created() -> None:

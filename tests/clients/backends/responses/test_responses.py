@@ -16,11 +16,13 @@ from pydantic import BaseModel, TypeAdapter
 from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel, TextPiece
 from clients.backends.responses.request import responses_body
+from clients.backends.responses.stream import usage_in
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
 from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
+from domain.log.events import TokenUsage
 from domain.turns.response import Sampling
 from tests.clients.backends.converse.test_converse import CONVERSATION, PIXEL
 from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
@@ -311,3 +313,9 @@ def test_the_parameters_of_a_model_are_where_the_api_has_them() -> None:
     body = responses_body(backend(), replace(call(), sampling=sampling, tools=ToolConfig(format=SCHEMA)))
     assert (body["temperature"], body["reasoning"], body["text"]["verbosity"]) == (0.5, {"effort": "low"}, "high")
     assert body["text"]["format"] == {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}
+
+
+def test_counts_below_zero_are_as_missing() -> None:
+    assert usage_in({"input_tokens": 5, "output_tokens": 7}) == TokenUsage(input_tokens=5, output_tokens=7)
+    assert usage_in({"input_tokens": -5, "output_tokens": 7}) is None
+    assert usage_in({"input_tokens": 5, "output_tokens": -7}) is None

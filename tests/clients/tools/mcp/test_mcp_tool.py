@@ -3,12 +3,15 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 from opentelemetry import context
+from opentelemetry.trace import NoOpTracer
 
+from clients.tools.mcp import mcp_tool, transport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
 from standins.paths import ROOT
 from telemetry.spans import parent
@@ -199,3 +202,74 @@ async def test_a_read_of_the_wire_is_a_post_alone() -> None:
     async with served(era="old") as one:
         await one.tools.call(request(one, "find_order", number="A-1"))
         assert {each["http"] for each in one.shop.faults.requests} == {"POST"}
+
+
+async def test_a_write_is_not_repeated_when_the_server_does_not_know_the_session_of_our_own_answer() -> None:
+    async with served(era="old") as one:
+        one.shop.faults.set({"pings": True})
+        with pytest.raises(ToolError) as raised:
+            await one.tools.call(request(one, "send_note", text="hello"))
+        assert raised.value.failure is CallFailure.NO_ANSWER
+        assert one.sent("tools/call") == ["POST"]
+
+
+@ERAS
+async def test_a_call_that_is_given_up_leaves_no_connection_to_a_silent_server(
+    era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "NOTE_S", 0.1)
+    async with served(era=era) as one:
+        await one.tools.listing(one.server)
+        one.shop.faults.set({"silent": ["tools/call", "notifications/cancelled"]})
+        running = asyncio.create_task(one.tools.call(request(one, "find_order", number="A-1")))
+        await until(lambda: bool(one.sent("tools/call")))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await until(lambda: "tools/call" in one.shop.faults.closed)
+        one.shop.faults.set({})
+        assert (await one.tools.call(request(one, "find_order", number="A-1"))).is_success
+        assert len(one.sent("initialize")) == (era == "old"), "the session goes on"
+
+
+async def test_a_server_that_was_silent_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "REQUEST_S", 0.1)
+    async with served(era="old") as one:
+        one.shop.faults.set({"silent": ["server/discover", "initialize"]})
+        assert "did not answer in time" in (await one.tools.listing(one.server)).problem
+        one.shop.faults.set({})
+        one.clock.advance(mcp_tool.FAILED_S + 1)
+        assert (await one.tools.listing(one.server)).problem == ""
+
+
+async def test_a_lost_session_does_not_end_the_calls_of_other_turns() -> None:
+    async with served(era="old") as one:
+        started = asyncio.Event()
+        other = asyncio.create_task(one.tools.call(request(one, "wait", started.set, steps=6)))
+        await started.wait()
+        one.shop.faults.set({"forget": True})
+        assert (await one.tools.call(request(one, "find_order", number="A-1"))).is_success
+        assert (await other).is_success
+        assert len(one.sent("initialize")) == 2
+        await until(lambda: not one.tools.mcp.retired)
+
+
+async def test_the_first_call_of_a_process_imports_the_library_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_thread() -> None:
+        raise LookupError("imported in a thread")
+
+    async with served() as one:
+        monkeypatch.setattr(mcp_tool, "import_library", in_thread)
+        monkeypatch.setitem(sys.modules, "clients.tools.mcp.session", None)
+        with pytest.raises(LookupError):
+            await one.tools.call(request(one, "find_order", number="A-1"))
+
+
+async def test_the_library_records_no_span_with_words_of_the_server() -> None:
+    async with served() as one:
+        await one.tools.listing(one.server)
+    assert isinstance(vars(import_module("mcp.shared._otel"))["_tracer"], NoOpTracer)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - a state of the server, which has no event
+        await asyncio.sleep(0.01)

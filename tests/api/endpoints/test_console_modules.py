@@ -1,0 +1,61 @@
+"""Do the modules of the console decide well, without a browser?"""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings import ROOT
+
+NODE = shutil.which("node")
+
+ARRIVE = """
+globalThis.location = {{
+  hostname: "{host}", hash: "#token=given&laptop=http%3A%2F%2F127.0.0.1%3A1%2Fkill", pathname: "/console"
+}};
+globalThis.history = {{ replaceState: (state, title, address) => {{ location.hash = address; }} }};
+const api = await import("{folder}/api.js");
+api.signInFromAddress();
+console.log(JSON.stringify([api.signedIn(), api.onLaptop(), location.hash]));
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """Return the address of a copy of the console that every Node.js takes for modules."""
+    shutil.copytree(ROOT / "console", tmp_path / "console")
+    (tmp_path / "console" / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    return (tmp_path / "console").as_uri()
+
+
+def said(script: str) -> Any:
+    """Return what a script of the console's modules writes, which is JSON."""
+    if NODE is None:
+        pytest.skip("needs Node.js")
+    command = [NODE, "--input-type=module", "--no-warnings", "--eval", script]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - ours
+
+
+@pytest.mark.parametrize(("host", "signs_in"), [("127.0.0.1", True), ("localhost", True), ("app.example", False)])
+def test_a_link_signs_a_person_in_on_this_machine_alone(folder: str, host: str, *, signs_in: bool) -> None:
+    """The token of a foreign link would be somebody else's, who then reads what is asked. It leaves the address."""
+    arrived = said(ARRIVE.format(host=host, folder=folder))
+    assert arrived == [signs_in, signs_in, "/console#/turns"]
+
+
+def test_the_day_that_a_page_cuts_is_not_shown_as_a_whole(folder: str) -> None:
+    page = {"data": [{"day": "2026-11-03"}, {"day": "2026-11-02"}, {"day": "2026-11-02"}]}
+    script = """const {{ wholeDays }} = await import("{folder}/money.js");
+    const pages = [{page}, {{ ...{page}, has_more: true }}, null];
+    console.log(JSON.stringify(pages.map((each) => wholeDays(each).length)));"""
+    assert said(script.format(page=json.dumps(page), folder=folder)) == [3, 1, 0]
+
+
+def test_the_month_is_added_up_from_a_row_of_each_day() -> None:
+    """A page of days and causes would end before the month's first days."""
+    text = (ROOT / "console" / "money.js").read_text(encoding="utf-8")
+    assert '{ group_by: "day", from: `${month}-01`, limit: 100 }' in text
+    assert "<${Month} rows=${days.data?.data ?? []}" in text
