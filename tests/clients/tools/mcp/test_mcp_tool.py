@@ -254,6 +254,18 @@ async def test_a_lost_session_does_not_end_the_calls_of_other_turns() -> None:
         await until(lambda: not one.tools.mcp.retired)
 
 
+async def test_a_header_in_no_ascii_does_not_end_the_calls_of_other_turns() -> None:
+    async with served() as one:
+        started = asyncio.Event()
+        other = asyncio.create_task(one.tools.call(request(one, "wait", started.set, steps=6)))
+        await started.wait()
+        one.shop.faults.set({"type": 'text/plain; x="é"'})
+        with pytest.raises(ToolError) as raised:
+            await one.tools.call(request(one, "send_note", text="hello"))
+        assert raised.value.failure is CallFailure.NO_ANSWER
+        assert (await other).is_success
+
+
 async def test_the_first_call_of_a_process_imports_the_library_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_thread() -> None:
         raise LookupError("imported in a thread")
