@@ -1,10 +1,10 @@
 """How does the MCP server misbehave on purpose, below the SDK?
 
 A fault of the calls of tools has one of these members: `delay_s` (after the effect), `status`, `redirect` (an address),
-`text` (an answer that is no JSON-RPC), `bytes` (an answer of this size), `other_id` (an answer to another request),
-`ends` (an event stream without an answer), `pings` (the server asks back, does not know the session of the answer, and
-breaks off). `times` limits it. `forget` makes the server forget its sessions, and what `silent` lists (methods of MCP)
-gets no answer at all.
+`text` (an answer that is no JSON-RPC), `type` (an answer of this media type), `bytes` (an answer of this size),
+`other_id` (an answer to another request), `ends` (an event stream without an answer), `pings` (the server asks back,
+does not know the session of the answer, and breaks off). `times` limits it. `forget` makes the server forget its
+sessions, and what `silent` lists (methods of MCP) gets no answer at all.
 """
 
 import asyncio
@@ -102,6 +102,7 @@ ANSWERS: Mapping[str, Callable[[Any, Any], Response]] = {
     "status": lambda status, _: JSONResponse({"error": "as planned"}, status_code=int(status)),
     "redirect": lambda to, _: Response(status_code=307, headers={"location": str(to)}),
     "text": lambda text, _: PlainTextResponse(str(text)),
+    "type": lambda media_type, _: Response("hello", media_type=str(media_type)),
     "bytes": too_long,
     "ends": lambda _, __: Response(": nothing\n\n", media_type="text/event-stream"),
     "other_id": lambda _, __: JSONResponse({"jsonrpc": "2.0", "id": 4711, "result": {"content": []}}),

@@ -126,7 +126,7 @@ def not_forwarded(exchange: McpExchange, failure: CallFailure, reason: str) -> h
 
 async def received(response: httpx2.Response, exchange: McpExchange) -> httpx2.Response:
     """Return an answer for the library: an event stream as it comes, any other one as a whole."""
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    headers = {name: value for name in KEPT_HEADERS if (value := response.headers.get(name, "")) and value.isascii()}
     body = BoundedStream(response, exchange)
     exchange.status = response.status_code
     if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:

@@ -217,9 +217,9 @@ async def test_a_write_is_not_repeated_when_the_server_does_not_know_the_session
 async def test_a_call_that_is_given_up_leaves_no_connection_to_a_silent_server(
     era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "NOTE_S", 0.1)
     async with served(era=era) as one:
         await one.tools.listing(one.server)
+        monkeypatch.setattr(transport, "NOTE_S", 0.1)
         one.shop.faults.set({"silent": ["tools/call", "notifications/cancelled"]})
         running = asyncio.create_task(one.tools.call(request(one, "find_order", number="A-1")))
         await until(lambda: bool(one.sent("tools/call")))
@@ -232,10 +232,11 @@ async def test_a_call_that_is_given_up_leaves_no_connection_to_a_silent_server(
 
 
 async def test_a_server_that_was_silent_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "REQUEST_S", 0.1)
     async with served(era="old") as one:
         one.shop.faults.set({"silent": ["server/discover", "initialize"]})
-        assert "did not answer in time" in (await one.tools.listing(one.server)).problem
+        with monkeypatch.context() as impatient:
+            impatient.setattr(transport, "REQUEST_S", 0.1)
+            assert "did not answer in time" in (await one.tools.listing(one.server)).problem
         one.shop.faults.set({})
         one.clock.advance(mcp_tool.FAILED_S + 1)
         assert (await one.tools.listing(one.server)).problem == ""
@@ -251,6 +252,18 @@ async def test_a_lost_session_does_not_end_the_calls_of_other_turns() -> None:
         assert (await other).is_success
         assert len(one.sent("initialize")) == 2
         await until(lambda: not one.tools.mcp.retired)
+
+
+async def test_a_header_in_no_ascii_does_not_end_the_calls_of_other_turns() -> None:
+    async with served() as one:
+        started = asyncio.Event()
+        other = asyncio.create_task(one.tools.call(request(one, "wait", started.set, steps=6)))
+        await started.wait()
+        one.shop.faults.set({"type": 'text/plain; x="é"'})
+        with pytest.raises(ToolError) as raised:
+            await one.tools.call(request(one, "send_note", text="hello"))
+        assert raised.value.failure is CallFailure.NO_ANSWER
+        assert (await other).is_success
 
 
 async def test_the_first_call_of_a_process_imports_the_library_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
