@@ -25,6 +25,8 @@ from tests.api.parsing.test_tools import able
 from tests.api.test_sdk import sdk
 from tests.clients.backends.model_server import backend_at
 
+pytestmark = pytest.mark.slow
+
 CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

@@ -107,6 +107,7 @@ async def test_the_models_are_listed() -> None:
         assert (await client.models.retrieve("model@main")).id == "model@main"
 
 
+@pytest.mark.slow
 async def test_the_sdks_own_retry_finds_the_turn_it_created() -> None:
     one = api()
     assert isinstance(one.world.store, MemoryStore)

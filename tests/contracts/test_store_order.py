@@ -8,6 +8,8 @@ from clients.storage.port import Add, Container, Create, Delete, Document, Docum
 from domain.errors import Conflict, Invalid
 from tests.fakes.clocks import FakeClock
 
+pytestmark = pytest.mark.slow
+
 KEY = DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
 OTHERS = [
     DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "b" * 24)),

@@ -12,6 +12,8 @@ from tests.api.parsing.test_tools import CALLS, NATIVE, WEATHER, able
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, interrupted, says
 
+pytestmark = pytest.mark.slow
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

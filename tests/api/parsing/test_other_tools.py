@@ -18,6 +18,8 @@ from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.worlds import backend
 
+pytestmark = pytest.mark.slow
+
 type Json = dict[str, Any]
 
 PATCH = "*** Begin Patch\n*** Add File: a.txt\n+hi\n*** End Patch"

@@ -14,6 +14,8 @@ from tests.api.parsing.test_tools import NATIVE, WEATHER, able
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend
 
+pytestmark = pytest.mark.slow
+
 END = AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=10, output_tokens=5, reasoning_tokens=3))
 THOUGHT = [TextPiece(text=text, channel=Channel.REASONING) for text in ("I think", " hard.")]
 REASONED = [*THOUGHT, TextPiece(text="Forty-"), TextPiece(text="two."), END]

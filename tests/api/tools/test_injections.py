@@ -21,6 +21,8 @@ from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.tools import says as answers
 from tests.fakes.worlds import OWNER
 
+pytestmark = pytest.mark.slow
+
 TOOLS = shop().known["shop"].tools
 LOOKUP = calls(("shop__find_order", {"number": "A-1"}))
 FREE = {"find_order", "refund_order", "send_note"}

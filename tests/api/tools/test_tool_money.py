@@ -17,6 +17,8 @@ from tests.fakes.tools import FILE, FakeTools, Reply, shop
 from tests.fakes.tools import says as answers
 from tests.fakes.worlds import OWNER
 
+pytestmark = pytest.mark.slow
+
 PRICED = FILE.replace('effect = "read"', 'effect = "read"\nprice = "0.01"\ntries = 3')
 LOOKUPS = [calls(("shop__find_order", {"number": f"A-{number}"})) for number in range(40)]
 

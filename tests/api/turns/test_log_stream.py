@@ -173,6 +173,7 @@ async def test_a_late_reader_reads_all_following_slots_at_once() -> None:
     assert len(counted.calls) - before == 1
 
 
+@pytest.mark.slow
 async def test_a_stalled_reader_blocks_no_other_and_buffers_few_slots() -> None:
     gates = [asyncio.Event() for _ in range(2 * KEPT)]
     script = [act for gate in gates for act in (gate, TextPiece(text=" word"))]

@@ -262,6 +262,7 @@ async def test_silence_ends_an_attempt_and_frames_without_text_count_as_silence(
     assert found == Failure(kind=FailureKind.READ_TIMEOUT, text_received=text)
 
 
+@pytest.mark.slow
 async def test_an_answer_may_take_longer_than_the_request_timeout_while_text_arrives() -> None:
     acts = [*[frame("a"), 0.2] * 8, frame("b", reason="stop"), DONE]
     async with serving(ModelServer(acts)) as model:

@@ -22,6 +22,8 @@ from tests.clients.backends.model_server import all_pieces, backend_at, call, en
 from tests.contracts.backends.scene import asking
 from tests.standins.systems.serving import ServedSystems, served_systems
 
+pytestmark = pytest.mark.slow
+
 
 class Token:
     def __init__(self, token: str) -> None:

@@ -20,6 +20,8 @@ from domain.errors import Conflict, GanglionError, Invalid, Terminal, Unavailabl
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 
+pytestmark = pytest.mark.slow
+
 KEY = DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
 NEW = Create(id="one", body={"n": 1})
 PAIR: tuple[Operation, ...] = (NEW, Create(id="two", body={}))

@@ -17,6 +17,8 @@ from standins.paths import ROOT
 from telemetry.spans import parent
 from tests.clients.tools.mcp.servers import FILE, Served, served
 
+pytestmark = pytest.mark.slow
+
 ERAS = pytest.mark.parametrize("era", ["new", "old"])
 
 
