@@ -23,8 +23,8 @@ def split_to_fit(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Seq
     count = OPERATIONS_LIMIT - len(head)
     room = BYTES_LIMIT - MARGIN - sum(map(size_of, head))
     start = len(rest)
-    while start > 0 and count > 0 and size_of(rest[start - 1]) <= room:
-        start, count, room = start - 1, count - 1, room - size_of(rest[start - 1])
+    while start > 0 and count > 0 and (size := size_of(rest[start - 1])) <= room:
+        start, count, room = start - 1, count - 1, room - size
     return rest[:start], rest[start:]
 
 
@@ -39,10 +39,11 @@ def batches(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
     batch: list[Operation] = []
     size = MARGIN
     for operation in operations:
-        if batch and (len(batch) == OPERATIONS_LIMIT or size + size_of(operation) > BYTES_LIMIT):
+        own = size_of(operation)
+        if batch and (len(batch) == OPERATIONS_LIMIT or size + own > BYTES_LIMIT):
             yield batch
             batch, size = [], MARGIN
         batch.append(operation)
-        size += size_of(operation)
+        size += own
     if batch:
         yield batch
