@@ -12,6 +12,7 @@ from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptRecord
+from domain.tools.approval_rules import ApprovalRules
 from domain.tools.rounds import without_calls
 from domain.turns.response import Response
 
@@ -22,7 +23,7 @@ class AttemptTask:
 
     `is_capped`: the answer of the present round has reached its cap before. `tools` are those of the present round;
     `limit` names the limit because of which the round forbids calls, and
-    `calls_left` is how many calls of servers' tools may be run.
+    `calls_left` is how many calls of servers' tools may be run, and `approvals` says which of them need an approval.
     """
 
     owner: Owner
@@ -42,6 +43,7 @@ class AttemptTask:
     input_tokens: int = 0
     limit: str = ""
     calls_left: int = 0
+    approvals: ApprovalRules | None = None
     is_capped: bool = False
 
     def closing(self, limit: str) -> "AttemptTask":

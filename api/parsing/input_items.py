@@ -171,6 +171,7 @@ class ServerCallInput(RequestPart):
     arguments: str
     output: str | None = None
     error: dict[str, Any] | str | None = None
+    approval_request_id: str | None = Field(default=None, max_length=256)
 
     def item(self) -> Item:
         error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
@@ -183,6 +184,42 @@ class ServerCallInput(RequestPart):
             server=self.server_label,
             output=self.output,
             error=error,
+            approval=self.approval_request_id or "",
+        )
+
+
+class ApprovalRequestInput(RequestPart):
+    """A request for an approval, as the service has sent it. What is approved is what the service has stored."""
+
+    id: str = Field(min_length=1, max_length=256)
+    server_label: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str
+
+    def item(self) -> Item:
+        return Item(
+            id="",
+            kind=ItemKind.APPROVAL_REQUEST,
+            text=self.arguments,
+            name=self.name,
+            server=self.server_label,
+            approval=self.id,
+        )
+
+
+class ApprovalResponseInput(RequestPart):
+    approval_request_id: str = Field(min_length=1, max_length=256)
+    approve: bool
+    reason: str | None = Field(default=None, max_length=4096)
+
+    def item(self) -> Item:
+        return Item(
+            id="",
+            kind=ItemKind.APPROVAL_RESPONSE,
+            role=Role.USER,
+            text=self.reason or "",
+            approval=self.approval_request_id,
+            approves=self.approve,
         )
 
 
@@ -208,6 +245,8 @@ type Shape = type[
     | ReasoningInput
     | ServerToolsInput
     | ServerCallInput
+    | ApprovalRequestInput
+    | ApprovalResponseInput
     | CompactionInput
 ]
 
@@ -220,6 +259,8 @@ SHAPES: Mapping[str, Shape] = {
     "reasoning": ReasoningInput,
     "mcp_list_tools": ServerToolsInput,
     "mcp_call": ServerCallInput,
+    "mcp_approval_request": ApprovalRequestInput,
+    "mcp_approval_response": ApprovalResponseInput,
     "compaction": CompactionInput,
 }
 
