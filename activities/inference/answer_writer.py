@@ -15,11 +15,7 @@ from domain.log.answer_events import ending_events, reasoning_events, refusal_ev
 from domain.log.events import AttemptOutcome, LogEvent, TokenUsage
 from domain.log.resume_text import ResumedText, TextDelta, after_text, at_end, continue_text, repeat_text
 from domain.log.transcript import Transcript, after_event, closing_events, opens_answer
-from domain.tools.planned_calls import PlannedCalls, planned_calls
-
-
-def never(_call: FunctionCall) -> bool:
-    return False
+from domain.tools.planned_calls import PlannedCalls, never, planned_calls
 
 
 class AnswerWriter:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from activities.inference.answer_writer import AnswerWriter, never
+from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
 from activities.inference.failed_attempt import log_failure, outcome_of
 from activities.inference.log_writer import LogWriter, Superseded
@@ -82,7 +82,7 @@ class AttemptRun:
             continues=task.continues_text,
             schema_tools=task.tools if self.is_held else None,
             calls_left=task.calls_left,
-            asks=task.approvals.asks if task.approvals else never,
+            asks=task.asks,
             top_logprobs=task.top_logprobs,
         )
         self.turns = turns

@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain.content.capabilities import Capability
 from domain.content.items import Item
 from domain.content.schema_tool_calls import is_held_to_output_schema
-from domain.content.tools import OutputFormatKind, ToolConfig
+from domain.content.tools import FunctionCall, OutputFormatKind, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
@@ -49,6 +49,10 @@ class AttemptTask:
     def closing(self, limit: str) -> "AttemptTask":
         """Return the task of a round in which the model has to answer, because of a limit."""
         return replace(self, tools=without_calls(self.tools), limit=limit)
+
+    def asks(self, call: FunctionCall) -> bool:
+        """Tell whether a call has to be approved before it is made."""
+        return self.approvals is not None and self.approvals.asks(call)
 
     @property
     def continues_text(self) -> bool:

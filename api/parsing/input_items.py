@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
+from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
 from api.http.validation import RequestPart, validated, wrong_type
 from api.parsing.files import AudioPart, FilePart
 from domain.content.custom_tools import custom_arguments
@@ -188,41 +189,6 @@ class ServerCallInput(RequestPart):
         )
 
 
-class ApprovalRequestInput(RequestPart):
-    """A request for an approval, as the service has sent it. What is approved is what the service has stored."""
-
-    id: str = Field(min_length=1, max_length=256)
-    server_label: str = Field(min_length=1, max_length=64)
-    name: str = Field(min_length=1, max_length=128)
-    arguments: str
-
-    def item(self) -> Item:
-        return Item(
-            id="",
-            kind=ItemKind.APPROVAL_REQUEST,
-            text=self.arguments,
-            name=self.name,
-            server=self.server_label,
-            approval=self.id,
-        )
-
-
-class ApprovalResponseInput(RequestPart):
-    approval_request_id: str = Field(min_length=1, max_length=256)
-    approve: bool
-    reason: str | None = Field(default=None, max_length=4096)
-
-    def item(self) -> Item:
-        return Item(
-            id="",
-            kind=ItemKind.APPROVAL_RESPONSE,
-            role=Role.USER,
-            text=self.reason or "",
-            approval=self.approval_request_id,
-            approves=self.approve,
-        )
-
-
 SUMMARY_HEADING = "What was said before, summed up:\n"
 
 
@@ -231,10 +197,6 @@ class CompactionInput(RequestPart):
 
     def item(self) -> Item:
         return Item(id="", role=Role.USER, text=SUMMARY_HEADING + summary_of(self.encrypted_content))
-
-
-class ReferenceInput(RequestPart):
-    id: str = Field(min_length=1, max_length=256)
 
 
 type Shape = type[

@@ -36,6 +36,11 @@ class PlannedCalls:
         return replace(outcome, result=CALLS, calls=self.run, hands_back=self.has_functions or bool(self.asked))
 
 
+def never(_call: FunctionCall) -> bool:
+    """Ask for no approval."""
+    return False
+
+
 def planned_calls(
     calls: Sequence[FunctionCall],
     *,

@@ -313,12 +313,9 @@ async def test_nobody_else_answers_a_request(caller: str) -> None:
     ):
         body = {"model": "auto", "input": items, "tools": [SHOP], **more}
         refused = await one.http.post("/v1/responses", json=body, headers=headers)
-        assert refused.status_code == 400
-        assert refused.json()["error"]["code"] in {
-            "previous_response_not_found",
-            "approval_not_found",
-            "item_not_found",
-        }
+        codes = {"previous_response_not_found", "approval_not_found", "item_not_found"}
+        assert refused.status_code in (400, 404)
+        assert refused.json()["error"]["code"] in codes
     assert (await rejected(one, made, [answer]))[0] == 200
     assert len(tools.sent) == 1
 
