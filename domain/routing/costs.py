@@ -26,27 +26,16 @@ THOUSANDTH: Final = Decimal("0.001")
 
 def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     demand = demand.read_by(option.backend)
-    found = durations(option, demand)
+    seconds, busy_s, queue_s, late_s, worst_s, long_seconds, most, fresh, cached, output = durations(option, demand)
     price = option.price
     if isinstance(price, TokenPrice):
-        output = found.expected_output
-        cost = token_cost(price, fresh=found.fresh, cached=found.cached, output=output, requests=1)
-        worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=found.output_tokens)
+        cost = token_cost(price, fresh=fresh, cached=cached, output=output, requests=1)
+        worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=most)
         why_cost = "its tokens"
     else:
-        cost, why_cost = expected_cost(option, price, found.busy_s, found.seconds)
-        worst = worst_cost(option, price, found.worst_s, found.queue_s)
-    return Estimate(
-        found.seconds,
-        found.busy_s,
-        found.late_s,
-        found.worst_s,
-        cost,
-        max(cost, worst),
-        found.output_tokens,
-        why_cost,
-        found.long_seconds,
-    )
+        cost, why_cost = expected_cost(option, price, busy_s, seconds)
+        worst = worst_cost(option, price, worst_s, queue_s)
+    return Estimate(seconds, busy_s, late_s, worst_s, cost, max(cost, worst), most, why_cost, long_seconds, queue_s)
 
 
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
@@ -99,18 +88,23 @@ def score_terms(
     is up costs less, `cost_of_warm` dollars.
     """
     terms = {"cost": found.cost, "waiting": waiting_value(found.seconds, demand)}
-    if sunk := sunk_cost(found, option):
+    if not isinstance(option.price, TokenPrice) and (sunk := sunk_cost(found, option)):
         terms["sunk"] = -sunk
     if found.late_s:
         terms["lateness"] = demand.time_value * LATENESS * thousandths(found.late_s)
     pays = verdict is not None and verdict.pays
     if pays:
         terms["investment"] = -found.cost
-    is_cheapest = cost_of_warm is None or added_cost(found, option) <= cost_of_warm
-    waits_free = pays or (option.readiness is Readiness.STARTING and is_cheapest)
-    if option.remaining_start_s and not found.late_s and waits_free:
+    if option.remaining_start_s and not found.late_s and (pays or is_cheapest_start(found, option, cost_of_warm)):
         terms["patience"] = -demand.time_value * thousandths(option.remaining_start_s)
     return terms
+
+
+def is_cheapest_start(found: Estimate, option: RoutingOption, cost_of_warm: Decimal | None) -> bool:
+    """Return whether a backend is starting, and none that is up costs less: `cost_of_warm` dollars."""
+    if option.readiness is not Readiness.STARTING:
+        return False
+    return cost_of_warm is None or added_cost(found, option) <= cost_of_warm
 
 
 def sunk_cost(found: Estimate, option: RoutingOption) -> Decimal:
