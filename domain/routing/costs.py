@@ -26,16 +26,28 @@ THOUSANDTH: Final = Decimal("0.001")
 
 def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     demand = demand.read_by(option.backend)
-    seconds, busy_s, queue_s, late_s, worst_s, long_seconds, most, fresh, cached, output = durations(option, demand)
+    found = durations(option, demand)
     price = option.price
     if isinstance(price, TokenPrice):
-        cost = token_cost(price, fresh=fresh, cached=cached, output=output, requests=1)
-        worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=most)
+        output = found.expected_output
+        cost = token_cost(price, fresh=found.fresh, cached=found.cached, output=output, requests=1)
+        worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=found.output_tokens)
         why_cost = "its tokens"
     else:
-        cost, why_cost = expected_cost(option, price, busy_s, seconds)
-        worst = worst_cost(option, price, worst_s, queue_s)
-    return Estimate(seconds, busy_s, late_s, worst_s, cost, max(cost, worst), most, why_cost, long_seconds, queue_s)
+        cost, why_cost = expected_cost(option, price, found.busy_s, found.seconds)
+        worst = worst_cost(option, price, found.worst_s, found.queue_s)
+    return Estimate(
+        found.seconds,
+        found.busy_s,
+        found.late_s,
+        found.worst_s,
+        cost,
+        max(cost, worst),
+        found.output_tokens,
+        why_cost,
+        found.long_seconds,
+        found.queue_s,
+    )
 
 
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
