@@ -18,6 +18,7 @@ from tests.fakes.tools import says as answers
 
 type Json = dict[str, Any]
 
+TOOLS: Any = [SHOP]
 CLOSE = ("shop__close_shop", dict[str, Any]())
 LOOKUP = ("shop__find_order", {"number": "A-1"})
 UNTRUSTED = FILE.replace("trusted = true\n", "")
@@ -38,8 +39,8 @@ def words(one: Api) -> str:
     return str(sent(one)["messages"][-1]["content"])
 
 
-async def asks(client: openai.AsyncOpenAI, **more: Any) -> Response:
-    return await client.responses.create(model="auto", input="close the shop", tools=[SHOP], **more)
+async def asks(client: openai.AsyncOpenAI) -> Response:
+    return await client.responses.create(model="auto", input="close the shop", tools=TOOLS)
 
 
 async def answers_with(client: openai.AsyncOpenAI, made: Response, *, approve: bool, **more: Any) -> Response:
@@ -51,8 +52,8 @@ async def test_calls_that_need_no_approval_run_and_then_the_response_ends_with_t
     tools = FakeTools()
     one = agent(calls(LOOKUP, CLOSE), tools=tools)
     async with sdk(one) as client:
-        stream = await asks(client, stream=True)
-        events = [event async for event in stream]  # type: ignore[attr-defined]
+        stream = await client.responses.create(model="auto", input="close", tools=TOOLS, stream=True)
+        events: list[Any] = [event async for event in stream]
     made = events[-1].response
     assert (made.status, [item.type for item in made.output]) == (
         "completed",
@@ -151,7 +152,7 @@ async def test_the_same_approval_in_two_turns_runs_the_call_once() -> None:
 async def rejected(one: Api, made: Json, items: Any, **more: Any) -> tuple[int, str, str, str]:
     body = {"model": "auto", "input": items, "previous_response_id": made["id"], "tools": [SHOP], **more}
     answer = await one.http.post("/v1/responses", json=body)
-    error = answer.json().get("error") or {}
+    error: Json = answer.json().get("error") or {}
     return answer.status_code, error.get("code", ""), error.get("param", ""), error.get("message", "")
 
 
