@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.batches.functions import BatchFunctions
 from api.endpoints.azure_paths import AzurePaths
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
@@ -38,6 +39,7 @@ RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
 FILE = "v1/files/{file_id}"
+BATCH = "v1/batches/{batch_id}"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -65,6 +67,7 @@ class HttpFunctions:
     chat_completions: ChatCompletions
     stored_completions: StoredCompletionFunctions
     files: FileFunctions
+    batches: BatchFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
@@ -122,6 +125,10 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("files_retrieve", "GET", FILE, to.files.retrieve),
         Row("files_content", "GET", f"{FILE}/content", to.files.content),
         Row("files_delete", "DELETE", FILE, to.files.delete),
+        Row("batches_create", "POST", "v1/batches", to.batches.create, starts=True),
+        Row("batches_list", "GET", "v1/batches", to.batches.list),
+        Row("batches_retrieve", "GET", BATCH, to.batches.retrieve),
+        Row("batches_cancel", "POST", f"{BATCH}/cancel", to.batches.cancel, starts=True),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),

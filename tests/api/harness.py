@@ -19,6 +19,7 @@ from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
 from clients.tools.port import ToolConnector
+from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
@@ -29,6 +30,7 @@ from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
@@ -97,6 +99,11 @@ class RunningOrchestrations(FakeOrchestrations):
         self.asked.set()
         if not self.hold:
             self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
+
+    async def start_batch(self, batch: Batch) -> None:
+        await super().start_batch(batch)
+        if not self.hold and self.batches.count(batch.id) == 1:
+            self.tasks.add(asyncio.create_task(BatchRun(self.world).run(batch)))
 
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks)
