@@ -41,7 +41,7 @@ class BatchSteps:
 def compose_batches(
     configuration: Configuration, ports: Ports, state: State, activities: Activities, intake: Intake
 ) -> BatchSteps:
-    source = BatchInput(state.batches, state.batch_lines, state.files, ports.clock)
+    source = BatchInput(state.batches, state.files, ports.clock)
     requests = LineRequests(
         admission=intake.admission, files=intake.files, memory=intake.memory, chats=state.stored_completions
     )
@@ -59,7 +59,7 @@ def compose_batches(
             requests=requests,
             turns=state.turns,
             inline=InlineTurns(activities.by_name(), respond, ports.clock),
-            pauses=state.batch_pauses,
+            pauses=state.batches.pauses,
             clock=ports.clock,
         ),
         tally=TallyLines(source),

@@ -76,13 +76,7 @@ def compose_http(
             bodies=gateway.bodies,
             limits=state.rate_limiter,
         ),
-        files=FileFunctions(
-            authenticator=authenticator,
-            limits=state.rate_limiter,
-            files=state.files,
-            batches=state.batches,
-            limit=configuration.settings.file_limit,
-        ),
+        files=compose_files(configuration, ports, state),
         batches=compose_batch_functions(ports, state, gateway.bodies, batches),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
         owners=OwnerFunctions(
@@ -103,15 +97,23 @@ def compose_http(
     )
 
 
+def compose_files(configuration: Configuration, ports: Ports, state: State) -> FileFunctions:
+    return FileFunctions(
+        authenticator=ports.authenticator,
+        limits=state.rate_limiter,
+        files=state.files,
+        batches=state.batches,
+        limit=configuration.settings.file_limit,
+    )
+
+
 def compose_batch_functions(ports: Ports, state: State, bodies: BodyReader, steps: BatchSteps) -> BatchFunctions:
     return BatchFunctions(
         authenticator=ports.authenticator,
         limits=state.rate_limiter,
         bodies=bodies,
         batches=state.batches,
-        lines=state.batch_lines,
-        running=RunningLines(state.turns, state.batch_lines),
-        pauses=state.batch_pauses,
+        running=RunningLines(state.turns, state.batches.lines),
         files=state.files,
         check=steps.check,
         open_orchestrations=ports.open_orchestrations,

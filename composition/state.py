@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
-from state.batches.line_store import LineStore
-from state.batches.pauses import BatchPauses
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -50,8 +48,6 @@ class State:
     rate_limiter: RateLimiter
     files: FileStore
     batches: BatchStore
-    batch_lines: LineStore
-    batch_pauses: BatchPauses
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
@@ -94,8 +90,6 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         ),
         files=retention.files,
         batches=BatchStore(store, clock),
-        batch_lines=LineStore(store, clock),
-        batch_pauses=BatchPauses(store, clock),
         retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),

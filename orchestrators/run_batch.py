@@ -7,7 +7,7 @@ from typing import Final
 
 from domain.batches import batch_wire
 from domain.batches.batch import CHUNK_LINES
-from orchestrators.context import Context, Steps
+from orchestrators.context import ParentContext, Steps
 from orchestrators.steps import call_step
 
 CHUNKS_AT_ONCE: Final = 4
@@ -15,7 +15,7 @@ CHUNKS_OF_A_HISTORY: Final = 32
 """A chunk takes at most four events, so a history stays below 200."""
 
 
-def run_batch(context: Context) -> Steps[batch_wire.BatchFinishedWire]:
+def run_batch(context: ParentContext) -> Steps[batch_wire.BatchFinishedWire]:
     """Run one batch. Every step is safe to repeat, so a batch that was lost begins again where it was."""
     request: batch_wire.RunBatchWire = context.get_input()
     batch = batch_wire.batch_of(request)
@@ -31,7 +31,9 @@ def run_batch(context: Context) -> Steps[batch_wire.BatchFinishedWire]:
     return (yield call_step(context, batch_wire.FINISH_BATCH, batch))
 
 
-def run_chunks(context: Context, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire) -> Steps[bool]:
+def run_chunks(
+    context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire
+) -> Steps[bool]:
     """Run chunk after chunk, some of them at once; True where the batch goes on in a new history."""
     chunks, chunk, width = -(-checked["lines"] // CHUNK_LINES), checked["chunk"], checked["width"]
     last = min(chunks, chunk + CHUNKS_OF_A_HISTORY)
@@ -50,7 +52,7 @@ def run_chunks(context: Context, batch: batch_wire.BatchWire, checked: batch_wir
     return False
 
 
-def child(context: Context, batch: batch_wire.BatchWire, chunk: int, lines: int, width: int) -> object:
+def child(context: ParentContext, batch: batch_wire.BatchWire, chunk: int, lines: int, width: int) -> object:
     """Start the orchestration of a chunk, whose id is that of the batch with the number of the chunk."""
     own = list(range(chunk * CHUNK_LINES, min(lines, (chunk + 1) * CHUNK_LINES)))
     request: batch_wire.RunLinesWire = {**batch, "chunk": chunk, "lines": own, "width": width}

@@ -11,7 +11,6 @@ from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
-from state.batches.line_store import LineStore
 from state.files.file_store import FileStore
 from state.files.lines import FileLines
 
@@ -25,9 +24,9 @@ KEPT: Final = 64
 class BatchInput:
     """Reads batches and their lines, and remembers what does not change."""
 
-    def __init__(self, batches: BatchStore, lines: LineStore, files: FileStore, clock: Clock) -> None:
+    def __init__(self, batches: BatchStore, files: FileStore, clock: Clock) -> None:
         self.batches = batches
-        self.lines = lines
+        self.lines = batches.lines
         self.files = files
         self.file_lines = FileLines(files)
         self.clock = clock

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
@@ -79,17 +78,14 @@ class TurnContext:
     def get_input(self) -> Any:
         return self.request
 
-    def new_uuid(self) -> UUID:
-        return uuid5(NAMESPACE_URL, str(self.request["response"]))
+    def new_uuid(self) -> str:
+        return str(self.request["response"])
 
     def call_activity(self, name: str, input_: Any) -> Call:
         return Call(name, input_)
 
     def call_activity_with_retry(self, name: str, _retry_options: Any, input_: Any) -> Call:
         return Call(name, input_)
-
-    def call_sub_orchestrator(self, name: str, input_: Any, instance_id: str) -> Any:
-        raise NotImplementedError(f"a turn has no child: {name} {instance_id} {input_}")
 
     def create_timer(self, fire_at: datetime) -> TimerOrEvent:
         return TimerOrEvent(at=fire_at.timestamp())
@@ -107,7 +103,7 @@ class TurnContext:
         return activities
 
 
-class TurnWaits(Exception):
+class TurnSuspended(Exception):
     """The turn waits on a timer, which fires after `delay_s`."""
 
     def __init__(self, delay_s: float) -> None:
@@ -138,7 +134,7 @@ class InlineTurns:
                 run = InlineRun(self, context, save, began_at, started_at, charge)
                 try:
                     await run.to_end()
-                except TurnWaits as wait:
+                except TurnSuspended as wait:
                     return wait.delay_s
                 request, began_at, results = context.next_request, self.clock.now(), []
         return 0.0
@@ -209,12 +205,12 @@ class InlineRun:
         return {**call.request, "spent": spent}
 
     async def wait(self, waits: Sequence[TimerOrEvent]) -> int:
-        """Return the index of the timer once it has fired; raises TurnWaits where that takes long."""
+        """Return the index of the timer once it has fired; raises TurnSuspended where that takes long."""
         index = next(index for index, each in enumerate(waits) if each.at is not None)
         delay_s = (waits[index].at or 0.0) - self.turns.clock.now()
         if delay_s > SHORT_S:
             await self.store()
-            raise TurnWaits(delay_s)
+            raise TurnSuspended(delay_s)
         await self.turns.clock.sleep(max(delay_s, 0.0))
         return index
 

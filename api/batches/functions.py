@@ -23,8 +23,6 @@ from domain.batches.line_ids import batch_id
 from domain.errors import Conflict, Invalid, NotFound
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
-from state.batches.line_store import LineStore
-from state.batches.pauses import BatchPauses
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.rate_limits import RateLimiter
@@ -42,9 +40,7 @@ class BatchFunctions:
     limits: RateLimiter
     bodies: BodyReader
     batches: BatchStore
-    lines: LineStore
     running: RunningLines
-    pauses: BatchPauses
     files: FileStore
     check: CheckBatch
     open_orchestrations: OpenOrchestrations
@@ -123,7 +119,7 @@ class BatchFunctions:
 
     async def shown(self, batch: Batch, *, first_page: bool = False) -> Json:
         """Return the object of a batch, with what its lines have done so far."""
-        totals = batch.totals if batch.status.has_ended else await self.lines.totals(batch)
-        errors = await self.lines.errors(batch, first_page=first_page) if batch.errors else ()
-        pause = await self.pauses.reason(batch) if batch.status is BatchStatus.IN_PROGRESS else ""
+        totals = batch.totals if batch.status.has_ended else await self.batches.lines.totals(batch)
+        errors = await self.batches.lines.errors(batch, first_page=first_page) if batch.errors else ()
+        pause = await self.batches.pauses.reason(batch) if batch.status is BatchStatus.IN_PROGRESS else ""
         return openai_from_batch(batch, totals, errors, pause=pause)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -49,10 +49,7 @@ class LineRequests:
     async def check(self, batch: Batch, content: bytes) -> CheckedLine | LineMistake:
         """Return what a line asks for, or the first thing that is wrong with it."""
         try:
-            if len(content) > SMALL or FILE in content:
-                line, request = await asyncio.to_thread(read_line, batch, content)
-            else:
-                line, request = read_line(batch, content)
+            line, request = await in_thread(content, lambda: read_line(batch, content))
             await self.check_request(batch, request)
         except Invalid as error:
             return LineMistake(code=error.code or "invalid_request", message=str(error), param=error.field)
@@ -93,9 +90,9 @@ class LineRequests:
         """Return the request of a line, with the content of the files that it names."""
         with self.memory.share() as share:
             share.grow(len(content))
-            body = body_of(await in_thread(read_object, content))
-            body = await self.files.inlined(batch.owner, body, share)
-            return await asyncio.to_thread(request_of, batch.request.endpoint, body)
+            named = body_of(await in_thread(content, lambda: read_object(content)))
+            body = await self.files.inlined(batch.owner, named, share)
+            return await in_thread(content, lambda: request_of(batch.request.endpoint, body))
 
     def response_id(self, batch: Batch, line: int, content: bytes) -> str:
         body = body_of(json.loads(content))
@@ -114,11 +111,11 @@ class LineRequests:
         return LineAnswer(status=answer.status_code, body=json.loads(bytes(answer.body)))
 
 
-async def in_thread[T](read: Any, content: bytes) -> T:
+async def in_thread[T](content: bytes, read: Callable[[], T]) -> T:
     """Read a large content in a thread, and a small one at once."""
     if len(content) <= SMALL and FILE not in content:
-        return read(content)
-    return await cast("Awaitable[T]", asyncio.to_thread(read, content))
+        return read()
+    return await asyncio.to_thread(read)
 
 
 def read_line(batch: Batch, content: bytes) -> tuple[Json, TurnRequest]:

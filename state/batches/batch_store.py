@@ -20,9 +20,10 @@ from domain.batches.batch import Batch
 from domain.batches.line_ids import thread_of_batch
 from domain.errors import NotFound
 from domain.identity.owners import Owner
+from state.batches.line_store import LineStore
+from state.batches.pauses import BatchPauses
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 
-BATCHES = "batch_"
 LISTED = "batchlist_"
 INPUTS = "batchinput_"
 """An input file has an entry with this prefix for each batch that has not ended."""
@@ -36,6 +37,8 @@ class BatchStore:
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self.lines = LineStore(store, clock)
+        self.pauses = BatchPauses(store, clock)
 
     async def create(self, batch: Batch) -> Batch:
         """Store a new batch, with its entries in the owner's index; return the stored one where it exists already."""

@@ -28,6 +28,7 @@ from domain.money.overheads import OverheadPrices
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
+from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
@@ -164,6 +165,7 @@ def api(
     connectors: Mapping[SourceKind, SourceConnector] | None = None,
     tokenizers: Mapping[str, Tokenizer] | None = None,
     prompt_counters: Mapping[str, PromptCounter] | None = None,
+    endpoints: WebhookEndpoints | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -190,6 +192,7 @@ def api(
         connectors=connectors or {},
         tokenizers=tokenizers or {},
         prompt_counters=prompt_counters or {},
+        endpoints=endpoints or WebhookEndpoints(),
     )
     return Api(world=world, orchestrations=orchestrations)
 

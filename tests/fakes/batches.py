@@ -39,7 +39,7 @@ ORCHESTRATORS: Mapping[str, Callable[..., Any]] = {
 
 @dataclass(slots=True)
 class BatchRun:
-    """Runs the orchestrations of a batch; `calls` are the steps that ran, `histories` the calls of each history."""
+    """Runs the orchestrations of a batch; `calls` are the steps that ran, `histories` the tasks of each history."""
 
     world: World
     calls: list[str] = field(default_factory=list[str])
@@ -58,13 +58,14 @@ class BatchRun:
             request = context.next_request
 
     async def history(self, steps: Any) -> Any:
-        before, yielded = len(self.calls), next(steps)
+        tasks, yielded = 0, next(steps)
         while True:
+            tasks += len(yielded.calls) if isinstance(yielded, ParallelCalls) else 1
             result = await self.result(yielded)
             try:
                 yielded = steps.send(result)
             except StopIteration as stop:
-                self.histories.append(len(self.calls) - before)
+                self.histories.append(tasks)
                 return stop.value
 
     async def result(self, yielded: Any) -> Any:
@@ -74,7 +75,7 @@ class BatchRun:
             case ActivityCall():
                 return await self.step(yielded)
             case _:
-                await self.wait(yielded)
+                return await self.wait(yielded)
 
     async def in_parallel(self, call: ActivityCall | ChildCall) -> Any:
         if isinstance(call, ChildCall):
