@@ -56,13 +56,7 @@ def compose_http(
     return HttpFunctions(
         clock=ports.clock,
         responses=Responses(gateway=gateway, turns=turns, retention=state.retention),
-        route_reports=RouteReports(
-            authenticator=authenticator,
-            turns=turns,
-            ledger=state.ledger,
-            tool_calls=state.tool_calls,
-            outlooks=state.session_outlooks,
-        ),
+        route_reports=compose_route_reports(ports, state),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
         conversations=compose_conversations(ports, state, gateway),
@@ -94,6 +88,16 @@ def compose_http(
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+    )
+
+
+def compose_route_reports(ports: Ports, state: State) -> RouteReports:
+    return RouteReports(
+        authenticator=ports.authenticator,
+        turns=state.turns,
+        ledger=state.ledger,
+        tool_calls=state.tool_calls,
+        outlooks=state.session_outlooks,
     )
 
 
