@@ -99,7 +99,6 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         turn_list=TurnList(store, turns, ledger),
         fleet_status=FleetStatus(
             states=states,
-            sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
             recent_sessions=RecentSessions(store, clock),
