@@ -87,14 +87,18 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         tools=compose_tool_reports(configuration, ports, state),
-        usage=UsageReports(
-            authenticator=authenticator,
-            rows=state.usage_rows,
-            clock=ports.clock,
-            known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
-        ),
+        usage=compose_usage(configuration, ports, state),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+    )
+
+
+def compose_usage(configuration: Configuration, ports: Ports, state: State) -> UsageReports:
+    return UsageReports(
+        authenticator=ports.authenticator,
+        rows=state.usage_rows,
+        clock=ports.clock,
+        known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
     )
 
 
