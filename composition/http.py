@@ -54,6 +54,8 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             ledger=state.ledger,
             tool_calls=state.tool_calls,
             outlooks=state.session_outlooks,
+            outbox=state.webhook_outbox,
+            fleet=configuration.fleet,
         ),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
