@@ -105,6 +105,12 @@ class WebhookOutbox:
         found = await list_all(self.store, response_key(owner, response_id), prefix=delivery_id(response_id, ""))
         return tuple(readable(found, lambda each: each.read_as(DeliveryNote.from_document)))
 
+    async def of(self, owner: Owner, response_id: str) -> Sequence[WebhookDelivery]:
+        """Return the deliveries of an event that are not done."""
+        prefix = delivery_id(response_id, "")
+        found = await self.store.list(response_key(owner, response_id), prefix=prefix)
+        return tuple(readable(found, lambda each: each.read_as(WebhookDelivery.from_document)))
+
     async def postpone(self, found: Document, delivery: WebhookDelivery) -> None:
         """Store when the next try is due, unless another run has changed the delivery meanwhile."""
         key = response_key(delivery.owner, delivery.response)
