@@ -93,6 +93,16 @@ export function ErrorNotice({ error }) {
   </div>`;
 }
 
+/** Shown until the first answer of the server; an error takes its place. */
+export function Reading({ of }) {
+  return !of.data && !of.error && html`<p class="hint" aria-busy="true">Reading …</p>`;
+}
+
+/** When the figures of a view were read, by the server's clock: they may be older than the page. */
+export function ReadAt({ of }) {
+  return of.data && html`<p class="hint">Read at ${clock(of.at)}. The page reads again every 15 s while it is seen.</p>`;
+}
+
 export function Facts({ facts }) {
   return html`<dl class="facts">
     ${facts.filter(([, value]) => value !== undefined).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value ?? "–"}</dd></div>`)}
@@ -107,16 +117,16 @@ const POLL_MS = 15_000;
 const OVERNIGHT_MS = 3_600_000;
 
 /**
- * Read a path again every 15 s while the page is seen: `{data, error, stale, again}`. A hidden page reads nothing, and a
+ * Read a path again every 15 s while the page is seen: `{data, error, stale, at, again}`. A hidden page reads nothing, and a
  * page that nobody has touched for an hour stops and says so.
  */
 export function useApi(path, parameters = {}, { poll = true } = {}) {
-  const [state, setState] = useState({ data: null, error: null, stale: false });
+  const [state, setState] = useState({ data: null, error: null, stale: false, at: null });
   const touched = useRef(Date.now());
   const key = JSON.stringify([path, parameters]);
   const read = async (signal) => {
     try {
-      setState({ data: await get(path, parameters, signal), error: null, stale: false });
+      setState({ data: await get(path, parameters, signal), error: null, stale: false, at: serverNow() });
     } catch (error) {
       if (!signal?.aborted) setState((old) => ({ ...old, error }));
     }

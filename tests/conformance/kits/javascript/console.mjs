@@ -30,7 +30,7 @@ async function signedIn(options = {}) {
 async function show(page, name, heading) {
   await page.evaluate((view) => { location.hash = `#/${view}`; }, name);
   await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
-  await page.waitForLoadState("networkidle");
+  await page.waitForFunction(() => !document.querySelector("main [aria-busy=true]"));
 }
 
 async function violations(page) {
@@ -48,6 +48,7 @@ checks["a console without a token explains how to sign in"] = async () => {
   assert.deepEqual(await violations(page), []);
   await page.getByLabel("Access token").fill("no token");
   await page.getByRole("button", { name: "Use this token" }).click();
+  await page.getByRole("alert").getByText(/does not accept this sign-in any more/).waitFor();
   await page.getByRole("button", { name: "Sign in with Microsoft Entra" }).waitFor();
 };
 
@@ -131,6 +132,7 @@ checks["a GPU is started from the page, after a look at its cost"] = async () =>
   const card = page.locator("section", { has: page.getByRole("heading", { name: /^scripted-gpu/ }) });
   await card.getByText("warm", { exact: true }).waitFor();
   await card.getByRole("heading", { name: "Open GPU session" }).waitFor();
+  await page.getByRole("img", { name: /^Money a minute: at most \$/ }).waitFor();
   await show(page, "starts", "Starts");
   await page.getByRole("table", { name: "Starts of the last day" }).waitFor();
 };
@@ -146,6 +148,7 @@ checks["the chosen model answers, on the GPU that was started"] = async () => {
   await page.getByRole("heading", { name: /^Bill: .* provisional/ }).waitFor();
   await page.getByRole("heading", { name: "GPU session on scripted-gpu" }).waitFor();
   await page.getByText(/paid until it stops/).waitFor();
+  await page.getByRole("table", { name: "What is provisional" }).getByText("GPU idle period").waitFor();
 };
 
 checks["a conversation is listed, and continued"] = async () => {
@@ -178,6 +181,8 @@ checks["the money is shown by day and cause, and saved in the columns of FOCUS"]
   await show(page, "money", "Money");
   await page.getByRole("heading", { name: "Spend by day and cause" }).waitFor();
   await page.getByRole("heading", { name: /^The month so far: \$0\.\d+/ }).waitFor();
+  await page.getByRole("heading", { name: "Ways to serve" }).waitFor();
+  await page.getByText(/Nothing has been published yet/).waitFor();
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as FOCUS" }).click();
   const lines = (await readFile(await (await saved).path(), "utf8")).split("\r\n");
