@@ -7,7 +7,7 @@ import { ago, clock, day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds,
 
 export default function Fleet() {
   const fleet = useApi("/v1/fleet");
-  return html`
+  return html`<div>
     <h1>Fleet</h1>
     <${ErrorNotice} error=${fleet.error} />
     <${Reading} of=${fleet} />
@@ -15,7 +15,7 @@ export default function Fleet() {
     ${fleet.data && html`<${Lanes} fleet=${{ ...fleet.data, at: fleet.at }} />`}
     ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
     <${ReadAt} of=${fleet} />
-  `;
+  </div>`;
 }
 
 function Backend({ backend, again }) {

@@ -5,6 +5,8 @@ import { download, serverNow } from "./api.js";
 import { Bar, Columns, day, dollars, ErrorNotice, Facts, Legend, ReadAt, Reading, Stale, Table, useApi } from "./parts.js";
 import { Month, Stacked } from "./plots.js";
 
+const SLOWLY = { every: 90_000 };
+
 const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", owner: "person or application", hour: "hour", cause: "cause", "day,cause": "day and cause" };
 
 const CAUSES = { running: "running", start: "start", idle: "idle", tokens: "tokens", tools: "tools", held: "held", store: "store", functions: "functions", unused_warm_up: "waiting", lost: "lost" };
@@ -54,8 +56,8 @@ function usedParts(budget) {
 }
 
 export default function Money() {
-  const budgets = useApi("/v1/budgets");
-  return html`
+  const budgets = useApi("/v1/budgets", {}, SLOWLY);
+  return html`<div>
     <h1>Money</h1>
     <${Stale} of=${budgets} />
     <section class="card">
@@ -67,16 +69,16 @@ export default function Money() {
     <${Spend} budgets=${budgets.data?.data ?? []} />
     <${Usage} />
     <${ReadAt} of=${budgets} />
-  `;
+  </div>`;
 }
 
 /** The last days by cause, and the month as it adds up, against the budget of those whose spend it is, and the forecast. */
 function Spend({ budgets }) {
-  const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" });
+  const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" }, SLOWLY);
   const scope = usage.data?.scope ?? "owner";
   const budget = budgets.find((each) => each.id === `${scope}_month`);
   const month = budget?.period ?? new Date(serverNow() * 1000).toISOString().slice(0, 7);
-  const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 });
+  const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 }, SLOWLY);
   const rows = wholeDays(usage.data);
   const error = usage.error ?? days.error;
   if (!usage.data || !days.data) {
@@ -111,8 +113,8 @@ function sum(rows) {
 function Usage() {
   const [by, setBy] = useState("day,cause");
   const [problem, setProblem] = useState(null);
-  const usage = useApi("/v1/usage", { group_by: by, limit: 100, order: "desc" });
-  const groups = by.split(",").map((name) => ({ title: name, of: (row) => (name === "backend" && row.removed ? `${row[name]} (removed)` : row[name]) }));
+  const usage = useApi("/v1/usage", { group_by: by, limit: 100, order: "desc" }, SLOWLY);
+  const groups = by.split(",").map((name) => ({ title: name[0].toUpperCase() + name.slice(1), of: (row) => (name === "backend" && row.removed ? `${row[name]} (removed)` : row[name]) }));
   const rows = usage.data?.data ?? [];
   const save = (format) => () => download("/v1/usage", { group_by: by, format }, `usage-${format}.csv`).catch(setProblem);
   return html`<section class="card">

@@ -6,7 +6,7 @@ import { day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Tabl
 export default function Starts() {
   const fleet = useApi("/v1/fleet");
   const sleeping = fleet.data?.data.filter((backend) => backend.start);
-  return html`
+  return html`<div>
     <h1>Starts</h1>
     <${ErrorNotice} error=${fleet.error} />
     <${Reading} of=${fleet} />
@@ -14,7 +14,7 @@ export default function Starts() {
     ${sleeping?.length === 0 && html`<p class="notice">No backend of the fleet scales to zero, so none has to start.</p>`}
     ${sleeping?.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} />`)}
     <${ReadAt} of=${fleet} />
-  `;
+  </div>`;
 }
 
 function Backend({ backend }) {

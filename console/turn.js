@@ -18,14 +18,14 @@ const CAUSES = [
 
 export default function Turn({ rest: [id] }) {
   const turn = useTurn(id);
-  return html`
+  return html`<div>
     <p><a href="#/turns">All turns</a></p>
     <h1>Turn</h1>
     <p class="id">${id}</p>
     <${ErrorNotice} error=${turn.error} />
     ${turn.response && html`<${Answer} response=${turn.response} live=${turn.live} />`}
     ${turn.route && html`<${Account} route=${turn.route} />`}
-  `;
+  </div>`;
 }
 
 const NOTHING = { pieces: [""], breaks: [], number: null };

@@ -30,7 +30,7 @@ export default function Turns() {
     setOlder([]);
     setScope(event.target.value);
   };
-  return html`
+  return html`<div>
     <h1>Turns</h1>
     <p>
       <label>Whose <select value=${scope} onChange=${choose}>
@@ -44,5 +44,5 @@ export default function Turns() {
     ${turns.data && html`<${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." />`}
     ${turns.data?.has_more && html`<button onClick=${more}>Older turns</button>`}
     <${ReadAt} of=${turns} />
-  `;
+  </div>`;
 }

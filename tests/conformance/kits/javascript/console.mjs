@@ -199,6 +199,7 @@ for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 3
       await show(page, name, heading);
       if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
       assert.deepEqual(await violations(page), [], name);
+      assert.equal(await page.evaluate(() => document.querySelector("main :is(h1, h2, table, form)").tagName), "H1", `${name}: the heading comes first`);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is too wide`);
     }
     await page.getByRole("link", { name: "Turns" }).click();
@@ -219,6 +220,27 @@ checks["every view is reached by the keyboard alone"] = async () => {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
     assert.ok(page.url().endsWith(`#/${name}`));
+  }
+};
+
+checks["a page asks for little in ten minutes, and stops when it is left open overnight"] = async () => {
+  for (const [name, heading] of Object.entries({ turns: "Turns", fleet: "Fleet", money: "Money" })) {
+    const page = await opened();
+    await page.clock.install();
+    let asked = 0;
+    page.on("request", () => asked++);
+    await page.goto(CONSOLE);
+    await show(page, name, heading);
+    await page.clock.runFor(600_000);
+    assert.ok(asked <= 50, `${name}: ${asked} requests`);
+    await page.clock.runFor(3_600_000);
+    await page.getByText(/This page has stopped reading/).waitFor();
+    const stopped = asked;
+    await page.clock.runFor(600_000);
+    assert.equal(asked, stopped);
+    await page.getByRole("button", { name: "Read again" }).click();
+    await page.getByText(/This page has stopped reading/).waitFor({ state: "detached" });
+    await page.close();
   }
 };
 
