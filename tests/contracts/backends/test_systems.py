@@ -24,8 +24,7 @@ from tests.contracts.backends.scene import UNCOUNTED, asking, scene_of
 from tests.domain.fleets import SHIPPED_SYSTEMS
 
 SYSTEMS = sorted(DOORS)
-SLEEPING = [name for name in SYSTEMS if not DOORS[name].never_sleeps and name != "tgi"]
-"""The health of TGI is at its origin, which is no front door's here; test_cold_table.py has its row."""
+SLEEPING = [name for name in SYSTEMS if not DOORS[name].never_sleeps]
 REFUSING = [name for name in SYSTEMS if not isinstance(DOORS[name].identity, Everybody)]
 WHOLE = ("azure-ml-score", "kserve-infer", "sagemaker-serverless")
 """They answer as a whole."""
@@ -44,8 +43,8 @@ def by_wire(names: Sequence[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", each)
 
 
-UNHEARD = ("nim",)
-"""It does not listen for chats while it loads, only its health is told. A refused connection is a row of its own."""
+UNHEARD = ("nim", "tgi")
+"""They do not listen for chats while they load, only their health is told. A refused connection is a row of its own."""
 
 CANCEL_S = 1.0
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
