@@ -2,6 +2,7 @@
 
 from benches import (
     agent,
+    backends,
     cancels,
     cold,
     cosmos,
@@ -23,6 +24,7 @@ BENCHES = (
     ("importing", app.main),
     ("package import", package.main),
     ("store", store.main),
+    ("backends", backends.main),
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),
