@@ -79,7 +79,7 @@ def as_asked(prediction: Json) -> Json:
     """Return a prediction as the other front doors' books have their requests."""
     counts = {name: prediction["metrics"].get(f"{name[:-1]}_count", 0) for name in ("input_tokens", "output_tokens")}
     outcome = "done" if prediction["status"] == "succeeded" else prediction["status"]
-    return {"instructions": prediction["input"]["system_prompt"], "outcome": outcome, **counts}
+    return {"instructions": prediction["input"].get("system_prompt", ""), "outcome": outcome, **counts}
 
 
 async def of_turn(caller: Caller, system: str, body: Json) -> Sequence[Json]:
