@@ -156,8 +156,8 @@ async def test_cold_turns_are_answered_after_one_start_and_a_kill_and_a_warm_one
         waits=str(timers),
         killed="text whole" if system != REPLICATE else "text whole, 1 prediction",
         used=used(billed, system),
-        bill=f"{paid:f}",
-        books=f"{books:f}",
+        bill=f"{paid:.9f}",
+        books=f"{books:.9f}",
     )
 
 
