@@ -117,6 +117,9 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by", "format")
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
+    "http_economics_retrieve": OpenApiOperation(
+        summary="Report what the tenant's requests would cost elsewhere, as published last", result="Economics"
+    ),
     "http_limits_retrieve": OpenApiOperation(
         summary="Report the budgets and rate limits of a tenant", result="Limits", query=("tenant",)
     ),

@@ -85,6 +85,12 @@ RESULTS: Mapping[str, Json] = {
         changed_by=or_null(STRING),
         in_force_within_s={"type": "number"},
     ),
+    "Economics": object_with(
+        ("object", "published_at", "report"),
+        object=constant("economics"),
+        published_at=or_null({"type": "number"}),
+        report=or_null(ANY_OBJECT),
+    ),
     "Item": object_with(("type", "id"), type=STRING, id=STRING),
     "Conversation": object_with(
         ("id", "object", "created_at", "metadata"),

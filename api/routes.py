@@ -16,6 +16,7 @@ from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
+from api.endpoints.reports.economics import EconomicsReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.route import RouteReports
@@ -69,6 +70,7 @@ class HttpFunctions:
     owners: OwnerFunctions
     usage: UsageReports
     budgets: BudgetReports
+    economics: EconomicsReports
     limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
@@ -128,6 +130,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("economics_retrieve", "GET", "v1/economics", to.economics.retrieve),
         Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
         Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),

@@ -14,6 +14,7 @@ from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
+from api.endpoints.reports.economics import EconomicsReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
 from api.endpoints.reports.route import RouteReports
@@ -80,6 +81,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             open_orchestrations=ports.open_orchestrations,
         ),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
+        economics=EconomicsReports(authenticator=authenticator, runs=state.economics_runs),
         limits=compose_limits(configuration, ports, state, gateway.bodies),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),

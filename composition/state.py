@@ -11,6 +11,7 @@ from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.fleet_status import FleetStatus
 from state.money.budget_status import BudgetStatus
+from state.money.economics_runs import EconomicsRuns
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
@@ -49,6 +50,7 @@ class State:
     stored_completions: StoredCompletions
     usage_rows: UsageRows
     budget_status: BudgetStatus
+    economics_runs: EconomicsRuns
     session_outlooks: SessionOutlooks
     turn_list: TurnList
     fleet_status: FleetStatus
@@ -89,6 +91,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
         budget_status=BudgetStatus(store, clock, ledger.budget_counters),
+        economics_runs=EconomicsRuns(store, clock),
         session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
         turn_list=TurnList(store, turns, ledger),
         fleet_status=FleetStatus(

@@ -61,7 +61,8 @@ class UsageReports:
         if query.form == "csv":
             return csv_answer([{name: each[name] for name in each if name not in ("id", "object")} for each in groups])
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
-        return json_answer(list_object(page, more=more))
+        scope = "tenant" if may_read_tenant(owner) else "owner"
+        return json_answer({**list_object(page, more=more), "scope": scope})
 
     async def rows_for(self, owner: Owner, query: UsageQuery) -> Sequence[UsageRow]:
         first, last = query.first.isoformat(), query.last.isoformat()

@@ -62,6 +62,8 @@ async def test_callers_see_their_own_usage_and_with_the_role_that_of_their_tenan
         caller: [(each["owner"], each["attempts"]) for each in (await usage(one, caller, group_by="owner"))["data"]]
         for caller in CALLERS
     }
+    scopes = {caller: (await usage(one, caller))["scope"] for caller in ("mine", "reader", "operator")}
+    assert scopes == {"mine": "owner", "reader": "tenant", "operator": "tenant"}
     mine, strange = (OWNER.subject, 1), (STRANGER.subject, 2)
     assert seen == {
         "mine": [mine],
