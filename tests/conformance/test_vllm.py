@@ -26,6 +26,7 @@ from domain.content.tools import FunctionTool, ToolConfig
 from domain.fleet.failure_classes import FailureClass
 from domain.turns.response import Sampling
 from standins.processes.ports import free_port
+from tests.checks import every
 from tests.conformance.installing import GIVEN
 from tests.conformance.model_servers import answer, diagnosed, running, up
 from tests.contracts.backends.scene import asking, backend_of
@@ -95,7 +96,7 @@ async def test_it_is_cold_while_it_loads_and_streams_counts_and_cuts_then(starti
     *pieces, end = await answer(client, call)
     assert isinstance(end, AnswerEnd)
     assert end.usage is not None
-    assert all(isinstance(piece, TextPiece) for piece in pieces)
+    assert every(isinstance(piece, TextPiece) for piece in pieces)
     assert (end.reason == "length") is (end.usage.output_tokens == 24)
     counting = client.backend.token_counting
     assert counting is not None
@@ -112,4 +113,4 @@ async def test_it_gives_the_log_probabilities_of_each_token_of_its_text(starting
     )
     pieces = [piece for piece in await answer(client, call) if isinstance(piece, TextPiece)]
     assert pieces
-    assert all(piece.logprobs for piece in pieces)
+    assert every(piece.logprobs for piece in pieces)
