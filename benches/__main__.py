@@ -2,7 +2,6 @@
 
 from benches import (
     agent,
-    backends,
     cancels,
     cold,
     cosmos,
@@ -15,6 +14,7 @@ from benches import (
     tokens,
     turns,
 )
+from benches.backends import measures
 from benches.imports import app, package
 from benches.routing import comparison
 from benches.scale import comparison as scale
@@ -24,7 +24,7 @@ BENCHES = (
     ("importing", app.main),
     ("package import", package.main),
     ("store", store.main),
-    ("backends", backends.main),
+    ("backends", measures.main),
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),

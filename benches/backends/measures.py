@@ -188,7 +188,3 @@ def main() -> None:
             ("the SDKs of every kind of credential loaded, MiB", f"{warm:.0f}", "115"),
         ],
     )
-
-
-if __name__ == "__main__":
-    main()

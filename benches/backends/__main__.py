@@ -1,0 +1,5 @@
+"""`python -m benches.backends [RUNS]`."""
+
+from benches.backends.measures import main
+
+main()
