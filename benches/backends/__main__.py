@@ -2,4 +2,5 @@
 
 from benches.backends.measures import main
 
-main()
+if __name__ == "__main__":
+    main()
