@@ -12,11 +12,9 @@ from domain.money.prices import TokenPrice
 from domain.routing.candidates import (
     Candidate,
     Comparison,
-    EvaluatedOption,
     compare,
     evaluate,
     plain_score,
-    rented_scores,
     seconds_if_up,
 )
 from domain.routing.costs import added_cost, estimate, waiting_value
@@ -68,8 +66,8 @@ def of(comparison: Comparison, name: str) -> Candidate:
 
 
 def found(**changes: Any) -> Estimate:
-    usual = Estimate(10.0, 10.0, 0.0, 20.0, Decimal("0.01"), Decimal("0.02"), 500, "a test")
-    return usual._replace(**changes)
+    usual = estimate(option(GPU), demand())
+    return usual._replace(**({"seconds": 10.0, "cost": Decimal("0.01"), "why_cost": "a test"} | changes))
 
 
 def session(*, pays: bool = False) -> RentOrBuy:
@@ -141,38 +139,47 @@ def test_a_cold_backend_that_cannot_serve_the_turn_is_still_compared_with_one_th
     assert able.session.scheduled is None
 
 
-def evaluated(of: Backend, **changes: Any) -> EvaluatedOption:
-    return evaluate(option(of, **changes), filters(demand()))
+def scheduled(comparison: Comparison, name: str) -> Decimal | None:
+    rented = of(comparison, name).session
+    return None if rented is None else rented.scheduled
+
+
+def saved(alternative: Decimal, of_gpu: Backend) -> Decimal:
+    return max(Decimal(0), alternative - waiting_value(estimate(option(of_gpu), demand()).seconds, demand()))
 
 
 def test_a_warm_gpu_is_compared_with_the_best_that_is_always_on() -> None:
     slow = replace(STEADY, name="slow", speed=replace(STEADY.speed, decode_tokens_s=5))
-    able = [evaluated(each) for each in (STEADY, slow, GPU)]
-    best, worst = (plain_score(each, demand()) for each in able[:2])
+    quick = replace(GPU, speed=replace(GPU.speed, decode_tokens_s=500))
+    every = compared(option(STEADY), option(slow), option(quick))
+    best, worst = of(every, "steady").score, of(every, "slow").score
     assert best < worst
-    assert rented_scores(able, demand()) == {"gpu": best}
+    assert scheduled(every, "gpu") == saved(best, quick) > 0
+    assert scheduled(compared(option(quick)), "gpu") is None
 
 
 def test_warm_gpus_are_compared_with_the_best_of_the_others() -> None:
-    names = {"fast": 200.0, "even": 50.0, "slow": 5.0}
-    able = [
-        evaluated(replace(GPU, name=name, speed=replace(GPU.speed, decode_tokens_s=speed)))
-        for name, speed in names.items()
-    ]
-    scores = {each.option.backend.name: plain_score(each, demand()) for each in able}
+    speeds = {"fast": 200.0, "even": 50.0, "slow": 5.0}
+    gpus = {name: replace(GPU, name=name, speed=replace(GPU.speed, decode_tokens_s=at)) for name, at in speeds.items()}
+    scores = {name: plain_score(evaluate(option(each), filters(demand())), demand()) for name, each in gpus.items()}
     assert scores["fast"] < scores["even"] < scores["slow"]
-    assert rented_scores(able, demand()) == {"fast": scores["even"], "even": scores["fast"], "slow": scores["fast"]}
-    assert rented_scores(able[:1], demand()) == {}
-    assert rented_scores([evaluated(STEADY)], demand()) == {}
+    every = compared(*(option(each) for each in gpus.values()))
+    others = {"fast": scores["even"], "even": scores["fast"], "slow": scores["fast"]}
+    for name, other in others.items():
+        assert scheduled(every, name) == saved(other, gpus[name])
+    assert scheduled(every, "fast") != 0
+
+
+def seconds_of(one: RoutingOption, asked: Demand) -> float | None:
+    return seconds_if_up(evaluate(one, filters(asked)))
 
 
 def test_the_seconds_of_a_backend_that_is_up_count_only_where_it_can_serve_the_turn() -> None:
-    assert seconds_if_up(evaluated(GPU), filters(demand())) == estimate(option(GPU), demand()).seconds
-    late = filters(demand(deadline_s=1.0))
-    rejected = evaluate(option(GPU), late)
+    assert seconds_of(option(GPU), demand()) == estimate(option(GPU), demand()).seconds
+    rejected = evaluate(option(GPU), filters(demand(deadline_s=1.0)))
     assert rejected.rejection is not None
     assert (rejected.rejection.code, rejected.found is None) == (LATE, False)
-    assert seconds_if_up(rejected, late) is None
+    assert seconds_if_up(rejected) is None
 
 
 @pytest.mark.parametrize(
@@ -189,15 +196,12 @@ def test_the_seconds_of_a_backend_that_is_up_count_only_where_it_can_serve_the_t
 def test_a_cold_backend_is_judged_as_if_it_were_up_by_time_and_budget(changes: dict[str, Any], *, can: bool) -> None:
     asked = demand(**changes)
     up_s = estimate(option(GPU), demand()).seconds
-    assert seconds_if_up(evaluate(cold(GPU), filters(asked)), filters(asked)) == (up_s if can else None)
+    assert seconds_of(cold(GPU), asked) == (pytest.approx(up_s) if can else None)
 
 
 def test_starting_backends_bound_what_a_cold_one_may_save() -> None:
     quick, slow = replace(GPU, name="quick"), replace(GPU, name="slow")
     both = compared(starting(quick), cold(slow))
-    waits = waiting_value(estimate(option(slow), demand()).seconds, demand())
-    rented = of(both, "slow").session
-    assert rented is not None
-    assert rented.scheduled == max(
-        Decimal(0), waiting_value(estimate(option(quick), demand()).seconds, demand()) - waits
-    )
+    assert scheduled(both, "slow") == saved(waiting_value(estimate(option(quick), demand()).seconds, demand()), slow)
+    faster = replace(GPU, name="faster", speed=replace(GPU.speed, decode_tokens_s=500))
+    assert scheduled(compared(starting(quick), cold(faster)), "faster") != 0

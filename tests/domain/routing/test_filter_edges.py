@@ -126,7 +126,7 @@ def test_the_reason_tells_an_answer_at_its_cap_from_one_without_time() -> None:
 
 
 def codes(filters: Filters) -> set[str]:
-    rows = (*filters.choice_filters, *filters.demands, *filters.durations, *filters.costs)
+    rows = (*filters.choice_filters, *filters.demands, *filters.estimates)
     return {code for code, _ in rows}
 
 
