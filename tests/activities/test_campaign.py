@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire
 from domain.errors import GanglionError, Retryable
@@ -186,7 +186,7 @@ class Story:
 
     async def sweep(self) -> None:
         world = self.worker()
-        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
+        sweep = world.sweep(DELAYS)
         await sweep.sweep(self)
 
     async def cancel(self) -> None:

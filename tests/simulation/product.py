@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import DurableOrchestrations
 from domain.errors import Exhausted, GanglionError, Retryable
@@ -181,7 +181,7 @@ class Product:
         while True:
             await self.clock.sleep(SWEEP_EVERY_S)
             world = self.world()
-            sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
+            sweep = world.sweep(DELAYS)
             await tolerate(lambda sweep=sweep: sweep.sweep(self.orchestrations(hub)))
 
     async def jump(self) -> None:
