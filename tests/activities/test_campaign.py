@@ -17,6 +17,7 @@ import pytest
 from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire
+from domain.batches.batch import Batch
 from domain.errors import GanglionError, Retryable
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
@@ -172,6 +173,9 @@ class Story:
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} has a delivery")
+
+    async def start_batch(self, batch: Batch) -> None:
+        raise AssertionError(f"no batch was created, and {batch.id} starts")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)

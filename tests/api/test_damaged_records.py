@@ -133,7 +133,7 @@ async def test_lists_leave_a_damaged_record_out_and_log_it(caplog: pytest.LogCap
     assert f"The stored record '{at.ids['thread']}' is damaged and cannot be read. It is left out." in caplog.text
 
 
-SHARED = ("budget_", "usage_")
+SHARED = ("budget_", "usage_", "rollup")
 """The counters of money that all turns of an owner or tenant change: no turn can pass them by."""
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import MethodType
 
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -17,7 +18,7 @@ def parts_of(found: object) -> Iterator[object]:
         yield from found.values()
     elif isinstance(found, list | tuple):
         yield from found
-    elif hasattr(found, "__self__"):
+    elif isinstance(found, MethodType):
         yield found.__self__
     elif type(found).__module__.partition(".")[0] in PACKAGES:
         slots = [name for kind in type(found).__mro__ for name in getattr(kind, "__slots__", ())]
