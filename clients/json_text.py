@@ -26,7 +26,7 @@ def json_text(value: Any) -> str:
 
 def json_bytes(value: Any) -> bytes:
     """Return the same in UTF-8. Raises ValueError for a lone surrogate, too."""
-    return b"".join([piece.encode() for piece in json_pieces(value)])
+    return json_text(value).encode()
 
 
 def json_pieces(value: Any) -> list[str]:

@@ -32,6 +32,17 @@ def refused(what: str) -> Callable[[Any], NoReturn]:
     return reject
 
 
+def known_kind(*kinds: str) -> Callable[[Any], Any]:
+    """Return a validator that rejects a part of another kind, and lists what works."""
+
+    def check(kind: Any) -> Any:
+        if isinstance(kind, str) and kind not in kinds:
+            raise unreadable(f"{kind[:64]!a} is not supported. {WORKS}")
+        return kind
+
+    return check
+
+
 def text_of_file(data: str) -> str:
     """Return the text of a file in base64, maybe as a data URL."""
     encoded = data.partition(",")[2] if data.startswith("data:") else data

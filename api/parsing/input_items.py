@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated, wrong_type
-from api.parsing.files import AudioPart, FilePart
+from api.parsing.files import AudioPart, FilePart, known_kind, refused
 from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import own_text, summary_of
@@ -36,8 +36,11 @@ def as_parts(content: Any) -> Any:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
+type TextKind = Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
+
+
 class TextPart(RequestPart):
-    type: Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
+    type: Annotated[TextKind, BeforeValidator(known_kind(*get_args(TextKind.__value__)))]
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 
@@ -54,6 +57,7 @@ type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image
 
 class ImagePart(RequestPart):
     type: Literal["input_image"]
+    file_id: Annotated[str, AfterValidator(refused("An image by its id"))] | None = None
     image_url: ImageUrl
     detail: Literal["auto", "low", "high", "original"] | None = None
 
