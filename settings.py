@@ -12,6 +12,7 @@ from domain.config.environment import (
     name_set,
     positive_number,
     positive_whole_number,
+    share_of_whole,
 )
 from domain.identity.federation import (
     IAM_URL,
@@ -210,7 +211,7 @@ def read_budgets(reader: EnvironmentReader) -> Budgets:
     limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in BudgetScope}
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
-        warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollar_amount),
+        warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=share_of_whole),
         forecast=reader.optional("FORECAST_TENANT_DAY", convert=dollar_amount),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.batches.functions import BatchFunctions
 from api.endpoints.azure_paths import AzurePaths
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
@@ -16,6 +17,7 @@ from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
+from api.endpoints.reports.economics import EconomicsReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.route import RouteReports
@@ -38,6 +40,7 @@ RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
 FILE = "v1/files/{file_id}"
+BATCH = "v1/batches/{batch_id}"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -65,10 +68,12 @@ class HttpFunctions:
     chat_completions: ChatCompletions
     stored_completions: StoredCompletionFunctions
     files: FileFunctions
+    batches: BatchFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
     budgets: BudgetReports
+    economics: EconomicsReports
     limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
@@ -117,17 +122,14 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("chat_update", "POST", COMPLETION, to.stored_completions.change),
         Row("chat_delete", "DELETE", COMPLETION, to.stored_completions.delete, starts=True),
         Row("chat_messages", "GET", f"{COMPLETION}/messages", to.stored_completions.messages),
-        Row("files_create", "POST", "v1/files", to.files.create),
-        Row("files_list", "GET", "v1/files", to.files.list),
-        Row("files_retrieve", "GET", FILE, to.files.retrieve),
-        Row("files_content", "GET", f"{FILE}/content", to.files.content),
-        Row("files_delete", "DELETE", FILE, to.files.delete),
+        *files_and_batches(to),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("economics_retrieve", "GET", "v1/economics", to.economics.retrieve),
         Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
         Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
@@ -137,6 +139,20 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
+    )
+
+
+def files_and_batches(to: HttpFunctions) -> tuple[Row, ...]:
+    return (
+        Row("files_create", "POST", "v1/files", to.files.create),
+        Row("files_list", "GET", "v1/files", to.files.list),
+        Row("files_retrieve", "GET", FILE, to.files.retrieve),
+        Row("files_content", "GET", f"{FILE}/content", to.files.content),
+        Row("files_delete", "DELETE", FILE, to.files.delete),
+        Row("batches_create", "POST", "v1/batches", to.batches.create, starts=True),
+        Row("batches_list", "GET", "v1/batches", to.batches.list),
+        Row("batches_retrieve", "GET", BATCH, to.batches.retrieve),
+        Row("batches_cancel", "POST", f"{BATCH}/cancel", to.batches.cancel, starts=True),
     )
 
 

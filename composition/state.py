@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.batches.batch_store import BatchStore
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -11,6 +12,7 @@ from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.fleet_status import FleetStatus
 from state.money.budget_status import BudgetStatus
+from state.money.economics_runs import EconomicsRuns
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
@@ -45,10 +47,12 @@ class State:
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
     files: FileStore
+    batches: BatchStore
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
     budget_status: BudgetStatus
+    economics_runs: EconomicsRuns
     session_outlooks: SessionOutlooks
     turn_list: TurnList
     fleet_status: FleetStatus
@@ -85,15 +89,16 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             changes=ledger.budget_counters.changes,
         ),
         files=retention.files,
+        batches=BatchStore(store, clock),
         retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
         budget_status=BudgetStatus(store, clock, ledger.budget_counters),
+        economics_runs=EconomicsRuns(store, clock),
         session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
         turn_list=TurnList(store, turns, ledger),
         fleet_status=FleetStatus(
             states=states,
-            sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
             recent_sessions=RecentSessions(store, clock),

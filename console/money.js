@@ -2,7 +2,7 @@
 
 import { html, useState } from "./htm-preact.js";
 import { download, serverNow } from "./api.js";
-import { Bar, Columns, day, dollars, ErrorNotice, Legend, Stale, Table, useApi } from "./parts.js";
+import { Bar, Columns, day, dollars, ErrorNotice, Facts, Legend, Stale, Table, useApi } from "./parts.js";
 import { Month, Stacked } from "./plots.js";
 
 const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", owner: "person or application", hour: "hour", cause: "cause", "day,cause": "day and cause" };
@@ -68,10 +68,11 @@ export default function Money() {
   `;
 }
 
-/** The last days by cause, and the month as it adds up, against its budget and the forecast. */
+/** The last days by cause, and the month as it adds up, against the budget of those whose spend it is, and the forecast. */
 function Spend({ budgets }) {
   const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" });
-  const budget = budgets.find((each) => each.id === "tenant_month") ?? budgets.find((each) => each.id === "owner_month");
+  const scope = usage.data?.scope ?? "owner";
+  const budget = budgets.find((each) => each.id === `${scope}_month`);
   const month = budget?.period ?? new Date(serverNow() * 1000).toISOString().slice(0, 7);
   const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 });
   const rows = wholeDays(usage.data);
@@ -85,8 +86,9 @@ function Spend({ budgets }) {
     <${Stacked} rows=${rows} kinds=${CAUSES} />
     <${Legend} kinds=${kinds} names=${Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")]))} />
     <p>${dollars(whole)} in the days shown, of which ${Math.round((100 * idle) / whole)} % were idle GPU time. The table below has the same amounts.</p>
-    <${Month} rows=${days.data?.data ?? []} month=${month} budget=${budget} today=${budgets.find((each) => each.id === "tenant_day")} />
-  </section>`;
+    <${Month} rows=${days.data?.data ?? []} month=${month} budget=${budget} today=${budgets.find((each) => each.id === `${scope}_day`)} />
+  </section>
+  ${scope === "tenant" && html`<${Economics} />`}`;
 }
 
 /** Return the rows of the days of which the page has all rows: the last day of a page that is full may go on. */
@@ -118,4 +120,39 @@ function Usage() {
     ${usage.data?.has_more && html`<p class="hint">The last ${rows.length} rows are shown. A saved file has all of them.</p>`}
     <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
   </section>`;
+}
+
+const WAYS = [
+  { title: "Way to serve", wrap: true, of: (way) => way.name },
+  { title: "These requests", number: true, of: (way) => dollars(way.usd) },
+  { title: "A month at this rate", number: true, of: (way) => dollars(way.month) },
+];
+
+/** What the same requests would cost elsewhere, as `python -m benches.economics --publish` found last. */
+function Economics() {
+  const run = useApi("/v1/economics", {}, { poll: false });
+  const report = run.data?.report;
+  if (!run.data) return html`<${ErrorNotice} error=${run.error} />`;
+  return html`<section class="card">
+    <h2>Ways to serve</h2>
+    ${report
+      ? html`<${Comparison} report=${report} at=${run.data.published_at} />`
+      : html`<p class="notice">Nothing has been published yet. An operator compares an API, rented GPUs and owned hardware with <code>python -m benches.economics --publish</code>.</p>`}
+  </section>`;
+}
+
+function Comparison({ report, at }) {
+  const ways = Object.entries(report.usd).map(([name, usd]) => ({ name, usd, month: report.usd_a_month[name] }));
+  const even = report.break_even;
+  const mix = [...report.cheapest_mix.gpus, "API"].join(" + ");
+  return html`<p>The cheapest way for these requests: <strong>${report.cheapest}</strong>.</p>
+    <${Columns} label="A month of each way" rows=${ways} value=${(way) => Number(way.month)} name=${(way) => way.name} />
+    <${Table} caption=${`${report.requests.toLocaleString()} requests in ${Number(report.hours).toFixed(1)} hours`} columns=${WAYS} rows=${ways} empty="" />
+    <${Facts} facts=${[
+      ["Break-even of API and GPU", `${Number(even.requests_an_hour).toFixed(0)} requests an hour, ${Math.round(100 * even.utilisation)} % in use${even.within_one_gpu ? "" : "; one GPU cannot serve so many"}`],
+      ["Owning pays in", report.owning_pays_in_month === null ? "no month" : `month ${report.owning_pays_in_month}`],
+      ["Cheapest mix", `${mix}, ${dollars(report.cheapest_mix.usd)}`],
+      ...report.prices.map((price) => [price.name, `${price.source}, ${price.date}`]),
+    ]} />
+    <p class="hint">Published ${day(at)}, from ${report.inputs.requests}. Owned hardware is counted without its purchase.</p>`;
 }

@@ -1,7 +1,7 @@
 """How do many instances enforce the rate limits of owners and tenants, with one document for each tenant?
 
 The document is changed by compare-and-swap. Requests of a tenant that arrive together are decided together, in one
-swap. Where other instances change it too, an instance swaps a few times a second at most, so that few swaps collide.
+swap. Where other instances change it too, an instance swaps at a pace at which few swaps collide.
 The end of a turn is not reported here: the response itself is read when many turns seem to run (docs/decisions).
 """
 
@@ -14,7 +14,8 @@ from clients.single_flight import SingleFlight
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import read_or_none
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Operation, Replace
-from domain.errors import NotFound, RateLimited, Retryable, Unavailable
+from clients.storage.shared_pace import SharedPace
+from domain.errors import Conflict, NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
 from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, admit_turn
 from state.money.limit_changes import ChangedLimits, TenantChanges
@@ -22,13 +23,10 @@ from state.turns.responses import TurnStore
 
 DOCUMENT = "limits"
 KEPT_S = 86_400.0
-TRIES = 8
+TRIES = 16
 READS_AT_ONCE = 32
 MANY = 16
 """This many turns more than were last found running cause a check whether they have ended."""
-
-SHARED_S = 0.25
-"""How far apart the swaps of one instance are while other instances change the document too."""
 
 CHECK_AGAIN_S = 1.0
 ADMISSION_S = 60.0
@@ -70,7 +68,7 @@ class TenantLimiter:
         self.lock = asyncio.Lock()
         self.waiting: list[AdmissionRequest] = []
         self.known = RateLimitUsage()
-        self.next_at = 0.0
+        self.pace = SharedPace(clock)
         self.usage = RateLimitUsage()
         self.ended: frozenset[str] = frozenset()
         self.checked_at = 0.0
@@ -93,7 +91,6 @@ class TenantLimiter:
         try:
             async with self.lock:
                 if request.decision is None:
-                    await self.pause()
                     await self.decide_all()
         finally:
             if request in self.waiting:
@@ -104,34 +101,36 @@ class TenantLimiter:
             raise request.decision
         return request.decision
 
-    async def pause(self) -> None:
-        """Wait where other instances change the document too, and this one did so a moment ago."""
-        left_s = self.next_at - self.clock.now()
-        if 0 < left_s <= SHARED_S:
-            await self.clock.sleep(left_s)
-
     async def decide_all(self) -> None:
-        requests = list(self.waiting)
         try:
-            await compare_and_swap(self.clock, lambda: self.swap(requests), tries=TRIES)
+            await compare_and_swap(self.clock, self.swap, tries=TRIES)
         except Retryable as failure:
-            set_decisions(requests, [failure] * len(requests))
+            set_decisions(self.waiting, [failure] * len(self.waiting))
 
-    async def swap(self, requests: list[AdmissionRequest]) -> None:
+    async def swap(self) -> None:
         """Decide on the stored usage and write it; raises Conflict where another instance has changed it meanwhile."""
+        await self.pace.begin()
+        requests = list(self.waiting)
         found, _ = await asyncio.gather(self.store.read(self.key, DOCUMENT), self.changes.current())
         stored = read_or_none(found, usage_of) or RateLimitUsage()
-        self.next_at = self.clock.now() + SHARED_S if stored != self.known else 0.0
         self.ended -= {request.response for request in requests}
         self.usage = stored.without(self.ended)
         decisions = await self.decisions(requests)
         if self.usage != stored:
-            await self.store.commit(self.key, (self.write(found),))
+            await self.commit(found)
+        self.pace.changed(by_others=stored != self.known)
         self.known = self.usage
         self.ended &= self.usage.running.keys()
         set_decisions(requests, decisions)
         if len(self.usage.running) > 2 * self.running_count + MANY:
             self.running_check.start()
+
+    async def commit(self, found: Document | None) -> None:
+        try:
+            await self.store.commit(self.key, (self.write(found),))
+        except Conflict:
+            self.pace.collided()
+            raise
 
     def write(self, found: Document | None) -> Operation:
         body, expires_at = self.usage.to_document(), self.clock.now() + KEPT_S

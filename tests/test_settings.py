@@ -160,6 +160,12 @@ def test_each_mistake_alone_is_reported_alone(name: str) -> None:
     assert named_variables({**REQUIRED_ONLY, name: MISTAKES[name]}) == [name]
 
 
+@pytest.mark.parametrize("share", ["1.01", "80"])
+def test_a_share_of_a_budget_at_which_nobody_is_ever_warned_is_reported(share: str) -> None:
+    (problem,) = problems({**REQUIRED_ONLY, "GANGLION_BUDGET_WARN_SHARE": share})
+    assert problem == f"GANGLION_BUDGET_WARN_SHARE: expected a share above 0, at most 1, found '{share}'"
+
+
 def test_a_key_in_a_file_and_keys_of_an_issuer_exclude_each_other() -> None:
     both = {"GANGLION_TOKEN_KEYS": "keys.json", "GANGLION_TOKEN_AUTHORITY": "https://login.example"}
     assert named_variables({**REQUIRED_ONLY, **both}) == ["GANGLION_TOKEN_KEYS"]

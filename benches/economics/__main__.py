@@ -1,15 +1,28 @@
 """Which way of serving the own requests is the cheapest? `python -m benches.economics --help` explains the inputs."""
 
 import argparse
+import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from benches.economics.inputs import MissingInputError, positive, read_machine, read_owned, read_requests, token_price
+from benches.economics.inputs import (
+    MissingInputError,
+    Request,
+    positive,
+    read_machine,
+    read_owned,
+    read_requests,
+    token_price,
+)
+from benches.economics.ledger import publish_run, requests_of_ledger, variables_of
 from benches.economics.report import compared, plot, print_report
 from domain.config.prices_toml import prices_from_toml
 from settings import ROOT
+
+LEDGER = "ledger"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benches.economics", description=__doc__)
-    parser.add_argument("requests", type=Path, help="a trace, or the CSV of GET /v1/usage?group_by=hour&format=csv")
+    parser.add_argument(
+        "requests",
+        help="a trace, the CSV of GET /v1/usage?group_by=hour&format=csv, or ledger: the attempts of --tenant",
+    )
     parser.add_argument("--prices", type=Path, default=ROOT / "prices.toml")
     parser.add_argument("--api", required=True, help="the name of a price per token")
     parser.add_argument(
@@ -37,6 +53,9 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--controlled-idle-s", required=True, help="after how many idle seconds we end a session")
     parser.add_argument("--owned", required=True, help="purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…")
+    parser.add_argument("--tenant", default="", help="the tenant of the ledger and of what is published")
+    parser.add_argument("--settings", type=Path, help="a file like local.settings.json with the settings of the app")
+    parser.add_argument("--publish", action="store_true", help="stores the run for GET /v1/economics and the console")
     parser.add_argument("--json", type=Path, help="writes the numbers to this file")
     parser.add_argument("--svg", type=Path, help="writes the plot to this file")
     return parser
@@ -45,17 +64,43 @@ def command_line() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     prices = prices_from_toml(options.prices.read_text(encoding="utf-8"))
     report = compared(
-        read_requests(options.requests),
+        requests_of(options),
         token_price(prices, options.api),
         [read_machine(each, prices) for each in options.gpu],
         controlled_idle_s=float(positive("--controlled-idle-s", options.controlled_idle_s)),
         owned=read_owned(options.owned),
     )
+    report = {**report, "inputs": inputs_of(options)}
     print_report(report)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.svg:
         options.svg.write_text(plot(report), encoding="utf-8")
+    if options.publish:
+        asyncio.run(publish_run(variables_of(options.settings), tenant_of(options), report))
+
+
+def requests_of(options: argparse.Namespace) -> Sequence[Request]:
+    if options.requests != LEDGER:
+        return read_requests(Path(options.requests))
+    return asyncio.run(requests_of_ledger(variables_of(options.settings), tenant_of(options)))
+
+
+def tenant_of(options: argparse.Namespace) -> str:
+    if not options.tenant:
+        raise MissingInputError("--tenant: expected the tenant of the ledger and of what is published, found nothing")
+    return options.tenant
+
+
+def inputs_of(options: argparse.Namespace) -> Mapping[str, Any]:
+    """Return what was compared, as it was named; of a file its name alone."""
+    return {
+        "requests": Path(options.requests).name,
+        "api": options.api,
+        "gpus": options.gpu,
+        "controlled_idle_s": options.controlled_idle_s,
+        "owned": options.owned,
+    }
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def read_tenant(table: TomlTable, usual: Budgets) -> Budgets:
     known = {scope: limit for scope, limit in limits.items() if limit is not None}
     found = Budgets(
         limits={**usual.limits, **known},
-        warn_share=table.amount("warn_share", default=usual.warn_share),
+        warn_share=table.share("warn_share", default=usual.warn_share),
         forecast=usual.forecast if forecast is None else forecast,
     )
     table.close()

@@ -76,6 +76,14 @@ def dollar_amount(text: str) -> Decimal:
     return amount
 
 
+def share_of_whole(text: str) -> Decimal:
+    """Return a share above 0 of a whole that is 1."""
+    amount = dollar_amount(text)
+    if amount > 1:
+        raise ValueError("expected a share above 0, at most 1")
+    return amount
+
+
 def positive_number(text: str) -> float:
     try:
         number = float(text)

@@ -94,6 +94,13 @@ class TomlTable:
     def amount(self, key: str, default: Decimal | None = None) -> Decimal:
         return self.read(key, 'an amount in quotes, as "0.25"', plain_amount, default, Decimal(0))
 
+    def share(self, key: str, default: Decimal) -> Decimal:
+        def accept(value: Any) -> Decimal | None:
+            found = plain_amount(value)
+            return found if found is not None and 0 < found <= 1 else None
+
+        return self.read(key, 'a share above 0 and at most 1 in quotes, as "0.8"', accept, default, default)
+
     def flag(self, key: str, *, default: bool | None = None) -> bool:
         return self.read(key, "true or false", lambda v: v if isinstance(v, bool) else None, default, stand_in=False)
 

@@ -103,4 +103,6 @@ def problem_of(name: str, value: Decimal | None) -> str | None:
         return None if name in OPTIONAL else "expected a number: only a budget may have no limit"
     if not (value.is_finite() and LEAST <= value <= LARGEST):
         return f"expected a number from {LEAST:f} to {LARGEST}"
+    if name == WARN_SHARE and value > 1:
+        return "expected a share of a budget, at most 1: a larger one never warns"
     return "expected a whole number" if name in WHOLE and value != value.to_integral_value() else None

@@ -37,6 +37,7 @@ class LearnedAnswerLengths:
         self.clock = clock
         self.unwritten: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self.written_at: dict[str, float] = {}
+        self.writing: set[str] = set()
 
     async def forecast(self, owner: Owner, thread: str) -> TurnForecast:
         """Return what is expected of the next turn in a thread."""
@@ -64,11 +65,19 @@ class LearnedAnswerLengths:
         """Add a length to those of the tenant, now or with a later one: the owners of a tenant are many."""
         waiting = self.unwritten[owner.tenant]
         waiting.append((model, tokens))
-        if 0 <= self.clock.now() - self.written_at.get(owner.tenant, 0.0) < TENANT_S:
+        if owner.tenant in self.writing or 0 <= self.clock.now() - self.written_at.get(owner.tenant, 0.0) < TENANT_S:
             return
+        self.writing.add(owner.tenant)
+        try:
+            await self.write_of_tenant(owner, waiting)
+        finally:
+            self.writing.discard(owner.tenant)
+
+    async def write_of_tenant(self, owner: Owner, waiting: list[tuple[str, int]]) -> None:
+        """Write the lengths that wait; soon again while too few are known of one of their models."""
         answers = waiting.copy()
         after = await self.change(tenant_key(owner), lambda known: reduce(with_answer, answers, known))
-        if len(after.models[model]) > ENOUGH_OF_OWNER:
+        if min(len(after.models[model]) for model, _ in answers) > ENOUGH_OF_OWNER:
             self.written_at[owner.tenant] = self.clock.now()
         del waiting[: len(answers)]
 

@@ -19,6 +19,7 @@ from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
 from clients.tools.port import ToolConnector
+from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
@@ -27,8 +28,10 @@ from domain.money.overheads import OverheadPrices
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
+from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
@@ -98,6 +101,11 @@ class RunningOrchestrations(FakeOrchestrations):
         if not self.hold:
             self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
 
+    async def start_batch(self, batch: Batch) -> None:
+        await super().start_batch(batch)
+        if not self.hold and self.batches.count(batch.id) == 1:
+            self.tasks.add(asyncio.create_task(BatchRun(self.world).run(batch)))
+
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks)
 
@@ -157,6 +165,7 @@ def api(
     connectors: Mapping[SourceKind, SourceConnector] | None = None,
     tokenizers: Mapping[str, Tokenizer] | None = None,
     prompt_counters: Mapping[str, PromptCounter] | None = None,
+    endpoints: WebhookEndpoints | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -183,6 +192,7 @@ def api(
         connectors=connectors or {},
         tokenizers=tokenizers or {},
         prompt_counters=prompt_counters or {},
+        endpoints=endpoints or WebhookEndpoints(),
     )
     return Api(world=world, orchestrations=orchestrations)
 

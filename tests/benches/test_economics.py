@@ -1,5 +1,6 @@
 """Does a comparison of ways to serve requests equal a calculation by hand, and break even where the simulator does?"""
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +11,18 @@ from benches.economics.__main__ import main
 from benches.economics.comparison import break_even, cheapest_mix, demand_of, machines_needed, strategies, terms_of
 from benches.economics.inputs import MissingInputError, OwnedMachine, Request, read_machine, read_requests, token_price
 from benches.routing.optimum import optimum
+from clients.clock import SystemClock
+from clients.storage.keys import money_key
+from clients.storage.port import Create
+from clients.storage.sqlite.store import SqliteStore
 from domain.config.prices_toml import prices_from_toml
+from domain.identity.owners import Owner
+from domain.log.events import TokenUsage
+from domain.money.attempt_charge import AttemptCharge
+from domain.money.ledger_records import AttemptProgress, AttemptRecord
 from domain.routing.replay import ALWAYS, replay
+from state.money.economics_runs import EconomicsRuns, PublishedRun
+from tests.fakes.worlds import OWNER
 
 PRICES = prices_from_toml("""
 [prices.api]
@@ -48,6 +59,12 @@ MACHINE = read_machine(TEXT, PRICES)
 OWNED = OwnedMachine(
     purchase_usd=Decimal(5000), power_kw=Decimal("0.4"), kwh_usd=Decimal("0.25"), month_usd=Decimal("36.525")
 )
+GPU = "price=cloud-run-l4,start_s=60,prefill=1000,decode=50,context=4096,parallel=4"
+CHOICE = [
+    *("--api", "azure-openai-gpt-4o", "--gpu", GPU, "--controlled-idle-s", "10"),
+    *("--owned", "purchase_usd=5000,power_kw=0.4,kwh_usd=0.25,month_usd=36"),
+]
+FOREIGN = Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject)
 TWENTY = [Request(60.0 * number, 1000, 100) for number in range(20)]
 """One request a minute for 20 minutes, of $0.0035 each at the API and 3 s each on the GPU."""
 
@@ -122,9 +139,7 @@ def test_the_command_prints_the_table_and_writes_the_numbers_and_the_plot(
     trace = tmp_path / "trace.csv"
     rows = [f"2023-11-16 18:{number:02d}:00.0,1000,100" for number in range(20)]
     trace.write_text("\n".join(("TIMESTAMP,ContextTokens,GeneratedTokens", *rows)) + "\n", encoding="utf-8")
-    gpu = "price=cloud-run-l4,start_s=60,prefill=1000,decode=50,context=4096,parallel=4"
-    owned = "purchase_usd=5000,power_kw=0.4,kwh_usd=0.25,month_usd=36"
-    inputs = [str(trace), "--api", "azure-openai-gpt-4o", "--gpu", gpu, "--controlled-idle-s", "10", "--owned", owned]
+    inputs = [str(trace), *CHOICE]
     files = ["--json", str(tmp_path / "numbers.json"), "--svg", str(tmp_path / "plot.svg")]
     assert main([*inputs, *files]) == 0
     shown = capsys.readouterr().out
@@ -135,3 +150,79 @@ def test_the_command_prints_the_table_and_writes_the_numbers_and_the_plot(
     assert (tmp_path / "plot.svg").read_text(encoding="utf-8").count("<rect") == 1 + len(numbers["usd"])
     assert main([*inputs[:2], "no-such-price", *inputs[3:]]) == 1
     assert "--api no-such-price" in capsys.readouterr().err
+
+
+SETTINGS = {
+    "GANGLION_TOKEN_AUDIENCE": "api",
+    "GANGLION_TOKEN_TENANTS": OWNER.tenant,
+    "GANGLION_TOKEN_KEYS": "keys.json",
+}
+
+
+def settings_file(folder: Path) -> str:
+    file = folder / "settings.json"
+    file.write_text(json.dumps({"Values": {**SETTINGS, "GANGLION_DATA": str(folder)}}), encoding="utf-8")
+    return str(file)
+
+
+async def fill_ledger(folder: Path) -> None:
+    """Store 20 attempts, one a minute; one that counted no tokens, and one of another tenant."""
+    store = SqliteStore(folder / "app.db", SystemClock())
+    for owner, number, usage in (
+        *((OWNER, number, TokenUsage(input_tokens=1000, output_tokens=100)) for number in range(1, 21)),
+        (OWNER, 21, None),
+        (FOREIGN, 1, TokenUsage(input_tokens=9, output_tokens=9)),
+    ):
+        attempt = AttemptRecord(
+            response=f"resp_{number}",
+            subject=owner.subject,
+            number=1,
+            backend="gpu",
+            price="gpu",
+            started_at=1_795_000_000.0 + 60 * number,
+            charge=AttemptCharge(reserved=Decimal(1)),
+            progress=AttemptProgress(usage=usage),
+        )
+        await store.commit(money_key(owner.tenant), (Create(id=attempt.id, body=attempt.to_document()),))
+    await store.close()
+
+
+def published(folder: Path, tenant: str) -> PublishedRun | None:
+    async def read() -> PublishedRun | None:
+        store = SqliteStore(folder / "app.db", SystemClock())
+        try:
+            return await EconomicsRuns(store, SystemClock()).latest(tenant)
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def test_the_ledger_of_a_store_is_compared_and_the_run_is_published_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill_ledger(tmp_path))
+    asked = ["ledger", *CHOICE, "--tenant", OWNER.tenant, "--settings", settings_file(tmp_path)]
+    assert main([*asked, "--publish"]) == 0
+    run = published(tmp_path, OWNER.tenant)
+    assert run is not None
+    assert (run.report["requests"], run.report["usd"]["API alone"]) == (20, "0.070000000")
+    assert run.report["inputs"]["gpus"] == [GPU]
+    assert published(tmp_path, FOREIGN.tenant) is None
+    assert "20 requests" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (["--settings", "nowhere.json"], "--settings nowhere.json"),
+        (["--tenant", ""], "--tenant: expected the tenant"),
+        (["--tenant", "nobody"], "ledger: no attempt of the tenant nobody"),
+    ],
+)
+def test_what_the_ledger_lacks_is_named(
+    changed: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ledger", *CHOICE, "--tenant", OWNER.tenant, "--settings", settings_file(tmp_path)]
+    assert main([*asked, *changed]) == 1
+    assert problem in capsys.readouterr().err
