@@ -187,9 +187,26 @@ const ATTEMPT_COLUMNS = [
 /** Return what a step of the timeline is about: a wait and its end, a warm-up and its reason, a takeover. */
 function whatOf(step) {
   const about = [step.backend, step.reason].filter(Boolean).join(": ");
+  if (step.endpoint) return webhookOf(step);
   if (step.until) return `${about}, on a timer until ${clock(step.until)}`;
-  if (step.lost_s !== undefined) return `no writer for ${seconds(step.lost_s)}; the next run went on after event ${step.after_event ?? "–"}`;
+  if (step.lost_s !== undefined) return takeoverOf(step);
+  if (step.step === "handed over") return `attempt ${step.attempt} ended as planned after event ${step.after_event}; the next one goes on`;
   return about;
+}
+
+function eventsOf([first, last]) {
+  return first === null ? "no event" : `events ${first} to ${last}`;
+}
+
+function takeoverOf(step) {
+  const cost = step.cost_usd === null ? "" : `; that cost ${dollars(step.cost_usd)}`;
+  return `no writer for ${seconds(step.lost_s)}, last seen at ${clock(step.previous_seen_at)}: ${eventsOf(step.previous)} before, ${eventsOf(step.next)} after${cost}`;
+}
+
+function webhookOf(step) {
+  const failed = step.tries === 1 ? "1 try" : `${step.tries} tries`;
+  if (step.until) return `${step.endpoint}: due, next try at ${clock(step.until)} after ${failed}`;
+  return `${step.endpoint}: ${step.outcome} after ${failed}`;
 }
 
 function Timeline({ route }) {

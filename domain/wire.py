@@ -93,9 +93,10 @@ class BeginWire(TurnWire):
 
 
 class BegunWire(TypedDict):
-    """`mine`: the turn belongs to this execution."""
+    """`mine`: the turn belongs to this execution. `calls` are the items of approved calls, which run first."""
 
     mine: bool
+    calls: NotRequired[list[str]]
 
 
 class RecalledWire(TypedDict):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, Tag
 
+from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
 from api.http.validation import RequestPart, validated, wrong_type
 from api.parsing.files import AudioPart, FilePart, ImageUrl, known_kind, refused
 from domain.content.custom_tools import custom_arguments
@@ -162,6 +163,7 @@ class ServerCallInput(RequestPart):
     arguments: str
     output: str | None = None
     error: dict[str, Any] | str | None = None
+    approval_request_id: str | None = Field(default=None, max_length=256)
 
     def item(self) -> Item:
         error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
@@ -174,6 +176,7 @@ class ServerCallInput(RequestPart):
             server=self.server_label,
             output=self.output,
             error=error,
+            approval=self.approval_request_id or "",
         )
 
 
@@ -187,10 +190,6 @@ class CompactionInput(RequestPart):
         return Item(id="", role=Role.USER, text=SUMMARY_HEADING + summary_of(self.encrypted_content))
 
 
-class ReferenceInput(RequestPart):
-    id: str = Field(min_length=1, max_length=256)
-
-
 type Shape = type[
     MessageInput
     | FunctionCallInput
@@ -199,6 +198,8 @@ type Shape = type[
     | ReasoningInput
     | ServerToolsInput
     | ServerCallInput
+    | ApprovalRequestInput
+    | ApprovalResponseInput
     | CompactionInput
 ]
 
@@ -211,6 +212,8 @@ SHAPES: Mapping[str, Shape] = {
     "reasoning": ReasoningInput,
     "mcp_list_tools": ServerToolsInput,
     "mcp_call": ServerCallInput,
+    "mcp_approval_request": ApprovalRequestInput,
+    "mcp_approval_response": ApprovalResponseInput,
     "compaction": CompactionInput,
 }
 

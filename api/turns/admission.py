@@ -115,7 +115,8 @@ class Admission:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
         warning = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.worst_cost)
-        response = self.response(claimed, request, plan, warning)
+        approved = await self.plans.answers.decide(claimed.owner, plan.answers)
+        response = replace(self.response(claimed, request, plan, warning), approved=approved)
         if waits_for:
             response = replace(response, history=replace(response.history, waits_for=waits_for))
         return await self.turns.admit(response, plan.items, opening_events(response))

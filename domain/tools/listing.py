@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from domain.content.json_schema import children, list_at, table_at
-from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
+from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 MAX_TOOLS: Final = 128
@@ -113,7 +113,8 @@ def listed_server(server: ToolServer, listing: ToolListing, pins: Mapping[str, s
 
 def described(server: ToolServer, tool: ListedTool) -> ServerTool:
     """Return a listed tool with the rights that the file gives it, or those of the tools that it does not name."""
-    rights = server.tools.get(tool.name) or other_tool(server, tool)
+    hint = ToolEffect.READ if server.trusted and tool.reads_only else ToolEffect.WRITE
+    rights = server.tools.get(tool.name) or other_tool(tool.name, hint)
     return replace(rights, description=tool.description, parameters=model_schema(rights, tool.schema))
 
 
@@ -125,12 +126,6 @@ def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, 
     properties = table_at(schema, "properties").items()
     required = [name for name in list_at(schema, "required") if name != key]
     return {**schema, "properties": {name: each for name, each in properties if name != key}, "required": required}
-
-
-def other_tool(server: ToolServer, tool: ListedTool) -> ServerTool:
-    if server.trusted and tool.reads_only:
-        return ServerTool(name=tool.name, effect=ToolEffect.READ)
-    return ServerTool(name=tool.name, effect=ToolEffect.WRITE, approval=ToolApproval.ALWAYS)
 
 
 def unusable_reason(tool: ListedTool) -> str:
