@@ -12,7 +12,7 @@ from domain.config.request_fields import read_headers, read_probe, read_prompt_f
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
-from domain.content.reasoning import ReasoningFormat, ReasoningInput
+from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     AUTO,
@@ -157,7 +157,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         probe=read_probe(table.table("probe")),
         output_limit=table.choice("output_limit", OutputLimit, OutputLimit.MAX_TOKENS),
         sampling=table.choices("sampling", SamplingField) if "sampling" in table.values else tuple(SamplingField),
-        reasoning_input=table.choice("reasoning_input", ReasoningInput, ReasoningInput.NO),
+        reasoning_input=table.choice("reasoning_input", ReasoningInputMode, ReasoningInputMode.NO),
         reasoning=table.choice("reasoning", ReasoningFormat, ReasoningFormat.FIELDS),
         streams=table.flag("streams", default=True),
         service_tier=table.optional("service_tier", lambda key: table.choice(key, ServiceTier)),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.content.capabilities import Capability
-from domain.content.reasoning import ReasoningFormat, ReasoningInput
+from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
 from domain.fleet.failure_classes import FailureSignature
 from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
@@ -242,7 +242,7 @@ class Backend:
     probe: Probe = field(default_factory=Probe)
     output_limit: OutputLimit = OutputLimit.MAX_TOKENS
     sampling: tuple[SamplingField, ...] = tuple(SamplingField)
-    reasoning_input: ReasoningInput = ReasoningInput.NO
+    reasoning_input: ReasoningInputMode = ReasoningInputMode.NO
     reasoning: ReasoningFormat = ReasoningFormat.FIELDS
     streams: bool = True
     images: ImageMode = ImageMode.DATA
