@@ -63,6 +63,7 @@ class ApprovedRefund:
             input=wish.text,
             tools=[SHOP],
             tool_choice=wish.tool_choice,
+            parallel_tool_calls=False,
             temperature=0,
             max_output_tokens=TOKENS,
         )
