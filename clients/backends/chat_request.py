@@ -30,6 +30,7 @@ def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
         "messages": messages,
         backend.output_limit.value: call.max_output_tokens,
         **stream_fields(backend),
+        **({"service_tier": backend.service_tier} if backend.service_tier else {}),
         **sampling_fields(backend, call),
     }
     tool_fields = schema_tool_fields(call.tools) if call.is_held else native_tool_fields(call.tools)

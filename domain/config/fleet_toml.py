@@ -20,6 +20,7 @@ from domain.fleet.catalog import (
     LAMBDA_FUNCTIONS,
     MAX_TIER,
     MIN_TIER,
+    TIERED,
     Adapter,
     Backend,
     BackendLimits,
@@ -35,6 +36,7 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
+from domain.fleet.request_forms import ServiceTier
 from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -158,6 +160,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         reasoning_input=table.choice("reasoning_input", ReasoningInputMode, ReasoningInputMode.NO),
         reasoning=table.choice("reasoning", ReasoningFormat, ReasoningFormat.FIELDS),
         streams=table.flag("streams", default=True),
+        service_tier=table.optional("service_tier", lambda key: table.choice(key, ServiceTier)),
         images=table.choice("images", ImageMode, ImageMode.DATA),
         logprobs=table.choice("logprobs", LogprobsMode, LogprobsMode.NO),
         token_counting=read_token_counting(table.table("token_counting")),
@@ -174,6 +177,8 @@ def check_adapter(backend: Backend, table: TomlTable) -> None:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
     if backend.logprobs is not LogprobsMode.NO and Capability.LOGPROBS in backend.inexpressible:
         table.report("logprobs", f"no: the adapter {backend.adapter} has no form for log probabilities")
+    if backend.service_tier and backend.adapter not in TIERED:
+        table.report("service_tier", f"none: the adapter {backend.adapter} has no form for a tier")
     if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice) and backend.price.request:
         table.report("price", "a price without request: where calls are billed one by one, no session is")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
+from pydantic import TypeAdapter
 
 from clients.backends.chat_request import request_body
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.reasoning import ReasoningInputMode
 from domain.fleet.catalog import ContinuationMode
+from domain.fleet.request_forms import ServiceTier
 from standins.clock import now
 from standins.scripted.server import ScriptedModel, TokenPace
 from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
@@ -130,3 +133,10 @@ def test_reasoning_before_the_last_question_is_not_sent_again() -> None:
 def test_a_refusal_is_replayed_as_text() -> None:
     messages = replayed((QUESTION, replace(ANSWER, text="", refusal="No."), QUESTION), ReasoningInputMode.NO)
     assert messages[1] == {"role": "assistant", "content": "No."}
+
+
+@pytest.mark.parametrize("tier", [None, ServiceTier.FLEX])
+def test_a_request_names_the_tier_of_its_backend_as_the_sdk_s_types_have_it(tier: ServiceTier | None) -> None:
+    body = request_body(replace(backend_at("http://model/v1"), service_tier=tier), call())
+    adapter: TypeAdapter[Any] = TypeAdapter(CompletionCreateParamsStreaming)
+    assert adapter.validate_python(body).get("service_tier") == tier
