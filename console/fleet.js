@@ -3,18 +3,35 @@
 import { html, useState } from "./htm-preact.js";
 import { post } from "./api.js";
 import { Lanes } from "./lanes.js";
-import { ago, clock, day, dollars, ErrorNotice, Facts, seconds, Stale, Status, Table, useApi } from "./parts.js";
+import { ago, clock, day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Status, Table, useApi } from "./parts.js";
 
 export default function Fleet() {
   const fleet = useApi("/v1/fleet");
-  return html`
+  return html`<div>
     <h1>Fleet</h1>
     <${ErrorNotice} error=${fleet.error} />
+    <${Reading} of=${fleet} />
     <${Stale} of=${fleet} />
-    ${fleet.data && html`<${Lanes} fleet=${fleet.data} />`}
+    ${fleet.data && html`<${Lanes} fleet=${{ ...fleet.data, at: fleet.at }} />`}
+    ${fleet.data?.today_usd && html`<${Today} causes=${fleet.data.today_usd} />`}
     ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
-    ${fleet.data && html`<p class="hint">Read at ${clock(fleet.data.at)}. The page reads again every 15 s while it is seen.</p>`}
-  `;
+    <${ReadAt} of=${fleet} />
+  </div>`;
+}
+
+const TODAY_COLUMNS = [
+  { title: "Cause", of: ([cause]) => cause.replaceAll("_", " ") },
+  { title: "Today", number: true, of: ([, amount]) => dollars(amount) },
+];
+
+/** What the tenant's day has cost so far. */
+function Today({ causes }) {
+  const rows = Object.entries(causes);
+  const whole = rows.reduce((sum, [, amount]) => sum + Number(amount), 0);
+  return html`<section class="card">
+    <h2>Today: ${dollars(whole)}</h2>
+    <${Table} caption="Your tenant's day by cause, in UTC" columns=${TODAY_COLUMNS} rows=${rows} empty="Nothing was spent today." />
+  </section>`;
 }
 
 function Backend({ backend, again }) {
@@ -22,7 +39,7 @@ function Backend({ backend, again }) {
   return html`<section class="card">
     <h2>${backend.id} <${Status} value=${backend.status} /></h2>
     ${backend.obstacle && html`<p class="notice error">No request goes here until ${clock(backend.obstacle.until)}: ${backend.obstacle.reason.replaceAll("_", " ")}.</p>`}
-    ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}</p>`}
+    ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}.${start.failed_warm_up.grant && ` It needs ${start.failed_warm_up.grant}.`}</p>`}
     <${Facts} facts=${[
       ["Model", backend.model],
       ["System", `${backend.system}, ${backend.region}`],

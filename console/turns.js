@@ -2,18 +2,18 @@
 
 import { html, useState } from "./htm-preact.js";
 import { get } from "./api.js";
-import { day, dollars, ErrorNotice, seconds, Stale, Status, Table, useApi } from "./parts.js";
+import { day, dollars, ErrorNotice, ReadAt, Reading, seconds, Stale, Status, Table, useApi } from "./parts.js";
 
 const COLUMNS = [
   { title: "Turn", of: (turn) => html`<a href=${`#/turn/${encodeURIComponent(turn.id)}`}>${turn.id.slice(0, 18)}…</a>` },
-  { title: "Started", of: (turn) => day(turn.created_at) },
   { title: "Status", of: (turn) => html`<${Status} value=${turn.status} />` },
-  { title: "Model", of: (turn) => turn.model },
-  { title: "Backend", of: (turn) => turn.backend ?? "–" },
-  { title: "Start", of: (turn) => (turn.cold ? "cold" : "warm") },
-  { title: "Took", number: true, of: (turn) => (turn.ended_at ? seconds(turn.ended_at - turn.created_at) : "running") },
-  { title: "Attempts", number: true, of: (turn) => turn.attempts },
   { title: "Cost", number: true, of: (turn) => html`<span class=${turn.cost_status}>${dollars(turn.cost_usd)}</span>` },
+  { title: "Took", number: true, of: (turn) => (turn.ended_at ? seconds(turn.ended_at - turn.created_at) : "running") },
+  { title: "Started", of: (turn) => day(turn.created_at) },
+  { title: "Backend", of: (turn) => turn.backend ?? "–" },
+  { title: "Model", of: (turn) => turn.model },
+  { title: "Start", of: (turn) => (turn.cold ? "cold" : "warm") },
+  { title: "Attempts", number: true, of: (turn) => turn.attempts },
 ];
 
 export default function Turns() {
@@ -30,7 +30,7 @@ export default function Turns() {
     setOlder([]);
     setScope(event.target.value);
   };
-  return html`
+  return html`<div>
     <h1>Turns</h1>
     <p>
       <label>Whose <select value=${scope} onChange=${choose}>
@@ -39,8 +39,10 @@ export default function Turns() {
       </select></label>
     </p>
     <${ErrorNotice} error=${turns.error} />
+    <${Reading} of=${turns} />
     <${Stale} of=${turns} />
     ${turns.data && html`<${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." />`}
     ${turns.data?.has_more && html`<button onClick=${more}>Older turns</button>`}
-  `;
+    <${ReadAt} of=${turns} />
+  </div>`;
 }

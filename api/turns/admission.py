@@ -12,8 +12,6 @@ from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
 from api.turns.deliveries import ClaimedRequest, RequestClaims, RequestDelivery
 from api.turns.history import previous_not_found
-from api.turns.planner import Planner
-from api.turns.tool_planner import ToolPlanner
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import Locked, NotFound, Terminal
@@ -39,8 +37,7 @@ class Admission:
         turns: TurnStore,
         ledger: Ledger,
         limits: RateLimiter,
-        planner: Planner,
-        tools: ToolPlanner,
+        plans: AdmissionPlanner,
         clock: Clock,
         deadline_s: float,
     ) -> None:
@@ -48,8 +45,8 @@ class Admission:
         self.ledger = ledger
         self.limits = limits
         self.claims = RequestClaims(turns=turns, limits=limits)
-        self.planner = planner
-        self.plans = AdmissionPlanner(turns=turns, planner=planner, tools=tools)
+        self.planner = plans.planner
+        self.plans = plans
         self.clock = clock
         self.deadline_s = deadline_s
 

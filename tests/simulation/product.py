@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import DurableOrchestrations
 from clients.storage.port import Container
@@ -169,8 +169,7 @@ class Product:
         while True:
             await self.clock.sleep(SWEEP_EVERY_S)
             world = self.world()
-            sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
-            await tolerate(partial(sweep.sweep, world.orchestrations))
+            await tolerate(partial(world.sweep(DELAYS).sweep, world.orchestrations))
 
     async def jump(self) -> None:
         for _ in range(self.plan.clock_jumps):

@@ -9,7 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.rendering.attempt_runs import attempt_runs
-from api.rendering.bill import shared_session
+from api.rendering.bill import settled_sessions, shared_session
 from api.rendering.response import Json
 from api.rendering.turn_timeline import TurnAccount, turn_timeline
 from domain.fleet.catalog import Fleet
@@ -68,6 +68,7 @@ class RouteReports:
         body = report(account, bill_of(records, reservation), sources or ())
         body["runs"] = attempt_runs(slots)
         body["bill"]["sessions"] = [shared_session(each) for each in await self.outlooks.of(owner, records)]
+        body["bill"]["settled_sessions"] = settled_sessions(records)
         if turn.options.tool_config.servers:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
