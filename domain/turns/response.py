@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Self
 
 from domain.content.capabilities import Capability
@@ -188,6 +189,7 @@ class Response:
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
     `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.
+    `budget_left` is what budgets left the turn when it was admitted, in dollars; None where they have no limit.
     """
 
     id: str
@@ -200,6 +202,7 @@ class Response:
     progress: ResponseProgress = field(default_factory=ResponseProgress)
     traceparent: str = ""
     warning: str = ""
+    budget_left: Decimal | None = None
 
     @property
     def model(self) -> str:
@@ -258,6 +261,7 @@ class Response:
             **self.progress.to_document(),
             "traceparent": self.traceparent,
             "warning": self.warning,
+            **({} if self.budget_left is None else {"budget_left": f"{self.budget_left:f}"}),
         }
 
     @classmethod
@@ -273,4 +277,5 @@ class Response:
             progress=ResponseProgress.from_document(body),
             traceparent=body["traceparent"],
             warning=body.get("warning", ""),
+            budget_left=Decimal(body["budget_left"]) if "budget_left" in body else None,
         )

@@ -20,6 +20,7 @@ from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
 from clients.tools.port import ToolConnector
 from domain.errors import Unauthenticated
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.budgets import Budgets
@@ -157,6 +158,7 @@ def api(
     connectors: Mapping[SourceKind, SourceConnector] | None = None,
     tokenizers: Mapping[str, Tokenizer] | None = None,
     prompt_counters: Mapping[str, PromptCounter] | None = None,
+    callers: TenantRules | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -183,6 +185,7 @@ def api(
         connectors=connectors or {},
         tokenizers=tokenizers or {},
         prompt_counters=prompt_counters or {},
+        callers=callers or TenantRules(),
     )
     return Api(world=world, orchestrations=orchestrations)
 
