@@ -17,9 +17,12 @@ from composition.application import Application, compose
 from composition.misconfigured import misconfigured_routes
 from composition.production import open_ports, read_configuration
 from domain import wire
+from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
+from orchestrators.run_batch import run_batch
+from orchestrators.run_lines import run_lines
 from settings import Settings, read_settings
 from telemetry.metrics import measure_import
 from telemetry.providers import set_up
@@ -53,7 +56,9 @@ def build(settings: Settings) -> df.DFApp:
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     add_orchestration(app, wire.RESPOND, respond)
     add_orchestration(app, wire.DELIVERY_ORCHESTRATION, deliver_webhook)
-    for name, step in application.activities.by_name().items():
+    add_orchestration(app, batch_wire.RUN_BATCH, run_batch)
+    add_orchestration(app, batch_wire.RUN_LINES, run_lines)
+    for name, step in {**application.activities.by_name(), **application.batches.by_name()}.items():
         add_activity(app, application, name, as_activity(name, step, application.ports.clock))
     for route in routes(application.http):
         add_route(app, route)
@@ -71,10 +76,12 @@ def add_orchestration(app: df.DFApp, name: str, orchestrator: Callable[..., Any]
 
 
 def add_activity(app: df.DFApp, application: Application, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:
-    """Register an activity. The one that ends turns gets a durable client: other orchestrations may follow."""
+    """Register an activity. Those that end turns and batches get a durable client: other orchestrations may follow."""
     bound: Any = step
     if name == wire.FINISH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
+    if name == batch_wire.FINISH_BATCH:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.after_batch(step))
     app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))
 
 

@@ -110,7 +110,7 @@ class BudgetWatch:
     async def causes(self, tenant: str) -> Mapping[str, int]:
         """Return what today's money was spent for, in nano-dollars by cause."""
         day = datetime.fromtimestamp(self.clock.now(), tz=UTC).date().isoformat()
-        rows = grouped(await self.usage.of_tenant(tenant, first=day, last=day), ())
+        rows = grouped(await self.usage.of_tenant(tenant, first=day, last=day, by=()), ())
         return rows[0].causes if rows else {}
 
     async def announce(self, event: BudgetEvent) -> None:

@@ -6,12 +6,16 @@ from typing import Any
 
 from clients.orchestrations import OpenOrchestrations
 from domain import wire
+from domain.batches.batch_wire import BatchFinishedWire, BatchWire
+from domain.batches.line_ids import ending_id
 from domain.errors import GanglionError
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
+from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
+type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
@@ -21,8 +25,9 @@ class FollowUps:
     The sweep starts the deliveries that could not be started here; a turn in line also looks for itself.
     """
 
-    def __init__(self, turns: TurnStore, open_orchestrations: OpenOrchestrations) -> None:
+    def __init__(self, turns: TurnStore, outbox: WebhookOutbox, open_orchestrations: OpenOrchestrations) -> None:
         self.turns = turns
+        self.outbox = outbox
         self.open_orchestrations = open_orchestrations
 
     def after(self, step: FinishStep) -> Callable[[wire.FinishWire, Any], Awaitable[wire.FinishedWire]]:
@@ -45,6 +50,24 @@ class FollowUps:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
             )
+
+    def after_batch(self, step: BatchStep) -> Callable[[BatchWire, Any], Awaitable[BatchFinishedWire]]:
+        """Return the step that ends a batch, with its durable client as second argument."""
+
+        async def finish(request: BatchWire, client: Any) -> BatchFinishedWire:
+            finished = await step(request)
+            try:
+                await self.follow_batch(request, client)
+            except GanglionError as error:
+                log.warning("webhook deliveries of %s not started: %s", request["response"], error)
+            return finished
+
+        return finish
+
+    async def follow_batch(self, request: BatchWire, client: Any) -> None:
+        owner = wire.owner_from_wire(request)
+        for delivery in await self.outbox.of(owner, ending_id(request["response"])):
+            await self.open_orchestrations(client).start_delivery(delivery)
 
     async def wake_next(self, ended: Response, client: Any) -> None:
         """Wake the first turn in the line of the conversation, if no turn has it now; without one, all followers."""

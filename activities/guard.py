@@ -8,6 +8,7 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.storage.request_units import metered
+from domain.batches.batch_wire import RUN_LINE
 from domain.errors import GanglionError, NoResponse, Terminal
 from domain.wire import (
     BEGIN,
@@ -62,7 +63,7 @@ def as_activity[Request: TurnWire](
 ) -> Callable[[Request], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
     safe = log_and_mask(name, tolerate_deletion(name, step))
-    return with_cost(never_raises(safe) if name in NEVER_RAISING else safe, clock)
+    return with_cost(never_raises(safe) if name in (*NEVER_RAISING, RUN_LINE) else safe, clock)
 
 
 def with_cost[Request: TurnWire](

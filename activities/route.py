@@ -117,12 +117,15 @@ class RouteTurn:
         return planned
 
     async def update_queues(self, planned: PlannedRoute) -> None:
-        """Keep the turn's place in the queue of the backend that it waits for, and give up its other places."""
+        """Keep the turn's place in the queue of the backend that it waits for, and give up its other places.
+
+        One that is deferrable has no place: all others come before it.
+        """
         name, turn, wait = planned.queued_at, planned.turn, planned.wait
         for other, state in planned.decided.backend_states.items():
             if other != planned.route.backend and turn.response in state.load.queue_places:
                 await self.backend_states.leave_queue(self.decider.fleet.backends[other], turn.response)
-        if name and wait:
+        if name and wait and not turn.is_deferrable:
             await self.backend_states.record_queued_turn(self.decider.fleet.backends[name], turn, wait)
 
     async def count(self, planned: PlannedRoute, result: wire.RoutedWire) -> None:
@@ -144,6 +147,7 @@ class RouteTurn:
             input_tokens=request["size"]["likely"],
             admitted_at=response.created_at,
             hold_s=self.decider.attempt_limits.hold_s,
+            is_deferrable=bool(response.options.batch),
         )
         decided = await self.decide(response, request)
         for _ in range(MAX_PROBE_TRIES):

@@ -144,6 +144,12 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
     "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
     "http_files_delete": OpenApiOperation(summary="Delete a file", result="Deleted"),
+    "http_batches_create": OpenApiOperation(summary="Create a batch", result="Batch", body="CreateBatch"),
+    "http_batches_list": OpenApiOperation(
+        summary="List the caller's batches, newest first", result="List", query=("limit", "after")
+    ),
+    "http_batches_retrieve": OpenApiOperation(summary="Retrieve a batch", result="Batch"),
+    "http_batches_cancel": OpenApiOperation(summary="Cancel a batch", result="Batch"),
     "http_models_list": OpenApiOperation(summary="List the models", result="Models"),
     "http_models_retrieve": OpenApiOperation(summary="Retrieve a model", result="Model"),
     "http_models_delete": OpenApiOperation(summary="Not supported: models cannot be deleted", result="Deleted"),

@@ -6,12 +6,14 @@ from typing import Any, override
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from api.batches.batch_body import BatchBody
 from api.endpoints.compaction import UNUSED_FIELDS
 from api.http.validation import RequestPart
 from api.parsing.chat_request import ChatRequest
 from api.parsing.conversation_request import MetadataChange, NewConversation, NewItems
 from api.parsing.limit_request import LimitsChange
 from api.parsing.responses_request import ResponseRequest
+from domain.batches.batch import ENDPOINTS, BatchStatus
 from domain.files.stored_file import PURPOSES
 
 type Json = dict[str, Any]
@@ -121,6 +123,17 @@ RESULTS: Mapping[str, Json] = {
         purpose=STRING,
         status=STRING,
     ),
+    "Batch": object_with(
+        ("id", "object", "endpoint", "input_file_id", "completion_window", "status", "created_at", "request_counts"),
+        id=STRING,
+        object=constant("batch"),
+        endpoint={"type": "string", "enum": list(ENDPOINTS)},
+        input_file_id=STRING,
+        completion_window=STRING,
+        status={"type": "string", "enum": [status.value for status in BatchStatus]},
+        created_at=INTEGER,
+        request_counts=ANY_OBJECT,
+    ),
     "CreateFile": object_with(
         ("file", "purpose"),
         file={"type": "string", "format": "binary"},
@@ -134,6 +147,7 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
     "CreateResponse": ResponseRequest,
     "CountTokens": ResponseRequest,
     "CreateChat": ChatRequest,
+    "CreateBatch": BatchBody,
     "CreateConversation": NewConversation,
     "AddItems": NewItems,
     "ChangeMetadata": MetadataChange,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.batches.functions import BatchFunctions
 from api.endpoints.azure_paths import AzurePaths
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
@@ -39,6 +40,7 @@ RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
 FILE = "v1/files/{file_id}"
+BATCH = "v1/batches/{batch_id}"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -66,6 +68,7 @@ class HttpFunctions:
     chat_completions: ChatCompletions
     stored_completions: StoredCompletionFunctions
     files: FileFunctions
+    batches: BatchFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
@@ -119,11 +122,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("chat_update", "POST", COMPLETION, to.stored_completions.change),
         Row("chat_delete", "DELETE", COMPLETION, to.stored_completions.delete, starts=True),
         Row("chat_messages", "GET", f"{COMPLETION}/messages", to.stored_completions.messages),
-        Row("files_create", "POST", "v1/files", to.files.create),
-        Row("files_list", "GET", "v1/files", to.files.list),
-        Row("files_retrieve", "GET", FILE, to.files.retrieve),
-        Row("files_content", "GET", f"{FILE}/content", to.files.content),
-        Row("files_delete", "DELETE", FILE, to.files.delete),
+        *files_and_batches(to),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),
@@ -140,6 +139,20 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
+    )
+
+
+def files_and_batches(to: HttpFunctions) -> tuple[Row, ...]:
+    return (
+        Row("files_create", "POST", "v1/files", to.files.create),
+        Row("files_list", "GET", "v1/files", to.files.list),
+        Row("files_retrieve", "GET", FILE, to.files.retrieve),
+        Row("files_content", "GET", f"{FILE}/content", to.files.content),
+        Row("files_delete", "DELETE", FILE, to.files.delete),
+        Row("batches_create", "POST", "v1/batches", to.batches.create, starts=True),
+        Row("batches_list", "GET", "v1/batches", to.batches.list),
+        Row("batches_retrieve", "GET", BATCH, to.batches.retrieve),
+        Row("batches_cancel", "POST", f"{BATCH}/cancel", to.batches.cancel, starts=True),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from clients.clock import Clock
 from domain import webhook_wire, wire
+from domain.batches import batch_wire
+from domain.batches.batch import Batch
 from domain.errors import Unavailable
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
@@ -30,6 +32,10 @@ class Orchestrations(Protocol):
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         """Start the orchestration that delivers a webhook, unless it runs already. Raises Unavailable."""
+        ...
+
+    async def start_batch(self, batch: Batch) -> None:
+        """Start the orchestration of a batch, unless it runs already. Raises Unavailable."""
         ...
 
     async def signal_cancelled(self, response_id: str) -> None:
@@ -69,6 +75,9 @@ class DurableOrchestrations:
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         instance_id = f"announce_{delivery.response}_{delivery.endpoint}"
         await self.start_instance(wire.DELIVERY_ORCHESTRATION, instance_id, delivery_wire(delivery))
+
+    async def start_batch(self, batch: Batch) -> None:
+        await self.start_instance(batch_wire.RUN_BATCH, batch.id, wire_of_batch(batch))
 
     async def start_instance(self, orchestration: str, instance_id: str, request: Any) -> None:
         try:
@@ -112,6 +121,15 @@ def turn_wire(response: Response) -> wire.RespondWire:
         "traceparent": response.traceparent,
     }
     return {**turn, "waiting": True} if response.history.waits_for else turn
+
+
+def wire_of_batch(batch: Batch) -> batch_wire.RunBatchWire:
+    return {
+        "tenant": batch.owner.tenant,
+        "subject": batch.owner.subject,
+        "response": batch.id,
+        "traceparent": batch.traceparent,
+    }
 
 
 def delivery_wire(delivery: WebhookDelivery) -> webhook_wire.DeliverWebhookWire:

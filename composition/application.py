@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from activities.follow_ups import FollowUps
+from activities.maintenance.batch_sweep import BatchSweep
 from activities.maintenance.rule_replay import RuleReplay
 from activities.maintenance.survey import TurnSurvey
 from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays, tolerate_failure
@@ -11,8 +12,10 @@ from api.routes import HttpFunctions
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from composition.activities import Activities, compose_activities
+from composition.batches import BatchSteps, compose_batches
 from composition.http import compose_http
 from composition.parts import Configuration, Ports
+from composition.planning import compose_intake
 from composition.state import State, compose_state
 from state.retention.deletion import Retention
 
@@ -23,6 +26,7 @@ class Maintenance:
 
     sweep: Sweep
     survey: TurnSurvey
+    batch_sweep: BatchSweep
     session_closer: GpuSessionCloser
     retention: Retention
     start_observer: StartObserver
@@ -32,6 +36,7 @@ class Maintenance:
         await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
+        await tolerate_failure(self.batch_sweep.restart(orchestrations), "start lost batches")
         await self.session_closer.close_sessions()
         await self.retention.clear_due()
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
@@ -45,6 +50,7 @@ class Application:
     ports: Ports
     state: State
     activities: Activities
+    batches: BatchSteps
     follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
@@ -54,13 +60,16 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
     state = compose_state(configuration, ports)
     activities = compose_activities(configuration, ports, state)
+    intake = compose_intake(configuration, ports, state)
+    batches = compose_batches(configuration, ports, state, activities, intake)
     return Application(
         configuration=configuration,
         ports=ports,
         state=state,
         activities=activities,
-        follow_ups=FollowUps(state.turns, ports.open_orchestrations),
-        http=compose_http(configuration, ports, state, activities.warmer),
+        batches=batches,
+        follow_ups=FollowUps(state.turns, state.webhook_outbox, ports.open_orchestrations),
+        http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
         maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer),
     )
 
@@ -77,6 +86,7 @@ def compose_maintenance(
     return Maintenance(
         sweep=Sweep(turns=state.turns, ledger=state.ledger, clock=clock, delays=delays),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
+        batch_sweep=BatchSweep(state.batches, clock, unbegun_s=settings.sweep_unbegun_s),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
         start_observer=observer,

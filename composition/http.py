@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from activities.routing.warm_up import BackendWarmer
+from api.batches.functions import BatchFunctions
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
 from api.endpoints.console import Console, ConsoleSignIn
@@ -24,37 +25,38 @@ from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
-from api.http.request_body import BodyReader, InputMemory
+from api.http.request_body import BodyReader
 from api.routes import HttpFunctions
-from api.turns.admission import Admission
 from api.turns.disconnects import Cancellations
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
-from api.turns.tool_planner import ToolPlanner
 from api.turns.turn_gateway import TurnGateway
-from api.uploads.inputs import FileInputs
+from composition.batches import BatchSteps
 from composition.parts import Configuration, Ports
-from composition.planning import compose_planner
+from composition.planning import Intake
 from composition.state import State
 from domain.identity.access_tokens import SCOPE
 from settings import ROOT, Settings
+from state.batches.running_lines import RunningLines
 
 RELEASE: Final = "release.txt"
 
 
-def compose_http(configuration: Configuration, ports: Ports, state: State, warmer: BackendWarmer) -> HttpFunctions:
+def compose_http(
+    configuration: Configuration,
+    ports: Ports,
+    state: State,
+    *,
+    warmer: BackendWarmer,
+    intake: Intake,
+    batches: BatchSteps,
+) -> HttpFunctions:
     turns, authenticator = state.turns, ports.authenticator
-    gateway = compose_gateway(configuration, ports, state)
+    gateway = compose_gateway(configuration, ports, state, intake)
     return HttpFunctions(
         clock=ports.clock,
         responses=Responses(gateway=gateway, turns=turns, retention=state.retention),
-        route_reports=RouteReports(
-            authenticator=authenticator,
-            turns=turns,
-            ledger=state.ledger,
-            tool_calls=state.tool_calls,
-            outlooks=state.session_outlooks,
-        ),
+        route_reports=compose_route_reports(ports, state),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
         conversations=compose_conversations(ports, state, gateway),
@@ -68,12 +70,8 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             bodies=gateway.bodies,
             limits=state.rate_limiter,
         ),
-        files=FileFunctions(
-            authenticator=authenticator,
-            limits=state.rate_limiter,
-            files=state.files,
-            limit=configuration.settings.file_limit,
-        ),
+        files=compose_files(configuration, ports, state),
+        batches=compose_batch_functions(ports, state, gateway.bodies, batches),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
         owners=OwnerFunctions(
             authenticator=authenticator,
@@ -87,9 +85,48 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         tools=compose_tool_reports(configuration, ports, state),
-        usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
+        usage=UsageReports(
+            authenticator=authenticator,
+            rows=state.usage_rows,
+            clock=ports.clock,
+            known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
+        ),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+    )
+
+
+def compose_route_reports(ports: Ports, state: State) -> RouteReports:
+    return RouteReports(
+        authenticator=ports.authenticator,
+        turns=state.turns,
+        ledger=state.ledger,
+        tool_calls=state.tool_calls,
+        outlooks=state.session_outlooks,
+    )
+
+
+def compose_files(configuration: Configuration, ports: Ports, state: State) -> FileFunctions:
+    return FileFunctions(
+        authenticator=ports.authenticator,
+        limits=state.rate_limiter,
+        files=state.files,
+        batches=state.batches,
+        limit=configuration.settings.file_limit,
+    )
+
+
+def compose_batch_functions(ports: Ports, state: State, bodies: BodyReader, steps: BatchSteps) -> BatchFunctions:
+    return BatchFunctions(
+        authenticator=ports.authenticator,
+        limits=state.rate_limiter,
+        bodies=bodies,
+        batches=state.batches,
+        running=RunningLines(state.turns, state.batches.lines),
+        files=state.files,
+        check=steps.check,
+        open_orchestrations=ports.open_orchestrations,
+        clock=ports.clock,
     )
 
 
@@ -167,29 +204,20 @@ def release_of(root: Path) -> str:
     return written.read_text(encoding="utf-8").strip() if written.is_file() else "source"
 
 
-def compose_gateway(configuration: Configuration, ports: Ports, state: State) -> TurnGateway:
+def compose_gateway(configuration: Configuration, ports: Ports, state: State, intake: Intake) -> TurnGateway:
     """A stream looks at the log twice as often as a writer writes: more looks would cost, and find nothing."""
     settings, turns, clock = configuration.settings, state.turns, ports.clock
-    memory = InputMemory(limit=settings.input_memory)
     costs = RequestCosts(ledger=state.ledger, prices=configuration.overheads, clock=clock)
     return TurnGateway(
         authenticator=ports.authenticator,
-        admission=Admission(
-            turns=turns,
-            ledger=state.ledger,
-            limits=state.rate_limiter,
-            planner=compose_planner(configuration, ports, state),
-            tools=ToolPlanner(configuration.tools, state.tool_directory),
-            clock=clock,
-            deadline_s=settings.deadline_s,
-        ),
+        admission=intake.admission,
         log_stream=LogStream(
             turns, clock, stream_s=settings.stream_s, poll_s=settings.flush_s / 2, request_costs=costs
         ),
         cancellations=Cancellations(turns, ports.open_orchestrations),
         request_costs=costs,
         open_orchestrations=ports.open_orchestrations,
-        files=FileInputs(state.files, limit=settings.input_limit),
-        bodies=BodyReader(limit=settings.body_limit, input_limit=settings.input_limit, memory=memory),
+        files=intake.files,
+        bodies=BodyReader(limit=settings.body_limit, input_limit=settings.input_limit, memory=intake.memory),
         sync_wait_s=settings.sync_wait_s,
     )

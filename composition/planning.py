@@ -1,7 +1,13 @@
-"""What decides whether the fleet can serve a turn, for its admission and for a turn in line?"""
+"""What decides whether the fleet can serve a turn, and what admits it: a request's, a line's or one that waited?"""
 
+from dataclasses import dataclass
+
+from api.http.request_body import InputMemory
+from api.turns.admission import Admission
 from api.turns.planner import Planner
 from api.turns.token_counter import BackendCounts, TokenCounter
+from api.turns.tool_planner import ToolPlanner
+from api.uploads.inputs import FileInputs
 from composition.parts import Configuration, Ports
 from composition.state import State
 
@@ -21,4 +27,30 @@ def compose_planner(configuration: Configuration, ports: Ports, state: State) ->
             sessions=state.gpu_sessions,
             clock=ports.clock,
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What every turn passes that is new, of a request or of a line of a batch."""
+
+    admission: Admission
+    files: FileInputs
+    memory: InputMemory
+
+
+def compose_intake(configuration: Configuration, ports: Ports, state: State) -> Intake:
+    settings = configuration.settings
+    return Intake(
+        admission=Admission(
+            turns=state.turns,
+            ledger=state.ledger,
+            limits=state.rate_limiter,
+            planner=compose_planner(configuration, ports, state),
+            tools=ToolPlanner(configuration.tools, state.tool_directory),
+            clock=ports.clock,
+            deadline_s=settings.deadline_s,
+        ),
+        files=FileInputs(state.files, limit=settings.input_limit),
+        memory=InputMemory(limit=settings.input_memory),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.batches.batch_store import BatchStore
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -46,6 +47,7 @@ class State:
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
     files: FileStore
+    batches: BatchStore
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
@@ -87,6 +89,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             changes=ledger.budget_counters.changes,
         ),
         files=retention.files,
+        batches=BatchStore(store, clock),
         retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
@@ -96,7 +99,6 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         turn_list=TurnList(store, turns, ledger),
         fleet_status=FleetStatus(
             states=states,
-            sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
             recent_sessions=RecentSessions(store, clock),

@@ -44,3 +44,9 @@ class Context(Protocol):
     def task_any(self, activities: Sequence[Any]) -> Any: ...
 
     def continue_as_new(self, input_: Any) -> None: ...
+
+
+class ParentContext(Context, Protocol):
+    """The part of the context of an orchestrator that has children."""
+
+    def call_sub_orchestrator(self, name: str, input_: Any, instance_id: str) -> DurableTask: ...

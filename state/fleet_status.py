@@ -1,10 +1,11 @@
 """What does each backend do now, what has its GPU session cost, and which rule decides on the next one?
 
-One summary serves all viewers of a process: it is read again when it is a second old.
+One summary serves all viewers of a process: it is read again when it is a second old. States and open sessions take
+three queries, however many backends there are. What changes slowly is read in turns, for a few backends at a time.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,15 +14,16 @@ from clients.single_flight import SingleFlight
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.money.sessions.gpu_sessions import GpuSession
-from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, unspent, window_s
+from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, SpendPart, unspent, window_s
 from domain.routing.rule_choice import RuleChoice
 from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
-from state.money.gpu_sessions import GpuSessions
 from state.money.recent_sessions import EndedSession, RecentSessions
 
 FRESH_S = 1.0
+IN_TURN = 3
+"""Of so many backends a summary reads the rental spend and the rule again: those that were read first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,6 @@ class FleetStatus:
         self,
         *,
         states: BackendStates,
-        sessions: GpuSessions,
         rental_spend: RentalSpend,
         rules: RentalRules,
         recent_sessions: RecentSessions,
@@ -69,7 +70,6 @@ class FleetStatus:
         clock: Clock,
     ) -> None:
         self.states = states
-        self.sessions = sessions
         self.rental_spend = rental_spend
         self.rules = rules
         self.recent_sessions = recent_sessions
@@ -77,6 +77,7 @@ class FleetStatus:
         self.clock = clock
         self.latest: FleetSummary | None = None
         self.reading = SingleFlight(self.read)
+        self.spent: dict[str, Sequence[SpendPart]] = {}
 
     async def summary(self) -> FleetSummary:
         """Return a summary that is at most a second old."""
@@ -86,30 +87,50 @@ class FleetStatus:
 
     async def read(self) -> FleetSummary:
         at, backends = self.clock.now(), self.fleet.backends
-        rules = await self.rules.in_force(each for each in backends.values() if each.cold_start.scales_to_zero)
-        states = await self.states.read(backends)
-        found = (self.read_backend(each, states, rules.get(name)) for name, each in backends.items())
+        sleepers = [each for each in backends.values() if each.cold_start.scales_to_zero]
+        states, opened, rules = await asyncio.gather(
+            self.states.read(backends),
+            self.recent_sessions.opened(),
+            self.rules.in_force(sleepers, most=IN_TURN),
+        )
+        await self.read_spent(sleepers, rules)
+        found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in backends.items())
         return FleetSummary(at=at, backends=tuple(await asyncio.gather(*found)))
 
+    async def read_spent(self, sleepers: Sequence[Backend], rules: Mapping[str, RuleChoice]) -> None:
+        """Read the rental spend of all backends that have none yet, or of those whose spend was read first."""
+        new = [each for each in sleepers if each.name not in self.spent]
+        order = list(self.spent)
+        next_ones = new or sorted(sleepers, key=lambda each: order.index(each.name))[:IN_TURN]
+        parts = await asyncio.gather(*(self.spent_parts(each, rules.get(each.name)) for each in next_ones))
+        for each, found in zip(next_ones, parts, strict=True):
+            self.spent.pop(each.name, None)
+            self.spent[each.name] = found
+
+    async def spent_parts(self, backend: Backend, adopted: RuleChoice | None) -> Sequence[SpendPart]:
+        reach = rule_of(adopted).window
+        return await self.rental_spend.recent(backend, window_s=window_s(backend), reach=reach)
+
     async def read_backend(
-        self, backend: Backend, states: Mapping[str, BackendState], adopted: RuleChoice | None
+        self,
+        backend: Backend,
+        states: Mapping[str, BackendState],
+        session: GpuSession | None,
+        adopted: RuleChoice | None,
     ) -> BackendSummary:
         state = states[backend.name]
         if not backend.cold_start.scales_to_zero:
             return BackendSummary(backend=backend, state=state)
-        rule = adopted.rule if adopted else DEFAULT_RULE
-        stored, ended, parts = await asyncio.gather(
-            self.sessions.current(backend),
-            self.recent_sessions.of(backend),
-            self.rental_spend.recent(backend, window_s=window_s(backend), reach=rule.window),
-        )
-        spent = unspent(parts, last_starts(states))
         return BackendSummary(
             backend=backend,
             state=state,
-            session=stored.session,
-            spent=spent,
-            rule=rule,
+            session=session,
+            spent=unspent(self.spent[backend.name], last_starts(states)),
+            rule=rule_of(adopted),
             adopted=adopted,
-            ended=ended,
+            ended=await self.recent_sessions.ended(backend, session, state.warmth),
         )
+
+
+def rule_of(adopted: RuleChoice | None) -> Rule:
+    return adopted.rule if adopted else DEFAULT_RULE

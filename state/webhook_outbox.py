@@ -80,6 +80,12 @@ class WebhookOutbox:
         """Return the document of a delivery; None where it was accepted or given up."""
         return await self.store.read(response_key(owner, response_id), delivery_id(response_id, endpoint))
 
+    async def of(self, owner: Owner, response_id: str) -> Sequence[WebhookDelivery]:
+        """Return the deliveries of an event that are not done."""
+        prefix = delivery_id(response_id, "")
+        found = await self.store.list(response_key(owner, response_id), prefix=prefix)
+        return tuple(readable(found, lambda each: each.read_as(WebhookDelivery.from_document)))
+
     async def postpone(self, found: Document, delivery: WebhookDelivery) -> None:
         """Store when the next try is due, unless another run has changed the delivery meanwhile."""
         key = response_key(delivery.owner, delivery.response)

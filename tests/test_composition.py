@@ -12,6 +12,7 @@ import pytest
 from composition.application import compose
 from composition.production import open_ports, read_budgets, read_configuration
 from domain import wire
+from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
 from scripts.release.__main__ import FUNCTIONS
@@ -77,16 +78,26 @@ def test_a_release_waits_for_about_as_many_functions_as_there_are(
     assert len(functions) - 15 <= FUNCTIONS <= len(functions)
 
 
-def test_one_orchestration_answers_turns_and_one_delivers_webhooks(
+def test_the_orchestrations_are_those_of_turns_webhooks_and_batches(
     functions: Mapping[str, list[dict[str, Any]]],
 ) -> None:
     orchestrations = triggers(functions, "orchestrationTrigger").values()
-    assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.DELIVERY_ORCHESTRATION]
+    assert [one["orchestration"] for one in orchestrations] == [
+        wire.RESPOND,
+        wire.DELIVERY_ORCHESTRATION,
+        batch_wire.RUN_BATCH,
+        batch_wire.RUN_LINES,
+    ]
 
 
-def test_the_step_that_ends_turns_has_a_durable_client(functions: Mapping[str, list[dict[str, Any]]]) -> None:
+def test_the_steps_that_end_turns_and_batches_have_a_durable_client(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
     activities = triggers(functions, "activityTrigger")
-    assert [name for name in activities if name in triggers(functions, "durableClient")] == [wire.FINISH]
+    assert [name for name in activities if name in triggers(functions, "durableClient")] == [
+        wire.FINISH,
+        batch_wire.FINISH_BATCH,
+    ]
 
 
 def test_the_sweeper_comes_once_a_minute_with_a_durable_client(

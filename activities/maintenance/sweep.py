@@ -69,7 +69,8 @@ class Sweep:
     async def start_unbegun(self, orchestrations: Orchestrations) -> None:
         queued = await self.turns.unfinished(ResponseStatus.QUEUED, before=self.clock.now())
         self.unfinished[ResponseStatus.QUEUED] = queued
-        unbegun = admitted_before(queued, self.clock.now() - self.delays.unbegun_s)
+        own = [response for response in queued if not response.options.batch]
+        unbegun = admitted_before(own, self.clock.now() - self.delays.unbegun_s)
         count_finding("unbegun", len(unbegun))
         for response in unbegun:
             await tolerate_failure(orchestrations.start(response), f"start {response.id}")
@@ -112,7 +113,7 @@ class Sweep:
         """Fail a response whose log has not grown for long and whose orchestration is gone."""
         transcript = await self.turns.transcript(response.owner, response.id)
         is_silent = transcript.last_at < self.clock.now() - self.delays.silent_s
-        if is_silent and not await orchestrations.is_running(response.id):
+        if is_silent and not await orchestrations.is_running(response.instance):
             count_finding("lost", 1)
             await self.turns.finish(
                 response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=TURN_LOST
@@ -132,17 +133,19 @@ class Sweep:
                 await self.ledger.release(owner.tenant, response_id)
                 return
         has_ended = found is None or found.status.is_terminal
-        if has_ended and not await orchestrations.is_running(response_id):
+        if has_ended and not await orchestrations.is_running(found.instance if found else response_id):
             count_finding("unsettled", 1)
             settlement = await self.ledger.settle(owner, response_id)
             report_turn(left_turn(reservation, owner, found, settlement, now=self.clock.now()))
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
+        has_ended, instance = True, attempt.response
         try:
-            has_ended = (await self.turns.read(owner, attempt.response)).status.is_terminal
+            found = await self.turns.read(owner, attempt.response)
+            has_ended, instance = found.status.is_terminal, found.instance
         except NotFound:
-            has_ended = True
-        if has_ended and not await orchestrations.is_running(attempt.response):
+            pass
+        if has_ended and not await orchestrations.is_running(instance):
             count_finding("open_attempt", 1)
             await self.ledger.close_lost(owner, (attempt,))
 

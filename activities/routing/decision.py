@@ -35,11 +35,15 @@ It counts until enough answers of the tenant are known."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedRoute:
-    """A decision with the backend states that it is based on; `at` is in seconds since the epoch."""
+    """A decision with the backend states that it is based on; `at` is in seconds since the epoch.
+
+    A line of a batch `is_deferrable`: it counts neither as rental spend nor as demand of its backend.
+    """
 
     route: RouteDecision
     backend_states: Mapping[str, BackendState]
     at: float
+    is_deferrable: bool = False
 
 
 class RouteDecider:
@@ -101,9 +105,13 @@ class RouteDecider:
             capped=CappedAnswer(**capped) if capped else None,
         )
         decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
+<<<<<<< HEAD
         if decision.lacks_budget_alone:
             decision = route(replace(demand, budget=None), self.fleet, states, now, spent=spent, rules=rules)
         return DecidedRoute(route=decision, backend_states=states, at=now)
+=======
+        return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
+>>>>>>> main
 
     async def recent_rental_spend(
         self, documents: Sequence[Document], rules: Mapping[str, RuleChoice]
@@ -121,7 +129,7 @@ class RouteDecider:
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
         """Add what each backend would have saved in this turn to its rental spend, and to its log of demand."""
-        if decided.route.backend is None:
+        if decided.route.backend is None or decided.is_deferrable:
             return
         savings, busy_s = decided.route.savings, {each.backend: each.busy_s for each in decided.route.candidates}
         additions: list[Addition] = []

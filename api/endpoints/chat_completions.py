@@ -1,5 +1,6 @@
 """How does `POST /v1/chat/completions` create a turn and return its answer?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,11 @@ from api.turns.deliveries import hash_of
 from api.turns.turn_gateway import TurnGateway
 from domain.errors import Invalid, Unavailable
 from domain.log.events import Ending, ResponseStatus
+from domain.log.transcript import Transcript
+from domain.turns import response as domain_turns
 from state.turns.stored_completions import StoredCompletions
+
+type Turn = domain_turns.Response
 
 FAILURES = {
     "rate_limit_exceeded": ErrorResponse(status=429, type="rate_limit_exceeded", code="rate_limit_exceeded"),
@@ -64,13 +69,7 @@ class ChatCompletions:
         if streams:
             return event_stream(self.gateway.stream(req, turn, render, cancels=cancels, client=client), headers)
         log = await self.gateway.wait_until_ended(turn)
-        if log.ending is None:
-            raise Unavailable(TIMED_OUT)
-        if log.status is ResponseStatus.FAILED:
-            return failed(log.ending)
-        if log.status is ResponseStatus.CANCELLED:
-            return error_answer(CANCELLED_RESPONSE, CANCELLED)
-        return json_answer(chat_from_response(turn, log), headers=headers)
+        return answer_of_chat(turn, log, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +86,17 @@ def read_chat(body: Json, *, deployment: str | None) -> ReadChat:
     overridden = () if deployment is None or body.get("model") in (None, deployment) else ("model",)
     named = body if deployment is None else {**body, "model": deployment}
     return ReadChat(request=request_from_chat(named), body_hash=hash_of(named), overridden=overridden)
+
+
+def answer_of_chat(turn: Turn, log: Transcript, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer for a turn; raises Unavailable where it has not ended in time."""
+    if log.ending is None:
+        raise Unavailable(TIMED_OUT)
+    if log.status is ResponseStatus.FAILED:
+        return failed(log.ending)
+    if log.status is ResponseStatus.CANCELLED:
+        return error_answer(CANCELLED_RESPONSE, CANCELLED)
+    return json_answer(chat_from_response(turn, log), headers=headers)
 
 
 def failed(ending: Ending) -> Response:

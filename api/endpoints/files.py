@@ -14,8 +14,9 @@ from api.http.pagination import continued_list, read_newest_first, unknown_curso
 from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
 from api.uploads.form import FILE, Form, read_form
-from domain.errors import Invalid, NotFound
+from domain.errors import Conflict, Invalid, NotFound
 from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
+from state.batches.batch_store import BatchStore
 from state.files.file_store import FileStore
 from state.files.upload import FileUpload
 from state.rate_limits import RateLimiter
@@ -24,6 +25,7 @@ FILENAME_CHARACTERS: Final = 256
 SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
 SECONDS_DIGITS: Final = 8
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+IN_USE: Final = "The file is the input of a batch that has not ended. Cancel the batch, or wait for its end."
 OCTETS: Final = "application/octet-stream"
 
 
@@ -34,6 +36,7 @@ class FileFunctions:
     authenticator: Authenticator
     limits: RateLimiter
     files: FileStore
+    batches: BatchStore
     limit: int
 
     async def create(self, req: Request) -> Response:
@@ -92,9 +95,12 @@ class FileFunctions:
         return conditional(req, answer, tag)
 
     async def delete(self, req: Request) -> Response:
-        """`DELETE /v1/files/{file_id}`"""
+        """`DELETE /v1/files/{file_id}`: a file stays while a batch reads it."""
         owner = await owner_of(req, self.authenticator)
         identifier = req.path_params["file_id"]
+        await self.files.read(owner, identifier)
+        if await self.batches.reads_file(owner, identifier):
+            raise Conflict(IN_USE)
         await self.files.delete(owner, identifier)
         return json_answer({"id": identifier, "object": "file", "deleted": True})
 

@@ -20,13 +20,23 @@ from domain.errors import Invalid
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole, has_role
 from domain.money.ledger_records import NANOS
-from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, UsageRow, grouped
+from domain.money.usage import (
+    ATTEMPTS,
+    CACHED,
+    CAUSE,
+    COST,
+    DIMENSIONS,
+    FUNCTIONS,
+    INPUT,
+    OUTPUT,
+    STORE,
+    UsageRow,
+    grouped,
+)
 from state.money.usage_rows import UsageRows
 
 DEFAULT_DAYS = 30
 DAYS_LIMIT = 400
-CAUSE = "cause"
-"""Grouped by it, a row shows what its money was spent for."""
 FORMATS = ("json", "csv", "focus")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -44,9 +54,13 @@ class UsageQuery:
 class UsageReports:
     """The HTTP function that reports the usage of all turns."""
 
-    def __init__(self, *, authenticator: Authenticator, rows: UsageRows, clock: Clock) -> None:
+    def __init__(
+        self, *, authenticator: Authenticator, rows: UsageRows, clock: Clock, known: frozenset[str] = frozenset()
+    ) -> None:
+        """`known` are the backends of the fleet and the servers of tools: others that were used are marked."""
         self.authenticator = authenticator
         self.rows = rows
+        self.known = known
         self.clock = clock
 
     async def list(self, req: Request) -> Response:
@@ -57,17 +71,24 @@ class UsageReports:
         rows = await self.rows_for(owner, query)
         if query.form == "focus":
             return csv_answer(list(focus_rows(owner.tenant, rows)), focus_columns())
-        groups = list(usage_objects(rows, query.by))
+        groups = [self.marked(each) for each in usage_objects(rows, query.by)]
         if query.form == "csv":
             return csv_answer([{name: each[name] for name in each if name not in ("id", "object")} for each in groups])
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
         scope = "tenant" if may_read_tenant(owner) else "owner"
         return json_answer({**list_object(page, more=more), "scope": scope})
 
+    def marked(self, group: Json) -> Json:
+        """Return a group by backends with a mark whether its backend is no longer in the fleet."""
+        if "backend" not in group:
+            return group
+        return {**group, "removed": bool(group["backend"]) and group["backend"] not in self.known}
+
     async def rows_for(self, owner: Owner, query: UsageQuery) -> Sequence[UsageRow]:
         first, last = query.first.isoformat(), query.last.isoformat()
         if may_read_tenant(owner):
-            return await self.rows.of_tenant(owner.tenant, first=first, last=last)
+            by = DIMENSIONS if query.form == "focus" else query.by
+            return await self.rows.of_tenant(owner.tenant, first=first, last=last, by=by)
         return await self.rows.of_owner(owner, first=first, last=last)
 
 

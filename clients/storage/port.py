@@ -1,7 +1,7 @@
 """What must a store be able to do?
 
 A commit is atomic within one partition. It has at most 100 operations and 2 MB, like a transactional batch of Azure
-Cosmos DB. Every call has a full partition key except `find`, which only sweeps use.
+Cosmos DB. Every call has a full partition key except `find`, which sweeps and the summary of the fleet use.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -13,11 +13,12 @@ from domain.log.events import ResponseStatus
 from domain.money.budget_events import BUDGET_EVENTS
 from domain.network_names import LOOPBACK
 from domain.sources.egress_policy import METADATA_NAMES
-from domain.turns.webhook_events import EVENTS, WebhookEndpoint, WebhookEndpoints
+from domain.turns.webhook_events import BATCH_EVENTS, EVENTS, WebhookEndpoint, WebhookEndpoints
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LABEL_BYTES: Final = range(1, 64)
+NAMED: Final = (*EVENTS, *BUDGET_EVENTS, *BATCH_EVENTS)
 ALL: Final = "*"
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = range(24, 65)
@@ -57,6 +58,7 @@ def read_endpoint(name: str, table: TomlTable, variables: Mapping[str, str], *, 
         tenants=read_tenants(table, variables),
         events=read_events(table),
         budget_events=frozenset(BUDGET_EVENTS) & set(table.texts("events")),
+        batch_events=frozenset(BATCH_EVENTS) & set(table.texts("events")),
         background=table.flag("background", default=False),
         revision=table.whole("revision", 1),
     )
@@ -119,9 +121,9 @@ def read_tenants(table: TomlTable, variables: Mapping[str, str]) -> frozenset[st
 
 def read_events(table: TomlTable) -> frozenset[ResponseStatus]:
     given = table.texts("events") or tuple(EVENTS)
-    unknown = [name for name in given if name not in (*EVENTS, *BUDGET_EVENTS)]
+    unknown = [name for name in given if name not in NAMED]
     if unknown:
-        table.report("events", f"some of {', '.join((*EVENTS, *BUDGET_EVENTS))}")
+        table.report("events", f"some of {', '.join(NAMED)}")
     return frozenset(EVENTS[name] for name in given if name in EVENTS)
 
 

@@ -11,6 +11,9 @@ from domain.identity.owners import Owner
 PURPOSES: Final = ("batch", "user_data")
 """The purposes that an upload may name."""
 
+BATCH_OUTPUT: Final = "batch_output"
+"""The purpose of the files that a batch writes. No upload may name it."""
+
 BATCH_FILE_S: Final = 30 * 86_400.0
 """A batch file without `expires_after` is kept for so many seconds, as OpenAI's reference of `/v1/files` says."""
 

@@ -24,17 +24,24 @@ class AttemptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionShare:
-    """An attempt's share of one GPU session, in dollars by bill line; final when the session is closed."""
+    """An attempt's share of one GPU session, in dollars by bill line; final when the session is closed.
+
+    `unused`: it is the whole session of a warm-up, which answered nothing.
+    """
 
     lines: Mapping[str, Decimal]
     final: bool = False
+    unused: bool = False
 
     def to_document(self) -> dict[str, Any]:
-        return {"final": self.final, "lines": amounts_to_document(self.lines)}
+        later = {"unused": True} if self.unused else {}
+        return {"final": self.final, "lines": amounts_to_document(self.lines), **later}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(lines=amounts_from_document(body["lines"]), final=body["final"])
+        return cls(
+            lines=amounts_from_document(body["lines"]), final=body["final"], unused=bool(body.get("unused", False))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,13 @@ class AttemptCharge:
     def owed(self) -> Decimal:
         """The cost, or the reserved amount of an attempt that has not closed."""
         return self.reserved if self.cost is None else self.cost
+
+    @property
+    def unused(self) -> Mapping[str, Decimal]:
+        """The part of its lines that warm-ups cost which answered nothing."""
+        parts = [part for share in self.shares.values() if share.unused for part in share.lines.items()]
+        lines = {name: sum((amount for line, amount in parts if line == name), Decimal(0)) for name, _ in parts}
+        return {name: amount for name, amount in lines.items() if name in self.lines}
 
     def reopened(self, worst: Decimal) -> "AttemptCharge":
         """Return the charge of an attempt that runs again: the worst case is added to its cost or reservation."""

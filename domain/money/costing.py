@@ -103,7 +103,7 @@ def energy_cost(price: TimePrice, seconds: float) -> Decimal:
 def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: float) -> Decimal:
     step = granularity_ms * 1000
     steps = -(-microseconds(seconds) // step)
-    return rounded(amount * (steps * step) / (per_s * MICROSECONDS))
+    return HALF_EVEN.quantize(amount * (steps * step) / (per_s * MICROSECONDS), NANO)
 
 
 def marginal_cost(price: TimePrice, *, end: float, expiry: float) -> Decimal:

@@ -46,6 +46,13 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType(
 
 `lost` is what an attempt is charged whose end was not recorded.
 """
+UNUSED: Final = "unused_warm_up"
+"""The cause that counts the whole session of a warm-up which answered nothing, in place of its start and idle time."""
+
+CAUSE: Final = "cause"
+"""Grouped by it, usage shows what its money was spent for."""
+
+ALL_COUNTS: Final = (*COUNTS, *CAUSES, UNUSED)
 UNDIVIDED: Final = "undivided"
 """The cost in rows of earlier releases, which had no causes."""
 
@@ -73,13 +80,14 @@ class UsageRow:
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
             dimensions={name: body[name] for name in DIMENSIONS if name in body or name != HOUR},
-            counts={name: body.get(name, 0) for name in COUNTS} | {name: body[name] for name in CAUSES if name in body},
+            counts={name: body.get(name, 0) for name in COUNTS}
+            | {name: body[name] for name in (*CAUSES, UNUSED) if name in body},
         )
 
     @property
     def causes(self) -> dict[str, int]:
         """Return what the whole cost was spent for, in nano-dollars."""
-        known = {name: self.counts.get(name, 0) for name in CAUSES}
+        known = {name: self.counts.get(name, 0) for name in (*CAUSES, UNUSED)}
         rest = self.counts[COST] - sum(known.values())
         return {**known, UNDIVIDED: rest, STORE: self.counts[STORE], FUNCTIONS: self.counts[FUNCTIONS]}
 
@@ -133,19 +141,24 @@ def hour_of(at: float) -> str:
 def counted_usage(attempt: AttemptRecord | None) -> Counts:
     """Return an attempt's counts in its row: zeros while it is open. A warm-up is not counted as an attempt."""
     if attempt is None or attempt.is_open:
-        return dict.fromkeys((*COUNTS, *CAUSES), 0)
+        return dict.fromkeys(ALL_COUNTS, 0)
     usage = attempt.progress.usage or TokenUsage()
     cost = 0 if attempt.charge.cost is None else nanos(attempt.charge.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
-    lines = lines_of(attempt)
-    causes = {name: nanos(lines.get(line, Decimal(0))) for name, line in CAUSES.items()}
-    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **causes}
+    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **cause_counts(attempt)}
+
+
+def cause_counts(attempt: AttemptRecord) -> Counts:
+    lines, unused = lines_of(attempt), attempt.charge.unused
+    used = {line: amount - unused.get(line, Decimal(0)) for line, amount in lines.items()}
+    causes = {name: nanos(used.get(line, Decimal(0))) for name, line in CAUSES.items()}
+    return {**causes, UNUSED: nanos(sum(unused.values(), Decimal(0)))}
 
 
 def usage_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
     """Return the changes of a row when an attempt's record changes; a count that stays is left out.
 
-    A store adds to ten fields of a document at once: an attempt has at most nine counts.
+    A store adds to ten fields of a document at once: an attempt has at most nine counts that are not zero.
     """
     was, now = counted_usage(before), counted_usage(after)
     return {name: now[name] - was[name] for name in now if now[name] != was[name]}
@@ -155,9 +168,7 @@ def grouped(rows: Iterable[UsageRow], by: Sequence[str]) -> list[UsageRow]:
     """Return the sums of rows that agree in the dimensions `by`, sorted by them; a row without an hour has none."""
     sums: dict[tuple[str, ...], dict[str, int]] = {}
     for row in rows:
-        there = sums.setdefault(
-            tuple(row.dimensions.get(name, "") for name in by), dict.fromkeys((*COUNTS, *CAUSES), 0)
-        )
+        there = sums.setdefault(tuple(row.dimensions.get(name, "") for name in by), dict.fromkeys(ALL_COUNTS, 0))
         for name, amount in row.counts.items():
             there[name] += amount
     return [UsageRow(dimensions=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]

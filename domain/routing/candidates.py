@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from domain.fleet.catalog import ContinuationMode
 from domain.routing.costs import added_cost, estimate, score_terms, waiting_value
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
 from domain.routing.filters import (
@@ -72,7 +73,7 @@ class Candidate(NamedTuple):
     @property
     def is_last(self) -> bool:
         """Return whether this backend is picked only if no other can serve the turn."""
-        return self.found.late_s > 0 or self.is_cold_for_nothing
+        return self.found.late_s > 0 or (self.session is not None and self.is_cold_for_nothing)
 
     @property
     def why_last(self) -> str | None:
@@ -87,9 +88,13 @@ class Candidate(NamedTuple):
 
 
 class EvaluatedOption(NamedTuple):
-    """An option with its estimate or its rejection; with both if it takes too long."""
+    """An option with its estimate or its rejection; with both if it takes too long.
+
+    `filters` are those of its model.
+    """
 
     option: RoutingOption
+    filters: Filters
     found: Estimate | None
     rejection: Rejection | None
 
@@ -103,53 +108,65 @@ class EvaluatedOption(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The candidates, and the cold backends that can serve the turn, apart from the time of their start."""
+    """The candidates, and the cold backends that can serve the turn, apart from the time of their start.
+
+    `always_on_cost` is the least cost in dollars at a backend that never scales to zero; None where none is eligible.
+    """
 
     candidates: tuple[Candidate, ...]
     cold: tuple[Candidate, ...]
+    always_on_cost: Decimal | None
 
 
 def evaluate(option: RoutingOption, filters: Filters) -> EvaluatedOption:
-    filters = filters.for_model(option.model.name)
+    """Filter and estimate an option; `filters` are those of its model."""
     early = rejection_before_estimate(option, filters)
-    return EvaluatedOption(option, None, early) if early else estimated(option, filters)
+    return EvaluatedOption(option, filters, None, early) if early else estimated(option, filters)
 
 
 def estimated(option: RoutingOption, filters: Filters) -> EvaluatedOption:
-    """Evaluate an option that no filter has rejected before its estimate; `filters` are those for its model."""
+    """Evaluate an option that no filter has rejected before its estimate."""
     found = estimate(option, filters.demand)
     rejection = rejection_after_estimate(option, found, filters)
     out = rejection is not None and rejection.code != LATE
-    return EvaluatedOption(option, None if out else found, rejection)
+    return EvaluatedOption(option, filters, None if out else found, rejection)
 
 
 def compare(evaluated: Sequence[EvaluatedOption], filters: Filters) -> Comparison:
     """Score the warm backends, then the cold ones, which have to beat the best warm one to be worth their start."""
     demand = filters.demand
     warm = [each for each in evaluated if each.option.readiness is not Readiness.COLD]
-    able = [each for each in warm if each.is_eligible]
-    up = [added_cost(each.found, each.option) for each in able if each.found and each.option.readiness is Readiness.UP]
-    cost = min(up, default=None)
-    rented = rented_scores(able, demand)
-    scored = [
-        candidate(each, demand, saving(each, rented.get(each.option.backend.name), filters), cost_of_warm=cost)
-        for each in able
+    able = [each for each in warm if each.rejection is None]
+    always_on = [candidate(each, demand, None) for each in able if not each.scales_to_zero]
+    gpus = [each for each in able if each.scales_to_zero]
+    rented, cost = rented_scores(gpus, always_on, demand), cost_of_warm(able)
+    scored = always_on + [
+        candidate(each, demand, saving(each, rented.get(each.option.backend.name)), cost_of_warm=cost) for each in gpus
     ]
-    best = min((*(each.score for each in scored), *starting_scores(warm, filters)), default=None)
+    best = min((*(each.score for each in scored), *starting_scores(warm)), default=None)
     cold = [
-        candidate(each, demand, saving(each, best if scored or not each.is_eligible else None, filters))
+        candidate(each, demand, saving(each, best if scored or not each.is_eligible else None))
         for each in evaluated
         if each.option.readiness is Readiness.COLD and each.found
     ]
     rejected = {each.option.backend.name for each in evaluated if each.rejection}
     eligible = (*scored, *(each for each in cold if each.backend not in rejected))
     writer = demand.capped.backend if demand.capped else None
-    return Comparison(tuple(sorted(eligible, key=lambda found: rank(found, writer))), tuple(cold))
+    ranked = sorted(eligible, key=lambda found: rank(found, writer))
+    return Comparison(tuple(ranked), tuple(cold), min((each.cost for each in always_on), default=None))
 
 
 def rank(found: Candidate, writer: str | None) -> tuple[bool, bool, Decimal, str]:
     """Order the candidates; `writer` is the backend that has written the beginning of the answer."""
     return found.backend != writer, found.is_last, found.score, found.backend
+
+
+def cost_of_warm(able: Sequence[EvaluatedOption]) -> Decimal | None:
+    """Return what the cheapest backend that is up adds to the bills; None where no starting one is compared with it."""
+    if all(each.option.readiness is Readiness.UP for each in able):
+        return None
+    up = [each for each in able if each.option.readiness is Readiness.UP]
+    return min((added_cost(each.found, each.option) for each in up if each.found), default=None)
 
 
 def candidate(
@@ -158,7 +175,7 @@ def candidate(
     """Score a backend; `saved` is what it saves when it is up, None if no other backend can serve the turn."""
     option, found = each.option, each.found
     assert found is not None  # noqa: S101 - only options with an estimate are scored
-    session = rental_decision(option, saved)
+    session = rental_decision(option, saved) if option.backend.cold_start.scales_to_zero else None
     terms = score_terms(found, option, demand, session, cost_of_warm=cost_of_warm)
     score = sum(terms.values(), NOTHING)
     return Candidate(option.backend.name, found, terms, score, option.readiness, option.remaining_start_s, session)
@@ -177,14 +194,15 @@ def rental_decision(option: RoutingOption, saved: Decimal | None) -> RentOrBuy |
     )
 
 
-def rented_scores(able: Iterable[EvaluatedOption], demand: Demand) -> Mapping[str, Decimal]:
+def rented_scores(
+    gpus: Sequence[EvaluatedOption], always_on: Sequence[Candidate], demand: Demand
+) -> Mapping[str, Decimal]:
     """Return the lowest score of the alternatives to each warm GPU: those that never scale to zero, else the others."""
-    gpus = [each for each in able if each.scales_to_zero]
     if not gpus:
         return {}
-    always_on = min((plain_score(each, demand) for each in able if not each.scales_to_zero), default=None)
-    if always_on is not None:
-        return {each.option.backend.name: always_on for each in gpus}
+    if always_on:
+        lowest = min(each.score for each in always_on)
+        return {each.option.backend.name: lowest for each in gpus}
     scores = {each.option.backend.name: plain_score(each, demand) for each in gpus}
     if len(scores) == 1:
         return {}
@@ -193,43 +211,51 @@ def rented_scores(able: Iterable[EvaluatedOption], demand: Demand) -> Mapping[st
 
 
 def plain_score(each: EvaluatedOption, demand: Demand) -> Decimal:
-    """Return the score of a warm backend whose session is not paid for."""
+    """Return the score of a warm GPU whose session is not paid for."""
     return sum(score_terms(each.found, each.option, demand, None).values(), NOTHING) if each.found else NOTHING
 
 
-def starting_scores(warm: Iterable[EvaluatedOption], filters: Filters) -> Iterable[Decimal]:
+def starting_scores(warm: Iterable[EvaluatedOption]) -> Iterable[Decimal]:
     """Return the scores that starting backends will have when they are up: they are paid for."""
     for each in warm:
         if each.option.readiness is Readiness.STARTING and each.found:
-            seconds = seconds_if_up(each, filters)
+            seconds = seconds_if_up(each)
             if seconds is not None:
-                yield waiting_value(seconds, filters.demand)
+                yield waiting_value(seconds, each.filters.demand)
 
 
-def saving(each: EvaluatedOption, alternative: Decimal | None, filters: Filters) -> Decimal | None:
+def saving(each: EvaluatedOption, alternative: Decimal | None) -> Decimal | None:
     """Return by how many dollars a backend that is up and paid for would beat the score of the alternative.
 
     Waiting counts on both sides. Nothing is saved where the backend can't serve the turn even if it is up.
     """
     if alternative is None or not each.scales_to_zero:
         return None
-    seconds = seconds_if_up(each, filters)
-    return NOTHING if seconds is None else max(NOTHING, alternative - waiting_value(seconds, filters.demand))
+    seconds = seconds_if_up(each)
+    return NOTHING if seconds is None else max(NOTHING, alternative - waiting_value(seconds, each.filters.demand))
 
 
-def seconds_if_up(each: EvaluatedOption, filters: Filters) -> float | None:
+def seconds_if_up(each: EvaluatedOption) -> float | None:
     """Return the expected seconds of the turn on a backend that is up; None where it can't serve the turn even then.
 
     What the turn costs then matters to a budget alone.
     """
-    if each.option.readiness is Readiness.UP:
+    option, demand = each.option, each.filters.demand
+    if option.readiness is Readiness.UP:
         return each.found.seconds if each.found and each.is_eligible else None
-    up, asked = if_up(each.option), filters.for_model(each.option.model.name)
-    if asked.demand.budget is not None:
-        priced = estimated(up, asked)
+    if demand.budget is not None:
+        priced = estimated(if_up(option), each.filters)
         return priced.found.seconds if priced.found and priced.is_eligible else None
-    found = durations(up, asked.demand.read_by(up.backend))
-    return found.seconds if is_in_time(found, asked) else None
+    if each.found and each.is_eligible and only_waits_for_start(option, demand):
+        return each.found.queue_s + each.found.busy_s
+    found = durations(if_up(option), demand.read_by(option.backend))
+    return found.seconds if is_in_time(found, each.filters) else None
+
+
+def only_waits_for_start(option: RoutingOption, demand: Demand) -> bool:
+    """Return whether the turn would take the same work if the backend were up: as much to read and to write."""
+    has_cache = demand.cached is not None and demand.cached.backend == option.backend.name
+    return option.backend.continues is not ContinuationMode.NO and not has_cache
 
 
 def if_up(option: RoutingOption) -> RoutingOption:

@@ -46,6 +46,7 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
         found.output_tokens,
         why_cost,
         found.long_seconds,
+        found.queue_s,
     )
 
 
@@ -99,18 +100,23 @@ def score_terms(
     is up costs less, `cost_of_warm` dollars.
     """
     terms = {"cost": found.cost, "waiting": waiting_value(found.seconds, demand)}
-    if sunk := sunk_cost(found, option):
+    if not isinstance(option.price, TokenPrice) and (sunk := sunk_cost(found, option)):
         terms["sunk"] = -sunk
     if found.late_s:
         terms["lateness"] = demand.time_value * LATENESS * thousandths(found.late_s)
     pays = verdict is not None and verdict.pays
     if pays:
         terms["investment"] = -found.cost
-    is_cheapest = cost_of_warm is None or added_cost(found, option) <= cost_of_warm
-    waits_free = pays or (option.readiness is Readiness.STARTING and is_cheapest)
-    if option.remaining_start_s and not found.late_s and waits_free:
+    if option.remaining_start_s and not found.late_s and (pays or is_cheapest_start(found, option, cost_of_warm)):
         terms["patience"] = -demand.time_value * thousandths(option.remaining_start_s)
     return terms
+
+
+def is_cheapest_start(found: Estimate, option: RoutingOption, cost_of_warm: Decimal | None) -> bool:
+    """Return whether a backend is starting, and none that is up costs less: `cost_of_warm` dollars."""
+    if option.readiness is not Readiness.STARTING:
+        return False
+    return cost_of_warm is None or added_cost(found, option) <= cost_of_warm
 
 
 def sunk_cost(found: Estimate, option: RoutingOption) -> Decimal:

@@ -82,13 +82,13 @@ class Demand:
     excluded: Mapping[str, str] = field(default_factory=lambda: NOTHING_EXCLUDED)
     admitted_at: float = math.inf
 
-    def expected_answer(self, model: str, most: int) -> AnswerLength:
-        """Return the expected length of an answer of at most `most` tokens."""
-        known = self.answers.get(model)
+    def expected_answer(self, model: str, most: int) -> tuple[int, int]:
+        """Return the mean and the high quantile that are expected of an answer of at most `most` tokens."""
+        known = self.answers.get(model) if self.answers else None
         if known:
-            return AnswerLength(min(most, known.mean), min(most, known.high))
-        expected = most if self.expected_output_tokens is None else min(most, self.expected_output_tokens)
-        return AnswerLength(expected, expected)
+            return min(most, known.mean), min(most, known.high)
+        expected = self.expected_output_tokens
+        return (most, most) if expected is None or expected > most else (expected, expected)
 
     def first_reservation(self, model: str) -> int:
         """Return what the first attempt of an answer reserves where the caller sets no limit."""
@@ -159,7 +159,10 @@ class RoutingOption(NamedTuple):
 
     def waiting(self, response: str) -> int:
         """Return the number of other turns that run or wait now."""
-        return self.backend_state.load.running(self.now) + self.backend_state.load.queued(self.now, apart_from=response)
+        load = self.backend_state.load
+        if not (load.in_flight or load.queue_places):
+            return 0
+        return load.running(self.now) + load.queued(self.now, apart_from=response)
 
     @property
     def window(self) -> int:
@@ -177,7 +180,7 @@ class Estimate(NamedTuple):
 
     `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
     less where it can't continue an answer that outlasts an attempt. `late_s` is by how much a slow start would pass the
-    deadline. `long_seconds` is what is expected with a long answer.
+    deadline. `long_seconds` is what is expected with a long answer. `queue_s` of the seconds pass in line.
     """
 
     seconds: float
@@ -189,6 +192,7 @@ class Estimate(NamedTuple):
     output_tokens: int
     why_cost: str
     long_seconds: float = 0.0
+    queue_s: float = 0.0
 
 
 class Durations(NamedTuple):
@@ -211,24 +215,27 @@ class Durations(NamedTuple):
 
 def durations(option: RoutingOption, demand: Demand) -> Durations:
     """Return how long the turn takes; `demand` is that at this backend (`Demand.read_by`)."""
+    speed, limits = option.backend_state.speed, option.backend.limits
     output = writable(option, demand)
     known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
     known_output, long_output = demand.expected_answer(option.model.name, output)
     cached = cached_tokens(option, demand, known_input) if demand.cached else 0
-    busy_s = long_s = option.work_s(known_input - cached, known_output)
+    reading_s = (known_input - cached) / speed.prefill_tokens_s
+    busy_s = long_s = reading_s + known_output / speed.decode_tokens_s
     if long_output != known_output:
-        long_s = option.work_s(known_input - cached, long_output)
-    limits = option.backend.limits
+        long_s = reading_s + long_output / speed.decode_tokens_s
     queue_s = busy_s * (option.waiting(demand.response) // limits.concurrency)
-    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output))
+    worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / speed.decode_tokens_s))
+    late_after_s = 0.0
     if option.readiness is not Readiness.UP:
         worst_s += demand.attempt_limits.hold_s
+        late_after_s = late_s(option, demand, queue_s + long_s)
     seconds = option.remaining_start_s + queue_s + busy_s
     return Durations(
         seconds,
         busy_s,
         queue_s,
-        late_s(option, demand, queue_s + long_s),
+        late_after_s,
         min(limits.request_timeout_s, worst_s),
         seconds + long_s - busy_s,
         output,
@@ -255,12 +262,12 @@ def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
 
 def writable(option: RoutingOption, demand: Demand) -> int:
     """Return how many tokens the backend may write in this attempt."""
-    if not demand.is_open_ended:
-        return writable_in_time(option, demand, demand.output_tokens)
     continues = option.backend.continues is not ContinuationMode.NO
+    if not demand.is_open_ended:
+        return demand.output_tokens if continues else writable_in_time(option, demand, demand.output_tokens)
     least, tokens = next_reservation(demand.first_reservation(option.model.name), demand.capped, continues=continues)
     room = min(option.window - demand.input_tokens, option.backend.limits.max_output_tokens)
-    most = writable_in_time(option, demand, min(tokens, room))
+    most = min(tokens, room) if continues else writable_in_time(option, demand, min(tokens, room))
     return most if most >= least else 0
 
 
@@ -269,8 +276,6 @@ def writable_in_time(option: RoutingOption, demand: Demand, tokens: int) -> int:
 
     Of a start, an attempt waits for the last `hold_s` seconds at most; the turn waits for the others without one.
     """
-    if option.backend.continues is not ContinuationMode.NO:
-        return tokens
     attempt_s = min(demand.attempt_limits.handover_s, option.backend.limits.request_timeout_s)
     held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
     left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)

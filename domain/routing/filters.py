@@ -114,10 +114,11 @@ def by_payload(option: RoutingOption, demand: Demand) -> str | None:
 
 
 def by_window(option: RoutingOption, demand: Demand) -> str | None:
-    if demand.window_tokens <= option.window:
+    needed = demand.window_tokens
+    if needed <= option.backend.limits.context_tokens and needed <= option.model.context_tokens:
         return None
     how = COUNTED[demand.counted_by].format(option.model.name)
-    return f"the turn needs {demand.window_tokens:,} tokens ({how}); the context window has {option.window:,}"
+    return f"the turn needs {needed:,} tokens ({how}); the context window has {option.window:,}"
 
 
 def by_output(option: RoutingOption, demand: Demand) -> str | None:
@@ -129,7 +130,7 @@ def by_output(option: RoutingOption, demand: Demand) -> str | None:
 
 def by_memory(option: RoutingOption, demand: Demand) -> str | None:
     limits = option.backend.limits
-    if fits(option.model, limits, demand.window_tokens):
+    if limits.gpu_memory_gb is None or fits(option.model, limits, demand.window_tokens):
         return None
     need = memory_gb(option.model, demand.window_tokens, value_bytes=limits.kv_value_bytes) or 0.0
     return f"the turn needs {need:.1f} GB of GPU memory; {usable_gb(limits) or 0.0:.1f} GB are usable"
@@ -158,9 +159,9 @@ def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
 
 
 def by_time(found: Estimate | Durations, demand: Demand) -> str | None:
-    seconds = max(found.seconds, found.long_seconds)
-    if demand.deadline_s is None or seconds <= demand.deadline_s:
+    if demand.deadline_s is None or (found.seconds <= demand.deadline_s and found.long_seconds <= demand.deadline_s):
         return None
+    seconds = max(found.seconds, found.long_seconds)
     return f"the turn takes an estimated {seconds:,.1f} s; {max(0.0, demand.deadline_s):,.1f} s are left"
 
 
@@ -212,6 +213,8 @@ COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], 
 class Filters(NamedTuple):
     """The demand of a turn and the filters that apply to it. A filter without a demand is left out.
 
+    `durations` are those of `estimates` that need no cost.
+
     `counted` is the demand for each model that the tokens of the input were counted for.
     """
 
@@ -221,7 +224,7 @@ class Filters(NamedTuple):
     choice_filters: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
     demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
     durations: tuple[tuple[str, Callable[[Estimate | Durations, Demand], str | None]], ...]
-    costs: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
+    estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
 
     def for_model(self, model: str) -> "Filters":
         """Return the filters with the demand of the turn on a model."""
@@ -241,14 +244,15 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         LATE: demand.deadline_s is not None and demand.capped is None,
         BUDGET: demand.budget is not None,
     }
+    durations = tuple(row for row in DURATION_FILTERS if asked.get(row[0], True))
     return Filters(
         model_choice=choice,
         demand=demand,
         counted={model: demand.for_model(model) for model in demand.counts},
         choice_filters=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
         demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
-        durations=tuple(row for row in DURATION_FILTERS if asked.get(row[0], True)),
-        costs=tuple(row for row in COST_FILTERS if asked.get(row[0], True)),
+        durations=durations,
+        estimates=(*durations, *(row for row in COST_FILTERS if asked.get(row[0], True))),
     )
 
 
@@ -276,7 +280,7 @@ def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
 
 def rejection_after_estimate(option: RoutingOption, found: Estimate, filters: Filters) -> Rejection | None:
     """Return the first rejection that follows from the estimate."""
-    for code, check in (*filters.durations, *filters.costs):
+    for code, check in filters.estimates:
         if reason := check(found, filters.demand):
             return Rejection(backend=option.backend.name, code=code, reason=reason)
     return None

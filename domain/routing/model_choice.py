@@ -37,8 +37,7 @@ def read_model_choice(model: str, tier: str | None, fleet: Fleet) -> ModelChoice
     """Return the parsed choice of the caller: `auto`, a model or model@backend, and the lowest quality tier."""
     name, _, backend = model.partition("@")
     least = 1 if tier is None else TIERS.get(tier)
-    served = [each.name for each in fleet.served_models()]
-    if name != AUTO and name not in served:
+    if name != AUTO and name not in (served := [each.name for each in fleet.served_models()]):
         names = ", ".join([AUTO, *served])
         reason = f"the model {name!r} does not exist{suggestion(name, fleet)}; available models: {names}"
         return UnknownModel(problem=RouteProblem.MODEL_NOT_FOUND, reason=reason)

@@ -22,6 +22,12 @@ LONGEST_QUEUE_S: Final = 15.0
 LONGEST_GUESS_S: Final = 2.0
 """How long a queued turn waits for the next check: at least, at most, and at most before any turn was served."""
 
+DEFERRED_S: Final = 1e9
+"""A turn that is deferrable is ordered as if it had been admitted so much later."""
+
+KEPT_FREE: Final = 4
+"""Deferrable turns leave one of so many places of a backend free, for a turn that somebody waits for."""
+
 LONGEST_TRUST_S: Final = 20.0
 """After this time a turn checks a start again that ends with the process which holds its request."""
 
@@ -34,12 +40,21 @@ KEEP_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedTurn:
-    """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request."""
+    """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
+
+    One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come.
+    """
 
     response: str
     input_tokens: int
     admitted_at: float
     hold_s: float
+    is_deferrable: bool = False
+
+    @property
+    def place(self) -> float:
+        """The time by which the queue is ordered."""
+        return self.admitted_at + (DEFERRED_S if self.is_deferrable else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +88,10 @@ def wait_for(
     found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float
 ) -> QueueWait | None:
     """Return how long the turn waits before it calls its backend; None if it calls now."""
-    if not backend.cold_start.scales_to_zero:
+    if not backend.cold_start.scales_to_zero and not turn.is_deferrable:
         return None
-    ahead = state.load.queued_before(turn.response, turn.admitted_at, now)
-    room = backend.limits.concurrency - state.load.running(now)
+    ahead = state.load.queued_before(turn.response, turn.place, now)
+    room = room_for(turn, backend.limits.concurrency) - state.load.running(now)
     if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:
@@ -99,6 +114,16 @@ def wait_for(
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
     )
+
+
+def room_for(turn: QueuedTurn, concurrency: int) -> int:
+    """Return how many turns may run at a backend beside and with this one."""
+    return room_beside_others(concurrency) if turn.is_deferrable else concurrency
+
+
+def room_beside_others(concurrency: int) -> int:
+    """Return how many places of a backend deferrable turns may take: one at least."""
+    return max(1, concurrency - -(-concurrency // KEPT_FREE))
 
 
 def queueing_s(waves: int, state: BackendState, found: Candidate) -> float:

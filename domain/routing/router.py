@@ -79,10 +79,11 @@ def route(
     if isinstance(choice, UnknownModel):
         return RouteDecision(backend=None, reason=choice.reason, problem=choice.problem)
     filters = filters_for(demand, choice)
-    evaluated = [evaluate(option, filters) for option in options(fleet, states, now, spent=spent, rules=rules)]
+    asked = {model: filters.for_model(model) for model in fleet.models}
+    found_options = options(fleet, states, now, spent=spent, rules=rules)
+    evaluated = [evaluate(option, asked[option.model.name]) for option in found_options]
     found = compare(evaluated, filters)
     rejected = sorted((each.rejection for each in evaluated if each.rejection), key=lambda each: each.backend)
-    always_on = [each.found.cost for each in evaluated if each.found and each.is_eligible and not each.scales_to_zero]
     chosen = pick(found.candidates, rejected, demand)
     warm_up, warm_up_reason = warm_up_target(found.candidates, found.cold)
     considered = {each.backend for each in (*found.candidates, *found.cold)}
@@ -96,10 +97,10 @@ def route(
         warm_up=warm_up,
         warm_up_reason=warm_up_reason,
         cold_candidates=tuple(sorted(each.backend for each in found.cold)),
-        rental_spend=min(always_on, default=None),
+        rental_spend=found.always_on_cost,
         savings=savings_of(found.candidates, found.cold),
         rules={name: adopted for name, adopted in rules.items() if name in considered},
-        counts=counts_of(demand, (each.option.model.name for each in evaluated)),
+        counts=counts_of(demand, dict.fromkeys(each.option.model.name for each in evaluated)),
     )
 
 
@@ -124,26 +125,25 @@ def options(
         state = states.get(name) or initial_state(backend)
         readiness = readiness_of(backend, state, now)
         remaining_s, slow_s = (0.0, 0.0) if readiness is Readiness.UP else state.remaining_start_s(now)
-        model = fleet.models[backend.model]
         yield RoutingOption(
             backend,
-            model,
+            fleet.models[backend.model],
             backend.price,
             state,
             now,
             readiness,
             remaining_s,
             slow_s,
-            warm_until=state.warmth.warm_until,
-            rental_spend=spent.get(name, NOTHING),
-            rule=rules[name].rule if name in rules else DEFAULT_RULE,
+            state.warmth.warm_until,
+            spent.get(name, NOTHING),
+            rules[name].rule if name in rules else DEFAULT_RULE,
         )
 
 
 def readiness_of(backend: Backend, state: BackendState, now: float) -> Readiness:
     if not backend.cold_start.scales_to_zero or state.warmth.is_warm(now):
         return Readiness.UP
-    return Readiness.STARTING if state.warmth.is_starting(now) else Readiness.COLD
+    return Readiness.STARTING if state.warmth.start_under_way(now) else Readiness.COLD
 
 
 class Pick(NamedTuple):

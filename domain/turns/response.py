@@ -51,7 +51,8 @@ class ResponseOptions:
     """What the caller asked for.
 
     `sources` names the private data that the turn reads. `echoed` are fields without effect that the response object
-    returns as they were sent. `include` has the parts of the answer that are only sent on demand.
+    returns as they were sent. `include` has the parts of the answer that are only sent on demand. `batch` is the id of
+    the batch whose line the turn answers.
     """
 
     model: str
@@ -64,6 +65,7 @@ class ResponseOptions:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     echoed: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     include: tuple[IncludedPart, ...] = ()
+    batch: str = ""
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -77,6 +79,7 @@ class ResponseOptions:
             "sources": list(self.sources),
             "metadata": dict(self.metadata),
             **({"include": [part.value for part in self.include]} if self.include else {}),
+            **({"batch": self.batch} if self.batch else {}),
         }
 
     @classmethod
@@ -92,6 +95,7 @@ class ResponseOptions:
             metadata=body["metadata"],
             echoed=body.get("echoed", {}),
             include=tuple(IncludedPart(part) for part in body.get("include", ()) if part in IncludedPart),
+            batch=body.get("batch", ""),
         )
 
 
@@ -211,6 +215,11 @@ class Response:
     @property
     def status(self) -> ResponseStatus:
         return self.progress.status
+
+    @property
+    def instance(self) -> str:
+        """The id of the orchestration that runs the turn: its own, or that of its batch."""
+        return self.options.batch or self.id
 
     @property
     def is_readable(self) -> bool:

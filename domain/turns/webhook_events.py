@@ -22,6 +22,9 @@ EVENTS: Final[Mapping[str, ResponseStatus]] = {
 }
 """The event types, and the final status that each one reports."""
 
+BATCH_EVENTS: Final = ("batch.completed", "batch.failed", "batch.expired", "batch.cancelled")
+"""The event types of batches: an endpoint gets those that its `events` name."""
+
 DELAYS_S: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between tries, as Standard Webhooks recommends: ten tries in three days."""
 
@@ -43,14 +46,18 @@ class WebhookEndpoint:
     tenants: frozenset[str] = frozenset()
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     budget_events: frozenset[str] = frozenset()
+    batch_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
 
     def serves(self, tenant: str) -> bool:
         return not self.tenants or tenant in self.tenants
 
+    def names(self, event: str) -> bool:
+        return event in self.budget_events or event in self.batch_events
+
     def wants(self, ended: Response) -> bool:
-        theirs = self.serves(ended.owner.tenant)
+        theirs = self.serves(ended.owner.tenant) and not ended.options.batch
         return theirs and ended.status in self.events and (ended.options.background or not self.background)
 
     @property
@@ -67,8 +74,8 @@ class WebhookEndpoints:
     loopback: bool = False
 
     def wanting(self, tenant: str, event: str) -> tuple[WebhookEndpoint, ...]:
-        """Return the endpoints that get an event type of a tenant's budgets."""
-        return tuple(each for each in self.known.values() if event in each.budget_events and each.serves(tenant))
+        """Return the endpoints that get an event type of a tenant's budgets or batches."""
+        return tuple(each for each in self.known.values() if each.names(event) and each.serves(tenant))
 
     def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
         """Return the deliveries for a turn that has ended, one for each endpoint that wants it."""
@@ -84,10 +91,10 @@ class WebhookEndpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDelivery:
-    """One message to one endpoint: the response ended with `status` at `at`, or the `event` of a budget happened.
+    """One message to one endpoint: the response ended with `status` at `at`, or an `event` happened.
 
-    An event of a budget has its `type` and its `data`, and no status; `response` is an id that only its key contains.
-    `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the epoch.
+    An event of a budget or a batch has its `type` and its `data`, and no status; `response` is an id that only its key
+    contains. `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the epoch.
     """
 
     owner: Owner

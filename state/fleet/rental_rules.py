@@ -27,11 +27,16 @@ class RentalRules:
         self.cached: dict[str, RuleChoice] = {}
         self.read_at: dict[str, float] = {}
 
-    async def in_force(self, backends: Iterable[Backend]) -> Mapping[str, RuleChoice]:
-        """Return the adopted rules by backend; a backend without one has the default rule."""
-        now = self.clock.now()
-        old = [each for each in backends if now - self.read_at.get(each.name, 0.0) >= REFRESH_S]
-        await asyncio.gather(*(self.refresh(each) for each in old))
+    async def in_force(self, backends: Iterable[Backend], *, most: int | None = None) -> Mapping[str, RuleChoice]:
+        """Return the adopted rules by backend; a backend without one has the default rule.
+
+        With `most`, of the rules that were read before only so many are read again, the oldest first.
+        """
+        now, known = self.clock.now(), list(backends)
+        new = [each for each in known if each.name not in self.read_at]
+        old = [each for each in known if now - self.read_at.get(each.name, now) >= REFRESH_S]
+        oldest = sorted(old, key=lambda each: self.read_at[each.name])[:most]
+        await asyncio.gather(*(self.refresh(each) for each in (*new, *oldest)))
         return self.cached
 
     async def refresh(self, backend: Backend) -> RuleChoice | None:

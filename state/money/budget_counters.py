@@ -35,7 +35,9 @@ from domain.money.budgets import (
 )
 from domain.money.ledger_records import NANOS, AttemptRecord, nanos
 from domain.money.usage import UsageRow, row_for_attempt, usage_changes
+from domain.money.usage_rollups import RollUpChange, roll_up_change
 from state.money.limit_changes import ChangedLimits
+from state.money.usage_rows import begin_roll_ups
 from telemetry.turn_metrics import measure_budget, measure_forecast
 
 log = logging.getLogger(__name__)
@@ -193,22 +195,32 @@ class BudgetCounters:
         adds: Sequence[Add],
         used: Sequence[tuple[UsageRow, Mapping[str, int]]],
     ) -> None:
-        """Write documents and add to counters and usage rows in one batch.
+        """Write documents and add to counters, roll-ups and usage rows in one batch.
 
         Raises Conflict for the documents alone: a conflict of a counter means that it does not exist yet, once for
-        each.
+        each. Roll-ups come first: the first one of a tenant is begun before a row of it exists.
         """
+        rolled = [roll_up_change(row, counts) for row, counts in used]
         uses = [Add(id=row.id, amounts=counts) for row, counts in used]
-        changes = [each for each in (*adds, *uses) if any(each.amounts.values())]
+        rolls = [Add(id=each.id, amounts=each.amounts) for each in rolled]
+        changes = [each for each in (*rolls, *adds, *uses) if any(each.amounts.values())]
         missing = {change.id: new_counter(self.clock.now()) for change in changes}
-        missing |= {row.id: row.to_document() for row, _ in used}
+        missing |= {row.id: row.to_document() for row, _ in used} | {each.id: each.empty for each in rolled}
         while True:
             try:
                 return await self.store.commit(key, (*writes, *changes))
             except Conflict as error:
                 if error.identifier not in missing:
                     raise
-                await create_once(self.store, key, Create(id=error.identifier, body=missing.pop(error.identifier)))
+                await self.create(key, error.identifier, missing.pop(error.identifier), rolled)
+
+    async def create(
+        self, key: DocumentKey, identifier: str, body: Mapping[str, Any], rolled: Sequence[RollUpChange]
+    ) -> None:
+        """Create a counter, a usage row or a roll-up."""
+        if any(each.id == identifier for each in rolled):
+            await begin_roll_ups(self.store, key, day=body["day"], now=self.clock.now())
+        await create_once(self.store, key, Create(id=identifier, body=body))
 
     async def add_counts(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:
         """Add the same amounts to a document and to a usage row; raises Conflict where the document does not exist."""

@@ -162,8 +162,10 @@ class GpuSessionBilling:
         documents = await list_all(self.store, found.key, prefix=span_prefix(session.id))
         spans = [each.read_as(SessionSpan.from_document) for each in documents]
         paid = await computed(spans, lambda: shares(session, spans, price))
+        unused = all(span.is_warm_up for span in spans)
         for span in spans:
-            await self.post_share(session, span, SessionShare(lines=dollars(paid[span.record]), final=True))
+            share = SessionShare(lines=dollars(paid[span.record]), final=True, unused=unused)
+            await self.post_share(session, span, share)
         await write_batches(self.store, found.key, [Delete(id=each.id) for each in documents])
         if await self.mark_closed(found.key, found.document, session, price):
             count_closed(session, spans, {record: dollars(part) for record, part in paid.items()})

@@ -1,23 +1,34 @@
-"""Which GPU sessions of the last hours are over? A process reads them again twice a minute at most."""
+"""Which GPU sessions are open, and which of the last hours are over?
 
+The open ones of all backends take two queries. The ended ones of a backend are read again when its session has changed.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from clients.clock import Clock
 from clients.storage.damage import readable
-from clients.storage.port import DocumentStore
+from clients.storage.port import Container, Document, DocumentStore, FoundDocument
 from domain.fleet.catalog import Backend
+from domain.fleet.warmth import Warmth
 from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, session_cost
+from domain.money.sessions.parts import PART_KIND, SessionPart, whole_session
 from state.fleet.backend_state import backend_key
-from state.money.gpu_session_billing import session_of
-from state.money.session_documents import closed_id
+from state.money.gpu_session_billing import KIND, session_of
+from state.money.session_documents import OPEN, closed_id, is_of
 
 REACH_S = 24 * 3600
-FRESH_S = 30.0
 MOST = 100
 """How many sessions of a backend are shown: the latest ones."""
+
+MOST_OPEN = 5000
+"""As many open sessions, and parts of them, are read: each process that takes part in one has a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +45,69 @@ class EndedSession:
         return self.session.members > bool(self.session.warm_up_record)
 
 
+class Seen(NamedTuple):
+    """What was known of a backend when its ended sessions were read: they stay as long as this stays."""
+
+    session: str
+    warmth: Warmth | None
+
+
 class RecentSessions:
-    """The ended sessions of the backends that are paid by time."""
+    """The sessions of the backends that are paid by time."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.known: dict[str, tuple[float, tuple[EndedSession, ...]]] = {}
+        self.known: dict[str, tuple[Seen, tuple[EndedSession, ...]]] = {}
 
-    async def of(self, backend: Backend) -> tuple[EndedSession, ...]:
-        """Return the sessions that began in the last day, oldest first."""
-        price, now = backend.price, self.clock.now()
+    async def opened(self) -> Mapping[str, GpuSession]:
+        """Return the open session of each backend that has one, with the parts of all processes."""
+        soon = self.clock.now() + 1
+        bases, parts = await asyncio.gather(
+            *(
+                self.store.find(Container.FLEET, kind=kind, status=OPEN, before=soon, limit=MOST_OPEN)
+                for kind in (KIND, PART_KIND)
+            )
+        )
+        by_backend = documents_by_backend(parts)
+        sessions = readable((each.document for each in bases), session_of)
+        return {each.backend: with_parts(each, by_backend[each.backend]) for each in sessions}
+
+    async def ended(self, backend: Backend, current: GpuSession | None, warmth: Warmth) -> tuple[EndedSession, ...]:
+        """Return the sessions that began in the last day and are over, oldest first.
+
+        They are read where the backend's open session is another one than before; without one, where a use of the
+        backend has changed its warmth.
+        """
+        price, since = backend.price, self.clock.now() - REACH_S
         if not isinstance(price, TimePrice):
             return ()
-        read_at, found = self.known.get(backend.name, (0.0, ()))
-        if not 0 <= now - read_at < FRESH_S:
-            found = await self.read(backend, price, now - REACH_S)
-            self.known[backend.name] = (now, found)
-        return found
+        seen = Seen(current.id, None) if current else Seen("", warmth)
+        before, found = self.known.get(backend.name, (None, ()))
+        if before != seen:
+            found = await self.read(backend, price, since)
+            self.known[backend.name] = (seen, found)
+        return tuple(each for each in found if each.session.started >= since)
 
     async def read(self, backend: Backend, price: TimePrice, since: float) -> tuple[EndedSession, ...]:
         after = closed_id(f"{round(since * 1000):015d}")
         documents = await self.store.list(backend_key(backend), prefix=closed_id(""), after=after)
         return tuple(ended_session(each, price) for each in readable(documents, session_of))[-MOST:]
+
+
+def documents_by_backend(found: Iterable[FoundDocument]) -> Mapping[str, list[Document]]:
+    by_backend: defaultdict[str, list[Document]] = defaultdict(list)
+    for each in found:
+        by_backend[each.key.parts[0]].append(each.document)
+    return by_backend
+
+
+def with_parts(session: GpuSession, parts: Iterable[Document]) -> GpuSession:
+    return whole_session(session, readable((each for each in parts if is_of(each, session)), part_of))
+
+
+def part_of(document: Document) -> SessionPart:
+    return document.read_as(SessionPart.from_document)
 
 
 def ended_session(session: GpuSession, price: TimePrice) -> EndedSession:

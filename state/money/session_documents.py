@@ -140,7 +140,8 @@ class SessionDraft:
         session, whole = self.base, self.session
         if session is None or whole is None or not whole.members:
             return (*self.deleted_session(), *removed, *self.closing)
-        bodies = {name: {**part.to_document(), "session": session.id} for name, part in self.parts.items()}
+        found_by = {"status": OPEN, "at": session.started, "session": session.id}
+        bodies = {name: {**part.to_document(), **found_by} for name, part in self.parts.items()}
         bodies[SESSION_ID] = {**session.to_document(OPEN), HOLDER: self.holder}
         writes = [write_operation(name, body, etags.get(name)) for name, body in bodies.items() if name in self.changed]
         return (*writes, *(removed if SESSION_ID in self.changed else ()), *self.closing)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, override
@@ -17,7 +17,7 @@ from domain.errors import Unavailable
 from domain.money.budget_events import ALARMED, WARNED, steps_reached
 from domain.money.budgets import Budgets
 from domain.money.spend_forecast import forecast_of
-from domain.money.usage import UsageRow
+from domain.money.usage import DIMENSIONS, UsageRow
 from domain.turns.webhook_events import WebhookEndpoint, WebhookEndpoints
 from state.money.budget_status import BudgetStatus
 from state.money.usage_rows import UsageRows
@@ -188,12 +188,12 @@ class Scans(UsageRows):
         self.asked, self.gate = asyncio.Event(), asyncio.Event()
 
     @override
-    async def of_tenant(self, tenant: str, *, first: str, last: str) -> list[UsageRow]:
+    async def of_tenant(self, tenant: str, *, first: str, last: str, by: Iterable[str] = DIMENSIONS) -> list[UsageRow]:
         self.count += 1
         add_charge(100.0)
         self.asked.set()
         await self.gate.wait()
-        return await super().of_tenant(tenant, first=first, last=last)
+        return await super().of_tenant(tenant, first=first, last=last, by=by)
 
 
 async def test_many_notices_are_one_look_and_one_more_and_no_turn_pays_for_them(

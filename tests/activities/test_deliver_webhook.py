@@ -221,7 +221,9 @@ async def test_a_busy_endpoint_is_tried_less_and_less_often() -> None:
 async def test_the_finish_step_starts_a_delivery_for_each_endpoint() -> None:
     deliveries = Deliveries(endpoints=(MAIN, SECOND))
     response = await deliveries.world.admit("hello")
-    step = FollowUps(deliveries.world.turns, lambda _client: deliveries.host).after(deliveries.world.steps[wire.FINISH])
+    step = FollowUps(
+        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: deliveries.host
+    ).after(deliveries.world.steps[wire.FINISH])
     await deliveries.world.run(response)
     assert await step(failed(response), None) == {"status": "completed"}
     assert deliveries.host.deliveries == [f"{response.id} main", f"{response.id} second"]
@@ -236,7 +238,9 @@ class SilentHost(FakeOrchestrations):
 async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_the_delivery() -> None:
     deliveries = Deliveries()
     response = await deliveries.world.admit("hello")
-    step = FollowUps(deliveries.world.turns, lambda _client: SilentHost()).after(deliveries.world.steps[wire.FINISH])
+    step = FollowUps(
+        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: SilentHost()
+    ).after(deliveries.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     await deliveries.sweep()
     assert deliveries.host.deliveries == []
@@ -248,7 +252,9 @@ async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_
 async def test_without_endpoints_no_delivery_is_started() -> None:
     deliveries = Deliveries(endpoints=())
     response = await deliveries.world.admit("hello")
-    step = FollowUps(deliveries.world.turns, lambda _client: SilentHost()).after(deliveries.world.steps[wire.FINISH])
+    step = FollowUps(
+        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: SilentHost()
+    ).after(deliveries.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     assert await deliveries.open() == ()
 

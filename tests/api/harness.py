@@ -19,6 +19,7 @@ from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
 from clients.tools.port import ToolConnector
+from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
 from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Backend
@@ -28,8 +29,10 @@ from domain.money.overheads import OverheadPrices
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
+from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
@@ -99,6 +102,11 @@ class RunningOrchestrations(FakeOrchestrations):
         if not self.hold:
             self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
 
+    async def start_batch(self, batch: Batch) -> None:
+        await super().start_batch(batch)
+        if not self.hold and self.batches.count(batch.id) == 1:
+            self.tasks.add(asyncio.create_task(BatchRun(self.world).run(batch)))
+
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks)
 
@@ -159,6 +167,7 @@ def api(
     tokenizers: Mapping[str, Tokenizer] | None = None,
     prompt_counters: Mapping[str, PromptCounter] | None = None,
     callers: TenantRules | None = None,
+    endpoints: WebhookEndpoints | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -186,6 +195,7 @@ def api(
         tokenizers=tokenizers or {},
         prompt_counters=prompt_counters or {},
         callers=callers or TenantRules(),
+        endpoints=endpoints or WebhookEndpoints(),
     )
     return Api(world=world, orchestrations=orchestrations)
 

@@ -19,7 +19,6 @@ from domain.identity.owners import Owner
 from domain.routing import candidates
 from domain.routing.answer_lengths import TurnForecast
 from domain.routing.candidates import EvaluatedOption
-from domain.routing.filters import Filters
 from domain.routing.rent_or_buy import SpendPart
 from state.fleet.answer_lengths import LearnedAnswerLengths
 
@@ -44,7 +43,7 @@ def keep_queue_places(patch: pytest.MonkeyPatch) -> None:
 def count_whole_rent(patch: pytest.MonkeyPatch) -> None:
     """Undo: rental spend is what the GPU would win, waiting included. It is what the API costs again."""
 
-    def saving(each: EvaluatedOption, alternative: Decimal | None, _filters: Filters) -> Decimal | None:
+    def saving(each: EvaluatedOption, alternative: Decimal | None) -> Decimal | None:
         return alternative if each.scales_to_zero else None
 
     patch.setattr(candidates, "saving", saving)

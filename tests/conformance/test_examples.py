@@ -34,6 +34,7 @@ SHOWN: Mapping[str, str] = {
     "Chat": WORDS,
     "Streamed chat": WORDS + r"(?s:.*)completion_tokens\W+\d+|delta(?s:.*)completion_tokens\W+\d+",
     "Stored chat": r"light(?s:.*)(?i:true)",
+    "Batch": r"completed|fact-0(?s:.*)" + WORDS,
     "Models, usage, and the route report of a turn": r"gpt-4o-mini(?s:.*)is up(?s:.*)usd",
 }
 """What each example prints, whatever its language."""

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from domain import wire
+from domain.batches import batch_wire
 from scripts.package.ignore_rules import is_ignored, packaged, rules_from_text
 from standins.cluster.local_cluster import LocalCluster
 from standins.paths import ROOT
@@ -45,6 +46,9 @@ FUNCTIONS = {
     wire.RESPOND,
     wire.DELIVERY_ORCHESTRATION,
     wire.DELIVER_WEBHOOK,
+    batch_wire.RUN_BATCH,
+    batch_wire.RUN_LINES,
+    batch_wire.RUN_LINE,
     "sweeper",
     "zz_unknown",
     "http_healthz",

@@ -11,6 +11,7 @@ from azure.durable_functions import RetryOptions
 
 from activities.guard import never_raises
 from clients.clock import Clock
+from domain.batches.batch import Batch
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
 from orchestrators.respond import respond
@@ -188,6 +189,7 @@ class FakeOrchestrations:
         self.started: list[str] = []
         self.cancelled: list[str] = []
         self.deliveries: list[str] = []
+        self.batches: list[str] = []
         self.woken: list[str] = []
         self.running: set[str] = set()
 
@@ -198,6 +200,10 @@ class FakeOrchestrations:
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         await asyncio.sleep(0)
         self.deliveries.append(f"{delivery.response} {delivery.endpoint}")
+
+    async def start_batch(self, batch: Batch) -> None:
+        await asyncio.sleep(0)
+        self.batches.append(batch.id)
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)

@@ -10,8 +10,10 @@ from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope, new_counter
 from domain.money.ledger_records import AttemptRecord, Reservation
 from domain.money.usage import UsageRow
+from domain.money.usage_rollups import roll_up_change
 from domain.turns.rate_limits import RateLimitUsage, RunningTurn, TokenBucket
 from state.money.budget_counters import BudgetCounters
+from state.money.economics_runs import EconomicsRuns
 from state.money.ledger import Ledger
 from state.money.limit_changes import ChangedLimits
 from state.money.usage_rows import UsageRows
@@ -97,6 +99,35 @@ async def test_rows_of_usage_are_found_by_their_days(store: SqliteStore) -> None
     rows = UsageRows(store)
     assert await rows.of_owner(OWNER, first="2027-01-15", last="2027-01-15") == [ROW]
     assert await rows.of_tenant(OWNER.tenant, first="2027-01-15", last="2027-01-15") == [ROW]
+
+
+async def test_a_roll_up_is_read_by_its_hours(store: SqliteStore) -> None:
+    await insert(store, Container.MONEY, "rollup", "rollups")
+    rows = await UsageRows(store).of_tenant(OWNER.tenant, first="2027-01-15", last="2027-01-15", by=("hour",))
+    assert [(row.dimensions["hour"], row.counts["attempts"], row.counts["cost"]) for row in rows] == [
+        ("2027-01-15T07", 1, 4200000),
+        ("2027-01-15T13", 2, 700),
+    ]
+    assert [{name: nanos for name, nanos in row.causes.items() if nanos} for row in rows] == [
+        {"tokens": 4200000},
+        {"unused_warm_up": 700},
+    ]
+
+
+async def test_a_roll_up_is_added_to_as_it_was() -> None:
+    document = frozen(Container.MONEY, "rollup")
+    place = {"day": "2027-01-15", "hour": "2027-01-15T07", "model": "small", "backend": "gpu-l4"}
+    counts = {"attempts": 1, "input": 100, "cached": 40, "output": 20, "cost": 4200000, "tokens": 4200000}
+    change = roll_up_change(UsageRow(dimensions=place), counts)
+    assert (change.id, change.amounts.items() <= document.body.items()) == (document.id, True)
+    assert change.empty.items() <= document.body.items()
+
+
+async def test_the_last_run_of_the_reporter_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.MONEY, "economics")
+    found = await EconomicsRuns(store, clock).latest(OWNER.tenant)
+    assert found is not None
+    assert as_json(found.to_document()) == frozen(Container.MONEY, "economics").body
 
 
 async def test_a_counter_of_a_budget_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
 from domain import webhook_wire, wire
+from domain.batches import batch_wire
 from domain.identity.owners import Owner
 from domain.money.overheads import StepResources
 from domain.tokens.estimates import TokenEstimate
@@ -29,12 +30,19 @@ SHAPES: dict[str, tuple[type, type]] = {
     wire.TRY_CALL_TOOL: (wire.CallToolWire, wire.TriedWire),
     wire.FINISH: (wire.FinishWire, wire.FinishedWire),
     wire.SETTLE: (wire.SettleWire, wire.SettledWire),
+    batch_wire.RUN_BATCH: (batch_wire.RunBatchWire, batch_wire.BatchFinishedWire),
+    batch_wire.RUN_LINES: (batch_wire.RunLinesWire, batch_wire.LinesRanWire),
+    batch_wire.CHECK_BATCH: (batch_wire.BatchWire, batch_wire.BatchCheckedWire),
+    batch_wire.RUN_LINE: (batch_wire.LineWire, wire.TriedWire),
+    batch_wire.TALLY_LINES: (batch_wire.TallyWire, batch_wire.TalliedWire),
+    batch_wire.FINISH_BATCH: (batch_wire.BatchWire, batch_wire.BatchFinishedWire),
     wire.DELIVER_WEBHOOK: (webhook_wire.DeliverWebhookWire, webhook_wire.WebhookTriedWire),
 }
 VALUES = {
     wire.TRY_RECALL: wire.RecalledWire,
     wire.ANTICIPATE: wire.AnticipatedWire,
     wire.TRY_CALL_TOOL: wire.CalledToolWire,
+    batch_wire.RUN_LINE: batch_wire.LineRanWire,
 }
 WAIT = {"backend": "gpu-l4", "reason": "start"}
 COUNTED = {"counts": {"small": {"expected": 90, "likely": 90, "ceiling": 95, "counted_by": "tokenizer"}}}
@@ -123,7 +131,7 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
     nested = {wire.CappedWire, wire.SizeWire, wire.StepSpentWire, wire.SpentWire, wire.WaitReasonWire, wire.WaitWire}
-    shapes = {**vars(wire), **vars(webhook_wire)}
+    shapes = {**vars(wire), **vars(webhook_wire), **vars(batch_wire)}
     assert {value for name, value in shapes.items() if name.endswith("Wire")} == checked | nested
 
 

@@ -1,5 +1,6 @@
 """Which callers share a deployment, and which data does each of them own?"""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,10 @@ class Person:
         upload = {"file": (f"{SECRETS[self.name]}.txt", SECRETS[self.name].encode())}
         sent = await self.http.post("/v1/files", files=upload, data={"purpose": "user_data"}, headers=headers)
         assert sent.status_code == 200, sent.text
+        batch = await self.create_batch(secret)
         return {
+            "batch_id": batch["id"],
+            "input of the batch": batch["input_file_id"],
             "file_id": sent.json()["id"],
             "response_id": response["id"],
             "conversation_id": conversation["id"],
@@ -62,6 +66,15 @@ class Person:
             "output": within["output"][0]["id"],
             "owner_id": OWNERS[self.name].subject.replace(":", "_"),
         }
+
+    async def create_batch(self, secret: str) -> Json:
+        line: Json = {"custom_id": "1", "method": "POST", "url": "/v1/responses"}
+        content = json.dumps(line | {"body": {"model": "auto", "input": secret, "max_output_tokens": 64}})
+        headers = {"authorization": f"Bearer {self.token}"}
+        upload = {"file": (f"{SECRETS[self.name]}.jsonl", content.encode())}
+        sent = await self.http.post("/v1/files", files=upload, data={"purpose": "batch"}, headers=headers)
+        body: Json = {"input_file_id": sent.json()["id"], "endpoint": "/v1/responses", "completion_window": "24h"}
+        return await self.create("/v1/batches", body)
 
     async def read_all(self, ids: Ids) -> Mapping[str, Any]:
         """Read all data of the caller through every endpoint."""
@@ -89,6 +102,8 @@ def reading_paths(ids: Ids) -> Sequence[str]:
         "/v1/files",
         f"/v1/files/{ids['file_id']}",
         f"/v1/files/{ids['file_id']}/content",
+        "/v1/batches",
+        f"/v1/batches/{ids['batch_id']}",
         "/v1/turns",
         "/v1/budgets",
     )

@@ -106,6 +106,10 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_items_create": lambda identifier: ({"items": [MESSAGE]}, {"items": reference(identifier)}),
     "http_chat_create": of_chat,
     "http_files_create": no_bodies,
+    "http_batches_create": lambda identifier: (
+        {"input_file_id": identifier, "endpoint": "/v1/responses", "completion_window": "24h"},
+    ),
+    "http_batches_cancel": lambda _: ({},),
     "http_fleet_warm_up": no_bodies,
     "http_limits_update": no_bodies,
     "http_chat_update": metadata_change,

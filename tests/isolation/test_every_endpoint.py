@@ -147,6 +147,7 @@ EXAMPLE: Ids = {
     "conversation_id": f"conv_{'b' * 24}",
     "item_id": f"msg_{'c' * 48}",
     "completion_id": f"chatcmpl-{'d' * 48}",
+    "batch_id": f"batch_{'9' * 24}",
     "file_id": f"file-{'f' * 32}",
     "owner_id": f"user_{'e' * 8}-{'e' * 4}-{'e' * 4}-{'e' * 4}-{'e' * 12}",
 }

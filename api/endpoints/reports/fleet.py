@@ -1,6 +1,6 @@
 """What does each backend do now, what has its GPU session cost so far, and which rule decides on the next one?"""
 
-import hashlib
+import json
 from decimal import Decimal
 
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.endpoints.reports.parameters import require_role
 from api.endpoints.reports.warm_ups import worst_cost
 from api.http.authentication import Authenticator, owner_of
-from api.http.conditional import conditional
+from api.http.conditional import conditional, tag_of
 from api.http.errors import json_answer
 from api.http.pagination import list_object
 from api.rendering.response import Json
@@ -19,7 +19,7 @@ from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.money.sessions.outlook import cost_so_far, earliest_end
 from domain.routing.rent_or_buy import session_price
-from state.fleet_status import BackendSummary, FleetStatus, FleetSummary
+from state.fleet_status import BackendSummary, FleetStatus
 from state.money.recent_sessions import EndedSession
 
 NOT_CHOSEN = "the default rule: no demand has been replayed yet"
@@ -39,18 +39,7 @@ class FleetReports:
         summary = await self.status.summary()
         data = [backend_object(each, summary.at, owner.tenant) for each in summary.backends]
         answer = json_answer({**list_object(data, more=False), "at": summary.at})
-        return conditional(req, answer, etag_of(summary, owner.tenant))
-
-
-def etag_of(summary: FleetSummary, tenant: str) -> str:
-    """Return a tag that changes with the summary's content, and not only with its time."""
-    known = repr(
-        [
-            (each.backend.name, each.state, each.session, each.spent, each.rule, each.adopted, each.ended)
-            for each in summary.backends
-        ]
-    )
-    return f'"{hashlib.sha256(f"{tenant} {known}".encode()).hexdigest()[:32]}"'
+        return conditional(req, answer, tag_of(json.dumps(data).encode()))
 
 
 def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:

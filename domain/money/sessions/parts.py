@@ -6,9 +6,11 @@ the epoch.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from domain.money.sessions.gpu_sessions import MAX_RECENT_ENDS, NO_MEMBERS, GpuSession
+
+PART_KIND: Final = "session_part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class SessionPart:
 
     def to_document(self) -> dict[str, Any]:
         return {
-            "kind": "session_part",
+            "kind": PART_KIND,
             "v": 1,
             "running": dict(self.running),
             "recent": list(self.recent_ends),

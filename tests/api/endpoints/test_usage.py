@@ -9,7 +9,7 @@ import pytest
 from api.endpoints.usage import csv_answer
 from tests.api.harness import CALLERS, STRANGER, Api, api
 from tests.fakes.backends import FakeBackend, rejects, says
-from tests.fakes.worlds import OWNER
+from tests.fakes.worlds import OWNER, backend
 
 DAY_S = 86_400
 
@@ -175,3 +175,12 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(name: str) -> None:
 async def test_an_unknown_format_is_refused() -> None:
     answer = await api().http.get("/v1/usage", params={"format": "xml"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "format")
+
+
+async def test_a_backend_that_was_removed_keeps_its_history_and_is_marked() -> None:
+    before = api(answering(1))
+    await create_turn(before)
+    after = api(FakeBackend(), deployed={"spare": backend("spare")}, store=before.world.store, clock=before.world.clock)
+    for one, removed in ((before, False), (after, True)):
+        (group,) = (await usage(one, group_by="backend"))["data"]
+        assert (group["backend"], group["attempts"], group["removed"]) == ("main", 1, removed)

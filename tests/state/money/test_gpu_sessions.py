@@ -31,7 +31,7 @@ from tests.fakes.worlds import backend
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
 GPU = replace(backend("gpu"), price=PRICE, cold_start=COLD)
 ANNE, BEN = (Owner(tenant=name, subject="user:1") for name in ("anne", "ben"))
-CALLS = 90
+CALLS = 110
 """More than the whole story makes."""
 
 

@@ -190,7 +190,7 @@ async def test_old_open_records_of_all_tenants_are_found_with_their_owner(ledger
 
 async def persistently(step: Callable[[], Awaitable[object]]) -> None:
     """Repeat a step as the host does."""
-    for _ in range(30):
+    for _ in range(200):
         try:
             await step()
         except Retryable:

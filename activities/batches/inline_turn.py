@@ -1,0 +1,229 @@
+"""How does a turn run inside one activity, through the same orchestrator as every other turn?
+
+The orchestrator is a generator, so its steps can be run here instead of by the host. The results of its steps are kept
+like the host keeps a history: a turn that has to wait stores them and gives the wait back, and the next run of the
+activity replays them. They are also stored after a call of a model or a tool that does not end the turn, so that a run
+which died never makes the same call again.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from activities.guard import never_raises, tolerate_deletion
+from clients.clock import Clock
+from clients.storage.request_units import RequestCharge, metered
+from domain import wire
+from domain.errors import Retryable
+
+type Steps = Mapping[str, Callable[[Any], Awaitable[Any]]]
+type Orchestrator = Callable[[Any], Generator[Any, Any, Any]]
+type SaveRun = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+VERSION: Final = "1.3"
+"""The version of the orchestration of a turn whose order of steps the turns of lines have."""
+
+SHORT_S: Final = 1.0
+"""A shorter wait is not worth a new run of the activity."""
+
+PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL)
+"""The steps that call a model or a tool."""
+
+ENDINGS: Final = ("done", "failed", "ended", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step that the orchestrator asks for."""
+
+    name: str
+    request: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Steps that the orchestrator asks for in parallel."""
+
+    calls: Sequence[Call]
+
+
+@dataclass(slots=True, eq=False)
+class TimerOrEvent:
+    """A timer that fires `at`, in seconds since the epoch; without a time an event, which never comes here."""
+
+    at: float | None = None
+
+    def cancel(self) -> None:
+        """Do nothing: a timer that is not waited for costs nothing here."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TurnContext:
+    """The part of the Durable SDK's context that the orchestrator of a turn uses.
+
+    `results` are those of the steps so far, each with its time; `next_request` begins a new history.
+    """
+
+    request: Any
+    now: float
+    results: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    next_request: Any = None
+    version: str = VERSION
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        return datetime.fromtimestamp(self.now, tz=UTC)
+
+    def get_input(self) -> Any:
+        return self.request
+
+    def new_uuid(self) -> str:
+        return str(self.request["response"])
+
+    def call_activity(self, name: str, input_: Any) -> Call:
+        return Call(name, input_)
+
+    def call_activity_with_retry(self, name: str, _retry_options: Any, input_: Any) -> Call:
+        return Call(name, input_)
+
+    def create_timer(self, fire_at: datetime) -> TimerOrEvent:
+        return TimerOrEvent(at=fire_at.timestamp())
+
+    def wait_for_external_event(self, _name: str) -> TimerOrEvent:
+        return TimerOrEvent()
+
+    def continue_as_new(self, input_: Any) -> None:
+        self.next_request = input_
+
+    def task_all(self, activities: Sequence[Any]) -> Together:
+        return Together(activities)
+
+    def task_any(self, activities: Sequence[Any]) -> Sequence[TimerOrEvent]:
+        return activities
+
+
+class TurnSuspended(Exception):
+    """The turn waits on a timer, which fires after `delay_s`."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(delay_s)
+        self.delay_s = delay_s
+
+
+class InlineTurns:
+    """Runs turns. `steps` are those of a turn by their durable names, `respond` is the orchestrator."""
+
+    def __init__(self, steps: Steps, respond: Orchestrator, clock: Clock) -> None:
+        self.steps = {name: tolerate_deletion(name, step) for name, step in steps.items()}
+        self.respond = respond
+        self.clock = clock
+
+    async def run(self, turn: wire.RespondWire, stored: Mapping[str, Any] | None, save: SaveRun) -> float:
+        """Run a turn on; return 0.0 when it has ended, or the seconds that it waits before it is run again.
+
+        `stored` is what `save` stored last.
+        """
+        request, began_at, results = turn, self.clock.now(), list[dict[str, Any]]()
+        if stored:
+            request, began_at, results = stored["request"], stored["began_at"], list(stored["results"])
+        started_at = self.clock.now()
+        with metered() as charge:
+            while request:
+                context = TurnContext(request=request, now=began_at, results=results)
+                run = InlineRun(self, context, save, began_at, started_at, charge)
+                try:
+                    await run.to_end()
+                except TurnSuspended as wait:
+                    return wait.delay_s
+                request, began_at, results = context.next_request, self.clock.now(), []
+        return 0.0
+
+
+@dataclass(slots=True)
+class InlineRun:
+    """One history of a turn that is run; its clock is that of the last result."""
+
+    turns: InlineTurns
+    context: TurnContext
+    save: SaveRun
+    began_at: float
+    started_at: float
+    charge: RequestCharge
+    number: int = 0
+
+    async def to_end(self) -> None:
+        steps = self.turns.respond(self.context)
+        try:
+            yielded = next(steps)
+            while True:
+                entry = await self.entry(yielded)
+                self.context.now = entry["at"]
+                if "failure" in entry:
+                    yielded = steps.throw(Exception(entry["failure"]))
+                else:
+                    yielded = steps.send(sent_value(entry, yielded))
+        except StopIteration:
+            return
+
+    async def entry(self, yielded: Any) -> dict[str, Any]:
+        """Return the recorded result of a step, or run it and record its result."""
+        if self.number == len(self.context.results):
+            entry = await self.result(yielded)
+            self.context.results.append({**entry, "at": self.turns.clock.now()})
+            if must_be_kept(yielded, entry):
+                await self.store()
+        self.number += 1
+        return self.context.results[self.number - 1]
+
+    async def store(self) -> None:
+        context = self.context
+        await self.save({"request": context.request, "began_at": self.began_at, "results": context.results})
+
+    async def result(self, yielded: Any) -> dict[str, Any]:
+        """Run what the orchestrator asks for. An error that a retry can help is raised: the line is run again."""
+        if isinstance(yielded, Together):
+            return {"value": [await self.never_raising(call) for call in yielded.calls]}
+        if isinstance(yielded, Call):
+            try:
+                return {"value": await self.turns.steps[yielded.name](self.request_of(yielded))}
+            except Retryable:
+                raise
+            except Exception as error:  # noqa: BLE001 - as the host does, a failed step is the orchestrator's to judge
+                return {"failure": f"{yielded.name} failed: {type(error).__name__}"}
+        return {"value": await self.wait(cast("Sequence[TimerOrEvent]", yielded))}
+
+    async def never_raising(self, call: Call) -> Any:
+        return await never_raises(self.turns.steps[call.name])(call.request)
+
+    def request_of(self, call: Call) -> Any:
+        """Return the request of a step; the one that settles gets what the turn has used: one execution, ours."""
+        if call.name != wire.SETTLE:
+            return call.request
+        seconds = self.turns.clock.now() - self.started_at
+        spent = {"units": round(self.charge.units, 2), "seconds": round(seconds, 3), "executions": 1}
+        return {**call.request, "spent": spent}
+
+    async def wait(self, waits: Sequence[TimerOrEvent]) -> int:
+        """Return the index of the timer once it has fired; raises TurnSuspended where that takes long."""
+        index = next(index for index, each in enumerate(waits) if each.at is not None)
+        delay_s = (waits[index].at or 0.0) - self.turns.clock.now()
+        if delay_s > SHORT_S:
+            await self.store()
+            raise TurnSuspended(delay_s)
+        await self.turns.clock.sleep(max(delay_s, 0.0))
+        return index
+
+
+def must_be_kept(yielded: Any, entry: Mapping[str, Any]) -> bool:
+    """Return whether a call was made that must not be made again, and that does not end the turn."""
+    calls = yielded.calls if isinstance(yielded, Together) else [yielded] if isinstance(yielded, Call) else []
+    if not any(call.name in PAID for call in calls) or "failure" in entry:
+        return False
+    value: Any = entry["value"]
+    return isinstance(value, list) or value.get("result") not in ENDINGS
+
+
+def sent_value(entry: Mapping[str, Any], yielded: Any) -> Any:
+    """Return what the orchestrator is sent: a result, or the timer of a race; each replay creates that anew."""
+    return entry["value"] if isinstance(yielded, Call | Together) else yielded[entry["value"]]

@@ -1,0 +1,67 @@
+"""What do the steps of a batch need of the API? It knows how a body becomes a turn, and a turn a body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from domain.batches.batch import Batch
+from domain.errors import GanglionError
+from domain.log.transcript import Transcript
+from domain.turns.response import Response
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineMistake:
+    """What is wrong with a line, and in which of its fields."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedLine:
+    """A line that can run: its own id, the model that it names, and its highest cost in dollars."""
+
+    custom_id: str
+    model: str
+    worst_cost: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineAnswer:
+    """What the endpoint answers for a line."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
+class BatchRequests(Protocol):
+    """Reads and answers the requests in the lines of batches."""
+
+    async def check(self, batch: Batch, content: bytes) -> CheckedLine | LineMistake:
+        """Return what a line asks for, or what is wrong with it; raises Retryable."""
+        ...
+
+    async def admit(self, batch: Batch, line: int, content: bytes) -> Response:
+        """Record the turn of a line, once, and reserve its worst cost.
+
+        Raises Exhausted where a budget has no room, Locked while another turn has its conversation, Invalid and
+        NotFound where its endpoint refuses it now, and Retryable.
+        """
+        ...
+
+    def response_id(self, batch: Batch, line: int, content: bytes) -> str:
+        """Return the id of the turn of a line."""
+        ...
+
+    def answer(self, batch: Batch, turn: Response, log: Transcript) -> LineAnswer:
+        """Return what the endpoint answers for a turn that has ended."""
+        ...
+
+    def refusal(self, error: GanglionError) -> LineAnswer:
+        """Return what the endpoint answers for a request that it refuses."""
+        ...

@@ -1,0 +1,168 @@
+"""How does one line of a batch get its answer, as a turn of its owner?"""
+
+import logging
+from typing import Any, Final
+
+from activities.batches.batch_input import BatchInput
+from activities.batches.inline_turn import InlineTurns
+from activities.batches.ports import BatchRequests, LineAnswer
+from activities.batches.rows import GONE, OK, custom_id_of, row_of
+from clients.clock import Clock
+from domain import wire
+from domain.batches.batch import Batch
+from domain.batches.batch_wire import LineRanWire, LineWire
+from domain.batches.totals import BatchTotals
+from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound
+from domain.log.events import ResponseStatus
+from domain.turns.response import Response
+from state.batches.line_store import LineStore
+from state.batches.pauses import BatchPauses
+from state.turns.responses import TurnStore
+
+log = logging.getLogger(__name__)
+
+STOPPED: Final[LineRanWire] = {"delay_s": 0.0, "stopped": 1}
+ENDED: Final[LineRanWire] = {"delay_s": 0.0, "stopped": 0}
+LOCKED_S: Final = 5.0
+"""When a line asks again whether its conversation is free."""
+
+HELD_S: Final = 15.0
+"""When a line asks again for a budget that other turns hold."""
+
+FULL_S: Final = 60.0
+"""When a line asks again for a budget that is spent."""
+
+OWN_BUDGET: Final = "response"
+"""The budget of one response: a line that costs more can never run."""
+
+ANSWERED: Final = frozenset({ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE})
+
+
+class RunLine:
+    """Runs lines. A step that is repeated finds the same turn, and goes on with it."""
+
+    def __init__(
+        self,
+        *,
+        source: BatchInput,
+        requests: BatchRequests,
+        turns: TurnStore,
+        inline: InlineTurns,
+        pauses: BatchPauses,
+        clock: Clock,
+    ) -> None:
+        self.source = source
+        self.requests = requests
+        self.turns = turns
+        self.inline = inline
+        self.pauses = pauses
+        self.clock = clock
+
+    @property
+    def lines(self) -> LineStore:
+        return self.source.lines
+
+    async def run(self, request: LineWire) -> LineRanWire:
+        """Run a line until it has an answer or has to wait."""
+        try:
+            batch = await self.source.batch(wire.owner_from_wire(request), request["response"])
+        except NotFound:
+            return STOPPED
+        if not batch.status.runs_lines or self.clock.now() >= batch.expires_at:
+            return STOPPED
+        line = request["line"]
+        found = await self.lines.run(batch, line)
+        content = await self.source.line_or_none(batch, line)
+        if content is None:
+            return STOPPED
+        stored = found.body if found else None
+        if stored is None:
+            delay_s = await self.admit(batch, line, content)
+            if delay_s is not None:
+                return waits(delay_s)
+        return await self.answer(batch, line, content, stored)
+
+    async def admit(self, batch: Batch, line: int, content: bytes) -> float | None:
+        """Record the turn of a line; return None, or when to try again; 0.0 where its endpoint refuses it."""
+        try:
+            await self.requests.admit(batch, line, content)
+        except Exhausted as error:
+            if error.identifier == OWN_BUDGET:
+                return await self.refuse(batch, line, content, error)
+            delay_s = HELD_S if error.may_return else FULL_S
+            await self.pauses.note(batch, str(error), delay_s)
+            return delay_s
+        except Locked:
+            return LOCKED_S
+        except (Invalid, NotFound) as error:
+            return await self.refuse(batch, line, content, error)
+        return None
+
+    async def refuse(self, batch: Batch, line: int, content: bytes, error: GanglionError) -> float:
+        """Record that the endpoint refuses the request of a line."""
+        answer = self.requests.refusal(error)
+        await self.end(batch, line, content, answer=answer, error=error_of(answer))
+        return 0.0
+
+    async def answer(self, batch: Batch, line: int, content: bytes, stored: Any) -> LineRanWire:
+        """Run the turn of a line on, and record its answer when it has ended."""
+        response_id = self.requests.response_id(batch, line, content)
+        turn: wire.RespondWire = {
+            "tenant": batch.owner.tenant,
+            "subject": batch.owner.subject,
+            "response": response_id,
+            "traceparent": batch.traceparent,
+            "start": response_id,
+        }
+        delay_s = await self.inline.run(turn, stored, lambda body: self.lines.save_run(batch, line, body))
+        if delay_s:
+            return waits(delay_s)
+        try:
+            ended = await self.turns.read(batch.owner, response_id)
+        except NotFound:
+            await self.end(batch, line, content, error=GONE)
+            return ENDED
+        if not ended.status.is_terminal:
+            return waits(LOCKED_S)
+        await self.record(batch, line, content, ended)
+        return ENDED
+
+    async def record(self, batch: Batch, line: int, content: bytes, ended: Response) -> None:
+        """Record what the endpoint answers for the turn."""
+        transcript = await self.turns.transcript(ended.owner, ended.id)
+        answer, ending = self.requests.answer(batch, ended, transcript), transcript.ending
+        is_answer = ended.status in ANSWERED and answer.status == OK
+        problem = {"code": ending.code or ended.status.value, "message": ending.message} if ending else None
+        totals = BatchTotals.of_line(ending.usage if ending else None, completed=is_answer)
+        row = row_of(
+            batch,
+            line,
+            custom_id_of(content),
+            answer=answer,
+            request_id=ended.id,
+            error=None if is_answer else problem,
+        )
+        await self.lines.end_line(batch, line, row, totals)
+
+    async def end(
+        self,
+        batch: Batch,
+        line: int,
+        content: bytes,
+        *,
+        answer: LineAnswer | None = None,
+        error: dict[str, str] | None = None,
+    ) -> None:
+        """Record that a line ended without a turn."""
+        row = row_of(batch, line, custom_id_of(content), answer=answer, error=error)
+        await self.lines.end_line(batch, line, row, BatchTotals(failed=1))
+
+
+def waits(delay_s: float) -> LineRanWire:
+    return {"delay_s": round(delay_s, 3), "stopped": 0}
+
+
+def error_of(answer: LineAnswer) -> dict[str, str]:
+    """Return the error of a request that its endpoint refuses."""
+    error: dict[str, Any] = answer.body.get("error", {})
+    return {"code": str(error.get("code") or "invalid_request"), "message": str(error.get("message", ""))}

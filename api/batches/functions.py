@@ -1,0 +1,125 @@
+"""How are batches created, read, listed and cancelled over HTTP?"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from activities.batches.check_batch import CheckBatch
+from api.batches.batch_body import batch_request
+from api.batches.batch_object import openai_from_batch
+from api.http.authentication import Authenticator, owner_of
+from api.http.errors import json_answer
+from api.http.pagination import continued_list, read_newest_first, unknown_cursor
+from api.http.request_body import BodyReader
+from api.parsing.field_rules import ignored_header
+from api.rendering.response import Json
+from api.turns.deliveries import read_delivery
+from clients.clock import Clock
+from clients.orchestrations import OpenOrchestrations
+from domain.batches.batch import Batch, BatchStatus
+from domain.batches.line_ids import batch_id
+from domain.errors import Conflict, Invalid, NotFound
+from domain.identity.owners import Owner
+from state.batches.batch_store import BatchStore
+from state.batches.running_lines import RunningLines
+from state.files.file_store import FileStore
+from state.rate_limits import RateLimiter
+from telemetry.spans import current_traceparent
+
+PURPOSE: Final = "batch"
+CANCELLABLE: Final = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.CANCELLING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFunctions:
+    """The HTTP functions of batches. `client` is the durable client of the invocation."""
+
+    authenticator: Authenticator
+    limits: RateLimiter
+    bodies: BodyReader
+    batches: BatchStore
+    running: RunningLines
+    files: FileStore
+    check: CheckBatch
+    open_orchestrations: OpenOrchestrations
+    clock: Clock
+
+    async def create(self, req: Request, client: Any) -> Response:
+        """`POST /v1/batches`: a request with the same `Idempotency-Key` is the same batch."""
+        owner = await owner_of(req, self.authenticator)
+        request, ignored = await self.bodies.read(req, batch_request)
+        await self.limits.take(owner)
+        batch = Batch(
+            id=batch_id(self.thread(req, owner)),
+            owner=owner,
+            created_at=self.clock.now(),
+            request=request,
+            traceparent=current_traceparent(),
+        )
+        await self.check_file(batch)
+        await self.check.refuse_too_dear(batch)
+        stored = await self.batches.create(batch)
+        if stored.request != request:
+            raise Conflict("The 'Idempotency-Key' was used for another batch: send a new one.")
+        await self.open_orchestrations(client).start_batch(stored)
+        return json_answer(await self.shown(stored), headers=ignored_header(ignored))
+
+    def thread(self, req: Request, owner: Owner) -> str:
+        """Return the thread of a new batch; with a key, the one of the earlier request with it."""
+        if "idempotency-key" not in req.headers:
+            return self.clock.token()
+        key = read_delivery(req, "").key
+        return hashlib.sha256(f"{owner.tenant} {owner.subject} {key}".encode()).hexdigest()[:24]
+
+    async def check_file(self, batch: Batch) -> None:
+        """Raise NotFound and Invalid for a file that a batch cannot read until its end."""
+        stored = await self.files.read(batch.owner, batch.request.input_file)
+        if stored.purpose != PURPOSE:
+            message = f"Invalid 'input_file_id': expected a file with the purpose {PURPOSE}, not {stored.purpose}."
+            raise Invalid(message, field="input_file_id", code="invalid_value")
+        if not stored.is_kept(batch.expires_at):
+            message = "Invalid 'input_file_id': the file expires before the batch does. Upload it for longer."
+            raise Invalid(message, field="input_file_id", code="invalid_value")
+
+    async def list(self, req: Request) -> Response:
+        """`GET /v1/batches`, newest first, with the first hundred mistakes of each"""
+        owner = await owner_of(req, self.authenticator)
+        wanted = read_newest_first(req)
+        try:
+            page = await self.batches.page(owner, after=wanted.after, limit=wanted.limit)
+        except NotFound:
+            raise unknown_cursor(wanted.after) from None
+        shown = [await self.shown(each, first_page=True) for each in page.found]
+        return json_answer(continued_list(shown, more=page.more, last=page.last))
+
+    async def retrieve(self, req: Request) -> Response:
+        """`GET /v1/batches/{batch_id}`"""
+        return json_answer(await self.shown(await self.named(req)))
+
+    async def cancel(self, req: Request, client: Any) -> Response:
+        """`POST /v1/batches/{batch_id}/cancel`: no line begins any more, and those that run are cancelled."""
+        batch = await self.named(req)
+        cancelled = await self.batches.change(batch.owner, batch.id, self.cancelling)
+        if cancelled.status is BatchStatus.CANCELLING:
+            await self.running.cancel(cancelled)
+            await self.open_orchestrations(client).start_batch(cancelled)
+        return json_answer(await self.shown(cancelled))
+
+    def cancelling(self, batch: Batch) -> Batch:
+        if batch.status not in CANCELLABLE or batch.status is BatchStatus.CANCELLING or batch.outcome:
+            return batch
+        return batch.entered(BatchStatus.CANCELLING, at=self.clock.now())
+
+    async def named(self, req: Request) -> Batch:
+        """Return the batch of the path; raises NotFound."""
+        owner = await owner_of(req, self.authenticator)
+        return await self.batches.read(owner, req.path_params["batch_id"])
+
+    async def shown(self, batch: Batch, *, first_page: bool = False) -> Json:
+        """Return the object of a batch, with what its lines have done so far."""
+        totals = batch.totals if batch.status.has_ended else await self.batches.lines.totals(batch)
+        errors = await self.batches.lines.errors(batch, first_page=first_page) if batch.errors else ()
+        pause = await self.batches.pauses.reason(batch) if batch.status is BatchStatus.IN_PROGRESS else ""
+        return openai_from_batch(batch, totals, errors, pause=pause)

@@ -1,0 +1,69 @@
+"""Which objects are the steps of a batch?"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from activities.batches.batch_input import BatchInput
+from activities.batches.check_batch import CheckBatch
+from activities.batches.finish_batch import FinishBatch, TallyLines
+from activities.batches.inline_turn import InlineTurns
+from activities.batches.run_line import RunLine
+from api.batches.line_requests import LineRequests
+from composition.activities import Activities
+from composition.parts import Configuration, Ports
+from composition.planning import Intake
+from composition.state import State
+from domain.batches import batch_wire
+from domain.batches.width import lines_at_once
+from orchestrators.respond import respond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSteps:
+    """The steps of a batch."""
+
+    check: CheckBatch
+    run_line: RunLine
+    tally: TallyLines
+    finish: FinishBatch
+
+    def by_name(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+        """Return each step under the durable name that orchestrations call it by."""
+        return {
+            batch_wire.CHECK_BATCH: self.check.check,
+            batch_wire.RUN_LINE: self.run_line.run,
+            batch_wire.TALLY_LINES: self.tally.tally,
+            batch_wire.FINISH_BATCH: self.finish.finish,
+        }
+
+
+def compose_batches(
+    configuration: Configuration, ports: Ports, state: State, activities: Activities, intake: Intake
+) -> BatchSteps:
+    source = BatchInput(state.batches, state.files, ports.clock)
+    requests = LineRequests(
+        admission=intake.admission, files=intake.files, memory=intake.memory, chats=state.stored_completions
+    )
+    return BatchSteps(
+        check=CheckBatch(
+            source=source,
+            requests=requests,
+            budgets=state.ledger.budget_counters,
+            clock=ports.clock,
+            line_bytes=configuration.settings.input_limit,
+            width=lines_at_once(configuration.fleet),
+        ),
+        run_line=RunLine(
+            source=source,
+            requests=requests,
+            turns=state.turns,
+            inline=InlineTurns(activities.by_name(), respond, ports.clock),
+            pauses=state.batches.pauses,
+            clock=ports.clock,
+        ),
+        tally=TallyLines(source),
+        finish=FinishBatch(
+            source=source, outbox=state.webhook_outbox, endpoints=configuration.endpoints, clock=ports.clock
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What is a batch, and when does it run?"""

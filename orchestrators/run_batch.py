@@ -1,0 +1,59 @@
+"""In what order does a batch run?
+
+check → (chunks of lines, some at once)… → finish. A long batch goes on in a new history after a number of chunks.
+"""
+
+from typing import Final
+
+from domain.batches import batch_wire
+from domain.batches.batch import CHUNK_LINES
+from orchestrators.context import ParentContext, Steps
+from orchestrators.steps import call_step
+
+CHUNKS_AT_ONCE: Final = 4
+CHUNKS_OF_A_HISTORY: Final = 32
+"""A chunk takes at most four events, so a history stays below 200."""
+
+
+def run_batch(context: ParentContext) -> Steps[batch_wire.BatchFinishedWire]:
+    """Run one batch. Every step is safe to repeat, so a batch that was lost begins again where it was."""
+    request: batch_wire.RunBatchWire = context.get_input()
+    batch = batch_wire.batch_of(request)
+    if "lines" in request:
+        checked = batch_wire.BatchCheckedWire(
+            lines=request["lines"], chunk=request.get("chunk", 0), width=request.get("width", 1)
+        )
+    else:
+        checked = yield call_step(context, batch_wire.CHECK_BATCH, batch)
+    goes_on = yield from run_chunks(context, batch, checked)
+    if goes_on:
+        return {"status": "goes on"}
+    return (yield call_step(context, batch_wire.FINISH_BATCH, batch))
+
+
+def run_chunks(
+    context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire
+) -> Steps[bool]:
+    """Run chunk after chunk, some of them at once; True where the batch goes on in a new history."""
+    chunks, chunk, width = -(-checked["lines"] // CHUNK_LINES), checked["chunk"], checked["width"]
+    last = min(chunks, chunk + CHUNKS_OF_A_HISTORY)
+    at_once = min(CHUNKS_AT_ONCE, width)
+    while chunk < last:
+        numbers = range(chunk, min(last, chunk + at_once))
+        ran: list[batch_wire.LinesRanWire] = yield context.task_all(
+            [child(context, batch, number, checked["lines"], -(-width // at_once)) for number in numbers]
+        )
+        if any(each["stopped"] for each in ran):
+            return False
+        chunk = numbers.stop
+    if chunk < chunks:
+        context.continue_as_new({**batch, "lines": checked["lines"], "chunk": chunk, "width": width})
+        return True
+    return False
+
+
+def child(context: ParentContext, batch: batch_wire.BatchWire, chunk: int, lines: int, width: int) -> object:
+    """Start the orchestration of a chunk, whose id is that of the batch with the number of the chunk."""
+    own = list(range(chunk * CHUNK_LINES, min(lines, (chunk + 1) * CHUNK_LINES)))
+    request: batch_wire.RunLinesWire = {**batch, "chunk": chunk, "lines": own, "width": width}
+    return context.call_sub_orchestrator(batch_wire.RUN_LINES, request, f"{batch['response']}_{chunk}")

@@ -1,0 +1,31 @@
+"""Which turns of a batch run now, and how are they cancelled?"""
+
+from contextlib import suppress
+
+from clients.storage.damage import readable
+from clients.storage.keys import turns_key
+from clients.storage.paging import list_all
+from domain.batches.batch import Batch
+from domain.batches.line_ids import chunk_thread
+from domain.errors import NotFound
+from domain.log.events import ResponseStatus
+from state.batches.line_store import LineStore
+from state.turns.responses import TurnStore, turn_in
+
+
+class RunningLines:
+    """Finds the turns in the threads of the chunks that are at work."""
+
+    def __init__(self, turns: TurnStore, lines: LineStore) -> None:
+        self.turns = turns
+        self.lines = lines
+
+    async def cancel(self, batch: Batch) -> None:
+        """End the turns that run as cancelled, as each of them would be; safe to repeat."""
+        for chunk in await self.lines.chunks_at_work(batch):
+            key = turns_key(batch.owner, chunk_thread(batch.id, chunk))
+            documents = await list_all(self.turns.store, key, prefix="resp_")
+            for turn in readable(documents, turn_in):
+                if not turn.status.is_terminal and turn.options.batch == batch.id:
+                    with suppress(NotFound):
+                        await self.turns.finish(batch.owner, turn.id, status=ResponseStatus.CANCELLED)

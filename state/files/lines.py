@@ -1,0 +1,65 @@
+"""How are the lines of a file read, one after the other or a single one?"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+from clients.storage.keys import turns_key
+from domain.errors import Unavailable
+from domain.files.stored_file import StoredFile
+from domain.identity.owners import Owner
+from state.files.file_store import FileStore
+from state.files.parts import PART_BYTES, content_of, part_id
+
+KEPT_PARTS: Final = 16
+"""The parts of files that a process keeps, 4 MiB: the lines of a chunk are beside each other."""
+
+
+class FileLine(NamedTuple):
+    """A line without its end: where it begins in the file, and its bytes; None where it is longer than the limit."""
+
+    start: int
+    content: bytes | None
+
+
+class FileLines:
+    """Reads lines. Parts of files never change, so the last ones are kept."""
+
+    def __init__(self, files: FileStore) -> None:
+        self.files = files
+        self.parts: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+
+    async def each(self, owner: Owner, stored: StoredFile, *, limit: int) -> AsyncIterator[FileLine]:
+        """Yield the lines of a file; at most `limit` bytes of one, and a part, are in memory."""
+        start, position, line, is_long = 0, 0, bytearray(), False
+        async for content in self.files.content(owner, stored, 0, stored.size):
+            pieces = content.split(b"\n")
+            for number, piece in enumerate(pieces):
+                position += len(piece)
+                is_long = is_long or len(line) + len(piece) > limit
+                line += b"" if is_long else piece
+                if number < len(pieces) - 1:
+                    yield FileLine(start, None if is_long else bytes(line))
+                    position += 1
+                    start, line, is_long = position, bytearray(), False
+        if position > start:
+            yield FileLine(start, None if is_long else bytes(line))
+
+    async def read(self, owner: Owner, stored: StoredFile, start: int, end: int) -> bytes:
+        """Return the bytes from `start` until before `end`; raises Unavailable where the file is deleted meanwhile."""
+        first, last = start // PART_BYTES, max(end - 1, start) // PART_BYTES
+        content = b"".join([await self.part(owner, stored, number) for number in range(first, last + 1)])
+        return content[start - first * PART_BYTES : end - first * PART_BYTES]
+
+    async def part(self, owner: Owner, stored: StoredFile, number: int) -> bytes:
+        name = (stored.thread, number)
+        if name in self.parts:
+            self.parts.move_to_end(name)
+            return self.parts[name]
+        document = await self.files.store.read(turns_key(owner, stored.thread), part_id(number))
+        if document is None:
+            raise Unavailable(f"The file with id '{stored.id}' was deleted while it was read.")
+        self.parts[name] = content_of(document)
+        if len(self.parts) > KEPT_PARTS:
+            self.parts.popitem(last=False)
+        return self.parts[name]
