@@ -105,13 +105,9 @@ class RouteDecider:
             capped=CappedAnswer(**capped) if capped else None,
         )
         decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
-<<<<<<< HEAD
         if decision.lacks_budget_alone:
             decision = route(replace(demand, budget=None), self.fleet, states, now, spent=spent, rules=rules)
-        return DecidedRoute(route=decision, backend_states=states, at=now)
-=======
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
->>>>>>> main
 
     async def recent_rental_spend(
         self, documents: Sequence[Document], rules: Mapping[str, RuleChoice]
