@@ -194,6 +194,7 @@ class Response:
 
     `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.
     `budget_left` is what budgets left the turn when it was admitted, in dollars; None where they have no limit.
+    `approved` are the requests whose calls the turn runs first.
     """
 
     id: str
@@ -207,6 +208,7 @@ class Response:
     traceparent: str = ""
     warning: str = ""
     budget_left: Decimal | None = None
+    approved: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -271,6 +273,7 @@ class Response:
             "traceparent": self.traceparent,
             "warning": self.warning,
             **({} if self.budget_left is None else {"budget_left": f"{self.budget_left:f}"}),
+            **({"approved": list(self.approved)} if self.approved else {}),
         }
 
     @classmethod
@@ -287,4 +290,5 @@ class Response:
             traceparent=body["traceparent"],
             warning=body.get("warning", ""),
             budget_left=Decimal(body["budget_left"]) if "budget_left" in body else None,
+            approved=tuple(body.get("approved", ())),
         )

@@ -70,6 +70,7 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.RoutedWire: {"wait": WAIT},
     wire.SizeWire: COUNTED,
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
+    wire.BegunWire: {"calls": ["mcp_1"]},
     wire.InferredWire: {
         "calls": ["mcp_1"],
         "added": {"expected": 1, "likely": 2, "ceiling": 3, "bytes": 4},
