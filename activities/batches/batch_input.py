@@ -63,10 +63,10 @@ class BatchInput:
         return (await self.file_lines.read(batch.owner, await self.file(batch), start, end)).strip()
 
     async def line_or_none(self, batch: Batch, line: int) -> bytes | None:
-        """Return a line, or None where its file has been erased."""
+        """Return a line, or None where its file has been erased; raises Unavailable."""
         try:
             return await self.line(batch, line)
-        except (NotFound, Unavailable):
+        except NotFound:
             return None
 
 

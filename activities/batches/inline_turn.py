@@ -163,8 +163,14 @@ class InlineRun:
                     yielded = steps.throw(Exception(entry["failure"]))
                 else:
                     yielded = steps.send(sent_value(entry, yielded))
-        except StopIteration:
-            return
+        except StopIteration as end:
+            await self.settle_lost(end.value)
+
+    async def settle_lost(self, output: wire.RespondedWire) -> None:
+        """Settle a turn that had ended before this run: the one that ended it may have died before it settled."""
+        if self.context.next_request is None and "cost" not in output:
+            turn = {name: value for name, value in self.context.request.items() if name != "continued"}
+            await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
 
     async def entry(self, yielded: Any) -> dict[str, Any]:
         """Return the recorded result of a step, or run it and record its result."""

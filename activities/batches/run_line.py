@@ -74,7 +74,7 @@ class RunLine:
         found = await self.lines.run(batch, line)
         content = await self.source.line_or_none(batch, line)
         if content is None:
-            return STOPPED
+            return waits(LOCKED_S)
         stored = found.body if found else None
         if stored is None:
             delay_s = await self.admit(batch, line, content)
