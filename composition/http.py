@@ -35,6 +35,7 @@ from composition.batches import BatchSteps
 from composition.parts import Configuration, Ports
 from composition.planning import Intake
 from composition.state import State
+from domain.files.allowance import FileAllowance
 from domain.identity.access_tokens import SCOPE
 from settings import ROOT, Settings
 from state.batches.running_lines import RunningLines
@@ -113,6 +114,7 @@ def compose_files(configuration: Configuration, ports: Ports, state: State) -> F
         files=state.files,
         batches=state.batches,
         limit=configuration.settings.file_limit,
+        allowance=FileAllowance(files=configuration.settings.owner_files, size=configuration.settings.owner_file_bytes),
     )
 
 

@@ -114,7 +114,9 @@ class RunLine:
             "traceparent": batch.traceparent,
             "start": response_id,
         }
-        delay_s = await self.inline.run(turn, stored, lambda body: self.lines.save_run(batch, line, body))
+        delay_s = await self.inline.run(
+            turn, stored, lambda body: self.lines.save_run(batch, line, body), prefers=await self.source.started(batch)
+        )
         if delay_s:
             return waits(delay_s)
         try:
