@@ -16,8 +16,7 @@ from state.files.upload import FileUpload
 from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
-from tests.fakes.clocks import LoopClock
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, PRICE, World, backend
 

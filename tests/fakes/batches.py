@@ -41,7 +41,7 @@ ORCHESTRATORS: Mapping[str, Callable[..., Any]] = {
 class BatchRun:
     """Runs the orchestrations of a batch; `calls` are the steps that ran, `histories` the tasks of each history."""
 
-    world: World
+    world: World[Any]
     calls: list[str] = field(default_factory=list[str])
     histories: list[int] = field(default_factory=list[int])
 
