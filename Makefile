@@ -21,7 +21,7 @@ source := function_app.py settings.py telemetry composition api orchestrators ac
 second_tries := $(if $(filter reported,$(SECOND_TRIES)),,--fail-on-flaky)
 fast := $(addprefix tests/,domain api activities state clients orchestrators frozen isolation contracts)
 
-.PHONY: setup demo run parts token doctor deployment package fast test check format lint types layers unused conform campaign bench bench-routing lock
+.PHONY: setup demo run parts token doctor deployment package fast test check format lint types layers unused conform vllm campaign bench bench-routing lock
 
 setup:
 	@scripts/setup.sh
@@ -76,6 +76,10 @@ unused: setup
 
 conform: setup
 	@TEST_KILLS=$${TEST_KILLS:-5} $(python) -m pytest -m "campaign and not long" $(second_tries)
+
+# An opt-in check against a real vLLM that is built for CPUs: make vllm VLLM=/path/to/bin/vllm
+vllm: setup
+	@VLLM="$(VLLM)" $(python) -m pytest -m campaign tests/conformance/test_vllm.py
 
 campaign: setup
 	@TEST_EXAMPLES=exploring $(python) -m pytest -m campaign

@@ -1,6 +1,7 @@
-"""May this execution of the orchestration run the turn?"""
+"""May this execution of the orchestration run the turn, and which approved calls does it run first?"""
 
 from domain import wire
+from domain.content.items import ItemKind
 from state.turns.responses import TurnStore
 
 
@@ -13,4 +14,8 @@ class Begin:
     async def begin(self, request: wire.BeginWire) -> wire.BegunWire:
         owner = wire.owner_from_wire(request)
         is_mine = await self.turns.begin(owner, request["response"], execution=request["execution"])
-        return {"mine": is_mine}
+        begun: wire.BegunWire = {"mine": is_mine}
+        if is_mine and (await self.turns.read(owner, request["response"])).approved:
+            log = await self.turns.transcript(owner, request["response"])
+            begun["calls"] = [item.id for item in log.items if item.kind is ItemKind.MCP_CALL and not item.round]
+        return begun

@@ -1,6 +1,8 @@
 """How does the server run one call that the model asked for?"""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
@@ -14,14 +16,29 @@ from domain.content.tools import ANYTHING
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.log.transcript import Transcript
-from domain.tools.arguments import argument_problem, parsed_arguments
-from domain.tools.call_record import CallOutcome
-from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers
-from domain.tools.outcomes import NOT_CONFIGURED, REPEATED, failed, invalid_arguments
+from domain.tools.approval_rules import ApprovalRules
+from domain.tools.approvals import Approval
+from domain.tools.arguments import call_problem, parsed_arguments
+from domain.tools.call_record import CallOutcome, hash_of
+from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers, other_tool
+from domain.tools.outcomes import (
+    NOT_APPROVED,
+    NOT_CONFIGURED,
+    REPEATED,
+    TURN_ENDED,
+    failed,
+    invalid_arguments,
+    unknown,
+)
 from domain.tools.repeats import is_known_by_now
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
+AFTER_UNKNOWN: Mapping[OnUnknown, Literal["incomplete", "stopped", "asks"]] = {
+    OnUnknown.TELL: "incomplete",
+    OnUnknown.STOP: "stopped",
+    OnUnknown.ASK: "asks",
+}
 ENDED: wire.CalledToolWire = {"outcome": "ended", "added": NOTHING}
 
 
@@ -48,13 +65,12 @@ class CallTool:
         log = await self.turns.transcript(owner, response.id)
         _, item = indexed_item(log, call)
         if log.ending:
-            found = self.find(response, item)
-            is_write = found is None or found[1].effect is ToolEffect.WRITE
-            await self.sender.abandon(owner, response.id, item.id, is_write=is_write)
+            await self.abandon(response, item)
             return ENDED
         if item.status is ItemStatus.IN_PROGRESS:
             outcome = await self.outcome(response, item, log)
-            item = await self.log.close(owner, response.id, item.id, outcome)
+            asks = outcome.unknown and self.on_unknown(response, item) is OnUnknown.ASK
+            item = await self.log.close(owner, response.id, item.id, outcome, asks_again=asks)
         return self.called(response, item) if item else ENDED
 
     async def outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
@@ -62,26 +78,50 @@ class CallTool:
         if found is None:
             return failed(NOT_CONFIGURED)
         server, tool = found
-        if len(item.text.encode(errors="replace")) > self.servers.limits.argument_bytes:
-            return invalid_arguments(f"the arguments are larger than {self.servers.limits.argument_bytes} bytes")
         arguments = parsed_arguments(item.text)
-        problem = arguments if isinstance(arguments, str) else argument_problem(arguments, tool.input_schema)
+        problem = call_problem(item.text, tool.input_schema, max_bytes=self.servers.limits.argument_bytes)
         if isinstance(arguments, str) or problem:
             return invalid_arguments(problem)
         if is_known_by_now(item, log.items):
             return failed(REPEATED)
+        if not item.approval and self.needs_approval(response, item, log):
+            return failed(NOT_APPROVED)
         watch = TurnWatch(self.turns, response.owner, response.id, next_slot=log.next_slot)
-        return await self.sender.outcome(
-            CallTask(
-                response=response,
-                item=item,
-                server=server,
-                tool=tool,
-                arguments=arguments,
-                watch=watch,
-                follows_write=any(is_write_to(server, each) for each in log.items),
-            )
+        task = CallTask(
+            response=response,
+            item=item,
+            server=server,
+            tool=tool,
+            arguments=arguments,
+            watch=watch,
+            follows_write=any(is_write_to(server, each) for each in log.items),
         )
+        return await (self.approved_outcome(task) if item.approval else self.sender.outcome(task))
+
+    async def approved_outcome(self, task: CallTask) -> CallOutcome:
+        """Return the outcome of an approved call. The turn that asked may be deleted meanwhile, with all records."""
+        approval = await self.turns.approvals.find(task.owner, task.item.approval)
+        if approval is None or not is_approved(approval, task.item):
+            return failed(NOT_APPROVED)
+        try:
+            return await self.sender.outcome(replace(task, approval=approval))
+        except NoResponse:
+            return unknown() if task.is_write else failed(TURN_ENDED)
+
+    def needs_approval(self, response: Response, item: Item, log: Transcript) -> bool:
+        """Tell whether a call must not be sent as it is. The round that planned it has decided the same."""
+        earlier = [each for each in log.items if each.round < item.round]
+        rules = ApprovalRules.of_round(response.options.tool_config, self.servers, earlier)
+        return rules.needs_approval(item.server, item.name)
+
+    async def abandon(self, response: Response, item: Item) -> None:
+        """End the record of a call whose turn has ended."""
+        place, found = (response.id, item.id), self.find(response, item)
+        if item.approval:
+            approval = await self.turns.approvals.find(response.owner, item.approval)
+            place = (approval.response, approval.request) if approval else place
+        is_write = found is None or found[1].effect is ToolEffect.WRITE
+        await self.sender.abandon(response.owner, *place, is_write=is_write)
 
     def find(self, response: Response, item: Item) -> tuple[ToolServer, ServerTool] | None:
         """Return the tool of a call, where it is still configured for the turn's owner."""
@@ -89,7 +129,7 @@ class CallTool:
         tool = server.rights(item.name) if server else None
         if server is None or tool is None:
             return None
-        return server, listed_tool(response, item, tool) if server.kind is ServerKind.MCP else tool
+        return server, listed_tool(response, item, server, tool) if server.kind is ServerKind.MCP else tool
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:
         """Return how a call in the log ended, and what it adds to the input of the next round."""
@@ -98,16 +138,28 @@ class CallTool:
             return {"outcome": "completed", "added": added}
         if item.status is not ItemStatus.INCOMPLETE:
             return {"outcome": "failed", "added": added}
+        return {"outcome": AFTER_UNKNOWN[self.on_unknown(response, item)], "added": added}
+
+    def on_unknown(self, response: Response, item: Item) -> OnUnknown:
         found = self.find(response, item)
-        stops = found is not None and found[1].on_unknown is OnUnknown.STOP
-        return {"outcome": "stopped" if stops else "incomplete", "added": added}
+        return found[1].on_unknown if found else OnUnknown.TELL
 
 
-def listed_tool(response: Response, item: Item, rights: ServerTool) -> ServerTool:
-    """Return a tool of an MCP server with the schema that the turn was offered, and with the rights of the file."""
-    offered = response.options.tool_config.functions
-    schema = next((each.parameters for each in offered if (each.server, each.name) == (item.server, item.name)), None)
-    return replace(rights, parameters=schema or ANYTHING)
+def is_approved(approval: Approval, item: Item) -> bool:
+    """Tell whether a call is the one that was approved."""
+    is_same = (approval.server, approval.tool, approval.arguments_hash) == (item.server, item.name, hash_of(item.text))
+    return is_same and approval.decision is not None and approval.decision.approves
+
+
+def listed_tool(response: Response, item: Item, server: ToolServer, rights: ServerTool) -> ServerTool:
+    """Return a tool of an MCP server with the schema that the turn was offered, and with the rights of the file.
+
+    A tool that the file does not name was offered as a write or as a read.
+    """
+    offered = response.options.tool_config.function_of(item.server, item.name)
+    if offered and not offered.writes and item.name not in server.tools:
+        rights = other_tool(item.name, ToolEffect.READ)
+    return replace(rights, parameters=(offered.parameters if offered else None) or ANYTHING)
 
 
 def is_write_to(server: ToolServer, item: Item) -> bool:

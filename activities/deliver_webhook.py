@@ -18,13 +18,16 @@ MIN_DELAY_S = 0.1
 MAX_CONCURRENT_TRIES = 8
 """How many tries run at the same time for one endpoint in this process, so that a slow one does not delay turns."""
 
+OUTCOMES = {DeliveryResult.DELIVERED: "accepted", DeliveryResult.GONE: "gone"}
+"""What ended a delivery, in the timeline of its turn."""
+
 MIN_BUSY_DELAY_S = 2.0
 MAX_BUSY_DELAY_S = 600.0
 """A try that finds its endpoint busy waits as long again as it has waited, within these limits."""
 
 
 class DeliverWebhook:
-    """One try of one delivery. The outbox has no document of a delivery that was accepted or given up."""
+    """One try of one delivery. The outbox returns no delivery that was accepted or given up."""
 
     def __init__(
         self, *, outbox: WebhookOutbox, endpoints: WebhookEndpoints, sender: WebhookSender, clock: Clock
@@ -45,7 +48,7 @@ class DeliverWebhook:
             return {"delay_s": max(wait_s, MIN_DELAY_S), "outcome": "not due"}
         endpoint = self.endpoints.known.get(delivery.endpoint)
         if endpoint is None or await self.outbox.is_gone(delivery.owner.tenant, endpoint):
-            await self.outbox.close(delivery)
+            await self.outbox.close(delivery, "no endpoint")
             return finished("no such endpoint")
         if self.running[endpoint.name] >= MAX_CONCURRENT_TRIES:
             return {"delay_s": self.busy_delay_s(-wait_s), "outcome": "busy"}
@@ -68,7 +71,7 @@ class DeliverWebhook:
         if receipt.result is DeliveryResult.GONE:
             log.error("webhook %s answered that it is gone; it gets no more deliveries", endpoint.name)
             await self.outbox.mark_gone(delivery.owner.tenant, endpoint)
-        await self.outbox.close(delivery)
+        await self.outbox.close(replace(delivery, tries=delivery.tries + 1), OUTCOMES[receipt.result])
         return finished(receipt.result.value)
 
     async def postpone(
@@ -78,7 +81,7 @@ class DeliverWebhook:
         delay_s = delivery.next_delay_s()
         if delay_s is None:
             log.error("webhook %s: %s given up after the last try: %s", delivery.endpoint, delivery.id, receipt.reason)
-            await self.outbox.close(delivery)
+            await self.outbox.close(replace(delivery, tries=delivery.tries + 1), "given up")
             return finished("given up")
         log.warning(
             "webhook %s: %s failed, next try in %.0f s: %s", delivery.endpoint, delivery.id, delay_s, receipt.reason

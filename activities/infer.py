@@ -27,6 +27,7 @@ from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
 from domain.log.transcript import Transcript, items_of_rounds, last_message_text
 from domain.money.ledger_records import AttemptRecord
+from domain.tools.approval_rules import ApprovalRules
 from domain.tools.catalog import ToolServers
 from domain.tools.rounds import (
     BUDGET,
@@ -110,6 +111,7 @@ class Infer:
             tools=tools_of_round(config, log, self.tools.limits),
             limit=reached_limit(config, log, self.tools.limits),
             calls_left=calls_left(config, log, self.tools.limits),
+            approvals=ApprovalRules.of_round(config, self.tools, log.items),
             number=request["attempt"],
             backend=backend,
             capabilities=(self.fleet.models[backend.model].capabilities | backend.abilities) - backend.inexpressible,

@@ -14,6 +14,7 @@ from benches import (
     tokens,
     turns,
 )
+from benches.backends import measures
 from benches.imports import app, package
 from benches.routing import comparison
 from benches.scale import comparison as scale
@@ -23,6 +24,7 @@ BENCHES = (
     ("importing", app.main),
     ("package import", package.main),
     ("store", store.main),
+    ("backends", measures.main),
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),

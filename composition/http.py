@@ -57,7 +57,7 @@ def compose_http(
     return HttpFunctions(
         clock=ports.clock,
         responses=Responses(gateway=gateway, turns=turns, retention=state.retention),
-        route_reports=compose_route_reports(ports, state),
+        route_reports=compose_route_reports(configuration, ports, state),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
         conversations=compose_conversations(ports, state, gateway),
@@ -86,24 +86,30 @@ def compose_http(
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         tools=compose_tool_reports(configuration, ports, state),
-        usage=UsageReports(
-            authenticator=authenticator,
-            rows=state.usage_rows,
-            clock=ports.clock,
-            known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
-        ),
+        usage=compose_usage(configuration, ports, state),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
     )
 
 
-def compose_route_reports(ports: Ports, state: State) -> RouteReports:
+def compose_usage(configuration: Configuration, ports: Ports, state: State) -> UsageReports:
+    return UsageReports(
+        authenticator=ports.authenticator,
+        rows=state.usage_rows,
+        clock=ports.clock,
+        known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
+    )
+
+
+def compose_route_reports(configuration: Configuration, ports: Ports, state: State) -> RouteReports:
     return RouteReports(
         authenticator=ports.authenticator,
         turns=state.turns,
         ledger=state.ledger,
         tool_calls=state.tool_calls,
         outlooks=state.session_outlooks,
+        outbox=state.webhook_outbox,
+        fleet=configuration.fleet,
     )
 
 

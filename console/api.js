@@ -15,9 +15,10 @@ export function signedIn() {
   return token !== "";
 }
 
-export function signOut() {
+/** Forget the token; `reason` is a sentence for the person, where it was not their wish. */
+export function signOut(reason = "") {
   token = "";
-  for (const listener of listeners) listener();
+  for (const listener of listeners) listener(reason);
 }
 
 /** Call `listener` after each sign-out; returns how to stop that. */
@@ -82,7 +83,7 @@ async function request(path, { method = "GET", body, signal } = {}) {
   learnSkew(answer);
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => null);
-  if (answer.status === 401) signOut();
+  if (answer.status === 401) signOut("The server does not accept this sign-in any more: it has expired, or it is not valid. Sign in again to go on where you were.");
   throw new ApiError(answer.status, said);
 }
 

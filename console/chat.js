@@ -24,7 +24,7 @@ export default function Chat() {
   };
   const stop = () => post(`/v1/responses/${state.running}/cancel`).catch((error) => merge({ error }));
   const choose = (event) => resume(event.target.value, setState).catch((error) => merge({ error }));
-  return html`
+  return html`<div>
     <h1>Try it</h1>
     <p class="controls">
       <label>Model <select value=${model} onChange=${(event) => setModel(event.target.value)}>
@@ -46,7 +46,7 @@ export default function Chat() {
       ${seesImages && html`<label>Image <input type="file" name="image" accept="image/png,image/jpeg,image/webp,image/gif" /></label>`}
       ${state.running && state.running !== "starting" ? html`<button type="button" onClick=${stop}>Stop</button>` : html`<button disabled=${state.running}>Send</button>`}
     </form>
-  `;
+  </div>`;
 }
 
 function sendOnEnter(event) {

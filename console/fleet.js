@@ -3,18 +3,19 @@
 import { html, useState } from "./htm-preact.js";
 import { post } from "./api.js";
 import { Lanes } from "./lanes.js";
-import { ago, clock, day, dollars, ErrorNotice, Facts, seconds, Stale, Status, Table, useApi } from "./parts.js";
+import { ago, clock, day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Status, Table, useApi } from "./parts.js";
 
 export default function Fleet() {
   const fleet = useApi("/v1/fleet");
-  return html`
+  return html`<div>
     <h1>Fleet</h1>
     <${ErrorNotice} error=${fleet.error} />
+    <${Reading} of=${fleet} />
     <${Stale} of=${fleet} />
-    ${fleet.data && html`<${Lanes} fleet=${fleet.data} />`}
+    ${fleet.data && html`<${Lanes} fleet=${{ ...fleet.data, at: fleet.at }} />`}
     ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
-    ${fleet.data && html`<p class="hint">Read at ${clock(fleet.data.at)}. The page reads again every 15 s while it is seen.</p>`}
-  `;
+    <${ReadAt} of=${fleet} />
+  </div>`;
 }
 
 function Backend({ backend, again }) {

@@ -3,6 +3,8 @@
 import { html } from "./htm-preact.js";
 import { clock, day, dollars, seconds, Table } from "./parts.js";
 
+const BINS = 120;
+
 const LONGEST_S = 6 * 3600;
 const SHORTEST_S = 900;
 
@@ -16,6 +18,7 @@ export function Lanes({ fleet }) {
   return html`<section class="card">
     <h2>The last ${span > 7200 ? `${Math.round(span / 3600)} hours` : `${Math.round(span / 60)} minutes`}</h2>
     ${lanes.map(({ backend, sessions }) => html`<${Lane} name=${backend.id} sessions=${sessions} from=${from} to=${fleet.at} />`)}
+    <${MoneyPerMinute} sessions=${rows} from=${from} to=${fleet.at} />
     <p class="legend">
       <span><i class="part left"></i>asleep</span><span><i class="part start"></i>starting</span>
       <span><i class="part running"></i>up, between its requests</span><span><i class="part idle"></i>idle, paid</span>
@@ -29,7 +32,7 @@ export function Lanes({ fleet }) {
 function sessionsOf(backend, now) {
   const open = backend.session;
   const works = open && open.running.length + open.running_of_others > 0;
-  const begun = open && { ...open, works, last_request_at: open.last_request_at ?? open.ready_at ?? now, ended_at: null, served: true };
+  const begun = open && { ...open, works, until: now, last_request_at: open.last_request_at ?? open.ready_at ?? now, ended_at: null, served: true };
   return begun ? [...backend.sessions, begun] : backend.sessions;
 }
 
@@ -44,9 +47,32 @@ const COLUMNS = [
   { title: "Earned", of: (session) => (session.served ? "answers" : html`<strong class="late">nothing: no turn used it</strong>`) },
 ];
 
+/** Return the dollars a minute of a session, until now where it is open. */
 function perMinute(session) {
-  const minutes = session.ended_at && (session.ended_at - session.started_at) / 60;
-  return minutes ? Number(session.cost_usd) / minutes : null;
+  const minutes = ((session.ended_at ?? session.until) - session.started_at) / 60;
+  return minutes > 0 ? Number(session.cost_usd) / minutes : null;
+}
+
+/** What all sessions together cost a minute, on the same scale of time as the lanes above. */
+function MoneyPerMinute({ sessions, from, to }) {
+  const width = (to - from) / BINS;
+  const spent = Array.from({ length: BINS }, (_, bin) => sessions.reduce((sum, each) => sum + spentWithin(each, from + bin * width, from + (bin + 1) * width), 0) / (width / 60));
+  const highest = Math.max(...spent);
+  if (!highest) return null;
+  const said = `Money a minute: at most ${dollars(highest)}, now ${dollars(spent.at(-1))}`;
+  return html`<div class="lane-row">
+    <span>${dollars(highest)} a minute</span>
+    <svg class="lanes spending" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label=${said}>
+      ${spent.map((value, bin) => value > 0 && html`<rect x=${(100 * bin) / BINS} width=${100 / BINS + 0.05} y=${20 - (19 * value) / highest} height=${(19 * value) / highest} />`)}
+    </svg>
+  </div>`;
+}
+
+/** Return the dollars of a session between two moments, as if its cost came evenly. */
+function spentWithin(session, begin, end) {
+  const until = session.ended_at ?? session.until;
+  const shared = Math.min(end, until) - Math.max(begin, session.started_at);
+  return shared > 0 ? (Number(session.cost_usd) * shared) / (until - session.started_at) : 0;
 }
 
 function Lane({ name, sessions, from, to }) {

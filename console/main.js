@@ -34,8 +34,13 @@ function usePlace() {
 
 function useSignedIn() {
   const [known, setKnown] = useState(signedIn());
-  useEffect(() => onSignOut(() => setKnown(false)), []);
-  return [known, (token) => setKnown(signIn(token))];
+  const [reason, setReason] = useState("");
+  const left = (why) => {
+    setReason(why);
+    setKnown(false);
+  };
+  useEffect(() => onSignOut(left), []);
+  return [known, (token) => setKnown(signIn(token)), reason && { message: reason }];
 }
 
 function View({ place }) {
@@ -64,14 +69,14 @@ function Navigation({ current }) {
 
 function App({ error }) {
   const place = usePlace();
-  const [known, setToken] = useSignedIn();
+  const [known, setToken, refused] = useSignedIn();
   return html`
     <header>
       <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
       <strong>Ganglion</strong>
-      ${known && html`<${Navigation} current=${place.name} /><button class="quiet" onClick=${signOut}>Sign out</button>`}
+      ${known && html`<${Navigation} current=${place.name} /><button class="quiet" onClick=${() => signOut()}>Sign out</button>`}
     </header>
-    <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} error=${error} />`}</main>
+    <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} error=${refused || error} />`}</main>
   `;
 }
 

@@ -2,12 +2,14 @@
 
 import { html, useState } from "./htm-preact.js";
 import { download, serverNow } from "./api.js";
-import { Bar, Columns, day, dollars, ErrorNotice, Facts, Legend, Stale, Table, useApi } from "./parts.js";
+import { Bar, Columns, day, dollars, ErrorNotice, Facts, Legend, ReadAt, Reading, Stale, Table, useApi } from "./parts.js";
 import { Month, Stacked } from "./plots.js";
+
+const SLOWLY = { every: 90_000 };
 
 const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", owner: "person or application", hour: "hour", cause: "cause", "day,cause": "day and cause" };
 
-const CAUSES = { running: "running", start: "start", idle: "idle", tokens: "tokens", tools: "tools", held: "held", store: "store", functions: "functions", unused_warm_up: "lost" };
+const CAUSES = { running: "running", start: "start", idle: "idle", tokens: "tokens", tools: "tools", held: "held", store: "store", functions: "functions", unused_warm_up: "waiting", lost: "lost" };
 
 const AMOUNTS = [
   { title: "Attempts", number: true, of: (row) => row.attempts },
@@ -54,35 +56,41 @@ function usedParts(budget) {
 }
 
 export default function Money() {
-  const budgets = useApi("/v1/budgets");
-  return html`
+  const budgets = useApi("/v1/budgets", {}, SLOWLY);
+  return html`<div>
     <h1>Money</h1>
     <${Stale} of=${budgets} />
     <section class="card">
       <h2>Budgets</h2>
       <${ErrorNotice} error=${budgets.error} />
+      <${Reading} of=${budgets} />
       ${budgets.data && html`<${Table} caption="Budgets that count you" columns=${BUDGET_COLUMNS} rows=${budgets.data.data} empty="No budget counts you." />`}
     </section>
     <${Spend} budgets=${budgets.data?.data ?? []} />
     <${Usage} />
-  `;
+    <${ReadAt} of=${budgets} />
+  </div>`;
 }
 
 /** The last days by cause, and the month as it adds up, against the budget of those whose spend it is, and the forecast. */
 function Spend({ budgets }) {
-  const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" });
+  const usage = useApi("/v1/usage", { group_by: "day,cause", limit: 100, order: "desc" }, SLOWLY);
   const scope = usage.data?.scope ?? "owner";
   const budget = budgets.find((each) => each.id === `${scope}_month`);
   const month = budget?.period ?? new Date(serverNow() * 1000).toISOString().slice(0, 7);
-  const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 });
+  const days = useApi("/v1/usage", { group_by: "day", from: `${month}-01`, limit: 100 }, SLOWLY);
   const rows = wholeDays(usage.data);
-  if (usage.error) return html`<${ErrorNotice} error=${usage.error} />`;
+  const error = usage.error ?? days.error;
+  if (!usage.data || !days.data) {
+    return html`<section class="card"><h2>Spend by day and cause</h2><${ErrorNotice} error=${error} /><${Reading} of=${{ ...usage, error }} /></section>`;
+  }
   if (!rows.length) return null;
   const whole = sum(rows);
   const idle = sum(rows.filter((row) => row.cause === "idle" || row.cause === "unused_warm_up"));
   const kinds = [...new Set(rows.map((row) => CAUSES[row.cause] ?? "tools"))];
   return html`<section class="card">
     <h2>Spend by day and cause</h2>
+    <${ErrorNotice} error=${error} />
     <${Stacked} rows=${rows} kinds=${CAUSES} />
     <${Legend} kinds=${kinds} names=${Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")]))} />
     <p>${dollars(whole)} in the days shown, of which ${Math.round((100 * idle) / whole)} % were idle GPU time. The table below has the same amounts.</p>
@@ -105,8 +113,8 @@ function sum(rows) {
 function Usage() {
   const [by, setBy] = useState("day,cause");
   const [problem, setProblem] = useState(null);
-  const usage = useApi("/v1/usage", { group_by: by, limit: 100, order: "desc" });
-  const groups = by.split(",").map((name) => ({ title: name, of: (row) => row[name] }));
+  const usage = useApi("/v1/usage", { group_by: by, limit: 100, order: "desc" }, SLOWLY);
+  const groups = by.split(",").map((name) => ({ title: name[0].toUpperCase() + name.slice(1), of: (row) => (name === "backend" && row.removed ? `${row[name]} (removed)` : row[name]) }));
   const rows = usage.data?.data ?? [];
   const save = (format) => () => download("/v1/usage", { group_by: by, format }, `usage-${format}.csv`).catch(setProblem);
   return html`<section class="card">
@@ -115,6 +123,7 @@ function Usage() {
       ${Object.entries(GROUPS).map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
     </select></label> <button class="quiet" onClick=${save("csv")}>Save as CSV</button> <button class="quiet" onClick=${save("focus")}>Save as FOCUS</button></p>
     <${ErrorNotice} error=${problem ?? usage.error} />
+    <${Reading} of=${usage} />
     ${rows.length > 1 && by !== "day,cause" && html`<${Columns} label="Spend by group" rows=${rows.toReversed()} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
     ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
     ${usage.data?.has_more && html`<p class="hint">The last ${rows.length} rows are shown. A saved file has all of them.</p>`}
@@ -132,7 +141,7 @@ const WAYS = [
 function Economics() {
   const run = useApi("/v1/economics", {}, { poll: false });
   const report = run.data?.report;
-  if (!run.data) return html`<${ErrorNotice} error=${run.error} />`;
+  if (!run.data) return html`<${ErrorNotice} error=${run.error} /><${Reading} of=${run} />`;
   return html`<section class="card">
     <h2>Ways to serve</h2>
     ${report

@@ -93,6 +93,16 @@ export function ErrorNotice({ error }) {
   </div>`;
 }
 
+/** Shown until the first answer of the server; an error takes its place. */
+export function Reading({ of }) {
+  return !of.data && !of.error && html`<p class="hint" aria-busy="true">Reading …</p>`;
+}
+
+/** When the figures of a view were read, by the server's clock: they may be older than the page. */
+export function ReadAt({ of }) {
+  return of.data && html`<p class="hint">Read at ${clock(of.at)}. The page reads again while it is seen.</p>`;
+}
+
 export function Facts({ facts }) {
   return html`<dl class="facts">
     ${facts.filter(([, value]) => value !== undefined).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value ?? "–"}</dd></div>`)}
@@ -103,20 +113,21 @@ export function Status({ value }) {
   return html`<span class=${`status ${value}`}>${value.replaceAll("_", " ")}</span>`;
 }
 
-const POLL_MS = 15_000;
+/** A view of one path asks 30 times in ten minutes. A view of more paths shares that number among them. */
+const POLL_MS = 20_000;
 const OVERNIGHT_MS = 3_600_000;
 
 /**
- * Read a path again every 15 s while the page is seen: `{data, error, stale, again}`. A hidden page reads nothing, and a
+ * Read a path again every `every` ms while the page is seen: `{data, error, stale, at, again}`. A hidden page reads nothing, and a
  * page that nobody has touched for an hour stops and says so.
  */
-export function useApi(path, parameters = {}, { poll = true } = {}) {
-  const [state, setState] = useState({ data: null, error: null, stale: false });
+export function useApi(path, parameters = {}, { poll = true, every = POLL_MS } = {}) {
+  const [state, setState] = useState({ data: null, error: null, stale: false, at: null });
   const touched = useRef(Date.now());
   const key = JSON.stringify([path, parameters]);
   const read = async (signal) => {
     try {
-      setState({ data: await get(path, parameters, signal), error: null, stale: false });
+      setState({ data: await get(path, parameters, signal), error: null, stale: false, at: serverNow() });
     } catch (error) {
       if (!signal?.aborted) setState((old) => ({ ...old, error }));
     }
@@ -130,14 +141,14 @@ export function useApi(path, parameters = {}, { poll = true } = {}) {
       else read(control.signal);
     };
     read(control.signal);
-    const timer = poll ? setInterval(tick, POLL_MS) : 0;
+    const timer = poll ? setInterval(tick, every) : 0;
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, touch);
     return () => {
       control.abort();
       clearInterval(timer);
       for (const kind of ["pointerdown", "keydown"]) removeEventListener(kind, touch);
     };
-  }, [key, poll]);
+  }, [key, poll, every]);
   const again = () => {
     touched.current = Date.now();
     return read();

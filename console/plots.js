@@ -19,7 +19,8 @@ export function Stacked({ rows, kinds }) {
         return html`<rect class=${`lane ${kinds[row.cause] ?? "tools"}`} x=${index * width + width * 0.1} width=${width * 0.8} y=${top} height=${height}><title>${day}, ${row.cause}: ${dollars(row.cost_usd)}</title></rect>`;
       });
     })}
-  </svg>`;
+  </svg>
+  <p class="axis"><span>${days[0]}</span><span>the highest: ${dollars(highest)}</span>${days.length > 1 && html`<span>${days.at(-1)}</span>`}</p>`;
 }
 
 /** The month as it adds up, from one row a day, with its budget, the forecast and 150 % of it as lines, where they are known. */
@@ -41,5 +42,6 @@ export function Month({ rows, month, budget, today }) {
       ${limit > 0 && html`<polyline class="line-limit" points=${`${point(0, limit)} ${point(last, limit)}`} />`}
       <polyline class="line-spent" points=${[point(0, 0), ...added.map((value, index) => point(index + 1, value))].join(" ")} />
     </svg>
+    <p class="axis"><span>${month}-01</span><span>${month}-${String(last).padStart(2, "0")}</span></p>
     <p class="hint">${known.length ? `At the end of ${month}: ${known.join(", ")}.` : "No budget limits this month, and there is no forecast yet: it needs a few days, and the role Usage.Read."}</p>`;
 }

@@ -1,19 +1,20 @@
 // How long do GPUs take to start, and which starts took longer than promised?
 
 import { html } from "./htm-preact.js";
-import { clock, day, dollars, ErrorNotice, Facts, seconds, Stale, Table, useApi } from "./parts.js";
+import { day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Table, useApi } from "./parts.js";
 
 export default function Starts() {
   const fleet = useApi("/v1/fleet");
   const sleeping = fleet.data?.data.filter((backend) => backend.start);
-  return html`
+  return html`<div>
     <h1>Starts</h1>
     <${ErrorNotice} error=${fleet.error} />
+    <${Reading} of=${fleet} />
     <${Stale} of=${fleet} />
     ${sleeping?.length === 0 && html`<p class="notice">No backend of the fleet scales to zero, so none has to start.</p>`}
     ${sleeping?.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} />`)}
-    ${fleet.data && html`<p class="hint">Read at ${clock(fleet.data.at)}.</p>`}
-  `;
+    <${ReadAt} of=${fleet} />
+  </div>`;
 }
 
 function Backend({ backend }) {

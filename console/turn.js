@@ -18,14 +18,14 @@ const CAUSES = [
 
 export default function Turn({ rest: [id] }) {
   const turn = useTurn(id);
-  return html`
+  return html`<div>
     <p><a href="#/turns">All turns</a></p>
     <h1>Turn</h1>
     <p class="id">${id}</p>
     <${ErrorNotice} error=${turn.error} />
     ${turn.response && html`<${Answer} response=${turn.response} live=${turn.live} />`}
     ${turn.route && html`<${Account} route=${turn.route} />`}
-  `;
+  </div>`;
 }
 
 const NOTHING = { pieces: [""], breaks: [], number: null };
@@ -187,9 +187,26 @@ const ATTEMPT_COLUMNS = [
 /** Return what a step of the timeline is about: a wait and its end, a warm-up and its reason, a takeover. */
 function whatOf(step) {
   const about = [step.backend, step.reason].filter(Boolean).join(": ");
+  if (step.endpoint) return webhookOf(step);
   if (step.until) return `${about}, on a timer until ${clock(step.until)}`;
-  if (step.lost_s !== undefined) return `no writer for ${seconds(step.lost_s)}; the next run went on after event ${step.after_event ?? "–"}`;
+  if (step.lost_s !== undefined) return takeoverOf(step);
+  if (step.step === "handed over") return `attempt ${step.attempt} ended as planned after event ${step.after_event}; the next one goes on`;
   return about;
+}
+
+function eventsOf([first, last]) {
+  return first === null ? "no event" : `events ${first} to ${last}`;
+}
+
+function takeoverOf(step) {
+  const cost = step.cost_usd === null ? "" : `; that cost ${dollars(step.cost_usd)}`;
+  return `no writer for ${seconds(step.lost_s)}, last seen at ${clock(step.previous_seen_at)}: ${eventsOf(step.previous)} before, ${eventsOf(step.next)} after${cost}`;
+}
+
+function webhookOf(step) {
+  const failed = step.tries === 1 ? "1 try" : `${step.tries} tries`;
+  if (step.until) return `${step.endpoint}: due, next try at ${clock(step.until)} after ${failed}`;
+  return `${step.endpoint}: ${step.outcome} after ${failed}`;
 }
 
 function Timeline({ route }) {
@@ -227,19 +244,39 @@ function Bill({ bill }) {
     <${Bar} label="Bill by cause" parts=${parts} />
     <${Table} caption="Amounts by cause" columns=${columns} rows=${parts} empty="Nothing has been charged." />
     ${bill.sessions.map((session) => html`<${SessionPart} session=${session} />`)}
+    ${(bill.settled_sessions ?? []).map((session) => html`<${Settled} session=${session} />`)}
   </section>`;
 }
 
 function SessionPart({ session }) {
   return html`<h3>GPU session on ${session.backend}</h3>
     <p>${session.reason}</p>
+    <${Table} caption="What is provisional" columns=${LINE_COLUMNS} rows=${[...session.lines, { line: "in all", ...session }]} empty="" />
     <${Facts} facts=${[
-      ["Charged to this turn now", dollars(session.charged_usd)],
-      ["Expected when the session ends", dollars(session.expected_usd)],
       ["The machine so far", dollars(session.session_usd)],
       ["Final after", clock(session.final_after)],
       ["Shared with", `${session.responses.length} of your responses, ${session.members_of_others} of others`],
       ["Price", `${session.price.name}, ${session.price.source}, ${session.price.date}`],
+    ]} />`;
+}
+
+const LINES = { gpu: "GPU running", cold: "GPU start", tail: "GPU idle period" };
+
+const LINE_COLUMNS = [
+  { title: "Line", of: (line) => LINES[line.line] ?? line.line },
+  { title: "Charged now", number: true, of: (line) => dollars(line.charged_usd) },
+  { title: "Used so far", number: true, of: (line) => dollars(line.used_usd) },
+  { title: "Expected at the end", number: true, of: (line) => dollars(line.expected_usd) },
+];
+
+/** What a session costs that is over, and why that is not what was charged before. */
+function Settled({ session }) {
+  return html`<h3>GPU session on ${session.backend}, ended</h3>
+    <p>${session.reason}</p>
+    <${Facts} facts=${[
+      ["Charged before the end", dollars(session.provisional_usd)],
+      ["Final", dollars(session.final_usd)],
+      ["Difference", dollars(session.difference_usd)],
     ]} />`;
 }
 

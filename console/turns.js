@@ -2,7 +2,7 @@
 
 import { html, useState } from "./htm-preact.js";
 import { get } from "./api.js";
-import { day, dollars, ErrorNotice, seconds, Stale, Status, Table, useApi } from "./parts.js";
+import { day, dollars, ErrorNotice, ReadAt, Reading, seconds, Stale, Status, Table, useApi } from "./parts.js";
 
 const COLUMNS = [
   { title: "Turn", of: (turn) => html`<a href=${`#/turn/${encodeURIComponent(turn.id)}`}>${turn.id.slice(0, 18)}…</a>` },
@@ -30,7 +30,7 @@ export default function Turns() {
     setOlder([]);
     setScope(event.target.value);
   };
-  return html`
+  return html`<div>
     <h1>Turns</h1>
     <p>
       <label>Whose <select value=${scope} onChange=${choose}>
@@ -39,8 +39,10 @@ export default function Turns() {
       </select></label>
     </p>
     <${ErrorNotice} error=${turns.error} />
+    <${Reading} of=${turns} />
     <${Stale} of=${turns} />
     ${turns.data && html`<${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." />`}
     ${turns.data?.has_more && html`<button onClick=${more}>Older turns</button>`}
-  `;
+    <${ReadAt} of=${turns} />
+  </div>`;
 }

@@ -35,7 +35,7 @@ def respond(context: Context) -> Steps[wire.RespondedWire]:
 def one_turn(context: Context, costs: StepCosts, waits: TurnWaits) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. Only the first execution of a response runs them."""
     request: wire.RespondWire = context.get_input()
-    turn, continued = turn_of(request), request.get("continued")
+    turn, continued, approved = turn_of(request), request.get("continued"), list[str]()
     if continued:
         take_over(continued, costs, waits)
     else:
@@ -46,12 +46,27 @@ def one_turn(context: Context, costs: StepCosts, waits: TurnWaits) -> Steps[wire
         begun: wire.BegunWire = yield call_step(context, wire.BEGIN, {**turn, "execution": execution})
         if not begun["mine"]:
             return {"status": "not this execution's turn"}
+        approved = begun.get("calls", [])
     try:
-        progress = Progress.from_wire(continued) if continued else Progress(size=(yield from gather(context, turn)))
-        ending = yield from answer(context, turn, progress, costs, waits)
+        if continued:
+            ending = yield from answer(context, turn, Progress.from_wire(continued), costs, waits)
+        else:
+            ending = yield from answer_from_start(context, turn, approved, costs, waits)
     except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
         ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
     return (yield from finish(context, turn, ending, costs, waits)) if ending else {"status": "goes on"}
+
+
+def answer_from_start(
+    context: Context, turn: wire.TurnWire, approved: Sequence[str], costs: StepCosts, waits: TurnWaits
+) -> Steps[dict[str, str] | None]:
+    """Run the calls that were approved, then answer."""
+    called = yield from run_calls(context, turn, approved)
+    ending = ending_after(called)
+    if ending:
+        return ending
+    size = size_after((yield from gather(context, turn)), None, called)
+    return (yield from answer(context, turn, Progress(size=size), costs, waits))
 
 
 def finish(
@@ -105,14 +120,13 @@ def answer(
         history, inferred = yield from one_round(context, turn, size, history, waits)
         if inferred["result"] != CALLS:
             return ending_of(inferred)
-        called = yield from run_calls(context, turn, inferred)
-        if any(each["outcome"] == "ended" for each in called):
-            return cancelled()
-        if any(each["outcome"] == "stopped" for each in called):
-            return failed("server_error", UNKNOWN_OUTCOME)
+        called = yield from run_calls(context, turn, inferred.get("calls", []))
+        ending = ending_after(called)
+        if ending:
+            return ending
         if inferred.get("hands_back"):
             return completed(inferred)
-        size = size_after(size, inferred, called)
+        size = size_after(size, inferred.get("added"), called)
         if is_long(context, costs):
             go_on(context, turn, Progress(size=size, history=history), costs, waits)
             return None
@@ -184,6 +198,16 @@ def ending_without_backend(reason: str, history: AttemptHistory, lacks_cover: st
         return {"result": "done", "code": "max_output_tokens", "message": reason, "delay_s": 0.0}
     code = wire.BUDGET_EXHAUSTED if lacks_cover else "server_error"
     return {"result": "failed", "code": code, "message": lacks_cover or reason, "delay_s": 0.0}
+
+
+def ending_after(called: Sequence[wire.CalledToolWire]) -> dict[str, str] | None:
+    """Return the ending of a turn that does not go on after these calls."""
+    outcomes = {each["outcome"] for each in called}
+    if "ended" in outcomes:
+        return cancelled()
+    if "stopped" in outcomes:
+        return failed("server_error", UNKNOWN_OUTCOME)
+    return {"status": "completed", "code": "", "message": ""} if "asks" in outcomes else None
 
 
 def ending_of(inferred: wire.InferredWire) -> dict[str, str]:

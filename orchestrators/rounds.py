@@ -3,7 +3,7 @@
 All of them in parallel; those that failed for want of the store again, one by one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from domain import wire
 from domain.tokens.sizes import CountWire
@@ -11,9 +11,9 @@ from orchestrators.context import Context, Steps
 from orchestrators.steps import call_step, call_together
 
 
-def run_calls(context: Context, turn: wire.TurnWire, inferred: wire.InferredWire) -> Steps[list[wire.CalledToolWire]]:
-    """Run the calls that the model asked for, and return how they ended."""
-    requests: list[wire.CallToolWire] = [{**turn, "call": call} for call in inferred.get("calls", [])]
+def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> Steps[list[wire.CalledToolWire]]:
+    """Run the calls of these items, and return how they ended."""
+    requests: list[wire.CallToolWire] = [{**turn, "call": call} for call in calls]
     if not requests:
         return []
     tried = yield from call_together(context, [(wire.TRY_CALL_TOOL, request) for request in requests])
@@ -26,11 +26,9 @@ def run_calls(context: Context, turn: wire.TurnWire, inferred: wire.InferredWire
     return called
 
 
-def size_after(
-    size: wire.SizeWire, inferred: wire.InferredWire, called: Iterable[wire.CalledToolWire]
-) -> wire.SizeWire:
-    """Return the size of the input of the next round."""
-    for added in (inferred.get("added"), *(each["added"] for each in called)):
+def size_after(size: wire.SizeWire, text: wire.SizeWire | None, called: Iterable[wire.CalledToolWire]) -> wire.SizeWire:
+    """Return the size of the input of the next round; `text` is what came beside the calls."""
+    for added in (text, *(each["added"] for each in called)):
         if added:
             grown: wire.SizeWire = {
                 "expected": size["expected"] + added["expected"],

@@ -26,15 +26,24 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=2048, help="tokens of context of each slot")
     parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
     parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument(
+        "--sleep-idle-s", type=int, default=-1, help="idle seconds until it unloads its model; -1: never"
+    )
     options = parser.parse_args()
     port: int = options.port
     end_with_stdin()
-    server = start(port=port, context=options.context, slots=options.slots, threads=options.threads)
+    server = start(
+        port=port,
+        context=options.context,
+        slots=options.slots,
+        threads=options.threads,
+        sleep_idle_s=options.sleep_idle_s,
+    )
     print_ready(urlsplit(str(server.listening_address)).port or port)
     signal.pause()
 
 
-def start(*, port: int, context: int, slots: int, threads: int) -> Any:
+def start(*, port: int, context: int, slots: int, threads: int, sleep_idle_s: int = -1) -> Any:
     """Gives the running xllamacpp.Server, which serves from its own threads while it is referenced."""
     llama: Any = importlib.import_module("xllamacpp")
     parameters = llama.CommonParams()
@@ -45,6 +54,7 @@ def start(*, port: int, context: int, slots: int, threads: int) -> Any:
     parameters.n_parallel = slots
     parameters.n_ctx = context * slots
     parameters.cpuparams.n_threads = threads
+    parameters.sleep_idle_seconds = sleep_idle_s
     parameters.ui = False
     parameters.endpoint_metrics = True
     return llama.Server(parameters)

@@ -1,20 +1,23 @@
 """Which webhook deliveries are due for turns that have ended?
 
-A delivery is stored in the same commit as the end of its turn, and deleted when its endpoint has accepted it. After a
-crash in between, the sweep finds it.
+A delivery is stored in the same commit as the end of its turn; after a crash the sweep finds it. Once its endpoint has
+accepted it, or it was given up, it stays for a week as a note of that, which no sweep finds.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from clients.clock import Clock
-from clients.storage.compare_and_swap import commit_if_unchanged, create_once
+from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap, create_once
 from clients.storage.damage import kind_of, readable
 from clients.storage.keys import delivery_id, response_key
+from clients.storage.paging import list_all
 from clients.storage.port import (
     SWEEP_LIMIT,
+    Body,
     Container,
     Create,
-    Delete,
     Document,
     DocumentKey,
     DocumentStore,
@@ -29,7 +32,7 @@ DELIVERY_KIND = "announcement"
 MARKER_KIND = "announced"
 DUE = "due"
 KEPT_S = 7 * 86_400
-"""A delivery that was neither accepted nor given up is deleted after this time."""
+"""A delivery is deleted after this time, whatever became of it."""
 
 MARKER_KEPT_S = 40 * 86_400
 """An event of a budget belongs to a day or a month: after this time it cannot happen again."""
@@ -46,8 +49,9 @@ def delivery_operations(endpoints: WebhookEndpoints, ended: Response) -> tuple[O
     )
 
 
-def is_delivery(document: Document) -> bool:
-    return kind_of(document.body) == DELIVERY_KIND
+def is_due(document: Document) -> bool:
+    """Tell whether a document is a delivery that was neither accepted nor given up."""
+    return kind_of(document.body) == DELIVERY_KIND and document.body.get("status") == DUE
 
 
 def document_id(delivery: WebhookDelivery) -> str:
@@ -56,6 +60,21 @@ def document_id(delivery: WebhookDelivery) -> str:
 
 def document_of(delivery: WebhookDelivery) -> dict[str, object]:
     return {"kind": DELIVERY_KIND, "v": 1, "status": DUE, **delivery.to_document()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryNote:
+    """A delivery with its outcome: `due` while it is tried, then what ended it at `closed_at`."""
+
+    delivery: WebhookDelivery
+    outcome: str
+    closed_at: float | None
+
+    @classmethod
+    def from_document(cls, body: Body) -> Self:
+        return cls(
+            delivery=WebhookDelivery.from_document(body), outcome=body["status"], closed_at=body.get("closed_at")
+        )
 
 
 class WebhookOutbox:
@@ -78,7 +97,13 @@ class WebhookOutbox:
 
     async def read(self, owner: Owner, response_id: str, endpoint: str) -> Document | None:
         """Return the document of a delivery; None where it was accepted or given up."""
-        return await self.store.read(response_key(owner, response_id), delivery_id(response_id, endpoint))
+        found = await self.store.read(response_key(owner, response_id), delivery_id(response_id, endpoint))
+        return found if found and is_due(found) else None
+
+    async def of_response(self, owner: Owner, response_id: str) -> Sequence[DeliveryNote]:
+        """Return what became of the deliveries of a turn in the last week."""
+        found = await list_all(self.store, response_key(owner, response_id), prefix=delivery_id(response_id, ""))
+        return tuple(readable(found, lambda each: each.read_as(DeliveryNote.from_document)))
 
     async def of(self, owner: Owner, response_id: str) -> Sequence[WebhookDelivery]:
         """Return the deliveries of an event that are not done."""
@@ -93,9 +118,18 @@ class WebhookOutbox:
         later = Replace(id=found.id, body=document_of(delivery), etag=found.etag, expires_at=expires_at)
         await commit_if_unchanged(self.store, key, (later,))
 
-    async def close(self, delivery: WebhookDelivery) -> None:
-        key = response_key(delivery.owner, delivery.response)
-        await self.store.commit(key, (Delete(id=document_id(delivery)),))
+    async def close(self, delivery: WebhookDelivery, outcome: str) -> None:
+        """Record that a delivery was accepted or given up, once; `delivery` counts all of its tries."""
+        key, identifier = response_key(delivery.owner, delivery.response), document_id(delivery)
+
+        async def step() -> None:
+            found = await self.store.read(key, identifier)
+            if found and is_due(found):
+                body = {**document_of(delivery), "status": outcome, "closed_at": self.clock.now()}
+                kept = Replace(id=identifier, body=body, etag=found.etag, expires_at=delivery.at + KEPT_S)
+                await self.store.commit(key, (kept,))
+
+        await compare_and_swap(self.clock, step)
 
     async def overdue(self, *, before: float) -> Sequence[WebhookDelivery]:
         """Return the deliveries of all owners whose next try was due before a time, for the sweep."""

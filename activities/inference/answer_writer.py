@@ -1,6 +1,6 @@
 """How does a backend's answer become events in the log?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from activities.inference.answer_logprobs import AnswerLogprobs, Tokens, storable
@@ -15,7 +15,7 @@ from domain.log.answer_events import ending_events, reasoning_events, refusal_ev
 from domain.log.events import AttemptOutcome, LogEvent, TokenUsage
 from domain.log.resume_text import ResumedText, TextDelta, after_text, at_end, continue_text, repeat_text
 from domain.log.transcript import Transcript, after_event, closing_events, opens_answer
-from domain.tools.planned_calls import PlannedCalls, planned_calls
+from domain.tools.planned_calls import PlannedCalls, never, planned_calls
 
 
 class AnswerWriter:
@@ -23,7 +23,8 @@ class AnswerWriter:
 
     `tools` are those of the turn. `continues`: the backend continues the text in the log, else it begins again. With
     `schema_tools` the answer is JSON that encodes calls of these tools or a text; it is parsed and written when it is
-    complete. Of calls of servers' tools, `calls_left` are run. Reasoning that comes after the beginning of the text is
+    complete. Of calls of servers' tools, `calls_left` are run; `asks` tells
+    which of them need an approval first. Reasoning that comes after the beginning of the text is
     written after the message. A message in the log that has a text and a refusal is replaced, not repeated. The caller
     asked for the log probabilities of each token and of `top_logprobs` options; None means for none.
     """
@@ -36,12 +37,14 @@ class AnswerWriter:
         continues: bool,
         schema_tools: ToolConfig | None,
         calls_left: int = 0,
+        asks: Callable[[FunctionCall], bool] = never,
         top_logprobs: int | None = None,
     ) -> None:
         self.writer = writer
         self.tools = tools
         self.schema_tools = schema_tools
         self.calls_left = calls_left
+        self.asks = asks
         self.logprobs = AnswerLogprobs(top_logprobs)
         shown_text = open_text(writer.log)
         is_continued = continues and schema_tools is None
@@ -224,9 +227,15 @@ class AnswerWriter:
 
     def planned_calls(self, log: Transcript, calls: Sequence[FunctionCall]) -> PlannedCalls:
         """Plan the calls of the answer, which are named as the caller names them."""
-        identified = [(call, self.new_id("mcp" if call.server else "fc")) for call in calls]
-        number, first = self.writer.log.rounds + 1, len(log.items)
-        return planned_calls(identified, first=first, round_number=number, most=self.calls_left, new_token=self.token)
+        return planned_calls(
+            calls,
+            asks=self.asks,
+            first=len(log.items),
+            round_number=self.writer.log.rounds + 1,
+            most=self.calls_left,
+            new_id=self.new_id,
+            new_token=self.token,
+        )
 
     def turn_usage(self, counted: TokenUsage | None) -> TokenUsage:
         """Return the turn's tokens: those that the backend counted, and those of earlier attempts and rounds.

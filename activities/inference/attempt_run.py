@@ -82,6 +82,7 @@ class AttemptRun:
             continues=task.continues_text,
             schema_tools=task.tools if self.is_held else None,
             calls_left=task.calls_left,
+            asks=task.asks,
             top_logprobs=task.top_logprobs,
         )
         self.turns = turns

@@ -7,11 +7,12 @@ from decimal import Decimal
 from domain.content.capabilities import Capability
 from domain.content.items import Item
 from domain.content.schema_tool_calls import is_held_to_output_schema
-from domain.content.tools import OutputFormatKind, ToolConfig
+from domain.content.tools import FunctionCall, OutputFormatKind, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptRecord
+from domain.tools.approval_rules import ApprovalRules
 from domain.tools.rounds import without_calls
 from domain.turns.response import Response
 
@@ -22,7 +23,7 @@ class AttemptTask:
 
     `is_capped`: the answer of the present round has reached its cap before. `tools` are those of the present round;
     `limit` names the limit because of which the round forbids calls, and
-    `calls_left` is how many calls of servers' tools may be run.
+    `calls_left` is how many calls of servers' tools may be run, and `approvals` says which of them need an approval.
     """
 
     owner: Owner
@@ -42,11 +43,16 @@ class AttemptTask:
     input_tokens: int = 0
     limit: str = ""
     calls_left: int = 0
+    approvals: ApprovalRules | None = None
     is_capped: bool = False
 
     def closing(self, limit: str) -> "AttemptTask":
         """Return the task of a round in which the model has to answer, because of a limit."""
         return replace(self, tools=without_calls(self.tools), limit=limit)
+
+    def asks(self, call: FunctionCall) -> bool:
+        """Tell whether a call has to be approved before it is made."""
+        return self.approvals is not None and self.approvals.asks(call)
 
     @property
     def continues_text(self) -> bool:

@@ -81,7 +81,7 @@ class CallSender:
         if record.outcome:
             return record.outcome
         outcome = self.cache.find(task) or await self.billed_outcome(record, task)
-        if task.watch.is_deleted:
+        if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.calls.end(task.owner, record, outcome)
         return ended.outcome or outcome
@@ -99,9 +99,10 @@ class CallSender:
 
     def new_record(self, task: CallTask) -> CallRecord:
         now = self.clock.now()
+        response_id, item_id = task.place
         record = CallRecord(
-            response=task.response.id,
-            item=task.item.id,
+            response=response_id,
+            item=item_id,
             server=task.item.server,
             tool=task.item.name,
             arguments_hash=hash_of(task.item.text),

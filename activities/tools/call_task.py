@@ -7,6 +7,7 @@ from typing import Any
 from activities.tools.turn_watch import TurnWatch
 from domain.content.items import Item
 from domain.identity.owners import Owner
+from domain.tools.approvals import Approval
 from domain.tools.catalog import ServerTool, ToolEffect, ToolServer
 from domain.turns.response import Response
 
@@ -18,7 +19,8 @@ GRACE_S = 10.0
 class CallTask:
     """One call of one turn, with arguments that match the tool's schema. `watch` tells whether the turn has ended.
 
-    `follows_write`: the turn has called a tool that writes to the same server.
+    `follows_write`: the turn has called a tool that writes to the same server. `approval` is the request for a call
+    that had to be approved.
     """
 
     response: Response
@@ -28,10 +30,21 @@ class CallTask:
     arguments: Mapping[str, Any]
     watch: TurnWatch
     follows_write: bool = False
+    approval: Approval | None = None
 
     @property
     def owner(self) -> Owner:
         return self.response.owner
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The response and the item that the call's record belongs to.
+
+        An approved call is the one that was asked for, however many turns bring its approval.
+        """
+        if self.approval:
+            return self.approval.response, self.approval.request
+        return self.response.id, self.item.id
 
     @property
     def is_write(self) -> bool:

@@ -52,7 +52,7 @@ class JsonParser:
         self.room = memory_for(text)
         self.values_left = VALUES_LIMIT
         self.kept: dict[str, str] = {}
-        self.may_have_surrogates = "\\u" in text
+        self.may_have_surrogates = "\\" in text and "\\u" in text
 
     def parse(self) -> Any:
         """Return the value of the whole text. Raises Invalid, and JSONDecodeError where it is not JSON."""

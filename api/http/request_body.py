@@ -16,6 +16,9 @@ from domain.errors import Invalid, Unavailable
 SMALL = 65_536
 """A body up to this many bytes is parsed at once; a larger one is parsed in a thread, and the event loop continues."""
 
+ANY_FILE = b'"file_'
+"""Both names below begin like this. A body without it is searched once."""
+
 FILE = b'"file_data"'
 """A body with this name may have a document, whose text takes long to read."""
 
@@ -102,10 +105,11 @@ class BodyReader:
             raw = await read_body(request, share, limit=limit)
             if empty and not raw.strip():
                 return parse({})
-            if complete and FILE_ID in raw:
+            has_file = ANY_FILE in raw
+            if complete and has_file and FILE_ID in raw:
                 body = await complete(await asyncio.to_thread(read_object, raw), share)
                 return await asyncio.to_thread(parse, body)
-            if len(raw) <= SMALL and FILE not in raw:
+            if len(raw) <= SMALL and not (has_file and FILE in raw):
                 return parse(read_object(raw))
             return await asyncio.to_thread(lambda: parse(read_object(raw)))
 

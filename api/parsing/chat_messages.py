@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, Tag
 
 from api.http.validation import RequestPart
-from api.parsing.files import AudioPart, ChatFile
-from api.parsing.input_items import AUDIO, FILE, IMAGE, TEXT, ImageUrl, InputItem, tagged_by
+from api.parsing.files import AudioPart, ChatFile, ImageUrl, known_kind
+from api.parsing.input_items import AUDIO, FILE, IMAGE, TEXT, InputItem, tagged_by
 from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.errors import Invalid
@@ -17,7 +17,7 @@ def as_parts(content: Any) -> Any:
 
 
 class ChatPart(RequestPart):
-    type: Literal["text", "refusal"]
+    type: Annotated[Literal["text", "refusal"], BeforeValidator(known_kind("text", "refusal"))]
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 

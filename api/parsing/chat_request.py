@@ -8,7 +8,16 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.validation import RequestPart, validated
 from api.parsing.chat_messages import ChatMessage, items_of
-from api.parsing.field_rules import GROUP, HONOURED, IGNORED, MODERATION, FieldRule, ignored_fields, rejected_unless
+from api.parsing.field_rules import (
+    GROUP,
+    HONOURED,
+    IGNORED,
+    MODERATION,
+    RESPONSES_ONLY,
+    FieldRule,
+    ignored_fields,
+    rejected_unless,
+)
 from api.parsing.include import check_top_logprobs
 from api.parsing.input_items import ITEMS_LIMIT
 from api.parsing.interruptions import cancels_on_disconnect
@@ -142,7 +151,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
     if limit != 0:
         check_top_logprobs(request.logprobs, request.top_logprobs)
-    ignored = ignored_fields(body, EMPTY_ANSWER_FIELDS if limit == 0 else CHAT_FIELDS)
+    ignored = ignored_fields(body, {**RESPONSES_ONLY, **(EMPTY_ANSWER_FIELDS if limit == 0 else CHAT_FIELDS)})
     metadata, own_notes = own_metadata(request.metadata)
     tools = read_tools(request.tools, metadata, CHAT)
     turn = TurnRequest(

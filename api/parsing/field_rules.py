@@ -2,7 +2,7 @@
 
 A field that would change the answer and is not supported is rejected by its name. A field that can't change the answer
 is ignored and named in the header `x-ganglion-ignored`, like an unknown field; some of them are echoed: the response
-object returns their values. docs/api.md has the same table.
+object returns their values. docs/api.md has the same table. A field that only the other API has is rejected, too.
 """
 
 import re
@@ -33,12 +33,14 @@ class FieldTreatment(StrEnum):
 class FieldRule:
     """How a field is treated. A rejected field may be null or have one of the `neutral` values, the defaults.
 
-    `is_harmless` returns whether a value can't change the answer: the field is then ignored.
+    `is_harmless` returns whether a value can't change the answer: the field is then ignored. `instead` is what a caller
+    can send in its place.
     """
 
     treatment: FieldTreatment
     neutral: tuple[Any, ...] = ()
     is_harmless: Callable[[Any], bool] = never
+    instead: str = ""
 
 
 HONOURED = FieldRule(treatment=FieldTreatment.HONOURED)
@@ -49,6 +51,11 @@ GROUP = FieldRule(treatment=FieldTreatment.GROUP)
 
 def rejected_unless(*neutral: Any, is_harmless: Callable[[Any], bool] = never) -> FieldRule:
     return FieldRule(treatment=FieldTreatment.REJECTED, neutral=neutral, is_harmless=is_harmless)
+
+
+def misplaced(instead: str, *neutral: Any) -> FieldRule:
+    """Return the rule of a field that only the other API has."""
+    return FieldRule(treatment=FieldTreatment.REJECTED, neutral=neutral, instead=instead)
 
 
 def only_scores(moderation: Any) -> bool:
@@ -105,6 +112,37 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
 }
 
 
+ONLY_CHAT = "only Chat Completions has it"
+CHAT_ONLY: Mapping[str, FieldRule] = {
+    "function_call": misplaced("send 'tool_choice'", "auto", "none"),
+    "functions": misplaced("send 'tools'", []),
+    "logit_bias": misplaced(ONLY_CHAT, {}),
+    "logprobs": misplaced("send 'include' with 'message.output_text.logprobs'", False),
+    "max_completion_tokens": misplaced("send 'max_output_tokens'"),
+    "max_tokens": misplaced("send 'max_output_tokens'"),
+    "messages": misplaced("send 'input'", []),
+    "modalities": misplaced("the answer is text", ["text"]),
+    "n": misplaced("send several requests", 1),
+    "reasoning_effort": misplaced("send 'reasoning.effort'", "none"),
+    "response_format": misplaced("send 'text.format'", {"type": "text"}),
+    "seed": misplaced(ONLY_CHAT),
+    "stop": misplaced(ONLY_CHAT, []),
+    "verbosity": misplaced("send 'text.verbosity'", "medium"),
+}
+"""The fields of Chat Completions that would change an answer, where a request for a response has them."""
+
+ONLY_RESPONSES = "only the Responses API has it"
+RESPONSES_ONLY: Mapping[str, FieldRule] = {
+    "conversation": misplaced(ONLY_RESPONSES),
+    "input": misplaced("send 'messages'", "", []),
+    "instructions": misplaced("send a message of the system in 'messages'", ""),
+    "max_output_tokens": misplaced("send 'max_completion_tokens'"),
+    "previous_response_id": misplaced(ONLY_RESPONSES),
+    "prompt": misplaced(ONLY_RESPONSES),
+    "text": misplaced("send 'response_format' or 'verbosity'", {}, {"format": {"type": "text"}}),
+}
+"""The fields of the Responses API that would change an answer, where a chat has them."""
+
 WITHOUT_EFFECT = (FieldTreatment.IGNORED, FieldTreatment.ECHOED)
 
 
@@ -128,7 +166,7 @@ def is_ignored(name: str, value: Any, rule: FieldRule) -> bool:
     if rule.treatment is FieldTreatment.REJECTED and not is_neutral(value, rule.neutral):
         if rule.is_harmless(value):
             return True
-        raise unsupported(name)
+        raise unsupported(name, why=rule.instead)
     return rule.treatment in WITHOUT_EFFECT and value not in (None, [], {})
 
 

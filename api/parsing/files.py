@@ -1,14 +1,16 @@
-"""Which text does a file of the caller have, and which content is not read?"""
+"""Which text does a file of the caller have, which images are taken, and which content is not read?"""
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart
 from clients.documents.pdf_text import UnreadableDocumentError, text_of_pdf
+from domain.sources.image_addresses import address_problem
 
 PDF = b"%PDF-"
 NUL = "\0"
@@ -30,6 +32,40 @@ def refused(what: str) -> Callable[[Any], NoReturn]:
         raise unreadable(f"{what} is not supported. {WORKS}")
 
     return reject
+
+
+def known_kind(*kinds: str) -> Callable[[Any], Any]:
+    """Return a validator that rejects a part of another kind, and lists what works."""
+
+    def check(kind: Any) -> Any:
+        if isinstance(kind, str) and kind not in kinds:
+            raise unreadable(f"{kind[:64]!a} is not supported. {WORKS}")
+        return kind
+
+    return check
+
+
+DATA_URL = r"data:image/[^,;]{1,64}(;[^,;]{1,64}){0,4};base64,"
+READABLE = re.compile(DATA_URL)
+
+
+def check_address(url: str) -> str:
+    """Reject an address that no server may load an image from, and a data URL that no server reads."""
+    is_data = url.startswith("data:image/")
+    if not is_data and not url.startswith("https://"):
+        problem = "expected a data URL in base64, like data:image/png;base64,…, or an https address"
+    elif is_data:
+        problem = None if READABLE.match(url) else "expected the data of the image in base64: data:image/png;base64,…"
+    else:
+        problem = address_problem(url)
+    if problem:
+        raise PydanticCustomError("image_address", "{problem}", {"problem": problem})
+    return url
+
+
+type ImageUrl = Annotated[
+    str, Field(json_schema_extra={"pattern": f"^(https://|{DATA_URL})"}), AfterValidator(check_address)
+]
 
 
 def text_of_file(data: str) -> str:

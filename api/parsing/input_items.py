@@ -3,18 +3,17 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, Tag
 
+from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
 from api.http.validation import RequestPart, validated, wrong_type
-from api.parsing.files import AudioPart, FilePart
+from api.parsing.files import AudioPart, FilePart, ImageUrl, known_kind, refused
 from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import own_text, summary_of
 from domain.errors import Invalid
-from domain.sources.image_addresses import address_problem
 
 ITEMS_LIMIT = 10_000
 EXECUTION_ERROR = "mcp_tool_execution_error"
@@ -36,24 +35,17 @@ def as_parts(content: Any) -> Any:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
+type TextKind = Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
+
+
 class TextPart(RequestPart):
-    type: Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
+    type: Annotated[TextKind, BeforeValidator(known_kind(*get_args(TextKind.__value__)))]
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
-
-
-def check_address(url: str) -> str:
-    """Reject an address that no server may load an image from."""
-    problem = None if url.startswith("data:") else address_problem(url)
-    if problem:
-        raise PydanticCustomError("image_address", "{problem}", {"problem": problem})
-    return url
-
-
-type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)"), AfterValidator(check_address)]
 
 
 class ImagePart(RequestPart):
     type: Literal["input_image"]
+    file_id: Annotated[str, AfterValidator(refused("An image by its id"))] | None = None
     image_url: ImageUrl
     detail: Literal["auto", "low", "high", "original"] | None = None
 
@@ -171,6 +163,7 @@ class ServerCallInput(RequestPart):
     arguments: str
     output: str | None = None
     error: dict[str, Any] | str | None = None
+    approval_request_id: str | None = Field(default=None, max_length=256)
 
     def item(self) -> Item:
         error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
@@ -183,6 +176,7 @@ class ServerCallInput(RequestPart):
             server=self.server_label,
             output=self.output,
             error=error,
+            approval=self.approval_request_id or "",
         )
 
 
@@ -196,10 +190,6 @@ class CompactionInput(RequestPart):
         return Item(id="", role=Role.USER, text=SUMMARY_HEADING + summary_of(self.encrypted_content))
 
 
-class ReferenceInput(RequestPart):
-    id: str = Field(min_length=1, max_length=256)
-
-
 type Shape = type[
     MessageInput
     | FunctionCallInput
@@ -208,6 +198,8 @@ type Shape = type[
     | ReasoningInput
     | ServerToolsInput
     | ServerCallInput
+    | ApprovalRequestInput
+    | ApprovalResponseInput
     | CompactionInput
 ]
 
@@ -220,6 +212,8 @@ SHAPES: Mapping[str, Shape] = {
     "reasoning": ReasoningInput,
     "mcp_list_tools": ServerToolsInput,
     "mcp_call": ServerCallInput,
+    "mcp_approval_request": ApprovalRequestInput,
+    "mcp_approval_response": ApprovalResponseInput,
     "compaction": CompactionInput,
 }
 

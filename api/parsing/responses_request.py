@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
-from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, ignored_fields
+from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
 from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
@@ -185,7 +185,7 @@ class TurnRequest:
 
 def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] = RESPONSE_FIELDS) -> TurnRequest:
     """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
-    ignored = ignored_fields(body, rules)
+    ignored = ignored_fields(body, {**CHAT_ONLY, **rules})
     request = validated(ResponseRequest, body)
     metadata, own_notes = own_metadata(request.metadata)
     tools = read_tools(request.tools, metadata, RESPONSES)

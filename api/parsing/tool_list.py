@@ -202,6 +202,9 @@ def cannot_run(path: Path, kind: str) -> Invalid:
 
 
 def require_object(value: Any, path: Path) -> dict[str, Any]:
+    if value is None:
+        where = path_of(path)
+        raise Invalid(f"Missing required parameter: '{where}'.", field=where, code="missing_required_parameter")
     if not isinstance(value, dict):
         raise wrong_type(path_of(path), "an object", value)
     return cast("dict[str, Any]", value)

@@ -1,16 +1,26 @@
-"""How does a bill explain what it charges before the amounts are final?"""
+"""How does a bill explain what it charges before the amounts are final, and what changed when they became final?"""
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from activities.maintenance.sweep import PERIOD_S
 from api.rendering.response import Json
+from domain.money.attempt_charge import SessionShare
+from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
+from domain.money.sessions.gpu_sessions import LINES
 from state.money.session_outlooks import SharedSession
 
 REASON = (
     "The machine is paid until it stops, {idle_s:g} s after its last request. Until then this turn is charged the most "
-    "that it can owe: other requests may share the time with it, or not."
+    "that it can owe: other requests may share the time with it, or not, and each further request moves the end. The "
+    "ledger counts the whole idle period of the price."
 )
+DIVIDED = (
+    "While the machine ran, the turn was charged the most that it could owe. When it stopped, its whole time was "
+    "divided among the requests that used it, and this is the turn's part."
+)
+UNUSED = "No turn used the machine that this warm-up started."
 
 
 def shared_session(shared: SharedSession) -> Json:
@@ -18,19 +28,60 @@ def shared_session(shared: SharedSession) -> Json:
     outlook, price = shared.outlook, shared.backend.price
     charged = sum((each.charge.cost or Decimal(0) for each in shared.records), Decimal(0))
     expected = sum((outlook.expected_of(each.id) for each in shared.records), Decimal(0))
+    used = sum((sum(outlook.used[each.id].values(), Decimal(0)) for each in shared.records), Decimal(0))
     return {
         "backend": shared.backend.name,
         "started_at": outlook.session.started,
         "ends_at": outlook.ends_at,
         "final_after": outlook.ends_at + PERIOD_S,
         "charged_usd": dollars(charged),
+        "used_usd": dollars(used),
         "expected_usd": dollars(expected),
+        "lines": list(line_objects(shared)),
         "session_usd": dollars(outlook.so_far),
         "session_expected_usd": dollars(outlook.in_all),
         "responses": list(shared.responses),
         "members_of_others": shared.others,
         "price": {"name": price.name, "source": price.origin.source, "date": price.origin.date},
         "reason": REASON.format(idle_s=price.idle_s) if isinstance(price, TimePrice) else "",
+    }
+
+
+def line_objects(shared: SharedSession) -> Iterator[Json]:
+    """Yield each line of the bill that the session adds to, with its three amounts."""
+    for line in LINES:
+        charged = sum((each.charge.lines.get(line, Decimal(0)) for each in shared.records), Decimal(0))
+        used = sum((shared.outlook.used[each.id].get(line, Decimal(0)) for each in shared.records), Decimal(0))
+        expected = sum((shared.outlook.expected[each.id].get(line, Decimal(0)) for each in shared.records), Decimal(0))
+        yield {
+            "line": line.value,
+            "charged_usd": dollars(charged),
+            "used_usd": dollars(used),
+            "expected_usd": dollars(expected),
+        }
+
+
+def settled_sessions(records: Iterable[AttemptRecord]) -> list[Json]:
+    """Return what a turn pays of each session that is over, what it was charged last before, and why that differs."""
+    by_session: dict[str, list[SessionShare]] = {}
+    for record in records:
+        for name, share in record.charge.shares.items():
+            if share.final and share.before is not None:
+                by_session.setdefault(name, []).append(share)
+    return [settled_session(name, shares) for name, shares in by_session.items()]
+
+
+def settled_session(name: str, shares: Iterable[SessionShare]) -> Json:
+    known = list(shares)
+    before = sum((each.before or Decimal(0) for each in known), Decimal(0))
+    final = sum((each.amount for each in known), Decimal(0))
+    reason = UNUSED if all(each.unused for each in known) else DIVIDED
+    return {
+        "backend": name.partition("/")[0],
+        "provisional_usd": dollars(before),
+        "final_usd": dollars(final),
+        "difference_usd": dollars(final - before),
+        "reason": reason,
     }
 
 

@@ -215,7 +215,27 @@ def server_call(item: Item) -> Json:
         "status": item.status.value,
         "output": item.output,
         "error": dict(item.error) if item.error else None,
-        "approval_request_id": None,
+        "approval_request_id": item.approval or None,
+    }
+
+
+def approval_request(item: Item) -> Json:
+    return {
+        "type": "mcp_approval_request",
+        "id": item.id,
+        "server_label": item.server,
+        "name": item.name,
+        "arguments": item.text,
+    }
+
+
+def approval_response(item: Item) -> Json:
+    return {
+        "type": "mcp_approval_response",
+        "id": item.id,
+        "approval_request_id": item.approval,
+        "approve": item.approves,
+        "reason": item.text or None,
     }
 
 
@@ -226,6 +246,8 @@ SHAPES: Mapping[ItemKind, Callable[[Item], Json]] = {
     ItemKind.REASONING: reasoning,
     ItemKind.MCP_TOOLS: server_tools,
     ItemKind.MCP_CALL: server_call,
+    ItemKind.APPROVAL_REQUEST: approval_request,
+    ItemKind.APPROVAL_RESPONSE: approval_response,
 }
 
 

@@ -12,8 +12,6 @@ from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
 from api.turns.deliveries import ClaimedRequest, RequestClaims, RequestDelivery
 from api.turns.history import previous_not_found
-from api.turns.planner import Planner
-from api.turns.tool_planner import ToolPlanner
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import Locked, NotFound, Terminal
@@ -39,8 +37,7 @@ class Admission:
         turns: TurnStore,
         ledger: Ledger,
         limits: RateLimiter,
-        planner: Planner,
-        tools: ToolPlanner,
+        plans: AdmissionPlanner,
         clock: Clock,
         deadline_s: float,
     ) -> None:
@@ -48,8 +45,8 @@ class Admission:
         self.ledger = ledger
         self.limits = limits
         self.claims = RequestClaims(turns=turns, limits=limits)
-        self.planner = planner
-        self.plans = AdmissionPlanner(turns=turns, planner=planner, tools=tools)
+        self.planner = plans.planner
+        self.plans = plans
         self.clock = clock
         self.deadline_s = deadline_s
 
@@ -115,7 +112,8 @@ class Admission:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
         warning = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.worst_cost)
-        response = self.response(claimed, request, plan, warning)
+        approved = await self.plans.answers.decide(claimed.owner, plan.answers)
+        response = replace(self.response(claimed, request, plan, warning), approved=approved)
         if waits_for:
             response = replace(response, history=replace(response.history, waits_for=waits_for))
         return await self.turns.admit(response, plan.items, opening_events(response))

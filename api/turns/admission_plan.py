@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from api.approvals.answers import ApprovalAnswer, ApprovalAnswers
 from api.parsing.responses_request import TurnRequest
 from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
@@ -30,7 +31,8 @@ class AdmissionPlan:
     """A turn as it will be admitted; nothing is written yet.
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
-    history and its input, `worst_cost` is in dollars. `counts` are the tokens of that input by model.
+    history and its input, `worst_cost` is in dollars. `counts` are the tokens of that input by model,
+    `answers` are those to requests for an approval.
     """
 
     items: tuple[Item, ...]
@@ -39,6 +41,7 @@ class AdmissionPlan:
     tool_config: ToolConfig
     worst_cost: Decimal
     counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
+    answers: tuple[ApprovalAnswer, ...] = ()
 
     def history_of(self, request: TurnRequest) -> ResponseHistory:
         """Return the history of the turn that is planned."""
@@ -71,6 +74,7 @@ class AdmissionPlanner:
         self.history = HistoryLoader(turns, turns.conversations)
         self.planner = planner
         self.tools = tools
+        self.answers = ApprovalAnswers(turns.approvals, turns.clock)
 
     async def plan(self, owner: Owner, request: TurnRequest, response_id: str) -> AdmissionPlan:
         """Return the plan of a turn; raises Invalid and NotFound where it can't be admitted.
@@ -90,6 +94,8 @@ class AdmissionPlanner:
             self.planner.check_image_address(request, addressed[0])
         tool_config = replace(request.tool_config, images=model_input.images, image_addresses=len(addressed))
         tool_config = without_known_lists(tool_config, model_input.items)
+        tool_config = self.tools.with_taint(tool_config, model_input)
+        answers = await self.approval_answers(owner, request, model_input.items, items)
         request = replace(request, tool_config=tool_config)
         prompt = prompt_of(request, model_input.items)
         counts = await self.planner.count(
@@ -103,7 +109,16 @@ class AdmissionPlanner:
             tool_config=tool_config,
             worst_cost=cost,
             counts=counts,
+            answers=answers,
         )
+
+    async def approval_answers(
+        self, owner: Owner, request: TurnRequest, read: Sequence[Item], items: Sequence[Item]
+    ) -> tuple[ApprovalAnswer, ...]:
+        """Return the answers of a turn to requests for an approval. A turn in line is checked when it may begin."""
+        if not request.pairs_calls:
+            return ()
+        return await self.answers.checked(owner, request.tool_config, new=items, read=read, field=request.input_field)
 
     async def read_history(
         self, owner: Owner, request: TurnRequest, items: tuple[Item, ...], sources: tuple[str, ...]

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request
 
+from clients.json_text import is_plain
 from domain.errors import Invalid, NotFound, RateLimited, Retryable
 from domain.identity.owners import Owner
 from domain.turns.response import Response
@@ -90,7 +91,8 @@ def pieces_of(value: Any) -> Iterator[str]:
     elif isinstance(value, str) and len(value) > LONG:
         yield '"'
         for start in range(0, len(value), LONG):
-            yield json.dumps(value[start : start + LONG])[1:-1]
+            piece = value[start : start + LONG]
+            yield piece if piece.isascii() and is_plain(piece) else json.dumps(piece)[1:-1]
         yield '"'
     else:
         yield json.dumps(value)

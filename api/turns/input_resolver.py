@@ -43,7 +43,7 @@ class InputResolver:
         """Return items, with copies of the stored items that references name; raises Invalid."""
         references = [each for each in inputs if isinstance(each, ItemReference)]
         found = await self.referenced(owner, references) if references else {}
-        return tuple(found[each.id] if isinstance(each, ItemReference) else each for each in inputs)
+        return tuple(copy_of(found[each.id]) if isinstance(each, ItemReference) else each for each in inputs)
 
     async def referenced(self, owner: Owner, references: Sequence[ItemReference]) -> dict[str, Item]:
         """Return the items that references name; raises Invalid for an unknown one, and where they are too large."""
@@ -61,6 +61,11 @@ class InputResolver:
         return found
 
 
+def copy_of(item: Item) -> Item:
+    """Return an item as another turn gets it: a request for an approval remains the same request."""
+    return replace(item, approval=item.request_id) if item.kind is ItemKind.APPROVAL_REQUEST else item
+
+
 def unknown_reference(reference: ItemReference) -> Invalid:
     error = NotFound.by_id("Item", reference.id)
     return Invalid(str(error), field=f"{reference.field}.id", code="item_not_found")
@@ -74,7 +79,7 @@ def size_of(item: Item) -> int:
 def with_ids(item: Item, response_id: str, index: int) -> Item:
     """Return an item with its id; a call that a server ran gets the id by which a model knows it."""
     named = replace(item, id=item_id(item, response_id, index))
-    if item.kind is not ItemKind.MCP_CALL or item.call_id:
+    if item.kind not in (ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST) or item.call_id:
         return named
     return replace(named, call_id=f"call_{digest(named.id)[:24]}")
 

@@ -10,14 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from api.http.json_path import path_of
+from api.parsing.input_items import SUMMARY_HEADING
 from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
+from api.turns.history import ModelInput
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
 from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
-from domain.tools.catalog import ServerTool, ToolApproval, ToolServer, ToolServers
+from domain.tools.approval_rules import is_untrusted_result
+from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.tools.listing import ListedServer
 from domain.tools.rounds import largest_result
 from state.tools.directory import ToolDirectory
@@ -27,8 +30,6 @@ RESULTS_KEPT = 2
 
 LISTED_AGAIN_S = 5.0
 """When a server that did not list its tools is asked again."""
-
-NEEDS_APPROVAL = "Calls of these tools need an approval, which this release does not support: {}."
 
 
 class ToolPlanner:
@@ -53,6 +54,7 @@ class ToolPlanner:
             config,
             functions=config.functions + functions,
             servers=tuple(offered_server(asked, one) for asked, one in found),
+            approval_s=float(self.servers.limits.approval_ttl_s),
         )
         check_functions(offered.functions)
         return with_choices(offered, request.server_choices)
@@ -60,6 +62,12 @@ class ToolPlanner:
     def room_for_results(self, config: ToolConfig, *, room: int) -> int:
         """Return how many tokens of a prompt's room to keep for the results of the turn's own calls."""
         return min(RESULTS_KEPT * largest_result(config, self.servers), room // 2)
+
+    def with_taint(self, config: ToolConfig, read: ModelInput) -> ToolConfig:
+        """Mark a turn that reads results of servers that are not trusted. What was left out may have had some."""
+        is_cut = bool(read.left_out or read.results_out)
+        is_tainted = is_cut or any(is_untrusted_result(item, self.servers) or is_summary(item) for item in read.items)
+        return replace(config, is_tainted=is_tainted) if config.servers else config
 
     def server(self, owner: Owner, asked: RequestedServer) -> ToolServer:
         """Return the server of a label. A label of another tenant is answered like an unknown one."""
@@ -109,23 +117,23 @@ def needs_approval(asked: RequestedServer, tool: ServerTool) -> bool:
     return is_stricter or tool.approval is ToolApproval.ALWAYS
 
 
-def free_tools(asked: RequestedServer, server: ToolServer) -> Sequence[ServerTool]:
-    """Return the tools that may be called without an approval."""
-    return [each for each in allowed_tools(asked, server) if not needs_approval(asked, each)]
-
-
 def functions_of(asked: RequestedServer, server: ToolServer) -> Iterable[FunctionTool]:
     return (
-        FunctionTool(name=tool.name, description=tool.description, parameters=tool.input_schema, server=server.label)
-        for tool in free_tools(asked, server)
+        FunctionTool(
+            name=tool.name,
+            description=tool.description,
+            parameters=tool.input_schema,
+            server=server.label,
+            writes=tool.effect is ToolEffect.WRITE,
+            needs_approval=needs_approval(asked, tool),
+        )
+        for tool in allowed_tools(asked, server)
     )
 
 
 def offered_server(asked: RequestedServer, listed_server: ListedServer) -> OfferedServer:
     """Return the server with the list of its offered tools, and why others are not offered."""
     server = listed_server.server
-    free = free_tools(asked, server)
-    held_back = [each.name for each in allowed_tools(asked, server) if each not in free]
     listed = [
         {
             "name": each.name,
@@ -133,11 +141,9 @@ def offered_server(asked: RequestedServer, listed_server: ListedServer) -> Offer
             "input_schema": each.input_schema,
             "annotations": each.annotations,
         }
-        for each in free
+        for each in allowed_tools(asked, server)
     ]
-    approvals = NEEDS_APPROVAL.format(", ".join(held_back)) if held_back and not free else ""
-    problem = " ".join(part for part in (listed_server.told, approvals) if part)
-    return OfferedServer(label=server.label, request=asked.body, tools=json.dumps(listed), problem=problem)
+    return OfferedServer(label=server.label, request=asked.body, tools=json.dumps(listed), problem=listed_server.told)
 
 
 def with_choices(config: ToolConfig, choices: Sequence[ServerChoice]) -> ToolConfig:
@@ -160,8 +166,13 @@ def chosen_names(config: ToolConfig, choice: ServerChoice) -> Sequence[str]:
     return names
 
 
+def is_summary(item: Item) -> bool:
+    """Tell whether an item sums up earlier turns, which may have had results of tools."""
+    return item.kind is ItemKind.MESSAGE and item.text.startswith(SUMMARY_HEADING)
+
+
 def without_known_lists(config: ToolConfig, items: Iterable[Item]) -> ToolConfig:
     """Mark the lists that the thread has shown already: of each server, the last one counts."""
-    known = {each.server: each.output for each in items if each.kind is ItemKind.MCP_TOOLS}
-    servers = tuple(replace(each, is_new=known.get(each.label) != each.tools) for each in config.servers)
+    known = {each.server: json.loads(each.output or "[]") for each in items if each.kind is ItemKind.MCP_TOOLS}
+    servers = tuple(replace(each, is_new=known.get(each.label) != json.loads(each.tools)) for each in config.servers)
     return replace(config, servers=servers)

@@ -21,7 +21,7 @@ from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import World
 
 DECISIONS = 300
-BACKENDS = (20, 50)
+BACKENDS = (20, 40, 50)
 HOUR_S = 3600.0
 
 

@@ -22,6 +22,7 @@ from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiec
 from clients.backends.probe import address_of, failure_kind
 from clients.backends.redirects import MOST_HOPS, result_address
 from clients.backends.wires import AnswerParser, WrappingWire, wire_of
+from clients.json_text import json_bytes
 from clients.plain_answers import PLAIN, is_packed
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
@@ -140,9 +141,12 @@ class HttpBackend:
     async def send_once(
         self, method: str, url: str, deadline: float, *, headers: Mapping[str, str], json: Any = None
     ) -> httpx.Response:
+        content = None if json is None else json_bytes(json)
         request = self.http.build_request(
-            method, url, json=json, headers={**self.backend.headers, **headers, **PLAIN}, timeout=timeouts()
+            method, url, content=content, headers={**self.backend.headers, **headers, **PLAIN}, timeout=timeouts()
         )
+        if content is not None:
+            request.headers.setdefault("content-type", "application/json")
         call = HttpCall(method=method, url=str(request.url), body=request.content)
         request.headers.update(await self.credentials.header(self.backend, call))
         try:

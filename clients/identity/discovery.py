@@ -30,15 +30,19 @@ RETRY_S = 5.0
 
 
 class IssuerDiscovery:
-    """Fetches the keys of issuers under one authority, an origin without a path. It keeps no connection."""
+    """Fetches the keys of issuers under one authority, an origin without a path. It keeps no connection.
 
-    def __init__(self, authority: str = AUTHORITY) -> None:
+    `transport` answers in the place of the network.
+    """
+
+    def __init__(self, authority: str = AUTHORITY, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.authority = authority
+        self.transport = transport
 
     async def keys(self, origin: TokenIssuer) -> KeySet:
         """Return the issuer's signing keys. Raises Unavailable if it does not answer or the answer is not usable."""
         try:
-            async with asyncio.timeout(TIMEOUT_S), httpx.AsyncClient(trust_env=False) as http:
+            async with asyncio.timeout(TIMEOUT_S), self.client() as http:
                 address = await self.key_address(http, origin)
                 keys = usable_keys(await document(http, address), origin)
         except TimeoutError:
@@ -46,6 +50,9 @@ class IssuerDiscovery:
         if not keys:
             raise unavailable("published no usable key")
         return keys
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(trust_env=False, transport=self.transport)
 
     async def key_address(self, http: httpx.AsyncClient, origin: TokenIssuer) -> str:
         address = DOCUMENTS[origin.version].format(authority=self.authority, tenant=origin.tenant)

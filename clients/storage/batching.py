@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
-from clients.storage.validation import encoded
+from clients.storage.validation import written
 from domain.errors import Invalid
 
 MARGIN = 1000
@@ -14,7 +14,7 @@ COMPLETION_MARGIN = 200_000
 
 
 def size_of(operation: Operation) -> int:
-    body = encoded(operation.id, operation.body) if isinstance(operation, Create | Replace) else b""
+    body = written(operation) if isinstance(operation, Create | Replace) else b""
     return len(body) + len(operation.id)
 
 

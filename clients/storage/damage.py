@@ -52,7 +52,7 @@ class UnreadableBody(Mapping[str, Any]):
 def body_from(identifier: str, data: bytes) -> Mapping[str, Any]:
     """Return the body of a stored row."""
     try:
-        fields = json.loads(data)
+        fields = json.loads(str(data, "utf-8"))
     except (ValueError, TypeError, RecursionError):
         fields = None
     return stored_body(identifier, fields)

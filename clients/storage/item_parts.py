@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from clients.json_text import json_text
 from clients.storage.damage import parsed
 from clients.storage.paging import list_all, read_many
-from clients.storage.port import BYTES_LIMIT, Create, Delete, Document, DocumentKey, DocumentStore, Operation
+from clients.storage.port import BYTES_LIMIT, Body, Create, Delete, Document, DocumentKey, DocumentStore, Operation
+from clients.storage.validation import encoded
 from domain.content.items import Item
 from domain.ids import thread_of
 
@@ -37,18 +39,22 @@ def item_creates(item: Item) -> Iterator[Create]:
     """Yield what stores an item: its parts, if it has some, and its document last."""
     body = item.to_document()
     if len(item.text) + sum(len(image.url) for image in item.images) <= PART_CHARACTERS:
-        whole = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        if len(whole.encode(errors="surrogatepass")) <= WHOLE_BYTES:
-            yield Create(id=item.id, body=body)
+        whole = encoded(item.id, body)
+        if len(whole) <= WHOLE_BYTES:
+            yield Create(id=item.id, body=body, data=whole)
             return
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    starts = range(0, len(data), PART_CHARACTERS)
+    text = json_text(body)
+    starts = range(0, len(text), PART_CHARACTERS)
     for number, start in enumerate(starts):
-        piece = data[start : start + PART_CHARACTERS]
-        yield Create(id=part_id(item.id, number), body={"kind": "item_part", "v": 1, "of": item.id, "data": piece})
+        piece = text[start : start + PART_CHARACTERS]
+        yield create(part_id(item.id, number), {"kind": "item_part", "v": 1, "of": item.id, "data": piece})
     beginning = {**body, "text": item.text[:BEGINNING], "parts": len(starts)}
     beginning.pop("images", None)
-    yield Create(id=item.id, body=beginning)
+    yield create(item.id, beginning)
+
+
+def create(identifier: str, body: Body) -> Create:
+    return Create(id=identifier, body=body, data=encoded(identifier, body))
 
 
 async def items_from(store: DocumentStore, key: DocumentKey, documents: Sequence[Document]) -> Sequence[Item]:

@@ -56,11 +56,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Fails with Conflict where the id exists. `expires_at` (seconds since the epoch) is when it may be forgotten."""
+    """Fails with Conflict where the id exists. `expires_at` (seconds since the epoch) is when it may be forgotten.
+
+    `data` is the body as JSON, where its writer knows that already.
+    """
 
     id: str
     body: Body
     expires_at: float | None = None
+    data: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,12 @@ ASCII without / \ ? #, at most 255 characters; batches of 1 to 100 operations an
 bodies nested at most 128 deep.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from clients.json_text import LONG, dumped, json_bytes
 from clients.storage.port import (
     BYTES_LIMIT,
     OPERATIONS_LIMIT,
@@ -53,13 +53,30 @@ def check_range(prefix: str, after: str) -> None:
 
 def encoded(identifier: str, body: Body) -> bytes:
     """Return a body as JSON in UTF-8; raises Invalid for numbers that are not finite, lone surrogates and depth."""
+    is_long = has_long_text(body)
     try:
-        data = json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        data = json_bytes(dict(body)) if is_long else dumped(dict(body)).encode()
     except (ValueError, RecursionError) as error:
         raise Invalid(f"document {identifier!r} cannot be written as JSON in UTF-8: {type(error).__name__}") from error
+    if is_long and is_flat(body):
+        return data
     if data.count(b"[") + data.count(b"{") > NESTING_LIMIT and depth(data) > NESTING_LIMIT:
         raise Invalid(f"document {identifier!r} is nested more than {NESTING_LIMIT} deep")
     return data
+
+
+def has_long_text(body: Body) -> bool:
+    return any(isinstance(value, str) and len(value) >= LONG for value in body.values())
+
+
+def is_flat(body: Body) -> bool:
+    return not any(isinstance(value, dict | list | tuple) for value in body.values())
+
+
+def written(operation: Create | Replace) -> bytes:
+    """Return the stored bytes of the body that an operation writes."""
+    known = operation.data if isinstance(operation, Create) else None
+    return encoded(operation.id, operation.body) if known is None else known
 
 
 def depth(data: bytes) -> int:
@@ -73,7 +90,7 @@ def payload(operation: Operation) -> bytes:
     check_identifier(operation.id)
     match operation:
         case Create() | Replace():
-            return encoded(operation.id, operation.body)
+            return written(operation)
         case Add() if len(operation.amounts.keys() | operation.at_most.keys()) > COUNTERS_LIMIT:
             raise Invalid(f"an Add changes at most {COUNTERS_LIMIT} counters")
         case _:

@@ -17,6 +17,8 @@ LABEL: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SETTING: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 ENDPOINT: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
+MAX_APPROVAL_S: Final = 30 * 86_400
+
 READ_TOOL: Final[Mapping[ServerKind, Callable[[str, TomlTable], ServerTool]]] = {
     ServerKind.HTTP: read_http_tool,
     ServerKind.MCP: read_mcp_tool,
@@ -47,7 +49,7 @@ def tools_from_toml(text: str, variables: Mapping[str, str], *, on_azure: bool) 
 
 def read_limits(table: TomlTable) -> LoopLimits:
     known = LoopLimits()
-    highest = {"max_rounds": 64, "max_tool_calls": 1000, "argument_bytes": 262_144}
+    highest = {"max_rounds": 64, "max_tool_calls": 1000, "argument_bytes": 262_144, "approval_ttl_s": MAX_APPROVAL_S}
     found = {name: table.within(name, 1, high) for name, high in highest.items() if name in table.values}
     table.known |= highest.keys()
     table.close()
@@ -72,6 +74,7 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
         roles=frozenset(table.texts("roles")),
         private=table.flag("private", default=True),
         networks=read_networks(table),
+        trusted=table.flag("trusted", default=False),
         tools={name: READ_TOOL[kind](name, each) for name, each in table.tables("tools")},
     )
     if kind is ServerKind.MCP:
@@ -79,7 +82,6 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
             server,
             path=read_endpoint(table),
             others=table.flag("others", default=False),
-            trusted=table.flag("trusted", default=False),
         )
     table.known |= {"description", "scope", "setting", "header"}
     table.close()

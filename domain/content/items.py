@@ -15,6 +15,8 @@ class ItemKind(StrEnum):
     REASONING = "reasoning"
     MCP_TOOLS = "mcp_list_tools"
     MCP_CALL = "mcp_call"
+    APPROVAL_REQUEST = "mcp_approval_request"
+    APPROVAL_RESPONSE = "mcp_approval_response"
 
 
 class Role(StrEnum):
@@ -50,7 +52,7 @@ class ImageInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One message, function call, function output, reasoning, list of a server's tools or call of one of them.
+    """One message, function call, function output, reasoning, list of a server's tools, or call of one of them.
 
     `text` is the message's text, the call's JSON arguments or the function's output. Only function calls and outputs
     have a `name` and a `call_id`; only messages and outputs have `images`. A call of a tool in a namespace has that
@@ -58,6 +60,9 @@ class Item:
     `refusal`. The list and the calls of tools that the server runs have their `server`; `output` is the list as
     JSON or the call's result, `error` is the API's object. Calls that were made together have the same `round`; it is 0
     where no other round can follow.
+
+    A request for an approval has the fields of its call. `approval` is the id of the request that an approved call or
+    a response belongs to, or that a request is a copy of. A response has its reason as `text`, and `approves` or not.
     """
 
     id: str
@@ -75,6 +80,13 @@ class Item:
     output: str | None = None
     error: Mapping[str, Any] | None = None
     round: int = 0
+    approval: str = ""
+    approves: bool = False
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request for an approval that the item is, or belongs to."""
+        return self.approval or self.id
 
     @property
     def flat_name(self) -> str:
@@ -86,7 +98,7 @@ class Item:
         """The text that a model reads of the item, to count its tokens; see `recent_reasoning`."""
         if self.kind in (ItemKind.REASONING, ItemKind.MCP_TOOLS):
             return ""
-        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL):
+        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST):
             return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}'
         return self.text + self.refusal
 
@@ -112,6 +124,8 @@ class Item:
             **({} if self.output is None else {"output": self.output}),
             **({"error": dict(self.error)} if self.error else {}),
             **({"round": self.round} if self.round else {}),
+            **({"approval": self.approval} if self.approval else {}),
+            **({"approves": True} if self.approves else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -140,6 +154,8 @@ class Item:
             output=body.get("output"),
             error=body.get("error"),
             round=body.get("round", 0),
+            approval=body.get("approval", ""),
+            approves=body.get("approves", False),
         )
 
 

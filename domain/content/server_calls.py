@@ -1,17 +1,18 @@
 """How does a model read the calls that the server ran, and their results?
 
 A call becomes a function call with its output, as if a caller had run it. The result is marked: it is data of a server
-that is not trusted. The token of the marks derives from an id that the tool's server never learns.
+that is not trusted. The token of the marks derives from an id that the tool's server never learns. A call that was not
+approved has the reason as its output.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final, cast
 
-from domain.content.items import Item, ItemKind, Role
+from domain.content.items import Item, ItemKind, ItemStatus, Role
 from domain.content.untrusted_text import json_line
 
 CALLS: Final = frozenset({ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL})
@@ -25,11 +26,33 @@ MARKED: Final = (
 
 def readable_items(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items as a model reads them. The outputs of calls that were made together follow all of these calls."""
-    visible = (item for item in items if item.kind is not ItemKind.MCP_TOOLS)
+    visible = (item for item in without_approvals(tuple(items)) if item.kind is not ItemKind.MCP_TOOLS)
     for (is_call, _), group in groupby(visible, key=lambda item: (item.kind in CALLS, item.round)):
         members = tuple(group)
         yield from map(function_call, members) if is_call else members
         yield from (call_output(each) for each in members if each.kind is ItemKind.MCP_CALL)
+
+
+def without_approvals(items: Sequence[Item]) -> Iterator[Item]:
+    """Yield the items with each request for an approval as what it has become: the approved call, or one not run."""
+    run = {item.approval for item in items if item.kind is ItemKind.MCP_CALL}
+    answers = {item.approval: item for item in items if item.kind is ItemKind.APPROVAL_RESPONSE}
+    for item in items:
+        if item.kind is ItemKind.APPROVAL_REQUEST:
+            if item.request_id not in run:
+                yield not_run(item, answers.get(item.request_id))
+        elif item.kind is not ItemKind.APPROVAL_RESPONSE:
+            yield item
+
+
+def not_run(request: Item, answer: Item | None) -> Item:
+    if answer is None:
+        text = "This call was not run: it needs an approval, and nobody has answered."
+    elif answer.approves:
+        text = "This call was approved, but it has not been run."
+    else:
+        text = f"This call was not run: it was denied. {answer.text}".strip()
+    return replace(request, kind=ItemKind.MCP_CALL, status=ItemStatus.FAILED, error={"content": text})
 
 
 def function_call(item: Item) -> Item:

@@ -29,7 +29,8 @@ class FunctionTool:
     """One function that the caller runs; `parameters` is a JSON schema, None where the caller gave none.
 
     `custom` is set where the caller declared a custom tool, `namespace` where the tool is in one. A function that the
-    server runs is a tool of the server with the label `server`.
+    server runs is a tool of the server with the label `server`; it `writes` or only reads, and each of its calls may
+    need an approval.
     """
 
     name: str
@@ -39,6 +40,8 @@ class FunctionTool:
     custom: CustomInput | None = None
     namespace: ToolNamespace | None = None
     server: str = ""
+    writes: bool = False
+    needs_approval: bool = False
 
     @property
     def flat_name(self) -> str:
@@ -63,6 +66,8 @@ class FunctionTool:
             **({"custom": self.custom.to_document()} if self.custom else {}),
             **({"namespace": self.namespace.to_document()} if self.namespace else {}),
             **({"server": self.server} if self.server else {}),
+            **({"writes": True} if self.writes else {}),
+            **({"needs_approval": True} if self.needs_approval else {}),
         }
 
     @classmethod
@@ -75,6 +80,8 @@ class FunctionTool:
             custom=CustomInput.from_document(body["custom"]) if body.get("custom") else None,
             namespace=ToolNamespace.from_document(body["namespace"]) if body.get("namespace") else None,
             server=body.get("server", ""),
+            writes=body.get("writes", False),
+            needs_approval=body.get("needs_approval", False),
         )
 
 
@@ -149,7 +156,8 @@ class ToolConfig:
     `allowed_names` are the flat names of the functions that may be called (empty: all of them). `must_call_one` is true
     where the caller requires a call of one named function. `images` is the number of images in the input and its
     history, `image_addresses` the number of those in the input that are named by an address. `servers` run those
-    of the functions that have a `server`, `max_tool_calls` of them at most.
+    of the functions that have a `server`, `max_tool_calls` of them at most. Requests for an approval can be answered
+    for `approval_s` seconds. `is_tainted`: what the model reads has results of servers that are not trusted.
     """
 
     functions: tuple[FunctionTool, ...] = ()
@@ -162,6 +170,8 @@ class ToolConfig:
     image_addresses: int = 0
     servers: tuple[OfferedServer, ...] = ()
     max_tool_calls: int | None = None
+    approval_s: float = 0.0
+    is_tainted: bool = False
 
     @property
     def callable_functions(self) -> tuple[FunctionTool, ...]:
@@ -191,6 +201,11 @@ class ToolConfig:
         """Tell whether a call of a server's tool is one of those that are offered now."""
         return any((each.server, each.name) == (call.server, call.name) for each in self.callable_functions)
 
+    def function_of(self, server: str, name: str) -> FunctionTool | None:
+        """Return an offered tool of a server, whether or not it may be called now."""
+        of_server = (each for each in self.functions if each.server and each.server == server)
+        return next((each for each in of_server if each.name == name), None)
+
     def after_rounds(self, rounds: int) -> "ToolConfig":
         """Return the tools after so many rounds of calls. The caller requires a call in the first round only.
 
@@ -217,6 +232,8 @@ class ToolConfig:
             **({"image_addresses": self.image_addresses} if self.image_addresses else {}),
             **({"servers": [each.to_document() for each in self.servers]} if self.servers else {}),
             **({} if self.max_tool_calls is None else {"max_tool_calls": self.max_tool_calls}),
+            **({"approval_s": self.approval_s} if self.approval_s else {}),
+            **({"tainted": True} if self.is_tainted else {}),
         }
 
     @classmethod
@@ -232,6 +249,8 @@ class ToolConfig:
             image_addresses=body.get("image_addresses", 0),
             servers=tuple(OfferedServer.from_document(each) for each in body.get("servers", ())),
             max_tool_calls=body.get("max_tool_calls"),
+            approval_s=body.get("approval_s", 0.0),
+            is_tainted=body.get("tainted", False),
         )
 
 

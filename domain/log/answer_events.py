@@ -119,16 +119,35 @@ def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str, n
 
 
 def server_call_events(
-    index: int, call: FunctionCall, *, item_id: str, call_id: str, number: int
+    index: int, call: FunctionCall, *, item_id: str, call_id: str, number: int, approval: str = ""
 ) -> tuple[LogEvent, ...]:
     """Return the events of a call that the server will run; `call_id` is ours, and unknown to the tool's server."""
-    kind = ItemKind.MCP_CALL
-    header = ItemHeader(id=item_id, kind=kind, name=call.name, call_id=call_id, server=call.server, round=number)
+    header = ItemHeader(
+        id=item_id,
+        kind=ItemKind.MCP_CALL,
+        name=call.name,
+        call_id=call_id,
+        server=call.server,
+        round=number,
+        approval=approval,
+    )
     return (
         LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header),
         LogEvent(kind=EventKind.CALL_STARTED, output=index),
         LogEvent(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
         LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index),
+    )
+
+
+def approval_request_events(
+    index: int, call: FunctionCall, *, item_id: str, call_id: str, number: int
+) -> tuple[LogEvent, ...]:
+    """Return the events of a call that is not run before it is approved."""
+    kind = ItemKind.APPROVAL_REQUEST
+    header = ItemHeader(id=item_id, kind=kind, name=call.name, call_id=call_id, server=call.server, round=number)
+    return (
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header, text=call.arguments),
+        LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
     )
 
 

@@ -9,7 +9,7 @@ from domain.content.items import ItemKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemHeader:
-    """The fields of an item that are known when it opens."""
+    """The fields of an item that are known when it opens; `domain.content.items.Item` explains them."""
 
     id: str
     kind: ItemKind = ItemKind.MESSAGE
@@ -19,6 +19,8 @@ class ItemHeader:
     is_custom: bool = False
     server: str = ""
     round: int = 0
+    approval: str = ""
+    approves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ class ItemResult:
 def header_to_document(header: ItemHeader) -> dict[str, Any]:
     """Return the members of an event's document that describe the item; members that are empty are left out."""
     fields = {"h": [header.id, header.kind.value, header.name, header.call_id]}
-    more = (("ns", header.namespace), ("custom", header.is_custom), ("sv", header.server), ("rd", header.round))
+    tools = (("sv", header.server), ("rd", header.round), ("ap", header.approval), ("yes", header.approves))
+    more = (("ns", header.namespace), ("custom", header.is_custom), *tools)
     return fields | {name: value for name, value in more if value}
 
 
@@ -54,4 +57,6 @@ def header_from_document(body: Mapping[str, Any]) -> ItemHeader:
         is_custom=body.get("custom", False),
         server=body.get("sv", ""),
         round=body.get("rd", 0),
+        approval=body.get("ap", ""),
+        approves=body.get("yes", False),
     )

@@ -80,6 +80,9 @@ def opened_item(event: LogEvent) -> Item:
         is_custom=header.is_custom,
         server=header.server,
         round=header.round,
+        text=event.text,
+        approval=header.approval,
+        approves=header.approves,
     )
 
 
@@ -186,6 +189,10 @@ def part_closing_events(index: int, *, is_refusal: bool = False) -> tuple[LogEve
     )
 
 
+ROUND_ENDS: Final = frozenset({ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST, ItemKind.APPROVAL_RESPONSE})
+"""The items after which another round begins."""
+
+
 def kept_items(transcript: Transcript) -> tuple[Item, ...]:
     """Return the items that the conversation keeps. Where an answer was restarted, only its last message is kept.
 
@@ -195,7 +202,7 @@ def kept_items(transcript: Transcript) -> tuple[Item, ...]:
     dropped = {item.id for item in transcript.items[:-1] if is_interrupted_reasoning(item)}
     message = ""
     for item in transcript.items:
-        if item.kind is ItemKind.MCP_CALL:
+        if item.kind in ROUND_ENDS:
             message = ""
         elif item.kind is ItemKind.MESSAGE:
             dropped |= {message} - {""}
@@ -210,7 +217,7 @@ def is_interrupted_reasoning(item: Item) -> bool:
 def last_message_text(transcript: Transcript) -> str:
     """Return the text that came with the last calls; empty where they came alone."""
     kept = [item for item in kept_items(transcript) if item.kind is not ItemKind.REASONING]
-    while kept and kept[-1].kind in (ItemKind.MCP_CALL, ItemKind.FUNCTION_CALL):
+    while kept and (kept[-1].kind is ItemKind.FUNCTION_CALL or kept[-1].kind in ROUND_ENDS):
         kept.pop()
     return kept[-1].text if kept and kept[-1].kind is ItemKind.MESSAGE else ""
 
@@ -218,5 +225,5 @@ def last_message_text(transcript: Transcript) -> str:
 def items_of_rounds(transcript: Transcript) -> tuple[Item, ...]:
     """Return the items of the rounds before the present one, which a model reads after the turn's input."""
     items = kept_items(transcript)
-    ends = [at for at, item in enumerate(items, 1) if item.kind is ItemKind.MCP_CALL]
+    ends = [at for at, item in enumerate(items, 1) if item.kind in ROUND_ENDS]
     return items[: max(ends, default=0)]

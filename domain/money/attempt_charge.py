@@ -26,21 +26,31 @@ class AttemptStatus(StrEnum):
 class SessionShare:
     """An attempt's share of one GPU session, in dollars by bill line; final when the session is closed.
 
-    `unused`: it is the whole session of a warm-up, which answered nothing.
+    `unused`: it is the whole session of a warm-up, which answered nothing. `before` is what a final share was charged
+    while it was provisional, in dollars; None where it was not.
     """
 
     lines: Mapping[str, Decimal]
     final: bool = False
     unused: bool = False
+    before: Decimal | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        return sum(self.lines.values(), Decimal(0))
 
     def to_document(self) -> dict[str, Any]:
-        later = {"unused": True} if self.unused else {}
+        later: dict[str, Any] = {"unused": True} if self.unused else {}
+        later |= {} if self.before is None else {"before": str(self.before)}
         return {"final": self.final, "lines": amounts_to_document(self.lines), **later}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            lines=amounts_from_document(body["lines"]), final=body["final"], unused=bool(body.get("unused", False))
+            lines=amounts_from_document(body["lines"]),
+            final=body["final"],
+            unused=bool(body.get("unused", False)),
+            before=Decimal(body["before"]) if "before" in body else None,
         )
 
 
@@ -131,6 +141,14 @@ class AttemptCharge:
         if self.covered_by:
             return replace(self, status=status, shares=known, lines=NO_LINES, cost=Decimal(0))
         return replace(self, status=status, shares=known, lines=lines, cost=sum(lines.values(), Decimal(0)))
+
+    def with_posted(self, session: str, share: SessionShare) -> "AttemptCharge | None":
+        """Return the charge with the share of a session; None after the final one, which keeps the amount before it."""
+        before = self.shares.get(session)
+        if before and before.final:
+            return None
+        known = replace(share, before=before.amount) if share.final and before else share
+        return self.with_shares({session: known})
 
     def can_be_covered_by(self, other: "AttemptCharge", session: str) -> bool:
         """Tell whether the reservation of a later attempt of the turn can hold this cost in a GPU session."""

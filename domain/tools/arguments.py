@@ -25,6 +25,14 @@ def parsed_arguments(text: str) -> dict[str, Any] | str:
     return cast("dict[str, Any]", body) if isinstance(body, dict) else "the arguments are not a JSON object"
 
 
+def call_problem(text: str, schema: Mapping[str, Any], *, max_bytes: int) -> str:
+    """Return the first problem of a call's arguments as the model wrote them; empty where there is none."""
+    if len(text.encode(errors="replace")) > max_bytes:
+        return f"the arguments are larger than {max_bytes} bytes"
+    arguments = parsed_arguments(text)
+    return arguments if isinstance(arguments, str) else argument_problem(arguments, schema)
+
+
 def is_within_levels(body: Any) -> bool:
     level: list[Any] = [body]
     for _ in range(MAX_LEVELS):

@@ -61,10 +61,14 @@ class HttpMethod(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What follows a call whose outcome is unknown: the model reads that it is unknown, or the turn fails."""
+    """What follows a call whose outcome is unknown.
+
+    The model reads that it is unknown, or the turn fails, or it ends with the question whether to run the call again.
+    """
 
     TELL = "tell"
     STOP = "stop"
+    ASK = "ask"
 
 
 class CacheScope(StrEnum):
@@ -165,14 +169,21 @@ class ServerTool:
         return {"readOnlyHint": is_read, "idempotentHint": is_read or self.key is not None}
 
 
+def other_tool(name: str, effect: ToolEffect = ToolEffect.WRITE) -> ServerTool:
+    """Return the rights of a tool that the file does not name."""
+    approval = ToolApproval.NEVER if effect is ToolEffect.READ else ToolApproval.ALWAYS
+    return ServerTool(name=name, effect=effect, approval=approval)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServer:
     """A server and its tools by name.
 
     `address` is scheme, host and port, and `path` the endpoint of an MCP server there. With `others`, the tools that it
     lists and the file does not name are writes that need an approval. `trusted`: its hint that one of them only reads
-    is believed. `scope` is that of the identity's token; `secret` is the value of a setting, sent in `header` as it
-    is. `tenants` and `roles` may use the server; empty: all.
+    is believed, and a model that has read its results may write without an approval. `scope` is that of the identity's
+    token; `secret` is the value of a setting, sent in `header` as it is. `tenants` and `roles` may use the server;
+    empty: all.
     """
 
     label: str
@@ -197,11 +208,8 @@ class ToolServer:
         return f"{self.address}{self.path}"
 
     def rights(self, name: str) -> ServerTool | None:
-        """Return what the file says of a tool that may be called.
-
-        One that the file does not name is called only where a trusted server says that it only reads.
-        """
-        return self.tools.get(name) or (ServerTool(name=name) if self.others and self.trusted else None)
+        """Return what the file says of a tool that may be called. One that the file does not name may write."""
+        return self.tools.get(name) or (other_tool(name) if self.others else None)
 
     def is_open_to(self, owner: Owner) -> bool:
         in_tenant = not self.tenants or owner.tenant in self.tenants
@@ -210,11 +218,15 @@ class ToolServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopLimits:
-    """How many rounds of calls and how many calls a turn may make, and how large the arguments of a call may be."""
+    """How many rounds of calls and how many calls a turn may make, and how large the arguments of a call may be.
+
+    A request for an approval can be answered for `approval_ttl_s` seconds.
+    """
 
     max_rounds: int = 10
     max_tool_calls: int = 64
     argument_bytes: int = 16_384
+    approval_ttl_s: int = 604_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from domain.content.json_schema import children, list_at, table_at
-from domain.tools.catalog import KeyPlace, ServerTool, ToolApproval, ToolEffect, ToolServer
+from domain.content.untrusted_text import without_control
+from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 MAX_TOOLS: Final = 128
@@ -24,6 +25,8 @@ MAX_REASONS: Final = 500
 
 MAX_LIST_BYTES: Final = 262_144
 """The bytes that all tools of a server may have together: each turn stores them, and its model reads them."""
+
+WORDS: Final = ("title", "description")
 
 CHANGED: Final = "it has changed since it was accepted; an operator has to accept it"
 LIST_TOO_LONG: Final = f"it and the tools before it have more than {MAX_LIST_BYTES} bytes together"
@@ -46,8 +49,10 @@ class ListedTool:
 
     @property
     def words(self) -> bytes:
-        """What the model reads of the tool."""
-        return json.dumps([self.name, self.description, self.schema], sort_keys=True).encode(errors="surrogatepass")
+        """What the model reads of the tool, and what the server says that it does."""
+        hints = ["reads only"] if self.reads_only else []
+        words = [self.name, self.description, self.schema, *hints]
+        return json.dumps(words, sort_keys=True).encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +118,22 @@ def listed_server(server: ToolServer, listing: ToolListing, pins: Mapping[str, s
 
 def described(server: ToolServer, tool: ListedTool) -> ServerTool:
     """Return a listed tool with the rights that the file gives it, or those of the tools that it does not name."""
-    rights = server.tools.get(tool.name) or other_tool(server, tool)
-    return replace(rights, description=tool.description, parameters=model_schema(rights, tool.schema))
+    hint = ToolEffect.READ if server.trusted and tool.reads_only else ToolEffect.WRITE
+    rights = server.tools.get(tool.name) or other_tool(tool.name, hint)
+    parameters = cast("Mapping[str, Any]", harmless(model_schema(rights, tool.schema)))
+    return replace(rights, description=without_control(tool.description), parameters=parameters)
+
+
+def harmless(schema: Any) -> Any:
+    """Return a schema whose titles and descriptions have no control tokens; depth is bounded by `schema_reasons`."""
+    if isinstance(schema, list):
+        return [harmless(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: without_control(value) if name in WORDS and isinstance(value, str) else harmless(value)
+        for name, value in cast("dict[str, Any]", schema).items()
+    }
 
 
 def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,12 +144,6 @@ def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, 
     properties = table_at(schema, "properties").items()
     required = [name for name in list_at(schema, "required") if name != key]
     return {**schema, "properties": {name: each for name, each in properties if name != key}, "required": required}
-
-
-def other_tool(server: ToolServer, tool: ListedTool) -> ServerTool:
-    if server.trusted and tool.reads_only:
-        return ServerTool(name=tool.name, effect=ToolEffect.READ)
-    return ServerTool(name=tool.name, effect=ToolEffect.WRITE, approval=ToolApproval.ALWAYS)
 
 
 def unusable_reason(tool: ListedTool) -> str:

@@ -16,6 +16,7 @@ UNKNOWN: Final = (
     "The result of this call was lost, and it is unknown whether the call has taken effect. It was not sent again."
 )
 NOT_CONFIGURED: Final = "This tool is no longer configured for this caller. The call was not sent."
+NOT_APPROVED: Final = "This call needs an approval, and has none. It was not sent."
 NOT_SENT: Final = "The call was not sent in time. It has had no effect."
 
 REPEATED: Final = (

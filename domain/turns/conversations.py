@@ -21,6 +21,8 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
     ItemKind.REASONING: "rs",
     ItemKind.MCP_TOOLS: "mcpl",
     ItemKind.MCP_CALL: "mcp",
+    ItemKind.APPROVAL_REQUEST: "mcpr",
+    ItemKind.APPROVAL_RESPONSE: "mcpa",
 }
 
 

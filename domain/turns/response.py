@@ -192,6 +192,7 @@ class Response:
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
     `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.
+    `approved` are the requests whose calls the turn runs first.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Response:
     progress: ResponseProgress = field(default_factory=ResponseProgress)
     traceparent: str = ""
     warning: str = ""
+    approved: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -267,6 +269,7 @@ class Response:
             **self.progress.to_document(),
             "traceparent": self.traceparent,
             "warning": self.warning,
+            **({"approved": list(self.approved)} if self.approved else {}),
         }
 
     @classmethod
@@ -282,4 +285,5 @@ class Response:
             progress=ResponseProgress.from_document(body),
             traceparent=body["traceparent"],
             warning=body.get("warning", ""),
+            approved=tuple(body.get("approved", ())),
         )

@@ -1,13 +1,29 @@
-"""Which lists of tools does a turn show at its beginning?"""
+"""Which lists of tools, and which approved calls, does a turn show at its beginning?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from domain.content.tools import OfferedServer
+from domain.content.items import Item
+from domain.content.tools import FunctionCall, OfferedServer
 from domain.ids import member_id
-from domain.log.answer_events import tool_list_events
+from domain.log.answer_events import server_call_events, tool_list_events
 from domain.log.events import LogEvent
 from domain.log.item_events import ItemResult
 from domain.turns.response import Response
+
+
+def first_events(response: Response, approved: Sequence[Item], new_token: Callable[[], str]) -> Iterator[LogEvent]:
+    """Yield the events of the new lists, and those of the calls that were approved; `approved` are their requests."""
+    yield from list_events(response, new_token)
+    first = sum(each.is_new for each in response.options.tool_config.servers)
+    for index, request in enumerate(approved, first):
+        yield from server_call_events(
+            index,
+            FunctionCall(name=request.name, arguments=request.text, server=request.server),
+            item_id=member_id("mcp", thread=response.thread, token=new_token()),
+            call_id=f"call_{new_token()}",
+            number=0,
+            approval=request.request_id,
+        )
 
 
 def list_events(response: Response, new_token: Callable[[], str]) -> Iterator[LogEvent]:

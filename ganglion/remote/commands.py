@@ -129,14 +129,23 @@ def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{line.removesuffix('_usd'):>10}  ${bill[line]}"
     yield f"{'total':>10}  ${bill['total_usd']}"
     yield from session_lines(bill.get("sessions", ()))
+    yield from settled_lines(bill.get("settled_sessions", ()))
 
 
 def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is provisional in a bill: each GPU session with the charged and the expected amount, and why."""
     for each in sessions:
-        amounts = f"charged ${each['charged_usd']}, expected ${each['expected_usd']}"
+        amounts = f"charged ${each['charged_usd']}, used so far ${each['used_usd']}, expected ${each['expected_usd']}"
         final = f"final after {moment(each['final_after'])} UTC"
         yield f"\nsession on {shown('backend', each['backend'])}: {amounts}; {final}"
+        yield f"  {shown('reason', each['reason'])}"
+
+
+def settled_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what became final in a bill: each GPU session with the last provisional amount, and why it differs."""
+    for each in sessions:
+        amounts = f"charged ${each['provisional_usd']} before, final ${each['final_usd']}"
+        yield f"\nsession on {shown('backend', each['backend'])}: {amounts}"
         yield f"  {shown('reason', each['reason'])}"
 
 

@@ -62,7 +62,9 @@ def service_commands(options: ClusterOptions, data: Path) -> dict[str, list[str]
 def model_commands(options: ClusterOptions, data: Path, issuer: str) -> dict[str, list[str]]:
     """Gives the command of each model; `issuer` is the address that publishes the keys of the callers' ID tokens."""
     warm = warm_model_commands(options) if options.warm_models or not options.cold else {}
-    doors = {SYSTEMS: python_command("standins.systems", "--rate", options.rate)} if options.systems else {}
+    doors = (
+        {SYSTEMS: python_command("standins.systems", "--rate", options.rate, "--data", data)} if options.systems else {}
+    )
     return {**warm, **doors, **(gpu_model_commands(options, data, issuer) if options.cold else {})}
 
 

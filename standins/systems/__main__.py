@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from standins.clock import now
+from standins.issuer.google_tokens import google_key_in
 from standins.processes.http_server import serve
 from standins.processes.parent_watch import end_with_stdin
 from standins.scripted.server import ScriptedModel, TokenPace
+from standins.systems.identities import TokenKeys
 from standins.systems.service import Systems
 
 
@@ -16,10 +19,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
     parser.add_argument("--start-s", type=float, default=1.0, help="seconds that an instance takes to start")
     parser.add_argument("--idle-s", type=float, default=60.0, help="seconds after which an idle instance sleeps")
+    parser.add_argument("--data", type=Path, help="the folder of the local issuers, whose tokens are verified then")
     options = parser.parse_args()
     end_with_stdin()
     model = ScriptedModel(pace=TokenPace(rate=options.rate, first_token_s=0.0), continues=True, clock=now)
-    systems = Systems(model=model, start_s=options.start_s, idle_s=options.idle_s, clock=now)
+    issuers = TokenKeys(data=options.data, google=google_key_in(options.data)) if options.data else None
+    systems = Systems(model=model, start_s=options.start_s, idle_s=options.idle_s, clock=now, issuers=issuers)
     asyncio.run(serve(systems.application(), options.port))
 
 

@@ -7,9 +7,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from standins.systems.chat import ChatDoor, Refusal, Wire
+from standins.systems.chat import ChatDoor, DoorWire, Refusal
 from standins.systems.converse import ConverseDoor
-from standins.systems.identities import Aws, Bearer, Everybody, Identity, SecretHeaders
+from standins.systems.gemini import VertexDoor
+from standins.systems.identities import (
+    Aws,
+    Bearer,
+    Entra,
+    Everybody,
+    GoogleAccess,
+    GoogleId,
+    Identity,
+    SecretHeaders,
+)
 from standins.systems.invocations import LambdaDoor, SageMakerDoor
 from standins.systems.prompts import InferDoor, ScoreDoor, TritonDoor
 from standins.systems.responses import ResponsesDoor
@@ -38,7 +48,7 @@ class Door:
     `base` are the first parts of the address of a backend. `lists_models`: `GET /models` is answered while it is up.
     """
 
-    wire: Wire = field(default_factory=ChatDoor)
+    wire: DoorWire = field(default_factory=ChatDoor)
     identity: Identity = field(default_factory=Everybody)
     asleep: Refusal | None = None
     base: str = "v1"
@@ -46,7 +56,7 @@ class Door:
     never_sleeps: bool = False
 
 
-def bedrock(wire: Wire, base: str) -> Door:
+def bedrock(wire: DoorWire, base: str) -> Door:
     asleep = aws_error(429, "ModelNotReadyException")
     return Door(wire=wire, identity=Aws("bedrock", keys=True), asleep=asleep, base=base, lists_models=False)
 
@@ -55,21 +65,25 @@ def sagemaker(asleep: Refusal) -> Door:
     return Door(wire=SageMakerDoor(), identity=Aws("sagemaker"), asleep=asleep, base="", lists_models=False)
 
 
+COGNITIVE = Entra("https://cognitiveservices.azure.com")
+MACHINE_LEARNING = Entra("https://ml.azure.com")
 LOADING = body(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
 
 DOORS: Mapping[str, Door] = {
     "openai": Door(identity=Bearer(), never_sleeps=True),
     "openai-responses": Door(wire=ResponsesDoor(), identity=Bearer(), never_sleeps=True),
-    "azure-openai": Door(never_sleeps=True),
-    "azure-openai-responses": Door(wire=ResponsesDoor(), never_sleeps=True),
-    "azure-ml": Door(never_sleeps=True, lists_models=False),
-    "azure-ml-score": Door(wire=ScoreDoor(), base="", never_sleeps=True, lists_models=False),
+    "azure-openai": Door(identity=COGNITIVE, never_sleeps=True),
+    "azure-openai-responses": Door(wire=ResponsesDoor(), identity=COGNITIVE, never_sleeps=True),
+    "azure-ml": Door(identity=MACHINE_LEARNING, never_sleeps=True, lists_models=False),
+    "azure-ml-score": Door(wire=ScoreDoor(), identity=MACHINE_LEARNING, base="", never_sleeps=True, lists_models=False),
     "azure-ml-serverless": Door(identity=Bearer(), never_sleeps=True, lists_models=False),
-    "vertex-managed": Door(never_sleeps=True, lists_models=False),
+    "vertex-managed": Door(wire=VertexDoor(), identity=GoogleAccess(), never_sleeps=True, lists_models=False),
     "vertex": Door(
-        asleep=text(429, "Model is not yet ready for inference. Please wait and try again."), lists_models=False
+        identity=GoogleAccess(),
+        asleep=text(429, "Model is not yet ready for inference. Please wait and try again."),
+        lists_models=False,
     ),
-    "cloud-run": Door(asleep=Refusal(status=429, headers=GOOGLE_PAGE, body=b"Rate exceeded.")),
+    "cloud-run": Door(identity=GoogleId(), asleep=Refusal(status=429, headers=GOOGLE_PAGE, body=b"Rate exceeded.")),
     "container-apps": Door(
         asleep=text(503, "upstream connect error or disconnect/reset before headers. reset reason: connection failure")
     ),

@@ -9,16 +9,21 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientConnectionResetError, web
+from aiohttp.typedefs import Handler
 
+from standins.clock import now
 from standins.json_values import Json
 from standins.scripted.chat_request import text_from
 from standins.scripted.server import ScriptedModel
 from standins.systems.chat import BadCall, Operation, Refusal, lines_of
 from standins.systems.doors import DOORS, Door
+from standins.systems.identities import ISSUERS, TokenKeys
 from standins.systems.predictions import Predictions
 from standins.systems.sleeping import Instance
 
 KEPT = 10_000
+TGI = "tgi"
+TGI_HEALTH = "/health"
 HEALTH = "health/ready"
 READY = "ready"
 """Whether a model of the Open Inference Protocol is ready: 400 without a body as long as it is not."""
@@ -26,7 +31,10 @@ READY = "ready"
 
 @dataclass(slots=True, kw_only=True)
 class Served:
-    """One request. Tokens are those that the caller was told; `outcome` is asleep, refused, done, failed or closed."""
+    """One request. Tokens are those that the caller was told; `outcome` is asleep, refused, done, failed or closed.
+
+    `busy_s` is how long it took, from its arrival to its end.
+    """
 
     system: str
     method: str
@@ -37,6 +45,8 @@ class Served:
     output_tokens: int = 0
     instructions: str = ""
     billed_ms: int = 0
+    began: float = field(default_factory=now)
+    busy_s: float = 0.0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to_json(self) -> Json:
@@ -50,14 +60,24 @@ class Served:
             "output_tokens": self.output_tokens,
             "instructions": self.instructions,
             "billed_ms": self.billed_ms,
+            "busy_s": self.busy_s,
         }
 
 
 class Systems:
     """All front doors, with the scripted model behind them."""
 
-    def __init__(self, *, model: ScriptedModel, start_s: float, idle_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        model: ScriptedModel,
+        start_s: float,
+        idle_s: float,
+        clock: Callable[[], float],
+        issuers: TokenKeys | None = None,
+    ) -> None:
         self.model = model
+        self.issuers = issuers
         self.instances = {name: Instance(start_s=start_s, idle_s=idle_s, clock=clock) for name in DOORS}
         self.recorded: deque[Served] = deque(maxlen=KEPT)
         self.refusals: dict[str, tuple[int, bytes]] = {}
@@ -67,6 +87,9 @@ class Systems:
 
     def application(self) -> web.Application:
         app = self.model.application()
+        app.middlewares.append(self.tgi_health)
+        if self.issuers:
+            app[ISSUERS] = self.issuers
         app.router.add_get("/admin/systems", self.state)
         app.router.add_post("/admin/systems/{system}/sleep", self.sleep)
         self.predictions.add_routes(app.router)
@@ -100,9 +123,20 @@ class Systems:
             record.outcome = "closed"
             raise
         finally:
+            record.busy_s = now() - record.began
             record.ended.set()
         record.status = response.status
         return response
+
+    @web.middleware
+    async def tgi_health(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer for TGI, whose health is at its origin."""
+        if request.path != TGI_HEALTH:
+            return await handler(request)
+        if self.instances[TGI].is_up:
+            return web.Response()
+        self.instances[TGI].wake()
+        return answered(DOORS[TGI].asleep or Refusal(status=503))
 
     async def answer(self, request: web.Request, door: Door, instance: Instance, record: Served) -> web.StreamResponse:
         body = await request.read()

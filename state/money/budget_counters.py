@@ -7,13 +7,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from clients.clock import Clock
-from clients.storage.compare_and_swap import create_once
+from clients.storage.compare_and_swap import commit_creating, create_once
 from clients.storage.paging import read_many
 from clients.storage.port import Add, Container, Create, DocumentKey, DocumentStore, Replace
-from domain.errors import Conflict, Exhausted
+from domain.errors import Exhausted
 from domain.identity.owners import Owner
 from domain.money.budgets import (
     HELD,
@@ -194,13 +195,8 @@ class BudgetCounters:
         changes = [each for each in (*rolls, *adds, *uses) if any(each.amounts.values())]
         missing = {change.id: new_counter(self.clock.now()) for change in changes}
         missing |= {row.id: row.to_document() for row, _ in used} | {each.id: each.empty for each in rolled}
-        while True:
-            try:
-                return await self.store.commit(key, (*writes, *changes))
-            except Conflict as error:
-                if error.identifier not in missing:
-                    raise
-                await self.create(key, error.identifier, missing.pop(error.identifier), rolled)
+        create = {name: partial(self.create, key, name, body, rolled) for name, body in missing.items()}
+        await commit_creating(self.store, key, (*writes, *changes), create)
 
     async def create(
         self, key: DocumentKey, identifier: str, body: Mapping[str, Any], rolled: Sequence[RollUpChange]

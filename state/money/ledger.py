@@ -216,8 +216,8 @@ class Ledger:
 
         def posted(stored: AttemptRecord | None) -> AttemptRecord | None:
             known = stored or warm_up
-            is_final = known is not None and session in known.charge.shares and known.charge.shares[session].final
-            return None if known is None or is_final else with_shares(known, {session: share})
+            charge = known.charge.with_posted(session, share) if known else None
+            return replace(known, charge=charge) if known and charge else None
 
         await self.update_attempt(owner, record, posted)
 

@@ -18,7 +18,7 @@ from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from state.turns.expiry import EXPIRY
 from state.turns.responses import TurnStore, turn_in
-from state.webhook_outbox import is_delivery
+from state.webhook_outbox import is_due
 
 EMPTIED_S = 86_400
 SLOTS = "slot_"
@@ -38,7 +38,7 @@ class Clearing:
 
     async def clear_once(self, key: DocumentKey) -> None:
         """Clear the documents of now; raises Conflict where another process writes or clears at the same time."""
-        documents = [each for each in await list_all(self.store, key, prefix="") if not is_delivery(each)]
+        documents = [each for each in await list_all(self.store, key, prefix="") if not is_due(each)]
         expiries = [document for document in documents if kind_of(document.body) == EXPIRY]
         await self.clear(key, [document for document in documents if document not in expiries])
         await self.clear(key, expiries)

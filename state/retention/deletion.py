@@ -30,6 +30,7 @@ from state.files.file_store import FileStore
 from state.files.parts import thread_of_upload
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
+from state.turns.approvals import cleared_approvals
 from state.turns.conversation_lock import belongs_to_conversation
 from state.turns.expiry import DUE, EXPIRY, expiry_operation
 from state.turns.responses import TurnStore
@@ -65,6 +66,7 @@ class Retention:
         kept = set(ended.input_items + ended.progress.output_items) if belongs_to_conversation(ended) else set[str]()
         items = [name for name in (*ended.input_items, *ended.progress.output_items) if name not in kept]
         await write_batches(self.store, key, await delete_operations(self.store, key, items))
+        await write_batches(self.store, key, [*cleared_approvals(ended.progress.output_items)])
         for prefix in (
             retrieved_prefix(ended.id),
             route_prefix(ended.id),

@@ -36,8 +36,9 @@ from domain.log.transcript import Transcript, closing_events, kept_items, read_l
 from domain.sources.prompt_context import source_metadata
 from domain.tools.rounds import limit_note
 from domain.turns.response import Response
-from domain.turns.tool_lists import list_events
+from domain.turns.tool_lists import first_events
 from domain.turns.webhook_events import WebhookEndpoints
+from state.turns.approvals import Approvals, approval_operations
 from state.turns.conversation_lock import lock_operations, unlock_operations
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import expiry_operations
@@ -60,6 +61,7 @@ class TurnStore:
         self.history_reader = HistoryReader(store)
         self.retrieved_context = RetrievedContext(store, clock)
         self.conversations = ConversationStore(store, clock)
+        self.approvals = Approvals(store, clock)
 
     async def record_request(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
@@ -177,7 +179,8 @@ class TurnStore:
                 return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution, None
             now = self.clock.now()
             log = await self.transcript(owner, response_id)
-            events = (LogEvent(kind=EventKind.STARTED), *list_events(response, self.clock.token))
+            approved = (await self.history_reader.existing_items(owner, response.approved)).values()
+            events = (LogEvent(kind=EventKind.STARTED), *first_events(response, (*approved,), self.clock.token))
             slot = next_slot(log, writer=execution, at=now, events=events)
             begun = response.begun(execution=execution, at=now)
             operations = (
@@ -236,6 +239,7 @@ class TurnStore:
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
             *await unlock_operations(self.store, ended),
             *expiry_operations(ended),
+            *approval_operations(ended, items),
             *delivery_operations(self.endpoints, ended),
         ]
         if not await self.commit_with_items(key, head, items):

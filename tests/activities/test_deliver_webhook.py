@@ -17,7 +17,7 @@ from activities.deliver_webhook import (
     DeliverWebhook,
 )
 from activities.follow_ups import FollowUps
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.orchestrations import delivery_wire, turn_wire
 from clients.storage.port import DocumentStore
 from clients.webhooks.sender import DeliveryReceipt, DeliveryResult
@@ -95,7 +95,7 @@ class Deliveries:
         return await WebhookOutbox(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
 
     async def sweep(self) -> None:
-        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, delays=DELAYS)
+        sweep = self.world.sweep(DELAYS)
         await sweep.sweep(self.host)
 
     async def run(self, delivery: WebhookDelivery) -> webhook_wire.WebhookDeliveredWire:
@@ -328,3 +328,18 @@ async def test_an_end_is_delivered_and_its_document_deleted_though_processes_cra
     assert await deliveries.open() == ()
     assert len(deliveries.sender.sent) >= 3
     assert len(set(deliveries.sender.ids)) == 1
+
+
+@pytest.mark.parametrize(
+    ("receipts", "outcome", "tries"),
+    [((LATER, TAKEN), "accepted", 2), ((GONE,), "gone", 1), ((LATER,), "given up", 10)],
+)
+async def test_the_outcome_of_a_delivery_is_kept_with_its_tries_and_no_sweep_finds_it(
+    receipts: Sequence[DeliveryReceipt], outcome: str, tries: int
+) -> None:
+    deliveries = Deliveries(*receipts)
+    delivery = await deliveries.ended_and_open()
+    await deliveries.run(delivery)
+    (note,) = await WebhookOutbox(deliveries.store, deliveries.clock).of_response(OWNER, delivery.response)
+    assert (note.outcome, note.delivery.tries, note.closed_at) == (outcome, tries, deliveries.clock.now())
+    assert await deliveries.open() == ()

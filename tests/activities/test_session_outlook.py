@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.rendering.bill import shared_session
+from api.rendering.bill import settled_sessions, shared_session
 from domain.identity.owners import Owner
 from domain.money.bill import bill_of
 from domain.turns.response import Response
@@ -82,8 +82,26 @@ def test_the_bill_names_the_session_its_price_and_when_it_is_final() -> None:
             GPU.amount * Decimal(now - explained["started_at"]), abs=GPU.amount
         )
         assert explained["session_usd"] < explained["expected_usd"] < explained["charged_usd"]
+        assert explained["used_usd"] == explained["session_usd"]
+        for amount in ("charged_usd", "used_usd", "expected_usd"):
+            assert sum(Decimal(each[amount]) for each in explained["lines"]) == Decimal(explained[amount])
         assert explained["price"] == {"name": "gpu", "source": GPU.origin.source, "date": GPU.origin.date}
         assert "600 s after its last request" in explained["reason"]
+
+    virtual(story)
+
+
+def test_a_final_bill_shows_the_last_provisional_amount() -> None:
+    async def story(gpu: GpuStory) -> None:
+        response = await gpu.turn()
+        before = await gpu.total(response)
+        await gpu.end_session()
+        (settled,) = settled_sessions(await gpu.cluster.world.app.state.ledger.records(response.owner, response.id))
+        assert settled["backend"] == "gpu"
+        assert Decimal(settled["provisional_usd"]) == before
+        assert Decimal(settled["final_usd"]) == await gpu.total(response) < before
+        assert Decimal(settled["difference_usd"]) == Decimal(settled["final_usd"]) - before
+        assert "divided" in settled["reason"]
 
     virtual(story)
 

@@ -110,6 +110,21 @@ class RunningOrchestrations(FakeOrchestrations):
         await asyncio.gather(*self.tasks)
 
 
+def web_app(world: World[Any]) -> Starlette:
+    """Return the HTTP functions of a world as the worker serves them."""
+    return Starlette(routes=[mounted(route) for route in routes(world.app.http)])
+
+
+def mounted(route: HttpRoute) -> Route:
+    call = partial(route.handler, client=None) if route.needs_client else route.handler
+
+    async def endpoint(request: Request) -> Response:
+        return await call(req=request)
+
+    path = "/" + route.template.replace(CATCH_ALL, "{path:path}")
+    return Route(path, endpoint, methods=list(route.methods))
+
+
 @dataclass(slots=True)
 class Api:
     """The API of a world, and a client that holds the token `mine`."""
@@ -129,16 +144,7 @@ class Api:
         return self.world.app.state.rate_limiter
 
     def app(self) -> Starlette:
-        return Starlette(routes=[self.mounted(route) for route in routes(self.world.app.http)])
-
-    def mounted(self, route: HttpRoute) -> Route:
-        call = partial(route.handler, client=None) if route.needs_client else route.handler
-
-        async def endpoint(request: Request) -> Response:
-            return await call(req=request)
-
-        path = "/" + route.template.replace(CATCH_ALL, "{path:path}")
-        return Route(path, endpoint, methods=list(route.methods))
+        return web_app(self.world)
 
     async def create(self, body: Mapping[str, Any], **headers: str) -> httpx.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -34,6 +34,8 @@ FRAMEWORKS: Final = HOME / "frameworks" / "bin" / "python"
 FRAMEWORK_REQUIREMENTS: Final = GIVEN / "frameworks" / "requirements.txt"
 QUERIES: Final = HOME / "queries" / "bin" / "python"
 QUERY_REQUIREMENTS: Final = GIVEN / "queries" / "requirements.txt"
+VENDORS: Final = GIVEN / "vendors"
+VENDOR_PYTHON: Final = HOME / "vendors" / "bin" / "python"
 MODEL_SERVERS: Final = GIVEN / "model_servers"
 MLSERVER: Final = HOME / "mlserver" / "bin" / "python"
 TRITON: Final = HOME / "triton" / "bin" / "python"
@@ -83,6 +85,14 @@ def query_kits() -> Path:
     with alone("queries"):
         keep(HOME / "queries", [QUERY_REQUIREMENTS], partial(install_python, QUERIES, QUERY_REQUIREMENTS))
     return QUERIES
+
+
+def vendor_kits() -> Path:
+    """Return the Python that imports the SDKs of vendors; raises as python_kits."""
+    requirements = VENDORS / "requirements.txt"
+    with alone("vendors"):
+        keep(HOME / "vendors", [requirements], partial(install_python, VENDOR_PYTHON, requirements))
+    return VENDOR_PYTHON
 
 
 def mlserver_kit() -> Path:

@@ -14,37 +14,25 @@ import pytest
 
 from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, TextPiece
-from domain.fleet.failure_classes import Diagnosis, FailureClass, FailureKind, diagnose
+from domain.fleet.failure_classes import FailureClass, FailureKind
 from standins.processes.ports import free_port
 from tests.checks import every
 from tests.clients.backends.model_server import text_of
 from tests.conformance.installing import MODEL_SERVERS, mlserver_kit, triton_kit
-from tests.contracts.backends.scene import asking, backend_of
+from tests.conformance.model_servers import GUARD_S, LOOK_S, answer, diagnosed, running, up
+from tests.contracts.backends.scene import TEMPLATE, asking, backend_of
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
 
-LOOK_S = 0.1
-GUARD_S = 120
+STREAMED = 'streams = true\nprompt = { template = "chatml", path = "infer_stream" }'
+"""What the entry of a backend says whose server streams by `infer_stream`, like MLServer since version 1.6."""
 
 
 @asynccontextmanager
-async def client_of(system: str, port: int, model: str = "m") -> AsyncGenerator[HttpBackend]:
+async def client_of(system: str, port: int, model: str = "m", *, prompt: str = TEMPLATE) -> AsyncGenerator[HttpBackend]:
+    backend = backend_of(system, f"http://127.0.0.1:{port}/v2/models/{model}", prompt=prompt)
     async with httpx.AsyncClient(trust_env=False) as http:
-        yield HttpBackend(backend_of(system, f"http://127.0.0.1:{port}/v2/models/{model}"), http, silence_s=60)
-
-
-async def answer(client: HttpBackend, count: int = 5) -> list[TextPiece | AnswerEnd]:
-    async with client.stream(asking(f"COUNT {count}")) as pieces:
-        return [piece async for piece in pieces]
-
-
-async def diagnosed(client: HttpBackend, *, probes: bool) -> Diagnosis | None:
-    """Return what the failure of a call or a probe means; None where there is none."""
-    try:
-        await (client.probe() if probes else answer(client))
-    except BackendError as error:
-        return diagnose(error.failure, client.backend.signatures)
-    return None
+        yield HttpBackend(backend, http, silence_s=60)
 
 
 async def both_say(client: HttpBackend, *words: str) -> None:
@@ -58,37 +46,22 @@ async def both_say(client: HttpBackend, *words: str) -> None:
             await asyncio.sleep(LOOK_S)
 
 
-async def up(client: HttpBackend) -> None:
-    async with asyncio.timeout(GUARD_S):
-        while await diagnosed(client, probes=True):  # noqa: ASYNC110 - the server is another process
-            await asyncio.sleep(LOOK_S)
-
-
-@asynccontextmanager
-async def running(command: Sequence[str | Path], folder: Path, **variables: str) -> AsyncGenerator[None]:
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(  # noqa: ASYNC220, S603 - a command of ours, started at once
-            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **variables}
-        )
-        try:
-            yield
-        finally:
-            server.terminate()
-            await asyncio.to_thread(server.wait, 60)
-
-
 async def test_mlserver_is_cold_while_it_loads_and_answers_then(tmp_path: Path) -> None:
     port, *others = (free_port() for _ in range(3))
     settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": others[0], "metrics_port": others[1]}
     shutil.copy(MODEL_SERVERS / "mlserver_model.py", tmp_path)
-    write(tmp_path / "settings.json", {**settings, "parallel_workers": 0})
+    write(tmp_path / "settings.json", {**settings, "parallel_workers": 0, "gzip_enabled": False})
     write(tmp_path / "model-settings.json", {"name": "m", "implementation": "mlserver_model.CountingModel"})
     program = await asyncio.to_thread(mlserver_kit)
-    async with running([program, "start", "."], tmp_path), client_of("kserve-infer", port) as client:
+    async with running([program, "start", "."], tmp_path) as server, client_of("kserve-infer", port) as client:
         await both_say(client, "status 400: it is still starting", "status 400: the server is loading its model")
         (tmp_path / "go").touch()
-        await up(client)
+        await up(client, server)
         assert await answer(client) == [TextPiece(text="1 2 3 4 5"), AnswerEnd(reason="stop", usage=None)]
+        async with client_of("kserve-infer", port, prompt=STREAMED) as streamed:
+            *pieces, end = await answer(streamed)
+            assert pieces == [TextPiece(text=text) for text in ("1", " 2", " 3", " 4", " 5")]
+            assert end == AnswerEnd(reason="stop", usage=None)
         async with client_of("kserve-infer", port, "another") as other:
             found = await diagnosed(other, probes=False)
         assert found is not None
@@ -106,7 +79,7 @@ async def test_triton_is_cold_while_it_loads_and_streams_then(tmp_path: Path) ->
     port, command, variables = free_port(), *triton(python, tmp_path)
     options = (f"--http-port={port}", "--http-address=127.0.0.1", "--allow-grpc=false", "--allow-metrics=false")
     async with (
-        running([*command, *options, "--model-control-mode=explicit"], tmp_path, **variables),
+        running([*command, *options, "--model-control-mode=explicit"], tmp_path, **variables) as server,
         client_of("triton-generate", port) as client,
         httpx.AsyncClient(trust_env=False, timeout=GUARD_S) as http,
     ):
@@ -116,7 +89,7 @@ async def test_triton_is_cold_while_it_loads_and_streams_then(tmp_path: Path) ->
         await both_say(client, "status 400: it is still starting", "status 404: the server is loading its model")
         (tmp_path / "go").touch()
         assert (await loading).status_code == 200
-        await up(client)
+        await up(client, server)
         pieces = await answer(client)
         assert (text_of(pieces), len(pieces)) == ("1 2 3 4 5", 6)
         assert pieces[-1] == AnswerEnd(reason="stop", usage=None)

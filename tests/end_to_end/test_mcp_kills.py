@@ -27,6 +27,7 @@ FILE = """
 [servers.shop]
 kind = "mcp"
 url = "{url}"
+trusted = true
 
 [servers.shop.tools.refund_order]
 effect = "write"

@@ -1,140 +1,48 @@
-"""Does one whole turn on each system survive its cold start and the death of the worker, and is its bill the system's?
+"""Does each system survive its cold start and the death of the worker, and is the product's bill the system's own?
 
 The product runs as it is deployed; each system is its front door of `standins.systems`, with the identity that the
-system demands: keys and signatures of AWS, tokens of Google and Entra, secrets of the environment.
+system demands: keys and signatures of AWS, tokens of Google and Entra, secrets of the environment. Three turns wait for
+one start: one is read as a stream, two are asked in the background by OpenAI's own SDK.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 
 import pytest
+from openai import AsyncOpenAI
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.cluster.process_specs import SYSTEMS
-from standins.paths import ROOT
 from standins.systems.doors import DOORS
-from standins.systems.identities import REGION, SECRET, Aws
-from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
+from standins.systems.identities import SECRET
+from tests.contracts.backends.scene import UNCOUNTED
+from tests.end_to_end import systems_table
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
 from tests.end_to_end.cold import UNBOUNDED
 from tests.end_to_end.conftest import HASTY, SEED, Scene
-from tests.standins.systems.serving import address_of
+from tests.end_to_end.systems_fleet import FUNCTION, RATE, REPLICATE, SECRETS, files, name_of, price_of
+from tests.end_to_end.waiting import eventually
 
-RATE = 40
+NAMES = sorted({*DOORS, REPLICATE})
+WHOLE = ("azure-ml-score", "kserve-infer", "sagemaker-serverless")
+"""They answer as a whole: the worker dies while the front door writes."""
 WORDS = 60
 KILLED_AFTER = 20
-FOLLOWED_S = 90
+FOLLOWED_S = 120
+LOOK_S = 0.05
+CENT = Decimal("0.01")
 SAMPLE = int(os.environ.get("TEST_SYSTEMS", "4"))
-SECRETS = (
-    "HF_TOKEN",
-    "REPLICATE_API_TOKEN",
-    "RUNPOD_API_KEY",
-    "BEAM_TOKEN",
-    "AZURE_ML_SERVERLESS_KEY",
-    "MODAL_KEY",
-    "MODAL_SECRET",
-    "A_TOKEN",
-)
-OWN_AUTH = {
-    "openai": 'auth = { kind = "static_bearer", setting = "A_TOKEN" }',
-    "openai-responses": 'auth = { kind = "static_bearer", setting = "A_TOKEN" }',
-}
-INPUT_USD, CACHED_USD, WRITTEN_USD, OUTPUT_USD = Decimal(3), Decimal("0.3"), Decimal("3.75"), Decimal(15)
-REQUEST_USD = Decimal("0.000002")
-SECOND_USD = Decimal("0.001")
-FUNCTION = "lambda-invoke"
-"""Each call is billed by itself, by the milliseconds that the service reports."""
-PRICED = {**dict.fromkeys(UNCOUNTED, "machines"), FUNCTION: "functions"}
-PRICE = f"""
-[prices.systems]
-kind = "per_token"
-input = "{INPUT_USD}"
-cached_input = "{CACHED_USD}"
-cache_write = "{WRITTEN_USD}"
-request = "{REQUEST_USD}"
-output = "{OUTPUT_USD}"
-source = "made up"
-date = 2026-11-29
-region = "laptop"
-[prices.functions]
-kind = "per_second"
-components.gb = {{ amount = "{SECOND_USD}", count = "10" }}
-request = "{REQUEST_USD}"
-granularity_ms = 1
-source = "made up"
-date = 2026-11-29
-region = "laptop"
-[prices.machines]
-kind = "per_second"
-components.machine = {{ amount = "{SECOND_USD}" }}
-granularity_ms = 1
-source = "made up"
-date = 2026-11-29
-region = "laptop"
-"""
-BACKEND = """
-[backends.{name}]
-model = "scripted"
-system = "{system}"
-url = "{url}"
-served_model = "scripted"
-price = "{price}"
-{auth}
-limits = {{ context_tokens = 32768, max_output_tokens = 1024, concurrency = 8, request_timeout_s = 60 }}
-cold = {{ scales_to_zero = {sleeps}, p50_s = 1, p99_s = 6, warm_up_hold_s = 0.3, idle_s = 60 }}
-speed = {{ prefill_tokens_s = 20000, decode_tokens_s = {rate} }}
-"""
-
-
-REPLICATE = BACKEND.format(
-    name="of-replicate",
-    system="replicate",
-    price="systems",
-    url="%GANGLION_SYSTEMS_URL%/systems/replicate/v1/models/owner/name",
-    auth='probe = { path = "versions", up = [200] }',
-    sleeps="false",
-    rate=RATE,
-)
-
-
-def name_of(system: str) -> str:
-    return f"of-{system.replace('.', '-')}"
-
-
-def files(folder: Path) -> dict[str, str]:
-    """Write a fleet with a backend of each system, and its prices, and return where they are."""
-    fleet, prices = folder / "fleet.toml", folder / "prices.toml"
-    prices.write_text((ROOT / "prices.toml").read_text(encoding="utf-8") + PRICE, encoding="utf-8")
-    entries = [(ROOT / "fleet.toml").read_text(encoding="utf-8")]
-    for system, door in DOORS.items():
-        aws = f'auth = {{ region = "{REGION}" }}' if isinstance(door.identity, Aws) else ""
-        entries.append(
-            BACKEND.format(
-                name=name_of(system),
-                system=system,
-                price=PRICED.get(system, "systems"),
-                url=address_of("%GANGLION_SYSTEMS_URL%", system),
-                auth=f"{OWN_AUTH.get(system, aws)}\n{TEMPLATE if system in PROMPTED else ''}",
-                sleeps=json.dumps(not door.never_sleeps and system != FUNCTION),
-                rate=RATE,
-            )
-        )
-    entries.append(REPLICATE)
-    fleet.write_text("\n".join(entries), encoding="utf-8")
-    return {"GANGLION_FLEET": str(fleet), "GANGLION_PRICES": str(prices)}
+ROWS: dict[str, systems_table.Row] = {}
 
 
 def drawn() -> Iterator[object]:
     """Yield every system: four that are drawn by the seed are of each campaign, all of the long one."""
-    names = sorted(set(DOORS) - {"tgi", "sagemaker-serverless", *UNCOUNTED})
-    sample = set(Random(SEED).sample(names, min(SAMPLE, len(names))))  # noqa: S311 - a test's seed
-    for name in names:
+    sample = set(Random(SEED).sample(NAMES, min(SAMPLE, len(NAMES))))  # noqa: S311 - a test's seed
+    for name in NAMES:
         yield pytest.param(name, marks=[] if name in sample else [pytest.mark.long])
 
 
@@ -145,90 +53,117 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     options = ClusterOptions(data=folder, rate=RATE, systems=True, environment=environment)
     with LocalCluster(options) as running:
         yield running
+    if set(ROWS) == set(NAMES):
+        systems_table.write([*ROWS.values()])
 
 
 @pytest.fixture
 async def scene(cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(cluster) as caller, books_of(cluster.data) as books:
-        for system in DOORS:
+        for system in NAMES:
             await books.forget_backend_state(name_of(system))
         yield Scene(cluster=cluster, caller=caller, books=books)
 
 
-async def told(caller: Caller, system: str, instructions: str) -> tuple[Sequence[Json], Sequence[Json]]:
-    """Return what a front door's books have of one turn, and the lives of its instance."""
-    state = (await caller.http.get(f"{caller.cluster.model_url(SYSTEMS)}/admin/systems")).json()
-    asked = [each for each in state["requests"] if each["system"] == system and each["instructions"] == instructions]
-    return asked, state["lives"][system]
+async def seen(caller: Caller, system: str) -> tuple[Sequence[Json], Sequence[Json]]:
+    """Return what a front door's books have, and the lives of its instance."""
+    front = caller.cluster.model_url(SYSTEMS)
+    if system == REPLICATE:
+        found = (await caller.http.get(f"{front}/admin/predictions")).json()["predictions"]
+        return [as_asked(each) for each in found], ()
+    state = (await caller.http.get(f"{front}/admin/systems")).json()
+    return [each for each in state["requests"] if each["system"] == system], state["lives"][system]
 
 
-def price_of(asked: Sequence[Json], *, system: str) -> Decimal:
-    """Return what the system bills for the calls that ended.
+def as_asked(prediction: Json) -> Json:
+    """Return a prediction as the other front doors' books have their requests."""
+    counts = {name: prediction["metrics"].get(f"{name[:-1]}_count", 0) for name in ("input_tokens", "output_tokens")}
+    outcome = "done" if prediction["status"] == "succeeded" else prediction["status"]
+    return {"instructions": prediction["input"].get("system_prompt", ""), "outcome": outcome, **counts}
 
-    Bedrock reads a quarter of the input from its cache, and writes an eighth to it.
-    """
-    if system == FUNCTION:
-        done = [each["billed_ms"] for each in asked if each["outcome"] == "done"]
-        return 10 * SECOND_USD * sum(done) / 1000 + REQUEST_USD * len(done)
-    tokens = [(each["input_tokens"], each["output_tokens"]) for each in asked if each["outcome"] == "done"]
-    prompts = [prompt for prompt, _ in tokens]
-    cached, written = (
-        sum(prompt // part for prompt in prompts) if system == "bedrock-converse" else 0 for part in (4, 8)
-    )
-    fresh, output = sum(prompts) - cached - written, sum(output for _, output in tokens)
-    dollars = INPUT_USD * fresh + CACHED_USD * cached + WRITTEN_USD * written + OUTPUT_USD * output
-    return dollars / 1_000_000 + REQUEST_USD * len(tokens)
+
+async def of_turn(caller: Caller, system: str, body: Json) -> Sequence[Json]:
+    return [each for each in (await seen(caller, system))[0] if each.get("instructions") == body["instructions"]]
+
+
+async def read_until_the_front_door_writes(scene: Scene, reading: Reading, system: str) -> None:
+    """Read a stream until text has come or, of an answer that comes as a whole, until it is being written."""
+    if system not in WHOLE:
+        await scene.caller.follow_on(reading, until=KILLED_AFTER)
+        return
+    await scene.caller.follow_on(reading, until=1)
+
+    async def writes() -> bool | None:
+        return bool(await of_turn(scene.caller, system, reading.body)) or None
+
+    await eventually(writes, what=f"a call of {system}")
+
+
+async def background(sdk: AsyncOpenAI, model: str) -> str:
+    """Ask in the background, as the SDK does, and return the text once it is there."""
+    found = await sdk.responses.create(model=model, input="COUNT 3", background=True)
+    while found.status in ("queued", "in_progress"):
+        await asyncio.sleep(LOOK_S)
+        found = await sdk.responses.retrieve(found.id)
+    return found.output_text
+
+
+async def timers_of(caller: Caller, response_id: str) -> int:
+    """Return how many durable timers a turn has waited for."""
+    path = f"/runtime/webhooks/durabletask/instances/{response_id}"
+    history = (await caller.http.get(path, params={"showHistory": "true"})).json()["historyEvents"]
+    return [event["EventType"] for event in history].count("TimerFired")
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("system", list(drawn()))
-async def test_a_cold_turn_is_answered_whole_after_a_kill_and_a_warm_one_is_billed_exactly(
+async def test_cold_turns_are_answered_after_one_start_and_a_kill_and_a_warm_one_is_billed_exactly(
     scene: Scene, system: str
 ) -> None:
-    cluster, caller, model = scene.cluster, scene.caller, f"scripted@{name_of(system)}"
+    caller, model = scene.caller, f"scripted@{name_of(system)}"
     reading = Reading(body={**asking(f"COUNT {WORDS}", model), "stream": True})
-    async with asyncio.timeout(FOLLOWED_S):
-        await caller.follow_on(reading, until=KILLED_AFTER)
-        await asyncio.to_thread(cluster.kill_worker)
+    async with asyncio.timeout(FOLLOWED_S), caller.sdk(max_retries=20) as sdk:
+        others = [asyncio.create_task(background(sdk, model)) for _ in range(2)]
+        await read_until_the_front_door_writes(scene, reading, system)
+        await asyncio.to_thread(scene.cluster.kill_worker)
         await caller.follow_on(reading)
+        assert [await other for other in others] == [counted(3), counted(3)]
     await scene.books.assert_exact(reading, counted(WORDS))
     await scene.books.settled(caller, reading.id)
-    asked, lives = await told(caller, system, reading.body["instructions"])
-    assert len(lives) == (0 if DOORS[system].never_sleeps else 1)
-    assert [each["outcome"] for each in asked].count("done") == 1
-    warm = await caller.follow(asking("COUNT 12", model))
+    asked, lives = await seen(caller, system)
+    sleeps = system in DOORS and not DOORS[system].never_sleeps
+    assert len(lives) == (1 if sleeps else 0)
+    mine = [each["outcome"] for each in await of_turn(caller, system, reading.body)]
+    assert mine.count("done") >= 1
+    assert system != REPLICATE or mine == ["done"]
+    timers = await timers_of(caller, reading.id)
+    body = asking("COUNT 12", model)
+    async with caller.sdk(max_retries=20) as sdk:
+        warm = await sdk.responses.create(model=model, input=body["input"], instructions=body["instructions"])
+    assert warm.output_text == counted(12)
     await scene.books.settled(caller, warm.id)
-    asked, lives = await told(caller, system, warm.body["instructions"])
+    (billed,) = await of_turn(caller, system, body)
     bill = (await caller.report(warm.id))["bill"]
-    assert len(lives) <= 1
-    assert [each["outcome"] for each in asked] == ["done"]
-    assert Decimal(bill["gpu_usd" if system == FUNCTION else "tokens_usd"]) == price_of(asked, system=system)
+    assert (billed["outcome"], len((await seen(caller, system))[1])) == ("done", len(lives))
+    is_timed = system in UNCOUNTED or system == FUNCTION
+    paid, books = Decimal(bill["gpu_usd" if is_timed else "tokens_usd"]), price_of(billed, system)
+    assert 0 <= paid - books < (CENT if system in UNCOUNTED else Decimal("1e-12"))
+    refused = sorted({each["status"] for each in asked if each.get("outcome") == "asleep"})
+    ROWS[system] = systems_table.Row(
+        system=f"`{system}`",
+        asleep=", ".join(map(str, refused)) or ("held" if sleeps else "never"),
+        starts="1 for 3 turns" if sleeps else "none",
+        waits=str(timers),
+        killed="text whole" if system != REPLICATE else "text whole, 1 prediction",
+        used=used(billed, system),
+        bill=f"{paid:.9f}",
+        books=f"{books:.9f}",
+    )
 
 
-@pytest.mark.long
-async def test_a_turn_on_a_server_that_counts_nothing_is_billed_by_its_time(scene: Scene) -> None:
-    """Of the start it pays the whole; of the work what lies between its call and its end, as the front door saw it."""
-    reading = await scene.caller.follow(asking("COUNT 12", f"scripted@{name_of('kserve-infer')}"))
-    await scene.books.assert_exact(reading, counted(12))
-    await scene.books.settled(scene.caller, reading.id)
-    asked, lives = await told(scene.caller, "kserve-infer", reading.body["instructions"])
-    bill = (await scene.caller.report(reading.id))["bill"]
-    assert len(lives) == 1
-    assert [each["outcome"] for each in asked] == ["asleep", "done"] or [each["outcome"] for each in asked] == ["done"]
-    assert Decimal(bill["tokens_usd"]) == 0
-    assert Decimal(bill["gpu_usd"]) > 0
-
-
-@pytest.mark.campaign
-async def test_a_killed_worker_finds_its_prediction_and_creates_no_second_one(scene: Scene) -> None:
-    reading = Reading(body={**asking(f"COUNT {WORDS}", "scripted@of-replicate"), "stream": True})
-    async with asyncio.timeout(FOLLOWED_S):
-        await scene.caller.follow_on(reading, until=KILLED_AFTER)
-        await asyncio.to_thread(scene.cluster.kill_worker)
-        await scene.caller.follow_on(reading)
-    await scene.books.assert_exact(reading, counted(WORDS))
-    await scene.books.settled(scene.caller, reading.id)
-    listing = await scene.caller.http.get(f"{scene.cluster.model_url(SYSTEMS)}/admin/predictions")
-    given = reading.body["instructions"]
-    found = [each for each in listing.json()["predictions"] if each["input"]["system_prompt"] == given]
-    assert [each["status"] for each in found] == ["succeeded"]
+def used(billed: Json, system: str) -> str:
+    if system == FUNCTION:
+        return f"{billed['billed_ms']} ms"
+    if system in UNCOUNTED:
+        return f"{billed['busy_s']:.3f} s"
+    return f"{billed['input_tokens']} + {billed['output_tokens']} tokens"

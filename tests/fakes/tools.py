@@ -14,6 +14,7 @@ FILE = """
 [servers.shop]
 kind = "http"
 url = "http://127.0.0.1:1"
+trusted = true
 
 [servers.shop.tools.find_order]
 description = "Finds an order."

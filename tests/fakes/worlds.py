@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
@@ -154,6 +155,13 @@ class World[C: Clock = FakeClock]:
         )
         self.app = compose(configuration, ports)
         self.steps = self.app.activities.by_name()
+
+    def sweep(self, delays: SweepDelays) -> Sweep:
+        """Return a sweeper of its own, with other delays than the product's."""
+        state = self.app.state
+        return Sweep(
+            turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=self.clock, delays=delays
+        )
 
     @property
     def turns(self) -> TurnStore:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.endpoints.reports.route import budget_report, report
+from api.rendering.turn_timeline import TurnAccount
 from clients.storage.port import Container
 from domain.money.bill import bill_of
 from domain.money.budgets import BudgetCounter, BudgetScope
@@ -20,7 +21,8 @@ def shown() -> dict[str, Any]:
     routes = [{**frozen(Container.TURNS, "route").body, "at": NOW + 2, "route": route}]
     sources = [each.to_document() for each in FETCHED]
     counter = BudgetCounter(id="budget_tenant_2027-01-15", scope=BudgetScope.TENANT_DAY, limit=10_000_000_000)
-    told = report(RESPONSE, routes, (ATTEMPT,), bill_of((ATTEMPT,), RESERVATION), sources)
+    account = TurnAccount(turn=RESPONSE, routes=routes, attempts=(ATTEMPT,))
+    told = report(account, bill_of((ATTEMPT,), RESERVATION), sources)
     return as_json({**told, "budgets": [budget_report(counter, 4_200_000)]})
 
 

@@ -37,6 +37,7 @@ from tests.frozen.objects import (
 
 CUSTOM_CALL_ID = f"fc_{'a' * 24}{7:024x}"
 SERVER_CALL_ID = f"mcp_{'a' * 24}{8:024x}"
+REQUEST_ID = f"mcpr_{'a' * 24}{10:024x}"
 UNKNOWN = {"type": "mcp_tool_execution_error", "content": "It is unknown."}
 REFUSAL_ID = f"msg_{'a' * 24}{17:024x}"
 ITEMS = {
@@ -85,6 +86,23 @@ ITEMS = {
         round=2,
     ),
     "item_mcp_list_tools": Item(id=f"mcpl_{'a' * 24}{9:024x}", kind=ItemKind.MCP_TOOLS, server="shop", output="[]"),
+    "item_approval_request": Item(
+        id=REQUEST_ID,
+        kind=ItemKind.APPROVAL_REQUEST,
+        text='{"q":"x"}',
+        name="find",
+        call_id="call_1",
+        server="shop",
+        round=1,
+    ),
+    "item_approval_response": Item(
+        id=f"mcpa_{'a' * 24}{11:024x}",
+        kind=ItemKind.APPROVAL_RESPONSE,
+        role=Role.USER,
+        text="go on",
+        approval=REQUEST_ID,
+        approves=True,
+    ),
     "item_reasoning": Item(id=REASONING_ID, kind=ItemKind.REASONING, text="Thinking.", status=ItemStatus.IN_PROGRESS),
 }
 ENDING = Ending(

@@ -72,6 +72,7 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.SizeWire: COUNTED,
     batch_wire.RunBatchWire: {"looks": 3},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
+    wire.BegunWire: {"calls": ["mcp_1"]},
     wire.InferredWire: {
         "calls": ["mcp_1"],
         "added": {"expected": 1, "likely": 2, "ceiling": 3, "bytes": 4},

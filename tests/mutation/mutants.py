@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import override
 
+from tests.mutation.tracing import lines_of
+
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -33,11 +35,15 @@ OTHER_FUNCTION = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """The source of a module with one defect; `what` names it by its line."""
+    """The source of a module with one defect; `what` names it by its line.
+
+    `lines` are those of its statement, in the file: None if they run at import.
+    """
 
     module: str
     what: str
     source: str
+    lines: range | None = None
 
 
 def changed(node: ast.AST) -> Iterator[ast.AST]:
@@ -116,10 +122,10 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     logic.visit(tree)
     for number, node in enumerate(logic.found):
         for nth, _ in enumerate(changed(node)):
-            yield mutant(module, tree, number, nth)
+            yield mutant(module, tree, node, number, nth)
 
 
-def mutant(module: str, tree: ast.Module, number: int, nth: int) -> Mutant:
+def mutant(module: str, tree: ast.Module, place: ast.AST, number: int, nth: int) -> Mutant:
     """Change a copy of the tree at its `number`-th node of logic."""
     whole = copy.deepcopy(tree)
     logic = Logic()
@@ -133,6 +139,7 @@ def mutant(module: str, tree: ast.Module, number: int, nth: int) -> Mutant:
         module=module,
         what=f"{module}:{getattr(old, 'lineno', 0)}: {before} → {after}",
         source=ast.unparse(ast.fix_missing_locations(whole)),
+        lines=lines_of(tree, place),
     )
 
 

@@ -25,7 +25,7 @@ from tests.simulation.product import Product
 
 CHUNK = 10
 LEAST_FAULTS = 5
-NO_FAULTS = ("turns", "seeds", "seeds with few faults", "refused for a budget")
+NO_FAULTS = ("turns", "seeds", "seeds with few faults", "refused for a budget", "given up")
 TIMESTAMPS = "azure.durable_functions.models.history.HistoryEvent"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 """A folder in memory, where there is one: no run survives its process anyway."""
@@ -80,7 +80,7 @@ def run_chunk(seeds: Iterable[int]) -> Chunk:
             product = run(plan)
         except Exception as error:  # noqa: BLE001 - whatever a defect raises
             return Chunk(counts=counts, failure=failure_of(plan, error))
-        counts += product.counts + Counter(turns=len(product.acknowledged))
+        counts += product.counts + Counter(turns=sum(bool(caller.response) for caller in product.callers))
         counts["seeds" if faults_in(product.counts) >= LEAST_FAULTS else "seeds with few faults"] += 1
     return Chunk(counts=counts)
 

@@ -107,7 +107,11 @@ class Hub:
 class HubClient:
     """The durable client that the product uses, on the host that runs at the moment."""
 
-    hub: Hub
+    find: Callable[[], Hub]
+
+    @property
+    def hub(self) -> Hub:
+        return self.find()
 
     async def on_host[T](self, action: Callable[[Engine], Awaitable[T]]) -> T:
         """Raises NoHostError if there is no host, or if it dies in this call."""

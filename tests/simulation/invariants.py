@@ -1,5 +1,6 @@
 """What must hold of every run of the whole product, whatever failed in it?"""
 
+from collections import Counter
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
@@ -18,18 +19,46 @@ from state.money.ledger import Ledger, money_key
 from state.turns.responses import TurnStore
 from tests.activities.test_campaign import TEXTS, events_of
 from tests.devhost_campaigns.consistency import inconsistencies
+from tests.simulation.callers import RESPONSES, TERMINAL, Caller
 from tests.simulation.plan import Plan
 from tests.simulation.product import OWNERS, Product, play
+from tests.simulation.worker import ProductWorker
 
 
 async def check(plan: Plan, folder: Path) -> Product:
     """Run a plan and check everything that it promises, while it runs and at its end."""
-    product, hub = await play(plan, folder)
-    for response in product.acknowledged:
+    product, worker = await play(plan, folder)
+    admitted = await product.admitted()
+    assert {caller.response for caller in product.callers if caller.response} <= {each.id for each in admitted}
+    assert all(count == 1 for count in Counter(each.options.metadata["request"] for each in admitted).values())
+    for response in admitted:
         await check_turn(product, response)
+    for caller in product.callers:
+        await check_caller(product, worker, caller)
     await check_counters(product)
-    assert inconsistencies(hub.path) == []
+    assert inconsistencies(product.hub.path) == []
     return product
+
+
+async def check_caller(product: Product, worker: ProductWorker, caller: Caller) -> None:
+    """What was streamed is what is kept, for its owner alone; nobody else gets in."""
+    if not caller.response:
+        return
+    [end] = [event for event in caller.events if event["type"] in TERMINAL]
+    path = f"{RESPONSES}/{caller.response}"
+    kept = (await caller.exchange("GET", path)).json
+    assert (kept["status"], kept["output"]) == (end["response"]["status"], end["response"]["output"])
+    for item in kept["output"]:
+        assert streamed(caller, item["id"]) == "".join(part["text"] for part in item["content"])
+    [other] = [owner for owner in OWNERS if owner != caller.owner]
+    assert (await caller.exchange("GET", path, token=caller.issuer.token(other))).status == 404
+    assert (await caller.exchange("GET", path, token=caller.issuer.forged_token(caller.owner))).status == 401
+
+
+def streamed(caller: Caller, item: str) -> str:
+    """Return the text of an item as the caller read it, over all its connections."""
+    parts = [event for event in caller.events if event["type"] == "response.output_text.delta"]
+    return "".join(part["delta"] for part in parts if part["item_id"] == item)
 
 
 async def check_counters(product: Product) -> None:
@@ -51,7 +80,6 @@ async def check_turn(product: Product, response: Response) -> None:
     assert events[-1].kind is EventKind.ENDED
     writers = [writer for writer, _ in groupby(slots, key=lambda slot: slot.writer)]
     assert len(writers) == len(set(writers))
-    assert all(saw == events[: len(saw)] for saw in product.seen[response.id])  # may be empty: not every turn is read
     assert all(
         any(text.startswith(item.text) for text in TEXTS) for item in log.items
     )  # may be empty: a turn may end early

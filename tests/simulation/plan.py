@@ -29,6 +29,8 @@ class Plan:
     backend_fault_rate: float = 0.0
     clock_jumps: int = 0
     cancels: int = 0
+    issuer_fault_rate: float = 0.0
+    rotates_keys: bool = False
 
 
 def plan_of(seed: int) -> Plan:
@@ -47,6 +49,8 @@ def plan_of(seed: int) -> Plan:
         backend_fault_rate=draw.choice([0.0, 0.1, 0.2]),
         clock_jumps=draw.choice([0, 1, 2]),
         cancels=draw.choice([0, 0, 1]),
+        issuer_fault_rate=draw.choice([0.0, 0.1, 0.3]),
+        rotates_keys=draw.choice([False, True]),
     )
 
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, cast, override
 
 import azure.durable_functions as df
+from starlette.applications import Starlette
 
 from activities.guard import as_activity
 from devhost.app.catalog import FunctionCatalog, catalog_from_worker
@@ -15,11 +16,13 @@ from devhost.supervisor.messages import IndexedFunction, Invocation, InvocationR
 from devhost.supervisor.process import WorkerProcess
 from domain import wire
 from orchestrators.respond import respond
+from tests.api.harness import web_app
 from tests.devhost_campaigns.in_process import App, Faults, InProcessWorker
 from tests.fakes.clocks import LoopClock
 from tests.fakes.stores import CrashError
 from tests.fakes.worlds import World
 from tests.simulation.stopping import StoppableStore
+from tests.simulation.web import ConnectionLostError, Exchange
 
 LONGEST_STOP_S = 90.0
 
@@ -47,6 +50,7 @@ class Process:
     """
 
     app: App
+    web: Starlette
     store: StoppableStore
     died: asyncio.Future[None]
     is_stopped: bool = False
@@ -72,7 +76,7 @@ class ProductWorker(InProcessWorker):
     def new_process(self) -> Process:
         world = self.new_world()
         assert isinstance(world.store, StoppableStore)
-        return Process(app_of(world), world.store, asyncio.get_running_loop().create_future())
+        return Process(app_of(world), web_app(world), world.store, asyncio.get_running_loop().create_future())
 
     @override
     async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
@@ -82,12 +86,43 @@ class ProductWorker(InProcessWorker):
     async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
         await self.delay_or_lose(invocation)
         own = self.current
-        for rate, end in ((self.crash_rate, self.die), (self.stop_rate, self.suspend)):
-            if self.random.random() < rate:
-                asyncio.get_running_loop().call_later(self.random.uniform(0, 2.0), end, own)
+        self.endanger(own)
         answer = await self.until_death(own, invocation)
         await self.delay_or_lose(invocation)
         return answer
+
+    def endanger(self, own: Process) -> None:
+        """Sometimes kill or stop the process, a little later."""
+        for rate, end in ((self.crash_rate, self.die), (self.stop_rate, self.suspend)):
+            if self.random.random() < rate:
+                asyncio.get_running_loop().call_later(self.random.uniform(0, 2.0), end, own)
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer a request in the current process. Raises ConnectionLostError where the caller gets no whole answer."""
+        await self.delay_or_lose_connection()
+        own = self.current
+        if exchange.request.method == "POST":
+            self.endanger(own)
+        running = asyncio.ensure_future(exchange.run(own.web))
+        waits: set[asyncio.Future[Any]] = {running, own.died}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            exchange.is_lost = True
+            self.zombies.add(running)
+            if not own.is_stopped:
+                running.cancel()
+            raise ConnectionLostError
+        if running.exception() is not None and own.store.crashed:
+            self.die(own)
+            raise ConnectionLostError
+        running.result()
+        await self.delay_or_lose_connection()
+
+    async def delay_or_lose_connection(self) -> None:
+        await asyncio.sleep(self.random.uniform(0, self.faults.longest_s))
+        if self.random.random() < self.faults.lost:
+            self.counts["lost requests and answers"] += 1
+            raise ConnectionLostError
 
     async def until_death(self, own: Process, invocation: Invocation) -> InvocationResult:
         self.app = own.app

@@ -9,9 +9,10 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.rendering.attempt_runs import attempt_runs
-from api.rendering.bill import shared_session
+from api.rendering.bill import settled_sessions, shared_session
 from api.rendering.response import Json
-from api.rendering.turn_timeline import turn_timeline
+from api.rendering.turn_timeline import TurnAccount, turn_timeline
+from domain.fleet.catalog import Fleet
 from domain.log.events import Slot
 from domain.money.bill import TurnBill, bill_of
 from domain.money.budgets import BudgetCounter
@@ -22,6 +23,7 @@ from state.money.ledger import Ledger
 from state.money.session_outlooks import SessionOutlooks
 from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
+from state.webhook_outbox import WebhookOutbox
 
 type Turn = domain_turns.Response
 
@@ -37,12 +39,16 @@ class RouteReports:
         ledger: Ledger,
         tool_calls: ToolCalls,
         outlooks: SessionOutlooks,
+        outbox: WebhookOutbox,
+        fleet: Fleet,
     ) -> None:
         self.authenticator = authenticator
         self.turns = turns
         self.ledger = ledger
         self.tool_calls = tool_calls
         self.outlooks = outlooks
+        self.outbox = outbox
+        self.prices = {name: each.price for name, each in fleet.backends.items()}
 
     async def route(self, req: Request) -> Response:
         """`GET /v1/responses/{response_id}/route`"""
@@ -55,9 +61,14 @@ class RouteReports:
         sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.options.sources else None
         budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
         slots = await self.turns.slots(owner, turn.id)
-        body = report(turn, routes, attempts, bill_of(records, reservation), sources or (), slots=slots)
+        notes = await self.outbox.of_response(owner, turn.id) if turn.progress.ended_at else ()
+        account = TurnAccount(
+            turn=turn, routes=routes, attempts=attempts, slots=slots, deliveries=notes, prices=self.prices
+        )
+        body = report(account, bill_of(records, reservation), sources or ())
         body["runs"] = attempt_runs(slots)
         body["bill"]["sessions"] = [shared_session(each) for each in await self.outlooks.of(owner, records)]
+        body["bill"]["settled_sessions"] = settled_sessions(records)
         if turn.options.tool_config.servers:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
@@ -71,28 +82,20 @@ def backend_words(slots: Sequence[Slot]) -> Mapping[int, str]:
     return {slot.outcome.attempt: slot.outcome.words for slot in slots if slot.outcome and slot.outcome.words}
 
 
-def report(
-    turn: Turn,
-    routes: Sequence[Mapping[str, Any]],
-    attempts: tuple[AttemptRecord, ...],
-    bill: TurnBill,
-    sources: Sequence[Mapping[str, Any]] = (),
-    *,
-    slots: Sequence[Slot] = (),
-) -> Json:
+def report(account: TurnAccount, bill: TurnBill, sources: Sequence[Mapping[str, Any]] = ()) -> Json:
     """Return the report of a turn: times are seconds since the epoch, amounts are dollars as decimal strings.
 
-    `sources` describes the private data that the model read, without its content. `slots` are those of its log.
+    `sources` describes the private data that the model read, without its content.
     """
-    words = backend_words(slots)
-    decisions = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
+    words = backend_words(account.slots)
+    decisions = [{"number": each["number"], "at": each["at"], **each["route"]} for each in account.routes]
     return {
-        "response_id": turn.id,
+        "response_id": account.turn.id,
         "route": decisions[-1] if decisions else None,
         "routes": decisions,
-        "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in attempts],
+        "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in account.attempts],
         "sources": list(sources),
-        "timeline": turn_timeline(turn, routes, attempts, attempt_runs(slots)),
+        "timeline": turn_timeline(account),
         "bill": bill_report(bill),
         "cost_usd": dollars(bill.total),
     }

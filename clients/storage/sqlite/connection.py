@@ -10,6 +10,9 @@ from clients.storage.sqlite.documents import SCHEMA, TABLES
 from domain.errors import GanglionError, Terminal, Unavailable, UnknownOutcome
 
 BUSY_S = 5.0
+CACHE_KIB = 8192
+"""So much of the file stays in memory: a large image is read soon after it was written."""
+
 SWITCH_DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2)
 DAMAGED = "the file of the store is damaged; replace it by a backup"
 FAILURES = {
@@ -43,6 +46,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     enable_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(TABLES)

@@ -19,12 +19,14 @@ from domain.money.sessions.provisional_charges import dollars
 class SessionOutlook:
     """A session as it would end without further requests. Amounts are dollars, times seconds since the epoch.
 
-    `expected` maps the record of each member to its cost by bill line. `so_far` is what the machine has cost until now,
-    `in_all` what the whole session will have cost, and `ends_at` when the machine stops.
+    `expected` maps the record of each member to its cost by bill line, `used` to its part if the machine stopped now.
+    `so_far` is what the machine has cost until now, `in_all` what the whole session will have cost, and `ends_at` when
+    the machine stops.
     """
 
     session: GpuSession
     expected: Mapping[str, Mapping[str, Decimal]]
+    used: Mapping[str, Mapping[str, Decimal]]
     so_far: Decimal
     in_all: Decimal
     ends_at: float
@@ -38,9 +40,11 @@ def outlook(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice,
     idle = without_running(session, now)
     ended = [span if span.ended is not None or span.is_warm_up else replace(span, ended=now) for span in spans]
     paid = shares(idle, ended, price)
+    stopped = replace(price, idle_s=min(price.idle_s, max(0.0, now - idle.last_end)))
     return SessionOutlook(
         session=session,
         expected={record: dollars(part) for record, part in paid.items()},
+        used={record: dollars(part) for record, part in shares(idle, ended, stopped).items()},
         so_far=cost_so_far(session, price, now),
         in_all=session_cost(idle, price) / NANOS,
         ends_at=idle.expiry(price.idle_s),

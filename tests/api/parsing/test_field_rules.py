@@ -8,9 +8,9 @@ import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
-from api.parsing.chat_request import CHAT_FIELDS
+from api.parsing.chat_request import CHAT_FIELDS, request_from_chat
 from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment, ignored_fields, ignored_header
-from api.parsing.responses_request import ResponseRequest
+from api.parsing.responses_request import ResponseRequest, request_from_openai
 from domain.errors import Invalid
 
 REJECTED: list[tuple[str, Any]] = [
@@ -42,6 +42,48 @@ def test_a_field_that_would_change_the_answer_is_rejected_by_name(name: str, val
     with pytest.raises(Invalid) as caught:
         ignored_fields({"input": "hi", **nested(name, value)}, RESPONSE_FIELDS)
     assert (caught.value.field, caught.value.code) == (name, "unsupported_parameter")
+
+
+MISPLACED: list[tuple[str, Any, str]] = [
+    ("max_tokens", 5, "send 'max_output_tokens'"),
+    ("max_completion_tokens", 5, "send 'max_output_tokens'"),
+    ("response_format", {"type": "json_object"}, "send 'text.format'"),
+    ("messages", [{"role": "user", "content": "hi"}], "send 'input'"),
+    ("n", 2, "send several requests"),
+    ("stop", ["a"], "only Chat Completions has it"),
+    ("seed", 0, "only Chat Completions has it"),
+    ("logprobs", True, "message.output_text.logprobs"),
+]
+MISPLACED_IN_CHATS: list[tuple[str, Any, str]] = [
+    ("max_output_tokens", 50, "send 'max_completion_tokens'"),
+    ("instructions", "Be brief.", "message of the system"),
+    ("previous_response_id", "resp_1", "only the Responses API has it"),
+    ("conversation", {"id": "conv_1"}, "only the Responses API has it"),
+    ("text", {"format": {"type": "json_object"}}, "send 'response_format'"),
+    ("input", "hi", "send 'messages'"),
+]
+EMPTY: dict[str, Any] = {"instructions": "", "input": [], "text": {"format": {"type": "text"}}, "conversation": None}
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(("name", "value", "instead"), MISPLACED)
+def test_a_field_of_chats_is_rejected_in_a_request_for_a_response(name: str, value: Any, instead: str) -> None:
+    with pytest.raises(Invalid, match=instead) as caught:
+        request_from_openai({"input": "hi", name: value})
+    assert (caught.value.field, caught.value.code) == (name, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(("name", "value", "instead"), MISPLACED_IN_CHATS)
+def test_a_field_of_responses_is_rejected_in_a_chat(name: str, value: Any, instead: str) -> None:
+    with pytest.raises(Invalid, match=instead) as caught:
+        request_from_chat({**CHAT, name: value})
+    assert (caught.value.field, caught.value.code) == (name, "unsupported_parameter")
+
+
+def test_a_misplaced_field_that_asks_for_nothing_is_no_error() -> None:
+    nothing: dict[str, Any] = {"messages": [], "n": 1, "stop": [], "seed": None, "response_format": {"type": "text"}}
+    assert request_from_openai({"input": "hi", **nothing}).ignored == ()
+    assert request_from_chat({**CHAT, **EMPTY}).turn.ignored == ()
 
 
 @pytest.mark.parametrize("body", NEUTRAL)

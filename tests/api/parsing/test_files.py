@@ -74,6 +74,30 @@ async def test_a_file_that_was_never_uploaded_is_not_found_by_its_place() -> Non
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "input[0].content[1].file_id")
 
 
+UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a video": ({"type": "input_video", "video_url": "https://example.com/a.mp4"}, "type", "'input_video'"),
+    "an image of a chat": ({"type": "image_url", "image_url": {"url": "data:,"}}, "type", "'image_url'"),
+    "a kind that is no ASCII": ({"type": "bïld" * 50}, "type", r"'b\xefld"),
+    "an image by its id": ({"type": "input_image", "file_id": "file-1"}, "file_id", "image by its id"),
+}
+
+
+@pytest.mark.parametrize(("part", "param", "hint"), UNKNOWN.values(), ids=UNKNOWN)
+async def test_an_unknown_part_is_rejected_with_what_works(part: dict[str, Any], param: str, hint: str) -> None:
+    error = (await asked(api(), part)).json()["error"]
+    assert error["param"] == f"input[0].content[1].{param}"
+    assert hint in error["message"]
+    assert "images (a data URL" in error["message"]
+
+
+async def test_an_unknown_part_of_a_chat_is_rejected_with_what_works() -> None:
+    part = {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}
+    body = {"model": "auto", "messages": [{"role": "user", "content": [part]}]}
+    error = (await api().http.post("/v1/chat/completions", json=body)).json()["error"]
+    assert error["param"] == "messages[0].content[0].type"
+    assert "'video_url' is not supported. What works is text, images" in error["message"]
+
+
 async def test_audio_is_rejected_with_what_works() -> None:
     audio = {"data": "AAAA", "format": "wav"}
     answer = await asked(api(), {"type": "input_audio", "input_audio": audio})

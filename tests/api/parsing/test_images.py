@@ -143,3 +143,28 @@ def test_an_item_with_images_round_trips_through_its_document() -> None:
     item = Item(id="msg_1", text="ab", images=(ImageInput(url=URL, at=1), ImageInput(url=URL, detail="high", at=2)))
     assert Item.from_document("msg_1", item.to_document()) == item
     assert [part if isinstance(part, str) else part.detail for part in item.parts()] == ["a", "auto", "b", "high"]
+
+
+UNREADABLE = {
+    "plain http": ("http://example.com/a.png", "an https address"),
+    "no image": ("data:text/plain;base64,AAAA", "a data URL in base64"),
+    "no address": ("cat.png", "a data URL in base64"),
+    "data that is no base64": ("data:image/svg+xml;utf8,<svg/>", "in base64"),
+    "data without a coding": ("data:image/png,AAAA", "in base64"),
+    "nothing after the type": ("data:image/png", "in base64"),
+}
+
+
+@pytest.mark.parametrize(("url", "expected"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("number", range(3))
+async def test_an_image_that_nothing_reads_is_refused_by_name(number: int, url: str, expected: str) -> None:
+    path, body, place = by_address(url)[number]
+    error = (await with_vision(FakeBackend(says("a cat"))).http.post(path, json=body)).json()["error"]
+    assert (error["param"], error["code"]) == (place, "invalid_value")
+    assert expected in error["message"]
+
+
+async def test_the_data_of_an_image_may_name_its_character_set() -> None:
+    fake = FakeBackend(says("a cat"))
+    path, body, _ = by_address("data:image/svg+xml;charset=utf-8;base64,PHN2Zy8+")[0]
+    assert (await with_vision(fake).http.post(path, json=body)).status_code == 200

@@ -155,3 +155,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 async def test_an_invalid_field_of_tools_or_format_is_named(body: dict[str, Any], field: str) -> None:
     answer = await api().create({"model": "auto", "input": "hi", **body})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"tool_choice": {"type": "function", "name": "weather"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "auto"}}, "tool_choice.allowed_tools"),
+        ({"tools": [CHAT_WEATHER, {"type": "function", "name": "weather"}]}, "tools[1].function"),
+        ({"response_format": {"type": "json_schema", "schema": {}}}, "response_format.json_schema"),
+    ],
+)
+async def test_what_a_chat_has_one_level_too_high_is_missing(body: dict[str, Any], field: str) -> None:
+    chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "tools": [CHAT_WEATHER], **body}
+    error = (await api().http.post("/v1/chat/completions", json=chat)).json()["error"]
+    assert (error["param"], error["code"]) == (field, "missing_required_parameter")

@@ -47,7 +47,7 @@ async def test_a_turn_looks_something_up_and_answers_from_it() -> None:
     assert (made.status, made.output_text) == ("completed", "it is on its way")
     listed, called, message = made.output
     assert isinstance(listed, McpListTools)
-    assert [each.name for each in listed.tools] == ["find_order", "refund_order", "send_note"]
+    assert [each.name for each in listed.tools] == ["find_order", "refund_order", "send_note", "close_shop"]
     call = mcp_call(called)
     assert (call.server_label, call.name, call.status, call.output, call.error) == (
         "shop",
@@ -109,6 +109,7 @@ async def test_the_model_reads_its_calls_and_their_marked_results() -> None:
         "shop__find_order",
         "shop__refund_order",
         "shop__send_note",
+        "shop__close_shop",
     ]
 
 

@@ -52,6 +52,21 @@ def reaches_only_its_operation(tool: str, placed: Any) -> bool:
     return path.startswith(TOOLS[tool].path.partition("{")[0]) and path.count("/") == TOOLS[tool].path.count("/")
 
 
+UNTRUSTED = shop(FILE.replace("trusted = true\n", ""))
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+async def test_a_model_that_obeys_a_result_writes_nothing_without_an_approval(name: str) -> None:
+    injection = INJECTIONS[name]
+    wanted = (*injection.calls, ("shop__refund_order", {"number": "A-7"}), ("shop__send_note", {"text": "sent"}))
+    tools = FakeTools(replies={"find_order": [answers(injection.text)]})
+    one = agent(LOOKUP, calls(*wanted), says("done"), tools=tools, servers=UNTRUSTED)
+    made = (await one.create({"model": "auto", "input": "where is A-1?", "tools": [SHOP]})).json()
+    assert {each.tool for each in tools.sent} == {"find_order"}
+    requests = [item["name"] for item in made["output"] if item["type"] == "mcp_approval_request"]
+    assert requests[-2:] == ["refund_order", "send_note"]
+
+
 @pytest.mark.parametrize("name", INJECTIONS)
 async def test_a_result_stays_between_its_marks(name: str) -> None:
     tools = FakeTools(replies={"find_order": [answers(INJECTIONS[name].text)]})

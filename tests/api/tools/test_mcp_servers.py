@@ -110,11 +110,13 @@ async def test_other_tools_need_an_approval_unless_a_trusted_server_says_that_th
     more: str, *, free: bool
 ) -> None:
     other = ListedTool(name="look", description="Looks.", schema={"type": "object"}, reads_only=True)
-    one = agent(says("hello"), tools=FakeTools(listings=listing(FIND, NOTE, other)), servers=mcp_shop(more))
+    tools = FakeTools(listings=listing(FIND, NOTE, other))
+    one = agent(calls(("shop__look", {})), says("hello"), tools=tools, servers=mcp_shop(more))
     asked = {**SHOP, "allowed_tools": ["look"]}
     made = (await one.create({"model": "auto", "input": "?", "tools": [asked]})).json()
-    assert names(made["output"][0]) == ({"look"} if free else set())
-    assert ("need an approval" in made["output"][0].get("error", "")) is not free
+    assert names(made["output"][0]) == {"look"}
+    assert [call.tool for call in tools.sent] == (["look"] if free else [])
+    assert ("mcp_approval_request" in [item["type"] for item in made["output"]]) is not free
 
 
 async def test_another_address_and_an_unknown_tool_are_rejected() -> None:

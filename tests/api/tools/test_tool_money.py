@@ -64,7 +64,7 @@ async def test_a_call_costs_its_price_for_each_request_that_may_have_arrived(rep
     assert not (await one.world.turns.read(OWNER, made.id)).options.metadata
 
 
-@pytest.mark.parametrize("limit", ["0.005", "0.01", "0.02"])
+@pytest.mark.parametrize("limit", ["0.006", "0.01", "0.02"])
 async def test_a_budget_for_one_response_covers_all_rounds_and_leaves_one_to_answer(limit: str) -> None:
     model = InsistentModel(usage=TokenUsage(input_tokens=300, output_tokens=200))
     one = agent(main=model, servers=shop("[limits]\nmax_rounds = 64\n" + FILE), budgets=within(limit))
@@ -92,7 +92,7 @@ async def test_a_call_that_no_budget_covers_is_not_sent_and_the_next_round_answe
 
 
 async def test_a_turn_whose_budget_leaves_one_round_answers_without_tools() -> None:
-    one = agent(says("what I know"), budgets=within("0.002"))
+    one = agent(says("what I know"), budgets=within("0.0022"))
     async with sdk(one) as client:
         made = await client.responses.create(model="auto", input="?", tools=[SHOP])
     assert (made.status, made.output_text) == ("completed", "what I know")

@@ -13,6 +13,7 @@ from tests.fakes.worlds import OWNER
 
 type Json = dict[str, Any]
 
+ALL = {"find_order", "refund_order", "send_note", "close_shop"}
 LOOKUP = calls(("shop__find_order", {"number": "A-1"}))
 
 
@@ -81,21 +82,39 @@ async def test_a_server_of_another_tenant_is_answered_like_an_unknown_one() -> N
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ({"require_approval": None}, {"find_order", "refund_order", "send_note"}),
-        ({"allowed_tools": ["find_order", "close_shop"]}, {"find_order"}),
+        ({}, ALL),
+        ({"allowed_tools": ["find_order", "close_shop"]}, {"find_order", "close_shop"}),
         ({"allowed_tools": {"read_only": True}}, {"find_order"}),
         ({"allowed_tools": {"tool_names": ["send_note"]}}, {"send_note"}),
-        ({"require_approval": "always"}, set[str]()),
-        ({"require_approval": {"always": {"read_only": False}}}, {"find_order"}),
-        ({"require_approval": {"never": {"tool_names": ["send_note"]}}}, {"send_note"}),
-        ({"server_url": "http://127.0.0.1:1/"}, {"find_order", "refund_order", "send_note"}),
+        ({"server_url": "http://127.0.0.1:1/"}, ALL),
     ],
 )
-async def test_a_caller_may_only_be_stricter_than_the_file(change: Json, names: set[str]) -> None:
+async def test_a_caller_may_restrict_the_tools(change: Json, names: set[str]) -> None:
     answer = await asked({**SHOP, **change})
-    listed = answer["output"][0]
-    assert {tool["name"] for tool in listed["tools"]} == names
-    assert bool(listed.get("error")) is not bool(names)
+    assert {tool["name"] for tool in answer["output"][0]["tools"]} == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free"),
+    [
+        (None, ALL - {"close_shop"}),
+        ("never", ALL - {"close_shop"}),
+        ("always", set[str]()),
+        ({"always": {"read_only": False}}, {"find_order"}),
+        ({"always": {"tool_names": ["find_order"]}}, {"refund_order", "send_note"}),
+        ({"never": {"tool_names": ["send_note", "close_shop"]}}, {"send_note"}),
+        ({"never": ["find_order"]}, {"find_order"}),
+    ],
+)
+async def test_a_caller_may_only_be_stricter_than_the_file(wanted: Any, free: set[str]) -> None:
+    tools, asked_for = FakeTools(), {**SHOP, "require_approval": wanted}
+    given = {"find_order": {"number": "A-1"}, "refund_order": {"number": "A-1"}, "send_note": {"text": "hi"}}
+    named = [(f"shop__{name}", given.get(name, {})) for name in sorted(ALL)]
+    one = agent(calls(*named), says("done"), tools=tools)
+    answer = (await one.create({"model": "auto", "input": "?", "tools": [asked_for]})).json()
+    assert {call.tool for call in tools.sent} == free
+    requests = {item["name"] for item in answer["output"] if item["type"] == "mcp_approval_request"}
+    assert requests == ALL - free
 
 
 async def test_a_required_call_is_required_in_the_first_round_alone() -> None:
@@ -106,7 +125,7 @@ async def test_a_required_call_is_required_in_the_first_round_alone() -> None:
     assert sent(one, 0)["tool_choice"] == {"type": "function", "function": {"name": "shop__find_order"}}
     assert len(sent(one, 0)["tools"]) == 1
     assert "tool_choice" not in sent(one, 1)
-    assert len(sent(one, 1)["tools"]) == 3
+    assert len(sent(one, 1)["tools"]) == 4
 
 
 async def test_allowed_tools_hold_in_every_round() -> None:

@@ -30,6 +30,12 @@ def test_every_part_fits_into_a_document(text: str) -> None:
     assert every(len(encoded(each.id, each.body)) < BYTES_LIMIT for each in (*parts, head))
 
 
+@pytest.mark.parametrize("text", [*TEXTS, "short", "x" * 120_000 + "\n"])
+def test_what_was_written_beforehand_is_what_the_store_would_write(text: str) -> None:
+    creates = [*item_creates(large(text)), *item_creates(Item(id="msg_1", text=text))]
+    assert every(each.data == encoded(each.id, each.body) for each in creates)
+
+
 @given(st.text(max_size=2000))
 def test_a_small_item_is_one_document(text: str) -> None:
     (create,) = item_creates(Item(id="msg_1", text=text))

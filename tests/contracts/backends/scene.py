@@ -20,11 +20,12 @@ from domain.fleet.failure_classes import Failure
 from domain.turns.response import Sampling
 from standins.clock import now
 from standins.issuer.aws_keys import issued_credentials
+from standins.issuer.federation import SERVICE_ACCOUNT
 from standins.systems.doors import DOORS, Door
-from standins.systems.identities import REGION, SECRET, Aws, Bearer
+from standins.systems.identities import REGION, SECRET, Aws, Bearer, Entra, GoogleAccess, Tokens
 from standins.systems.service import Served
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
-from tests.standins.systems.serving import ServedSystems, served_systems
+from tests.standins.systems.serving import ServedSystems, issuers, served_systems
 
 CONTEXT = ssl.create_default_context()
 
@@ -72,6 +73,8 @@ class KeyRing:
         identity, auth = DOORS[backend.system].identity, backend.auth
         if isinstance(identity, Bearer):
             return {"authorization": f"Bearer {'another' if self.is_wrong else SECRET}"}
+        if isinstance(identity, Tokens):
+            return {"authorization": f"Bearer {self.token(identity, call)}"}
         if not isinstance(identity, Aws):
             return {}
         keys = replace(self.keys, secret_key="x" * 64) if self.is_wrong else self.keys
@@ -79,6 +82,18 @@ class KeyRing:
         if auth.kind is AuthKind.AWS_KEY:
             return {"authorization": f"Bearer {short_term_key(keys, service=service, region=region)}"}
         return signed_headers(keys, call, service=service, region=region)
+
+    def token(self, identity: Tokens, call: HttpCall) -> str:
+        """Return the token that a door demands; a wrong one is for something else."""
+        entra, keys = issuers()
+        if isinstance(identity, Entra):
+            resource = "https://graph.microsoft.com" if self.is_wrong else identity.resource
+            return entra.identity_token(now=now(), resource=resource)
+        if isinstance(identity, GoogleAccess):
+            subject = "another" if self.is_wrong else SERVICE_ACCOUNT
+            return keys.google.access_token(now=now(), subject=subject, lifetime_s=60)
+        origin = "https://another" if self.is_wrong else str(httpx.URL(call.url).copy_with(raw_path=b"/")).rstrip("/")
+        return keys.google.id_token(now=now(), audience=origin, lifetime_s=60, with_email=True)
 
     def rejected(self, backend: Backend) -> None:
         self.rejections += 1
@@ -132,11 +147,11 @@ async def scene_of(
         yield Scene(name=name, served=served, client=client, ring=ring)
 
 
-def backend_of(name: str, url: str, *, secret: str = SECRET) -> Backend:
-    """Return a backend of a shipped system. The identities of Google and Entra have contracts of their own."""
+def backend_of(name: str, url: str, *, secret: str = SECRET, prompt: str = TEMPLATE) -> Backend:
+    """Return a backend of a shipped system. Its credentials are those of a KeyRing."""
     auth = f'auth = {{ region = "{REGION}" }}' if isinstance(DOORS[name].identity, Aws) else 'auth = { kind = "none" }'
     price = "gpu" if name in UNCOUNTED else "api"
-    text = FLEET.format(system=name, url=url, price=price, auth=f"{auth}\n{TEMPLATE if name in PROMPTED else ''}")
+    text = FLEET.format(system=name, url=url, price=price, auth=f"{auth}\n{prompt if name in PROMPTED else ''}")
     variables = {"MODAL_KEY": secret, "MODAL_SECRET": secret}
     found = fleet_from_toml(text, variables, PRICES, SHIPPED_SYSTEMS).backends["one"]
     return replace(found, served_model=found.served_model or "scripted")

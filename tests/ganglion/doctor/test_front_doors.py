@@ -30,8 +30,7 @@ from tests.fakes.stores import MemoryStore
 from tests.ganglion.doctor.harness import FakeOutside, healthy_case
 from tests.standins.systems.serving import ServedSystems, served_systems
 
-SYSTEMS = sorted(set(DOORS) - {"tgi"})
-"""The health of TGI is at its origin, which is no front door's here."""
+SYSTEMS = sorted(DOORS)
 SLEEPING = [name for name in SYSTEMS if DOORS[name].asleep]
 REFUSING = [name for name in SYSTEMS if not isinstance(DOORS[name].identity, Everybody)]
 WIRES = ("openai", "openai-responses", "bedrock-converse", "sagemaker-invocations", "lambda-invoke", "triton-generate")

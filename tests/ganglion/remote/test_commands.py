@@ -61,12 +61,23 @@ def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
     session = {
         "backend": "gpu",
         "charged_usd": "0.38",
+        "used_usd": "0.006",
         "expected_usd": "0.24",
         "final_after": 0,
         "reason": "The machine is paid until it stops.",
     }
     line, reason = commands.session_lines([session])
-    assert line == "\nsession on gpu: charged $0.38, expected $0.24; final after 1970-01-01 00:00:00 UTC"
+    assert (
+        line
+        == "\nsession on gpu: charged $0.38, used so far $0.006, expected $0.24; final after 1970-01-01 00:00:00 UTC"
+    )
+    assert reason.strip() == session["reason"]
+
+
+def test_a_session_that_is_over_says_what_was_charged_before_and_why_that_changed() -> None:
+    session = {"backend": "gpu", "provisional_usd": "0.38", "final_usd": "0.24", "reason": "The time was divided."}
+    line, reason = commands.settled_lines([session])
+    assert line == "\nsession on gpu: charged $0.38 before, final $0.24"
     assert reason.strip() == session["reason"]
 
 

@@ -1,13 +1,19 @@
 """How are the front doors of all systems served inside a test?"""
 
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
 
 from aiohttp import web
 
 from standins.clock import now
+from standins.issuer.entra_tokens import LocalIssuer, issuer_in
+from standins.issuer.google_tokens import google_key_in
 from standins.scripted.server import ScriptedModel, TokenPace
 from standins.systems.doors import DOORS
+from standins.systems.identities import TokenKeys
 from standins.systems.service import Systems
 
 ADDRESSES = {
@@ -16,6 +22,13 @@ ADDRESSES = {
     "sagemaker-serverless": "endpoints/e",
 }
 """What a backend's address ends with where the front door's own paths begin earlier."""
+
+
+@cache
+def issuers() -> tuple[LocalIssuer, TokenKeys]:
+    """Return Entra's and Google's local issuers, made once for all tests of a process."""
+    data = Path(tempfile.mkdtemp(prefix="issuers-"))
+    return issuer_in(data), TokenKeys(data=data, google=google_key_in(data))
 
 
 class ServedSystems:
@@ -27,12 +40,7 @@ class ServedSystems:
 
     def url(self, name: str) -> str:
         """Return the address of a system's backend, without a slash at its end."""
-        path = {
-            "lambda-invoke": "functions/f",
-            "sagemaker-invocations": "endpoints/e",
-            "sagemaker-serverless": "endpoints/e",
-        }
-        return f"{self.origin}/systems/{name}/{path.get(name, DOORS[name].base)}".rstrip("/")
+        return address_of(self.origin, name)
 
     async def awake(self, name: str) -> None:
         self.systems.instances[name].start_s = 0.0
@@ -47,7 +55,7 @@ def address_of(origin: str, name: str) -> str:
 @asynccontextmanager
 async def served_systems(*, start_s: float = 0.2, rate: float = 0.0) -> AsyncGenerator[ServedSystems]:
     model = ScriptedModel(pace=TokenPace(rate=rate, first_token_s=0.0), continues=True, clock=now)
-    systems = Systems(model=model, start_s=start_s, idle_s=600, clock=now)
+    systems = Systems(model=model, start_s=start_s, idle_s=600, clock=now, issuers=issuers()[1])
     runner = web.AppRunner(systems.application(), handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,10 +11,13 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from clients.backends.credentials import HttpCall
 from standins.clock import now
 from standins.issuer.aws_keys import issued_credentials
-from standins.systems.identities import REGION, SECRET
+from standins.systems.doors import DOORS
+from standins.systems.identities import REGION, SECRET, Tokens
 from tests.checks import every
+from tests.contracts.backends.scene import KeyRing
 from tests.standins.systems.serving import ServedSystems, served_systems
 
 ANSWER = "1 2 3 4 5"
@@ -144,6 +147,9 @@ async def test_openai_reads_responses(systems: ServedSystems) -> None:
 
 @pytest.mark.parametrize("name", ["openai", "azure-openai", "vertex-managed", "hf-providers", "vllm"])
 async def test_openai_reads_chat_completions(systems: ServedSystems, name: str) -> None:
-    async with AsyncOpenAI(api_key=SECRET, base_url=systems.url(name), max_retries=0) as client:
+    identity, ring = DOORS[name].identity, KeyRing()
+    call = HttpCall(method="POST", url=systems.url(name))
+    key = ring.token(identity, call) if isinstance(identity, Tokens) else SECRET
+    async with AsyncOpenAI(api_key=key, base_url=systems.url(name), max_retries=0) as client:
         found = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "COUNT 5"}])
     assert found.choices[0].message.content == ANSWER

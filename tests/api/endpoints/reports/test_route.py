@@ -30,6 +30,7 @@ async def test_a_finished_turn_has_a_complete_report() -> None:
         "tokens_usd": body["cost_usd"],
         "total_usd": body["cost_usd"],
         "sessions": [],
+        "settled_sessions": [],
     }
     assert body["budgets"] == []
     steps = [moment["step"] for moment in body["timeline"]]

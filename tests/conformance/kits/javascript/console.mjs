@@ -30,7 +30,7 @@ async function signedIn(options = {}) {
 async function show(page, name, heading) {
   await page.evaluate((view) => { location.hash = `#/${view}`; }, name);
   await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
-  await page.waitForLoadState("networkidle");
+  await page.waitForFunction(() => !document.querySelector("main [aria-busy=true]"));
 }
 
 async function violations(page) {
@@ -48,6 +48,7 @@ checks["a console without a token explains how to sign in"] = async () => {
   assert.deepEqual(await violations(page), []);
   await page.getByLabel("Access token").fill("no token");
   await page.getByRole("button", { name: "Use this token" }).click();
+  await page.getByRole("alert").getByText(/does not accept this sign-in any more/).waitFor();
   await page.getByRole("button", { name: "Sign in with Microsoft Entra" }).waitFor();
 };
 
@@ -131,6 +132,7 @@ checks["a GPU is started from the page, after a look at its cost"] = async () =>
   const card = page.locator("section", { has: page.getByRole("heading", { name: /^scripted-gpu/ }) });
   await card.getByText("warm", { exact: true }).waitFor();
   await card.getByRole("heading", { name: "Open GPU session" }).waitFor();
+  await page.getByRole("img", { name: /^Money a minute: at most \$/ }).waitFor();
   await show(page, "starts", "Starts");
   await page.getByRole("table", { name: "Starts of the last day" }).waitFor();
 };
@@ -146,6 +148,7 @@ checks["the chosen model answers, on the GPU that was started"] = async () => {
   await page.getByRole("heading", { name: /^Bill: .* provisional/ }).waitFor();
   await page.getByRole("heading", { name: "GPU session on scripted-gpu" }).waitFor();
   await page.getByText(/paid until it stops/).waitFor();
+  await page.getByRole("table", { name: "What is provisional" }).getByText("GPU idle period").waitFor();
 };
 
 checks["a conversation is listed, and continued"] = async () => {
@@ -178,6 +181,8 @@ checks["the money is shown by day and cause, and saved in the columns of FOCUS"]
   await show(page, "money", "Money");
   await page.getByRole("heading", { name: "Spend by day and cause" }).waitFor();
   await page.getByRole("heading", { name: /^The month so far: \$0\.\d+/ }).waitFor();
+  await page.getByRole("heading", { name: "Ways to serve" }).waitFor();
+  await page.getByText(/Nothing has been published yet/).waitFor();
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as FOCUS" }).click();
   const lines = (await readFile(await (await saved).path(), "utf8")).split("\r\n");
@@ -194,6 +199,7 @@ for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 3
       await show(page, name, heading);
       if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
       assert.deepEqual(await violations(page), [], name);
+      assert.equal(await page.evaluate(() => document.querySelector("main :is(h1, h2, table, form)").tagName), "H1", `${name}: the heading comes first`);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is too wide`);
     }
     await page.getByRole("link", { name: "Turns" }).click();
@@ -214,6 +220,27 @@ checks["every view is reached by the keyboard alone"] = async () => {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
     assert.ok(page.url().endsWith(`#/${name}`));
+  }
+};
+
+checks["a page asks for little in ten minutes, and stops when it is left open overnight"] = async () => {
+  for (const [name, heading] of Object.entries({ turns: "Turns", fleet: "Fleet", money: "Money" })) {
+    const page = await opened();
+    await page.clock.install();
+    let asked = 0;
+    page.on("request", () => asked++);
+    await page.goto(CONSOLE);
+    await show(page, name, heading);
+    await page.clock.runFor(600_000);
+    assert.ok(asked <= 50, `${name}: ${asked} requests`);
+    await page.clock.runFor(3_600_000);
+    await page.getByText(/This page has stopped reading/).waitFor();
+    const stopped = asked;
+    await page.clock.runFor(600_000);
+    assert.equal(asked, stopped);
+    await page.getByRole("button", { name: "Read again" }).click();
+    await page.getByText(/This page has stopped reading/).waitFor({ state: "detached" });
+    await page.close();
   }
 };
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mlserver import MLModel
@@ -21,7 +22,17 @@ class CountingModel(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        return self.answer(" ".join(self.words(payload)))
+
+    async def predict_stream(self, payloads: AsyncIterator[InferenceRequest]) -> AsyncIterator[InferenceResponse]:
+        payload = [each async for each in payloads][-1]
+        for place, word in enumerate(self.words(payload)):
+            yield self.answer(f" {word}" if place else word)
+
+    def words(self, payload: InferenceRequest) -> list[str]:
         prompt = StringCodec.decode_input(payload.inputs[0])[0]
         count = int(re.search(r"<\|im_start\|>user\nCOUNT (\d+)<\|im_end\|>\n<\|im_start\|>assistant\n$", prompt)[1])
-        text = " ".join(str(number) for number in range(1, count + 1))
+        return [str(number) for number in range(1, count + 1)]
+
+    def answer(self, text: str) -> InferenceResponse:
         return InferenceResponse(model_name=self.name, outputs=[StringCodec.encode_output("text_output", [text])])

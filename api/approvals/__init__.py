@@ -1,0 +1,1 @@
+"""How are the answers to requests for an approval checked, and what follows from them?"""

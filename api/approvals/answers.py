@@ -1,0 +1,126 @@
+"""May a turn answer these requests for an approval, and does it answer all of them?
+
+Everything is checked before the turn costs anything. A decision is recorded just before the turn is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from clients.clock import Clock
+from domain.content.items import Item, ItemKind
+from domain.content.tools import ToolConfig
+from domain.errors import Invalid, NotFound
+from domain.identity.owners import Owner
+from domain.tools.approvals import Approval, Decision, pin_of
+from state.turns.approvals import Approvals
+
+MAX_REQUESTS = 256
+"""So many requests for an approval are looked up for one turn."""
+
+UNANSWERED = "The following MCP approval requests do not have an approval: {}"
+"""The sentence of OpenAI, by which clients recognize the error and find the ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAnswer:
+    """An answer, the request that it decides, and its place in the request of the turn."""
+
+    item: Item
+    approval: Approval
+    field: str
+
+
+class ApprovalAnswers:
+    """Checks and records the answers of new turns."""
+
+    def __init__(self, approvals: Approvals, clock: Clock) -> None:
+        self.approvals = approvals
+        self.clock = clock
+
+    async def checked(
+        self, owner: Owner, config: ToolConfig, *, new: Sequence[Item], read: Sequence[Item], field: str
+    ) -> tuple[ApprovalAnswer, ...]:
+        """Return the answers among the new items; `read` is all that the model reads, the new items included.
+
+        Raises Invalid for an answer that can't be given, and where a request has none.
+        """
+        asked = {item.request_id for item in read if item.kind is ItemKind.APPROVAL_REQUEST}
+        if len(asked) > MAX_REQUESTS:
+            message = f"Invalid '{field}': the turn reads more than {MAX_REQUESTS} requests for an approval."
+            raise Invalid(message, field=field, code="invalid_value")
+        answers = [await self.answer(owner, item, asked, place) for item, place in answers_in(new, field)]
+        for each in answers:
+            self.check(each, config)
+        await self.check_all_answered(owner, asked - answered(read), field)
+        return tuple(answers)
+
+    async def answer(self, owner: Owner, item: Item, asked: set[str], field: str) -> ApprovalAnswer:
+        approval = await self.approvals.find(owner, item.approval) if item.approval in asked else None
+        if approval is None:
+            raise not_found(item.approval, field)
+        return ApprovalAnswer(item=item, approval=approval, field=field)
+
+    def check(self, answer: ApprovalAnswer, config: ToolConfig) -> None:
+        """Raise Invalid where the request has expired, was decided otherwise, or its call could not be run."""
+        approval = answer.approval
+        if approval.has_expired(self.clock.now()):
+            message = f"Invalid '{answer.field}': the request has expired, which counts as denied."
+            raise Invalid(message, field=answer.field, code="approval_expired")
+        check_decision(answer, approval)
+        if not answer.item.approves:
+            return
+        function = config.function_of(approval.server, approval.tool)
+        if function is None or pin_of(function) != approval.pin:
+            message = (
+                f"Invalid 'tools': the tool {approval.tool!r} of the server {approval.server!r} is not offered, or has "
+                "changed since its call was asked for. Offer it as before, or deny the request."
+            )
+            raise Invalid(message, field="tools", code="tool_not_found")
+
+    async def check_all_answered(self, owner: Owner, requests: set[str], field: str) -> None:
+        """Raise Invalid for requests without an answer. An expired one, or one of a deleted turn, needs none."""
+        found = [await self.approvals.find(owner, each) for each in sorted(requests)]
+        now = self.clock.now()
+        missing = [each.request for each in found if each and not each.has_expired(now)]
+        if missing:
+            raise Invalid(UNANSWERED.format(", ".join(missing)), field=field, code="invalid_value")
+
+    async def decide(self, owner: Owner, answers: Sequence[ApprovalAnswer]) -> tuple[str, ...]:
+        """Record the decisions; return the ids of the approved requests. Raises Invalid as `checked` does."""
+        for each in answers:
+            decision = Decision(
+                approves=each.item.approves, reason=each.item.text, by=owner.subject, at=self.clock.now()
+            )
+            try:
+                stored = await self.approvals.decide(owner, each.approval, decision)
+            except NotFound:
+                raise not_found(each.approval.request, each.field) from None
+            check_decision(each, stored)
+        return tuple(dict.fromkeys(each.approval.request for each in answers if each.item.approves))
+
+
+def answers_in(items: Sequence[Item], field: str) -> Iterator[tuple[Item, str]]:
+    """Yield the answers among the new items of a turn, with their places."""
+    for index, item in enumerate(items):
+        if item.kind is ItemKind.APPROVAL_RESPONSE:
+            yield item, f"{field}[{index}].approval_request_id"
+
+
+def answered(items: Sequence[Item]) -> set[str]:
+    """Return the ids of the requests that have an answer, or a call that was run."""
+    return {item.approval for item in items if item.kind in (ItemKind.APPROVAL_RESPONSE, ItemKind.MCP_CALL)}
+
+
+def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:
+    if stored.decision and stored.decision.approves is not answer.item.approves:
+        word = "approved" if stored.decision.approves else "denied"
+        message = f"Invalid '{answer.field}': the request was {word} before; a decision is final."
+        raise Invalid(message, field=answer.field, code="approval_already_decided")
+
+
+def not_found(request_id: str, field: str) -> Invalid:
+    message = (
+        f"Invalid '{field}': no approval request {request_id[:80]!r} in what the turn reads. Continue the response "
+        "that asks, or send its request with the answer."
+    )
+    return Invalid(message, field=field, code="approval_not_found")

@@ -1,0 +1,1 @@
+"""What do calls of backends cost: their pieces, their signatures, their credentials?"""

@@ -1,0 +1,70 @@
+"""How are requests for approvals recorded, so that each of them is decided once?
+
+A record is in the partition of the turn that asks. It is created with the end of that turn, and cleared with it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.keys import turns_key
+from clients.storage.port import Create, Delete, DocumentStore, Replace
+from clients.storage.retry import with_retries
+from domain.content.items import Item, ItemKind
+from domain.errors import NotFound
+from domain.identity.owners import Owner
+from domain.ids import thread_of
+from domain.log.events import ResponseStatus
+from domain.tools.approvals import Approval, Decision, approval_id, new_approval
+from domain.turns.response import Response
+
+
+class Approvals:
+    """The records of requests. Every method is safe to repeat."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def find(self, owner: Owner, request_id: str) -> Approval | None:
+        """Return the owner's request; None for an unknown id, and where it was cleared with its turn."""
+        thread = thread_of(request_id)
+        if thread is None or not request_id.startswith("mcpr_"):
+            return None
+        found = await with_retries(self.clock, self.store.read, turns_key(owner, thread), approval_id(request_id))
+        return found.read_as(Approval.from_document) if found else None
+
+    async def decide(self, owner: Owner, approval: Approval, decision: Decision) -> Approval:
+        """Record a decision; return the stored request, whose decision may be an earlier one. Raises NotFound."""
+        key = turns_key(owner, thread_of(approval.request) or "")
+
+        async def step() -> Approval:
+            found = await self.store.read(key, approval.id)
+            if found is None:
+                raise NotFound.by_id("Approval request", approval.request)
+            before = found.read_as(Approval.from_document)
+            if before.decision:
+                return before
+            after = before.decided(decision)
+            await self.store.commit(key, (Replace(id=after.id, body=after.to_document(), etag=found.etag),))
+            return after
+
+        return await compare_and_swap(self.clock, step)
+
+
+def approval_operations(ended: Response, items: Sequence[Item]) -> Iterator[Create]:
+    """Yield what records the requests of a turn that has completed. Those of another turn cannot be answered."""
+    if ended.status is not ResponseStatus.COMPLETED or ended.progress.ended_at is None:
+        return
+    config = ended.options.tool_config
+    for item in items:
+        function = config.function_of(item.server, item.name)
+        if item.kind is ItemKind.APPROVAL_REQUEST and function:
+            at, lasts_s = ended.progress.ended_at, config.approval_s
+            approval = new_approval(item, function, response_id=ended.id, at=at, lasts_s=lasts_s)
+            yield Create(id=approval.id, body=approval.to_document())
+
+
+def cleared_approvals(item_ids: Sequence[str]) -> Iterator[Delete]:
+    """Yield what clears the records of the requests among the items of a turn."""
+    yield from (Delete(id=approval_id(each)) for each in item_ids if each.startswith("mcpr_"))
