@@ -74,11 +74,7 @@ def compose_http(
         files=compose_files(configuration, ports, state),
         batches=compose_batch_functions(ports, state, gateway.bodies, batches),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
-        owners=OwnerFunctions(
-            authenticator=authenticator,
-            erasure=state.retention.erasure,
-            open_orchestrations=ports.open_orchestrations,
-        ),
+        owners=compose_owners(ports, state),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
         economics=EconomicsReports(authenticator=authenticator, runs=state.economics_runs),
         limits=compose_limits(configuration, ports, state, gateway.bodies),
@@ -98,6 +94,14 @@ def compose_usage(configuration: Configuration, ports: Ports, state: State) -> U
         rows=state.usage_rows,
         clock=ports.clock,
         known=frozenset({*configuration.fleet.backends, *configuration.tools.known}),
+    )
+
+
+def compose_owners(ports: Ports, state: State) -> OwnerFunctions:
+    return OwnerFunctions(
+        authenticator=ports.authenticator,
+        erasure=state.retention.erasure,
+        open_orchestrations=ports.open_orchestrations,
     )
 
 
