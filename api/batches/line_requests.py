@@ -57,14 +57,15 @@ class LineRequests:
         planner, items = self.admission.planner, [each for each in request.input_items if not is_reference(each)]
         try:
             sources = planner.sources_of(batch.owner, request)
+            request = planner.with_rules(batch.owner, request)
             prompt = prompt_of(request, cast("Any", items))
-            cost, tokens = planner.worst_cost(request, prompt, sources), tokens_in_request(prompt.texts)
+            costs, tokens = planner.worst_costs(request, prompt, sources), tokens_in_request(prompt.texts)
         except Invalid as error:
             return mistake_in_body(error)
         return CheckedLine(
             custom_id=line["custom_id"],
             model=request.model,
-            worst_cost=cost,
+            worst_cost=costs.most,
             input_tokens=tokens.expected,
             output_tokens=planner.output_tokens(request),
         )
@@ -84,8 +85,8 @@ class LineRequests:
         response_id = response_id_of(batch, line, parent=request.previous or request.conversation)
         claimed = ClaimedRequest(owner=batch.owner, delivery=NO_DELIVERY, response_id=response_id, new_thread=False)
         plan = await self.admission.plans.plan(batch.owner, request, response_id)
-        warning = await self.admission.ledger.reserve(batch.owner, response_id, plan.worst_cost)
-        planned = self.admission.response(claimed, request, plan, warning)
+        cover = await self.admission.ledger.reserve(batch.owner, response_id, plan.costs.most, needed=plan.costs.least)
+        planned = self.admission.response(claimed, request, plan, cover)
         options = replace(planned.options, batch=batch.id)
         deadline_at = min(planned.deadline_at, batch.expires_at) if request.deadline_s else batch.expires_at
         response = replace(planned, options=options, deadline_at=deadline_at, traceparent=batch.traceparent)

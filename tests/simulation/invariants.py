@@ -30,7 +30,8 @@ async def check(plan: Plan, folder: Path) -> Product:
     product, worker = await play(plan, folder)
     admitted = await product.admitted()
     assert {caller.response for caller in product.callers if caller.response} <= {each.id for each in admitted}
-    assert all(count == 1 for count in Counter(each.options.metadata["request"] for each in admitted).values())
+    requests = Counter(each.options.metadata["request"] for each in admitted)
+    assert max(requests.values(), default=1) == 1
     for response in admitted:
         await check_turn(product, response)
     for caller in product.callers:
