@@ -140,12 +140,12 @@ class Infer:
                 outcome = await attempt.run()
         except Superseded:
             superseded = AttemptOutcome(attempt=task.number, result="ended", message=TAKEN_OVER)
-            await self.billing.close(task, opened, attempt.meter, superseded, logged=writer.pieces_written)
+            await self.billing.close(task, opened, attempt.meter, superseded, writer=writer)
             raise
         record_lost_runs(
             opened.record, attempt.meter.earlier, writer=writer.writer, traceparent=task.response.traceparent
         )
-        await self.billing.close(task, opened, attempt.meter, outcome, logged=writer.pieces_written)
+        await self.billing.close(task, opened, attempt.meter, outcome, writer=writer)
         return inferred(outcome, writer.log)
 
     async def open(self, task: AttemptTask, log: Transcript) -> tuple[AttemptTask, OpenedAttempt]:
