@@ -88,7 +88,7 @@ def compose_maintenance(
     return Maintenance(
         sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
-        batch_sweep=BatchSweep(state.batches, planner, clock, unbegun_s=settings.sweep_unbegun_s),
+        batch_sweep=BatchSweep(state.batches, planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
         start_observer=observer,

@@ -37,7 +37,7 @@ class StartPlanner:
     attempt_limits: AttemptLimits
     clock: Clock
 
-    async def decide(self, batch: Batch, *, together: int = 0) -> StartDecision:
+    async def decide(self, batch: Batch, together: int = 0) -> StartDecision:
         """Decide for a batch; `together` counts the lines of all batches that wait for its model."""
         now = self.clock.now()
         options = await self.options(batch) if batch.model else ()
@@ -93,7 +93,7 @@ class TimeBatch:
         before = await self.starts.read(batch)
         if before and before.decision.starts:
             return NOW
-        decision = await self.planner.decide(batch, together=before.decision.together if before else 0)
+        decision = await self.planner.decide(batch, before.decision.together if before else 0)
         await self.starts.save(batch, decision, looks=request["looks"])
         if decision.starts:
             return NOW

@@ -1,24 +1,28 @@
 """Which batches have lost their orchestration, and which of those that wait are to begin now?"""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from activities.batches.time_batch import StartPlanner
 from activities.maintenance.sweep import tolerate_failure
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.batches.batch import Batch, BatchStatus
+from domain.batches.start_time import StartDecision
 from state.batches.batch_store import BatchStore
 from state.batches.starts import BatchStart
 from telemetry.turn_metrics import count_finding
+
+type DecideStart = Callable[[Batch, int], Awaitable[StartDecision]]
+"""Decides for a batch; the number is that of the lines of all batches that wait for its model."""
 
 
 class BatchSweep:
     """Starts lost batches again and wakes waiting ones, for the timer. Each step of a batch is safe to repeat."""
 
-    def __init__(self, batches: BatchStore, planner: StartPlanner, clock: Clock, *, unbegun_s: float) -> None:
+    def __init__(self, batches: BatchStore, decide: DecideStart, clock: Clock, *, unbegun_s: float) -> None:
         self.batches = batches
-        self.planner = planner
+        self.decide = decide
         self.clock = clock
         self.unbegun_s = unbegun_s
 
@@ -49,7 +53,7 @@ class BatchSweep:
         return start if start and not start.decision.starts else None
 
     async def wake_one(self, batch: Batch, start: BatchStart, together: int, orchestrations: Orchestrations) -> None:
-        decision = await self.planner.decide(batch, together=together)
+        decision = await self.decide(batch, together)
         if decision.starts:
             noted = replace(start.decision, together=together)
             await self.batches.starts.save(batch, noted, looks=start.looks)

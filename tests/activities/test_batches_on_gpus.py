@@ -151,7 +151,7 @@ def test_the_timer_wakes_batches_that_together_pay_for_a_start(lines: int, wakes
             }
             await steps.check.check(wire)
             await steps.time.time({**wire, "looks": 0})
-        sweep = BatchSweep(store, planner, world.clock, unbegun_s=-1.0)
+        sweep = BatchSweep(store, planner.decide, world.clock, unbegun_s=-1.0)
         orchestrations = FakeOrchestrations()
         orchestrations.running |= {batch.id for batch in batches}
         await sweep.run(orchestrations)
