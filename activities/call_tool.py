@@ -1,6 +1,8 @@
 """How does the server run one call that the model asked for?"""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
@@ -32,6 +34,11 @@ from domain.tools.repeats import is_known_by_now
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
+AFTER_UNKNOWN: Mapping[OnUnknown, Literal["incomplete", "stopped", "asks"]] = {
+    OnUnknown.TELL: "incomplete",
+    OnUnknown.STOP: "stopped",
+    OnUnknown.ASK: "asks",
+}
 ENDED: wire.CalledToolWire = {"outcome": "ended", "added": NOTHING}
 
 
@@ -62,7 +69,8 @@ class CallTool:
             return ENDED
         if item.status is ItemStatus.IN_PROGRESS:
             outcome = await self.outcome(response, item, log)
-            item = await self.log.close(owner, response.id, item.id, outcome)
+            asks = outcome.unknown and self.on_unknown(response, item) is OnUnknown.ASK
+            item = await self.log.close(owner, response.id, item.id, outcome, asks_again=asks)
         return self.called(response, item) if item else ENDED
 
     async def outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
@@ -130,9 +138,11 @@ class CallTool:
             return {"outcome": "completed", "added": added}
         if item.status is not ItemStatus.INCOMPLETE:
             return {"outcome": "failed", "added": added}
+        return {"outcome": AFTER_UNKNOWN[self.on_unknown(response, item)], "added": added}
+
+    def on_unknown(self, response: Response, item: Item) -> OnUnknown:
         found = self.find(response, item)
-        stops = found is not None and found[1].on_unknown is OnUnknown.STOP
-        return {"outcome": "stopped" if stops else "incomplete", "added": added}
+        return found[1].on_unknown if found else OnUnknown.TELL
 
 
 def is_approved(approval: Approval, item: Item) -> bool:

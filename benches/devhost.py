@@ -210,29 +210,29 @@ async def median(runs: int, measure: Callable[[], Awaitable[float]]) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class RunCost:
     """Milliseconds of one orchestration: the median on the clock, the mean of host's and worker's CPU."""
 
     ms: float
     cpu_ms: float
 
 
-async def cost(host: Host, name: str, value: int, runs: int) -> Cost:
+async def cost(host: Host, name: str, value: int, runs: int) -> RunCost:
     before = host.cpu_s()
     ms = await median(runs, lambda: host.run(name, value))
-    return Cost(ms=ms, cpu_ms=(host.cpu_s() - before) / runs * 1000)
+    return RunCost(ms=ms, cpu_ms=(host.cpu_s() - before) / runs * 1000)
 
 
-async def hop(host: Host, runs: int) -> Cost:
+async def hop(host: Host, runs: int) -> RunCost:
     """What each activity of a chain adds to an orchestration without any."""
     await median(WARM_UPS, lambda: host.run("chain", HOPS))
     none, some = await cost(host, "chain", 0, runs), await cost(host, "chain", HOPS, runs)
-    return Cost(ms=(some.ms - none.ms) / HOPS, cpu_ms=(some.cpu_ms - none.cpu_ms) / HOPS)
+    return RunCost(ms=(some.ms - none.ms) / HOPS, cpu_ms=(some.cpu_ms - none.cpu_ms) / HOPS)
 
 
-async def slowdown(one: Host, other: Host, runs: int) -> Cost:
+async def slowdown(one: Host, other: Host, runs: int) -> RunCost:
     """Of one host against the other, in turn, as ratios."""
-    costs: dict[Host, list[Cost]] = {one: [], other: []}
+    costs: dict[Host, list[RunCost]] = {one: [], other: []}
     await median(WARM_UPS, lambda: one.run("chain", HOPS))
     await median(WARM_UPS, lambda: other.run("chain", HOPS))
     for number in range(runs):
@@ -240,14 +240,14 @@ async def slowdown(one: Host, other: Host, runs: int) -> Cost:
             costs[host].append(await cost(host, "chain", HOPS, 1))
     medians = [statistics.median(each.ms for each in found) for found in costs.values()]
     sums = [sum(each.cpu_ms for each in found) for found in costs.values()]
-    return Cost(ms=medians[0] / medians[1], cpu_ms=sums[0] / sums[1])
+    return RunCost(ms=medians[0] / medians[1], cpu_ms=sums[0] / sums[1])
 
 
-async def ageing(host: Host, runs: int) -> Cost:
+async def ageing(host: Host, runs: int) -> RunCost:
     """Of a round in an eternal orchestration's long life against one in a short life, as ratios."""
     short = await cost(host, "eternal", ROUNDS, runs)
     long = await cost(host, "eternal", AGE * ROUNDS, runs)
-    return Cost(ms=long.ms / short.ms / AGE, cpu_ms=long.cpu_ms / short.cpu_ms / AGE)
+    return RunCost(ms=long.ms / short.ms / AGE, cpu_ms=long.cpu_ms / short.cpu_ms / AGE)
 
 
 async def measure(folder: Path, runs: int) -> list[list[str]]:

@@ -26,10 +26,8 @@ from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
 from api.turns.admission_plan import AdmissionPlanner
-from api.turns.tool_planner import ToolPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
 from composition.parts import Configuration, Ports
-from composition.planning import compose_planner
 from composition.state import State
 from domain import wire
 
@@ -70,7 +68,7 @@ class Activities:
         }
 
 
-def compose_activities(configuration: Configuration, ports: Ports, state: State) -> Activities:
+def compose_activities(configuration: Configuration, ports: Ports, state: State, plans: AdmissionPlanner) -> Activities:
     turns, states = state.turns, state.backend_states
     observer, deliver = compose_observer(configuration, ports, state), compose_delivery(configuration, ports, state)
     watch = BudgetWatch(
@@ -89,11 +87,6 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
         observer=observer,
     )
     decider = compose_decider(configuration, ports, state)
-    plans = AdmissionPlanner(
-        turns=turns,
-        planner=compose_planner(configuration, ports, state),
-        tools=ToolPlanner(configuration.tools, state.tool_directory),
-    )
     return Activities(
         enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
         begin=Begin(turns),

@@ -15,7 +15,7 @@ from composition.activities import Activities, compose_activities
 from composition.batches import BatchSteps, compose_batches
 from composition.http import compose_http
 from composition.parts import Configuration, Ports
-from composition.planning import compose_intake
+from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
 from state.retention.deletion import Retention
 
@@ -59,8 +59,9 @@ class Application:
 def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
     state = compose_state(configuration, ports)
-    activities = compose_activities(configuration, ports, state)
-    intake = compose_intake(configuration, ports, state)
+    plans = compose_plans(configuration, ports, state)
+    activities = compose_activities(configuration, ports, state, plans)
+    intake = compose_intake(configuration, ports, state, plans)
     batches = compose_batches(configuration, ports, state, activities, intake)
     return Application(
         configuration=configuration,
@@ -84,7 +85,7 @@ def compose_maintenance(
         unsettled_s=settings.sweep_unsettled_s,
     )
     return Maintenance(
-        sweep=Sweep(turns=state.turns, ledger=state.ledger, clock=clock, delays=delays),
+        sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
         batch_sweep=BatchSweep(state.batches, clock, unbegun_s=settings.sweep_unbegun_s),
         session_closer=GpuSessionCloser(state.gpu_session_billing),

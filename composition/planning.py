@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from api.http.request_body import InputMemory
 from api.turns.admission import Admission
+from api.turns.admission_plan import AdmissionPlanner
 from api.turns.planner import Planner
 from api.turns.token_counter import BackendCounts, TokenCounter
 from api.turns.tool_planner import ToolPlanner
@@ -30,6 +31,15 @@ def compose_planner(configuration: Configuration, ports: Ports, state: State) ->
     )
 
 
+def compose_plans(configuration: Configuration, ports: Ports, state: State) -> AdmissionPlanner:
+    """Return what plans a turn, when it is admitted and when it has waited in line."""
+    return AdmissionPlanner(
+        turns=state.turns,
+        planner=compose_planner(configuration, ports, state),
+        tools=ToolPlanner(configuration.tools, state.tool_directory),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """What every turn passes that is new, of a request or of a line of a batch."""
@@ -39,15 +49,14 @@ class Intake:
     memory: InputMemory
 
 
-def compose_intake(configuration: Configuration, ports: Ports, state: State) -> Intake:
+def compose_intake(configuration: Configuration, ports: Ports, state: State, plans: AdmissionPlanner) -> Intake:
     settings = configuration.settings
     return Intake(
         admission=Admission(
             turns=state.turns,
             ledger=state.ledger,
             limits=state.rate_limiter,
-            planner=compose_planner(configuration, ports, state),
-            tools=ToolPlanner(configuration.tools, state.tool_directory),
+            plans=plans,
             clock=ports.clock,
             deadline_s=settings.deadline_s,
         ),

@@ -79,7 +79,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         backend_states=states,
         rental_spend=rental_spend,
         rental_rules=rental_rules,
-        demand_log=DemandLog(store, clock),
+        demand_log=DemandLog(store, clock, rental_spend.counters),
         answer_lengths=LearnedAnswerLengths(store, clock),
         rate_limiter=RateLimiter(
             store=store,

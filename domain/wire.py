@@ -228,10 +228,11 @@ class CallToolWire(TurnWire):
 class CalledToolWire(TypedDict):
     """How a call ended; `added` is what its result adds to the next input.
 
-    `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on.
+    `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on. `asks`: its outcome
+    is unknown, and the turn ends with the question whether to run it again.
     """
 
-    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped"]
+    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks"]
     added: SizeWire
 
 

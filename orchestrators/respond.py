@@ -205,7 +205,9 @@ def ending_after(called: Sequence[wire.CalledToolWire]) -> dict[str, str] | None
     outcomes = {each["outcome"] for each in called}
     if "ended" in outcomes:
         return cancelled()
-    return failed("server_error", UNKNOWN_OUTCOME) if "stopped" in outcomes else None
+    if "stopped" in outcomes:
+        return failed("server_error", UNKNOWN_OUTCOME)
+    return {"status": "completed", "code": "", "message": ""} if "asks" in outcomes else None
 
 
 def ending_of(inferred: wire.InferredWire) -> dict[str, str]:

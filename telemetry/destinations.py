@@ -35,7 +35,7 @@ CONSOLE_METRICS_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class ExportDestination:
     """Builds the exporters of one destination; None where the destination takes no spans or no metrics."""
 
     span_exporter: Callable[[], SpanExporter] | None
@@ -43,11 +43,11 @@ class Destination:
     metric_interval_ms: float | None = None
 
 
-def destinations(choice: str, environment: Mapping[str, str]) -> Sequence[Destination]:
+def destinations(choice: str, environment: Mapping[str, str]) -> Sequence[ExportDestination]:
     """Return where telemetry goes: the setting `console`, or what OpenTelemetry's and Azure's own variables name."""
     if choice == "console":
         return (
-            Destination(
+            ExportDestination(
                 span_exporter=console_spans, metric_exporter=console_metrics, metric_interval_ms=CONSOLE_METRICS_MS
             ),
         )
@@ -57,12 +57,12 @@ def destinations(choice: str, environment: Mapping[str, str]) -> Sequence[Destin
     return tuple(each for each in found if each)
 
 
-def otlp(environment: Mapping[str, str]) -> Destination | None:
+def otlp(environment: Mapping[str, str]) -> ExportDestination | None:
     """Return the OTLP receiver that the standard variables name for spans, for metrics or for both."""
     spans, metrics = (sends_otlp(environment, signal) for signal in ("TRACES", "METRICS"))
     if not spans and not metrics:
         return None
-    return Destination(
+    return ExportDestination(
         span_exporter=otlp_spans if spans else None,
         metric_exporter=otlp_metrics if metrics else None,
     )
@@ -82,13 +82,13 @@ def sends_otlp(environment: Mapping[str, str], signal: str) -> bool:
     return protocol == HTTP_PROTOBUF
 
 
-def azure_monitor(environment: Mapping[str, str]) -> Destination | None:
+def azure_monitor(environment: Mapping[str, str]) -> ExportDestination | None:
     if not environment.get(CONNECTION_STRING):
         return None
     if not is_installed(AZURE_MONITOR):
         logger.warning(EXPORTER_MISSING)
         return None
-    return Destination(span_exporter=azure_monitor_spans, metric_exporter=azure_monitor_metrics)
+    return ExportDestination(span_exporter=azure_monitor_spans, metric_exporter=azure_monitor_metrics)
 
 
 def is_installed(package: str) -> bool:
@@ -101,7 +101,7 @@ def is_installed(package: str) -> bool:
         return False
 
 
-def span_processors(found: Iterable[Destination], environment: Mapping[str, str]) -> list[BatchSpanProcessor]:
+def span_processors(found: Iterable[ExportDestination], environment: Mapping[str, str]) -> list[BatchSpanProcessor]:
     """Import the exporters of spans; return a processor for each."""
     delay_ms = None if environment.get("OTEL_BSP_SCHEDULE_DELAY") else SPAN_DELAY_MS
     return [
@@ -109,7 +109,7 @@ def span_processors(found: Iterable[Destination], environment: Mapping[str, str]
     ]
 
 
-def metric_readers(found: Iterable[Destination]) -> list[PeriodicExportingMetricReader]:
+def metric_readers(found: Iterable[ExportDestination]) -> list[PeriodicExportingMetricReader]:
     """Import the exporters of metrics; return a reader for each."""
     return [
         PeriodicExportingMetricReader(each.metric_exporter(), export_interval_millis=each.metric_interval_ms)

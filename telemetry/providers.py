@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from telemetry import names
 from telemetry.buffers import SpanBuffer, measurements
 from telemetry.chat import conventions
-from telemetry.destinations import Destination, destinations, metric_readers, span_processors
+from telemetry.destinations import ExportDestination, destinations, metric_readers, span_processors
 from telemetry.log_records import stamp_log_records
 from telemetry.spans import tracing
 
@@ -53,7 +53,7 @@ def is_provided() -> bool:
     return isinstance(trace.get_tracer_provider(), TracerProvider)
 
 
-def provide(found: Sequence[Destination], environment: Mapping[str, str]) -> Thread:
+def provide(found: Sequence[ExportDestination], environment: Mapping[str, str]) -> Thread:
     named = bool(environment.get("OTEL_SERVICE_NAME")) or "service.name=" in environment.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
@@ -69,7 +69,7 @@ def provide(found: Sequence[Destination], environment: Mapping[str, str]) -> Thr
 
 
 def connect(
-    found: Sequence[Destination], environment: Mapping[str, str], spans: SpanBuffer, meters: MeterProvider
+    found: Sequence[ExportDestination], environment: Mapping[str, str], spans: SpanBuffer, meters: MeterProvider
 ) -> None:
     """Import the exporters and connect them. A fault of an exporter costs telemetry, and nothing else."""
     try:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,20 @@ settings.load_profile(os.environ.get("TEST_EXAMPLES", "repeatable"))
 FOLDER = Path(__file__).parent
 WITH_PROCESSES = frozenset({"conformance", "devhost", "devhost_campaigns", "end_to_end", "standins"})
 
-
 PROCESSES = "processes"
+MODULE_MARKS = re.compile(r"^pytestmark = (\[[^\]]*\]|.*)$", re.MULTILINE)
+MARK = re.compile(r"pytest\.mark\.(\w+)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file all of whose tests `-m "not A and not B"` leaves out: its `pytestmark` names A or B."""
+    expression = str(config.getoption("markexpr"))
+    parts = [] if " or " in expression else expression.split(" and ")
+    left_out = {part.removeprefix("not ") for part in parts if part.startswith("not ")}
+    if not left_out or collection_path.suffix != ".py":
+        return None
+    marks = MODULE_MARKS.search(collection_path.read_text(encoding="utf-8"))
+    return True if marks and left_out & set(MARK.findall(marks[0])) else None
 
 
 def starts_processes(file: Path) -> bool:

@@ -49,9 +49,11 @@ class Sweep:
     It may run twice, or twice at the same time.
     """
 
-    def __init__(self, *, turns: TurnStore, ledger: Ledger, clock: Clock, delays: SweepDelays) -> None:
+    def __init__(
+        self, *, turns: TurnStore, outbox: WebhookOutbox, ledger: Ledger, clock: Clock, delays: SweepDelays
+    ) -> None:
         self.turns = turns
-        self.outbox = WebhookOutbox(turns.store, clock)
+        self.outbox = outbox
         self.ledger = ledger
         self.clock = clock
         self.delays = delays

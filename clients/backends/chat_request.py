@@ -8,7 +8,7 @@ from clients.backends.port import BackendCall
 from clients.backends.tool_calls import NO_ARGUMENTS
 from domain.content.call_pairs import results_behind_calls
 from domain.content.items import ImageInput, Item, ItemKind, Role, without_old_reasoning
-from domain.content.reasoning import ReasoningInput
+from domain.content.reasoning import ReasoningInputMode
 from domain.content.schema_tool_calls import output_schema, tool_instructions
 from domain.content.tools import ANYTHING, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode, SamplingField
@@ -31,6 +31,7 @@ def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
         "messages": messages,
         backend.output_limit.value: call.max_output_tokens,
         **stream_fields(backend),
+        **({"service_tier": backend.service_tier} if backend.service_tier else {}),
         **sampling_fields(backend, call),
     }
     tool_fields = schema_tool_fields(call.tools) if call.is_held else native_tool_fields(call.tools)
@@ -54,7 +55,7 @@ def logprob_fields(call: BackendCall) -> dict[str, Any]:
     return {"top_logprobs": max(1, parameters.get("top_logprobs", 0))} if parameters.get("logprobs") else {}
 
 
-def prompt_messages(call: BackendCall, reasoning_input: ReasoningInput) -> list[Message]:
+def prompt_messages(call: BackendCall, reasoning_input: ReasoningInputMode) -> list[Message]:
     """Return the instructions and the conversation. The last message is never one of the assistant.
 
     Many servers continue an assistant message at the end, or reject it. An empty user message after it makes every
@@ -79,7 +80,9 @@ def continuation_fields(backend: Backend, call: BackendCall, messages: list[Mess
     return fields
 
 
-def native_messages(items: Iterable[Item], reasoning_input: ReasoningInput = ReasoningInput.NO) -> Iterator[Message]:
+def native_messages(
+    items: Iterable[Item], reasoning_input: ReasoningInputMode = ReasoningInputMode.NO
+) -> Iterator[Message]:
     """Yield the conversation; the images of consecutive outputs follow them in a message of the user.
 
     Servers accept only text in the messages of tools, which have to follow their call without a gap.
@@ -95,7 +98,7 @@ def native_messages(items: Iterable[Item], reasoning_input: ReasoningInput = Rea
             yield {"role": "user", "content": images}
 
 
-def spoken_messages(items: Iterable[Item], reasoning_input: ReasoningInput) -> Iterator[Message]:
+def spoken_messages(items: Iterable[Item], reasoning_input: ReasoningInputMode) -> Iterator[Message]:
     """Yield what was said.
 
     Consecutive function calls share one message with the assistant's text before them, and with the reasoning before
@@ -125,8 +128,8 @@ def spoken_messages(items: Iterable[Item], reasoning_input: ReasoningInput) -> I
         yield assistant
 
 
-def reasoning_fields(item: Item, reasoning_input: ReasoningInput) -> Message:
-    is_taken = reasoning_input is not ReasoningInput.NO and item.text
+def reasoning_fields(item: Item, reasoning_input: ReasoningInputMode) -> Message:
+    is_taken = reasoning_input is not ReasoningInputMode.NO and item.text
     return {reasoning_input.value: item.text} if is_taken else {}
 
 

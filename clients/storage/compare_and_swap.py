@@ -5,10 +5,11 @@ where another writer was faster, on this instance or on another. The decision is
 runs again: read, decide, commit. Writers that collide pause for random times, and longer each time, or they would
 collide again. A step that still fails after `tries` or `WITHIN_S` seconds raises Unavailable, which callers may retry.
 
-A commit that needs no second decision is not repeated: `commit_if_unchanged` and `create_once` return False.
+A commit that needs no second decision is not repeated: `commit_if_unchanged` and `create_once` return False, and
+`commit_creating` creates the counters that are missing.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clients.clock import Clock
 from clients.storage.damage import report
@@ -56,6 +57,26 @@ async def add_or_create(store: DocumentStore, key: DocumentKey, addition: Add, c
             await store.commit(key, (addition,))
     except (DamagedRecord, Invalid):
         report(DamagedRecord.by_id(addition.id))
+
+
+async def commit_creating(
+    store: DocumentStore,
+    key: DocumentKey,
+    operations: Sequence[Operation],
+    create: Mapping[str, Callable[[], Awaitable[object]]],
+) -> None:
+    """Commit operations of which some add to documents; a document that does not exist is created by `create[id]`.
+
+    Each is created once at most. Raises Conflict for every other document.
+    """
+    left = dict(create)
+    while True:
+        try:
+            return await store.commit(key, operations)
+        except Conflict as conflict:
+            if conflict.identifier not in left:
+                raise
+            await left.pop(conflict.identifier)()
 
 
 async def create_once(store: DocumentStore, key: DocumentKey, *operations: Create) -> bool:

@@ -7,7 +7,6 @@ from typing import cast
 from clients.storage.batching import batches
 from clients.storage.compare_and_swap import create_once
 from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation
-from domain.errors import Conflict
 
 PAGE = 1000
 
@@ -36,11 +35,10 @@ async def read_many(store: DocumentStore, key: DocumentKey, identifiers: Sequenc
 async def create_missing(store: DocumentStore, key: DocumentKey, operations: Sequence[Create]) -> None:
     """Create the documents that do not exist yet, in batches; one by one where some exist. Safe to repeat."""
     for batch in batches(operations):
-        try:
-            await store.commit(key, batch)
-        except Conflict:
-            for operation in batch:
-                await create_once(store, key, cast("Create", operation))
+        creates = cast("Sequence[Create]", batch)
+        if not await create_once(store, key, *creates):
+            for create in creates:
+                await create_once(store, key, create)
 
 
 async def write_batches(store: DocumentStore, key: DocumentKey, operations: Sequence[Operation]) -> None:

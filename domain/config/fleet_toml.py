@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Final
 
 from domain.config.backend_auth import read_auth
+from domain.config.caller_rules_toml import read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
-from domain.content.reasoning import ReasoningFormat, ReasoningInput
+from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     AUTO,
@@ -20,6 +21,7 @@ from domain.fleet.catalog import (
     LAMBDA_FUNCTIONS,
     MAX_TIER,
     MIN_TIER,
+    TIERED,
     Adapter,
     Backend,
     BackendLimits,
@@ -35,6 +37,7 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
+from domain.fleet.request_forms import ServiceTier
 from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -81,18 +84,21 @@ def fleet_from_toml(
     )
     backends: dict[str, Backend] = {}
     unconfigured: list[UnconfiguredBackend] = []
+    residencies: set[str] = set()
     for name, own in top.tables("backends"):
         table = with_defaults(own, known.systems)
         backend = read_backend(name, table, known)
         missing = missing_variable(table, variables)
+        residencies |= {backend.residency} if backend.residency else set()
         if missing is None:
             backends[name] = backend
         else:
             unconfigured.append(UnconfiguredBackend(backend=name, model=backend.model, variable=missing))
+    callers = read_tenant_rules(top.table("callers"), residencies)
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured))
+    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured), callers=callers)
 
 
 def read_model(name: str, table: TomlTable) -> Model:
@@ -155,9 +161,10 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         probe=read_probe(table.table("probe")),
         output_limit=table.choice("output_limit", OutputLimit, OutputLimit.MAX_TOKENS),
         sampling=table.choices("sampling", SamplingField) if "sampling" in table.values else tuple(SamplingField),
-        reasoning_input=table.choice("reasoning_input", ReasoningInput, ReasoningInput.NO),
+        reasoning_input=table.choice("reasoning_input", ReasoningInputMode, ReasoningInputMode.NO),
         reasoning=table.choice("reasoning", ReasoningFormat, ReasoningFormat.FIELDS),
         streams=table.flag("streams", default=True),
+        service_tier=table.optional("service_tier", lambda key: table.choice(key, ServiceTier)),
         images=table.choice("images", ImageMode, ImageMode.DATA),
         logprobs=table.choice("logprobs", LogprobsMode, LogprobsMode.NO),
         token_counting=read_token_counting(table.table("token_counting")),
@@ -174,6 +181,8 @@ def check_adapter(backend: Backend, table: TomlTable) -> None:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
     if backend.logprobs is not LogprobsMode.NO and Capability.LOGPROBS in backend.inexpressible:
         table.report("logprobs", f"no: the adapter {backend.adapter} has no form for log probabilities")
+    if backend.service_tier and backend.adapter not in TIERED:
+        table.report("service_tier", f"none: the adapter {backend.adapter} has no form for a tier")
     if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice) and backend.price.request:
         table.report("price", "a price without request: where calls are billed one by one, no session is")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:

@@ -14,7 +14,7 @@ class ReasoningFormat(StrEnum):
     """In the text until `</think>`; the opening tag is the end of the prompt."""
 
 
-class ReasoningInput(StrEnum):
+class ReasoningInputMode(StrEnum):
     """The field of an assistant message in which a server takes earlier reasoning back."""
 
     NO = "no"

@@ -20,6 +20,11 @@ def json_line(value: Any) -> str:
     return CONTROL.sub(escaped, text.translate(LINE_BREAKS))
 
 
+def without_control(text: str) -> str:
+    """Return a text outside JSON in which no control token is whole: a space splits each of them."""
+    return CONTROL.sub(lambda found: f"{found[0]} ", text)
+
+
 def escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 

@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Final
 
 from domain.content.capabilities import Capability
-from domain.content.reasoning import ReasoningFormat, ReasoningInput
+from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.failure_classes import FailureSignature
-from domain.fleet.request_forms import Probe, PromptFormat, TokenCounting
+from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
 
 AUTO: Final = "auto"
@@ -67,6 +68,10 @@ INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
 
 CONTINUING: Final = frozenset(Adapter) - {Adapter.REPLICATE, Adapter.RESPONSES}
 """The wires on which a backend can be asked to go on with an answer."""
+
+
+TIERED: Final = frozenset({Adapter.OPENAI, Adapter.RESPONSES, Adapter.CONVERSE})
+"""The wires on which a request can name a service tier."""
 
 
 class AuthKind(StrEnum):
@@ -215,7 +220,7 @@ class Backend:
 
     `finish_reasons` maps its system's own finish reasons to those of Chat Completions. `headers` are sent with every
     request and can contain secrets. `streams` is False where the server sends an answer only as a whole. `images` is
-    how it gets images that callers name by an address.
+    how it gets images that callers name by an address. `service_tier` is the tier that each request asks for.
     """
 
     name: str
@@ -238,10 +243,11 @@ class Backend:
     probe: Probe = field(default_factory=Probe)
     output_limit: OutputLimit = OutputLimit.MAX_TOKENS
     sampling: tuple[SamplingField, ...] = tuple(SamplingField)
-    reasoning_input: ReasoningInput = ReasoningInput.NO
+    reasoning_input: ReasoningInputMode = ReasoningInputMode.NO
     reasoning: ReasoningFormat = ReasoningFormat.FIELDS
     streams: bool = True
     images: ImageMode = ImageMode.DATA
+    service_tier: ServiceTier | None = None
     logprobs: LogprobsMode = LogprobsMode.NO
     token_counting: TokenCounting | None = None
     prompt: PromptFormat | None = None
@@ -270,9 +276,16 @@ class UnconfiguredBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
+    """`callers` says where data may be sent, and what waiting is worth."""
+
     models: Mapping[str, Model]
     backends: Mapping[str, Backend]
     unconfigured: tuple[UnconfiguredBackend, ...] = ()
+    callers: TenantRules = field(default_factory=TenantRules)
+
+    @property
+    def residencies(self) -> frozenset[str]:
+        return frozenset(backend.residency for backend in self.backends.values() if backend.residency)
 
     def served_models(self) -> tuple[Model, ...]:
         """Return the models that a configured backend serves, in the order of the file."""

@@ -82,3 +82,14 @@ class PromptFormat:
     finish_reason: str = ""
     input_tokens: str = ""
     output_tokens: str = ""
+
+
+class ServiceTier(StrEnum):
+    """The tiers that requests of OpenAI (openai 3.54) and Amazon Bedrock (botocore 1.44.8) can name."""
+
+    DEFAULT = "default"
+    FAST = "fast"
+    FLEX = "flex"
+    PRIORITY = "priority"
+    RESERVED = "reserved"
+    SCALE = "scale"

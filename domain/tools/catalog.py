@@ -61,10 +61,14 @@ class HttpMethod(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What follows a call whose outcome is unknown: the model reads that it is unknown, or the turn fails."""
+    """What follows a call whose outcome is unknown.
+
+    The model reads that it is unknown, or the turn fails, or it ends with the question whether to run the call again.
+    """
 
     TELL = "tell"
     STOP = "stop"
+    ASK = "ask"
 
 
 class CacheScope(StrEnum):

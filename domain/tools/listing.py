@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from domain.content.json_schema import children, list_at, table_at
+from domain.content.untrusted_text import without_control
 from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -24,6 +25,8 @@ MAX_REASONS: Final = 500
 
 MAX_LIST_BYTES: Final = 262_144
 """The bytes that all tools of a server may have together: each turn stores them, and its model reads them."""
+
+WORDS: Final = ("title", "description")
 
 CHANGED: Final = "it has changed since it was accepted; an operator has to accept it"
 LIST_TOO_LONG: Final = f"it and the tools before it have more than {MAX_LIST_BYTES} bytes together"
@@ -46,8 +49,10 @@ class ListedTool:
 
     @property
     def words(self) -> bytes:
-        """What the model reads of the tool."""
-        return json.dumps([self.name, self.description, self.schema], sort_keys=True).encode(errors="surrogatepass")
+        """What the model reads of the tool, and what the server says that it does."""
+        hints = ["reads only"] if self.reads_only else []
+        words = [self.name, self.description, self.schema, *hints]
+        return json.dumps(words, sort_keys=True).encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,20 @@ def described(server: ToolServer, tool: ListedTool) -> ServerTool:
     """Return a listed tool with the rights that the file gives it, or those of the tools that it does not name."""
     hint = ToolEffect.READ if server.trusted and tool.reads_only else ToolEffect.WRITE
     rights = server.tools.get(tool.name) or other_tool(tool.name, hint)
-    return replace(rights, description=tool.description, parameters=model_schema(rights, tool.schema))
+    parameters = cast("Mapping[str, Any]", harmless(model_schema(rights, tool.schema)))
+    return replace(rights, description=without_control(tool.description), parameters=parameters)
+
+
+def harmless(schema: Any) -> Any:
+    """Return a schema whose titles and descriptions have no control tokens; depth is bounded by `schema_reasons`."""
+    if isinstance(schema, list):
+        return [harmless(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: without_control(value) if name in WORDS and isinstance(value, str) else harmless(value)
+        for name, value in cast("dict[str, Any]", schema).items()
+    }
 
 
 def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -50,7 +50,7 @@ REFUSED: Final = (400, 422)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class ModelAnswer:
     """An answer, or the failure. Times are seconds since the call."""
 
     text: str = ""
@@ -67,7 +67,7 @@ class Answered:
         return (self.pieces - 1) / (self.last_s - self.first_s)
 
 
-async def answers(subject: Subject, backend: Backend, call: BackendCall | None) -> Answered:
+async def answers(subject: Subject, backend: Backend, call: BackendCall | None) -> ModelAnswer:
     """Return what the backend answers to a call, or to its probe where there is none."""
     clock = asyncio.get_running_loop()
     start, first, last, text, pieces = clock.time(), 0.0, 0.0, "", 0
@@ -76,20 +76,20 @@ async def answers(subject: Subject, backend: Backend, call: BackendCall | None) 
             async with asyncio.timeout(WAIT_S):
                 if call is None:
                     await client.probe()
-                    return Answered()
+                    return ModelAnswer()
                 async with client.stream(call) as stream:
                     async for piece in stream:
                         if isinstance(piece, TextPiece):
                             last = clock.time() - start
                             first, text, pieces = first or last, text + piece.text, pieces + 1
         except BackendError as problem:
-            return Answered(failure=problem.failure)
+            return ModelAnswer(failure=problem.failure)
         except TimeoutError:
-            return Answered(failure=Failure(kind=FailureKind.READ_TIMEOUT))
-    return Answered(text=text, pieces=pieces, first_s=first, last_s=last)
+            return ModelAnswer(failure=Failure(kind=FailureKind.READ_TIMEOUT))
+    return ModelAnswer(text=text, pieces=pieces, first_s=first, last_s=last)
 
 
-async def asked(subject: Subject, backend: Backend, call: BackendCall | None) -> Answered:
+async def asked(subject: Subject, backend: Backend, call: BackendCall | None) -> ModelAnswer:
     """Return an answer; all checks share those of one call."""
     name = f"{backend.name} {call is None} {bool(call and call.partial)} {call is JSON_CALL}"
     if name not in subject.answers:

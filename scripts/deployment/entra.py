@@ -25,7 +25,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class AppRegistration:
     """An application as Entra has it: `id` of the object, `app_id` that tokens name."""
 
     name: str
@@ -38,17 +38,17 @@ def names(environment: str) -> tuple[str, str]:
     return f"{environment}-api", f"{environment}-federation"
 
 
-def find(run: Commands, name: str) -> Application | None:
+def find(run: Commands, name: str) -> AppRegistration | None:
     """Return the application of this very name; Entra's filter also finds longer ones."""
     found = answers(run("az", "ad", "app", "list", "--display-name", name, "--output", "json"))
     return next((application_of(each) for each in found if each["displayName"] == name), None)
 
 
-def application_of(document: dict[str, Any]) -> Application:
-    return Application(name=document["displayName"], id=document["id"], app_id=document["appId"])
+def application_of(document: dict[str, Any]) -> AppRegistration:
+    return AppRegistration(name=document["displayName"], id=document["id"], app_id=document["appId"])
 
 
-def ensure(run: Commands, name: str, manifest: dict[str, Any]) -> Application:
+def ensure(run: Commands, name: str, manifest: dict[str, Any]) -> AppRegistration:
     """Create the application and its service principal unless they exist, and give it what the manifest says."""
     found = find(run, name)
     if found is None:
@@ -98,7 +98,7 @@ def computed_id(name: str, value: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{name}/{value}"))
 
 
-def apply(run: Commands, environment: str) -> tuple[Application, Application]:
+def apply(run: Commands, environment: str) -> tuple[AppRegistration, AppRegistration]:
     """Create or correct both applications; returns the API and the federation."""
     api, federation = names(environment)
     return ensure(run, api, api_manifest(api)), ensure(run, federation, federation_manifest())
@@ -121,7 +121,7 @@ def table(run: Commands, environment: str) -> Iterator[str]:
         yield from (f"  {value:<30} {'present' if value in present else 'missing'}" for value in values)
 
 
-def existing(run: Commands, application: Application) -> Sequence[str]:
+def existing(run: Commands, application: AppRegistration) -> Sequence[str]:
     document = answer(run("az", "ad", "app", "show", "--id", application.app_id, "--output", "json"))
     scopes: list[dict[str, Any]] = document.get("api", {}).get("oauth2PermissionScopes", [])
     roles: list[dict[str, Any]] = document.get("appRoles", [])

@@ -10,7 +10,7 @@ SIGN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class IgnoreRule:
     """One line of an ignore file; `keeps` is the line with `!` that takes back an earlier one."""
 
     pattern: re.Pattern[str]
@@ -18,27 +18,27 @@ class Rule:
     keeps: bool
 
 
-def rules_from_text(text: str) -> tuple[Rule, ...]:
+def rules_from_text(text: str) -> tuple[IgnoreRule, ...]:
     """Read an ignore file in git's notation."""
     lines = (line.rstrip() for line in text.splitlines())
     return tuple(rule_from_line(line) for line in lines if line and not line.startswith("#"))
 
 
-def rule_from_line(line: str) -> Rule:
+def rule_from_line(line: str) -> IgnoreRule:
     keeps = line.startswith("!")
     said = line.removeprefix("!").removeprefix("\\")
     path = said.rstrip("/")
     anchored = "/" in path
     pattern = "".join(SIGNS.get(sign, sign_to_pattern(sign)) for sign in SIGN.findall(path.removeprefix("/")))
     prefix = "" if anchored else r"(?:.*/)?"
-    return Rule(pattern=re.compile(prefix + pattern), folders_only=said.endswith("/"), keeps=keeps)
+    return IgnoreRule(pattern=re.compile(prefix + pattern), folders_only=said.endswith("/"), keeps=keeps)
 
 
 def sign_to_pattern(sign: str) -> str:
     return sign.replace("[!", "[^") if sign.startswith("[") else re.escape(sign)
 
 
-def is_ignored(rules: Sequence[Rule], path: str, *, folder: bool) -> bool:
+def is_ignored(rules: Sequence[IgnoreRule], path: str, *, folder: bool) -> bool:
     """Tell whether the last rule that speaks of a path leaves it out; a path's folders are asked before it."""
     ignored = False
     for rule in rules:
@@ -53,7 +53,7 @@ def packaged(root: Path) -> Iterator[Path]:
     yield from entered(root, root, rules)
 
 
-def entered(root: Path, folder: Path, rules: Sequence[Rule]) -> Iterator[Path]:
+def entered(root: Path, folder: Path, rules: Sequence[IgnoreRule]) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
         path = entry.relative_to(root)
         if is_ignored(rules, path.as_posix(), folder=entry.is_dir()):

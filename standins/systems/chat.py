@@ -37,7 +37,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
-class Wire(Protocol):
+class DoorWire(Protocol):
     """How a front door reads its requests and writes its answers."""
 
     def operation(self, path: str, body: bytes) -> Operation | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from standins.systems.chat import ChatDoor, Refusal, Wire
+from standins.systems.chat import ChatDoor, DoorWire, Refusal
 from standins.systems.converse import ConverseDoor
 from standins.systems.gemini import VertexDoor
 from standins.systems.identities import (
@@ -48,7 +48,7 @@ class Door:
     `base` are the first parts of the address of a backend. `lists_models`: `GET /models` is answered while it is up.
     """
 
-    wire: Wire = field(default_factory=ChatDoor)
+    wire: DoorWire = field(default_factory=ChatDoor)
     identity: Identity = field(default_factory=Everybody)
     asleep: Refusal | None = None
     base: str = "v1"
@@ -56,7 +56,7 @@ class Door:
     never_sleeps: bool = False
 
 
-def bedrock(wire: Wire, base: str) -> Door:
+def bedrock(wire: DoorWire, base: str) -> Door:
     asleep = aws_error(429, "ModelNotReadyException")
     return Door(wire=wire, identity=Aws("bedrock", keys=True), asleep=asleep, base=base, lists_models=False)
 

@@ -35,10 +35,10 @@ MOST_LISTED: Final = 1000
 class DemandLog:
     """Amounts are dollars. An amount that cannot be stored is lost: it chooses rules, no bill."""
 
-    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, counters: FleetCounters) -> None:
         self.store = store
         self.clock = clock
-        self.counters = FleetCounters(store)
+        self.counters = counters
 
     async def add(self, backend: Backend, saved: Decimal, *, busy_s: float) -> None:
         """Add one turn of now."""

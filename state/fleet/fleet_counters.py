@@ -6,14 +6,15 @@ commit, in which each counter document is changed once.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import batched
 from typing import Final
 
-from clients.storage.compare_and_swap import add_or_create, create_once
+from clients.storage.compare_and_swap import add_or_create, commit_creating, create_once
 from clients.storage.group_commit import GroupCommit
 from clients.storage.port import OPERATIONS_LIMIT, Add, Body, Create, DocumentStore
 from clients.storage.validation import COUNTERS_LIMIT
-from domain.errors import Conflict, DamagedRecord, Invalid
+from domain.errors import DamagedRecord, Invalid
 from state.fleet.state_documents import FLEET
 
 MOST_AT_ONCE: Final = 50
@@ -53,22 +54,13 @@ class FleetCounters:
         return [None] * len(additions)
 
     async def add_batch(self, adds: Sequence[Add], known: Mapping[str, Addition]) -> None:
-        """Add in one commit; leave out documents that are damaged."""
+        """Add in one commit, which creates one document where a part of a window begins; leave out damaged ones."""
         try:
-            await self.add_to_all(adds, {each.id: known[each.id].create for each in adds})
+            create = {each.id: partial(create_once, self.store, FLEET, known[each.id].create) for each in adds}
+            await commit_creating(self.store, FLEET, adds, create)
         except (DamagedRecord, Invalid):
             for each in adds:
                 await add_or_create(self.store, FLEET, each, known[each.id].create)
-
-    async def add_to_all(self, adds: Sequence[Add], missing: dict[str, Create]) -> None:
-        """Add in one commit; create what it finds missing, which is one document where a part of a window begins."""
-        while True:
-            try:
-                return await self.store.commit(FLEET, adds)
-            except Conflict as conflict:
-                if conflict.identifier not in missing:
-                    raise
-                await create_once(self.store, FLEET, missing.pop(conflict.identifier))
 
 
 def sums(additions: Sequence[Addition]) -> Iterator[Add]:

@@ -7,13 +7,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from clients.clock import Clock
-from clients.storage.compare_and_swap import create_once
+from clients.storage.compare_and_swap import commit_creating, create_once
 from clients.storage.paging import read_many
 from clients.storage.port import Add, Container, Create, DocumentKey, DocumentStore, Replace
-from domain.errors import Conflict, Exhausted
+from domain.errors import Exhausted
 from domain.identity.owners import Owner
 from domain.money.budgets import (
     HELD,
@@ -54,6 +55,16 @@ class RecordChange(NamedTuple):
     after: AttemptRecord
 
 
+class Cover(NamedTuple):
+    """What the budgets leave a turn in dollars, not counting what others only hold; None where none has a limit.
+
+    `warning` is set where a budget is nearly used up.
+    """
+
+    warning: str
+    left: Decimal | None
+
+
 class BudgetCounters:
     """The counters of all tenants."""
 
@@ -76,23 +87,25 @@ class BudgetCounters:
         subject, response, at = attempt.subject, attempt.response, attempt.started_at
         return tuple(await self.counters(tenant, subject=subject, response=response, at=at))
 
-    async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
-        """Return a warning where a budget is nearly used up, else ""; raises Exhausted where a budget has no room.
+    async def check(self, owner: Owner, response: str, amount: Decimal, *, needed: Decimal | None = None) -> Cover:
+        """Return what the budgets leave a turn; raises Exhausted where one has no room for what is `needed`.
 
-        Nothing is reserved: other turns may use the budget before the attempts of this turn do. What other turns hold
-        may come back, so only what is spent can leave no room.
+        By default that is the whole amount. Nothing is reserved: other turns may use the budget before the attempts of
+        this turn do. What other turns hold may come back, so only what is spent can leave no room.
         """
+        needed = amount if needed is None else needed
         counters = await self.limited_counts(owner, response)
         limited, taken = [each for each, _ in counters], {each.id: body[TAKEN] for each, body in counters}
         for each in limited:
             if each.limit:
                 measure_budget(owner.tenant, each.scope.name.lower(), taken[each.id] / each.limit)
         paid = {each.id: spent(body) for each, body in counters}
-        exceeded = exceeded_budget(limited, paid, amount)
+        exceeded = exceeded_budget(limited, paid, needed)
         if exceeded:
-            raise self.exhausted(exceeded, response, needed=nanos(amount), counts=dict(counters)[exceeded])
+            raise self.exhausted(exceeded, response, needed=nanos(needed), counts=dict(counters)[exceeded])
         nearly = nearly_used_budget(await self.budgets(owner.tenant), limited, taken, amount)
-        return f"{nearly.value} {NEARLY}" if nearly else ""
+        left = min((Decimal((each.limit or 0) - paid[each.id]) / NANOS for each in limited), default=None)
+        return Cover(f"{nearly.value} {NEARLY}" if nearly else "", left)
 
     async def counts(self, tenant: str, counter: str) -> Mapping[str, Any]:
         """Return the nano-dollars of a counter: what is taken, and what of that is only held."""
@@ -194,13 +207,8 @@ class BudgetCounters:
         changes = [each for each in (*rolls, *adds, *uses) if any(each.amounts.values())]
         missing = {change.id: new_counter(self.clock.now()) for change in changes}
         missing |= {row.id: row.to_document() for row, _ in used} | {each.id: each.empty for each in rolled}
-        while True:
-            try:
-                return await self.store.commit(key, (*writes, *changes))
-            except Conflict as error:
-                if error.identifier not in missing:
-                    raise
-                await self.create(key, error.identifier, missing.pop(error.identifier), rolled)
+        create = {name: partial(self.create, key, name, body, rolled) for name, body in missing.items()}
+        await commit_creating(self.store, key, (*writes, *changes), create)
 
     async def create(
         self, key: DocumentKey, identifier: str, body: Mapping[str, Any], rolled: Sequence[RollUpChange]

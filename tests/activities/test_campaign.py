@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire
+from domain.batches.batch import Batch
 from domain.errors import GanglionError, Retryable
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
@@ -173,6 +174,9 @@ class Story:
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} has a delivery")
 
+    async def start_batch(self, batch: Batch) -> None:
+        raise AssertionError(f"no batch was created, and {batch.id} starts")
+
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
@@ -186,7 +190,7 @@ class Story:
 
     async def sweep(self) -> None:
         world = self.worker()
-        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
+        sweep = world.sweep(DELAYS)
         await sweep.sweep(self)
 
     async def cancel(self) -> None:

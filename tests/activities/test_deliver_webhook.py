@@ -17,7 +17,7 @@ from activities.deliver_webhook import (
     DeliverWebhook,
 )
 from activities.follow_ups import FollowUps
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.orchestrations import delivery_wire, turn_wire
 from clients.storage.port import DocumentStore
 from clients.webhooks.sender import DeliveryReceipt, DeliveryResult
@@ -95,7 +95,7 @@ class Deliveries:
         return await WebhookOutbox(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
 
     async def sweep(self) -> None:
-        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, delays=DELAYS)
+        sweep = self.world.sweep(DELAYS)
         await sweep.sweep(self.host)
 
     async def run(self, delivery: WebhookDelivery) -> webhook_wire.WebhookDeliveredWire:

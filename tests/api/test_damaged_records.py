@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.storage.port import DocumentKey
 from tests.api.harness import Api, api
 from tests.fakes.stores import MemoryStore
@@ -133,7 +133,7 @@ async def test_lists_leave_a_damaged_record_out_and_log_it(caplog: pytest.LogCap
     assert f"The stored record '{at.ids['thread']}' is damaged and cannot be read. It is left out." in caplog.text
 
 
-SHARED = ("budget_", "usage_")
+SHARED = ("budget_", "usage_", "rollup")
 """The counters of money that all turns of an owner or tenant change: no turn can pass them by."""
 
 
@@ -170,7 +170,7 @@ async def test_the_sweep_goes_on_with_a_damaged_record() -> None:
                 left = (await at.one.create({"model": "model", "input": "hi", "background": True})).json()
                 at.one.orchestrations.started.clear()
                 at.one.world.clock.advance(60)
-                sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, delays=DELAYS)
+                sweep = world.sweep(DELAYS)
                 await sweep.sweep(at.one.orchestrations)
             if "id" in left:
                 assert left["id"] in at.one.orchestrations.started, place

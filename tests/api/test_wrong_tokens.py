@@ -14,19 +14,17 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import UNKNOWN_S, JwksCache
 from tests.api.harness import Api, api
-from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
+from tests.clients.identity.issuing import ANOTHER, KEY, WEAK, FakeIssuer, issuing, public
 from tests.domain.identity.test_access_tokens import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
 from tests.domain.identity.test_platform_principal import entries, principal
 from tests.fakes.clocks import FakeClock
 
-WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 BODY = {"input": "hi", "background": True}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
@@ -26,6 +27,7 @@ from domain.content.capabilities import Capability
 from domain.content.items import Item, Role
 from domain.content.tools import ToolConfig
 from domain.errors import Unauthenticated
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Adapter, Backend, BackendLimits, ContinuationMode, Fleet, Model, Speed
 from domain.identity.owners import Owner
 from domain.ids import member_id
@@ -120,6 +122,7 @@ class World[C: Clock = FakeClock]:
     tools: ToolConnector = field(default_factory=FakeTools)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
     tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict[str, Tokenizer])
+    callers: TenantRules = field(default_factory=TenantRules)
     context_tokens: int = 4096
     capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
@@ -132,7 +135,7 @@ class World[C: Clock = FakeClock]:
         backends = {name: one for name, (one, _) in self.backends.items()}
         configuration = Configuration(
             settings=self.settings,
-            fleet=Fleet(models={"model": model}, backends=backends),
+            fleet=Fleet(models={"model": model}, backends=backends, callers=self.callers),
             prices={one.price.name: one.price for one in backends.values()},
             overheads=self.overheads,
             budgets=self.budgets,
@@ -154,6 +157,13 @@ class World[C: Clock = FakeClock]:
         )
         self.app = compose(configuration, ports)
         self.steps = self.app.activities.by_name()
+
+    def sweep(self, delays: SweepDelays) -> Sweep:
+        """Return a sweeper of its own, with other delays than the product's."""
+        state = self.app.state
+        return Sweep(
+            turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=self.clock, delays=delays
+        )
 
     @property
     def turns(self) -> TurnStore:

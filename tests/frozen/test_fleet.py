@@ -23,6 +23,7 @@ from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
 from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
+from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.fleet.state_documents import STATE_ID, backend_key, part_id
@@ -171,7 +172,7 @@ async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore,
 @pytest.mark.parametrize("name", ["demand", "demand_shared"])
 async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
     await insert(store, Container.FLEET, name)
-    found = await DemandLog(store, clock).observed(BACKEND)
+    found = await DemandLog(store, clock, FleetCounters(store)).observed(BACKEND)
     assert found == ObservedDemand([PastDemand(NOW + 3 * 44, 0.0125, 4.5)], 2)
 
 

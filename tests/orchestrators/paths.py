@@ -81,6 +81,7 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
     "answered": (MINE, ANTICIPATED, RECALLED, *WHOLE),
     "asked": (MINE, ANTICIPATED, RECALLED, routed(), asks(hands_back=True), *ended("completed")),
     "approved": (APPROVED, called("completed"), ANTICIPATED, RECALLED, *WHOLE),
+    "unknown_and_asked": (MINE, ANTICIPATED, RECALLED, routed(), asks("mcp_1"), called("asks"), *ended("completed")),
     "approved_and_cancelled": (APPROVED, called("ended"), *ended("cancelled")),
     "entered_after_waiting": (WAITING, Fires(), WAITING, Fires(), ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),
     "woken_in_line": (WAITING, Raised("turn_ended"), ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),

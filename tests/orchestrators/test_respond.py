@@ -17,6 +17,7 @@ EXPECTED = {
     "answered": [*BEFORE, *TRY, *AFTER],
     "cut": [*BEFORE, *TRY, *AFTER],
     "asked": [*BEFORE, *TRY, *AFTER],
+    "unknown_and_asked": [*BEFORE, *TRY, "try_call_tool", *AFTER],
     "approved": ["begin", "try_call_tool", *BEFORE[1:], *TRY, *AFTER],
     "approved_and_cancelled": ["begin", "try_call_tool", *AFTER],
     "not_mine": ["begin"],

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import SweepDelays
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import DurableOrchestrations
 from clients.storage.port import Container
@@ -66,7 +66,6 @@ class JumpingClock(LoopClock):
 class Bill:
     """What a backend charges for one call of a process: the tokens that it reports, or else the pieces that it sent."""
 
-    caller: StoppableStore
     tokens: TokenUsage = field(default_factory=TokenUsage)
 
     @property
@@ -79,12 +78,11 @@ class Bill:
 class BillingBackend(RandomBackend):
     """Adds each call of a process to `bills`."""
 
-    caller: StoppableStore
     bills: list[Bill]
 
     @override
     async def speak(self, partial: str, limit: int) -> AsyncIterator[TextPiece | AnswerEnd]:
-        bill = Bill(self.caller)
+        bill = Bill()
         self.bills.append(bill)
         async for part in RandomBackend.speak(self, partial, limit):
             if isinstance(part, AnswerEnd):
@@ -120,7 +118,7 @@ class Product:
         self.views.append(view)
         failing = 0 if self.is_calm else self.plan.backend_fault_rate
         backends = {
-            name: (backend(name, continues), BillingBackend(self.random, failing, continues, view, self.bills))
+            name: (backend(name, continues), BillingBackend(self.random, failing, continues, self.bills))
             for name, continues in (("main", ContinuationMode.ASSISTANT_PREFILL), ("spare", ContinuationMode.NO))
         }
         settings = replace(
@@ -171,8 +169,7 @@ class Product:
         while True:
             await self.clock.sleep(SWEEP_EVERY_S)
             world = self.world()
-            sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
-            await tolerate(partial(sweep.sweep, world.orchestrations))
+            await tolerate(partial(world.sweep(DELAYS).sweep, world.orchestrations))
 
     async def jump(self) -> None:
         for _ in range(self.plan.clock_jumps):

@@ -33,6 +33,7 @@ def converse_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
         "inferenceConfig": inference_config(chat, call),
         "toolConfig": tool_config(chat),
         "outputConfig": output_config(chat),
+        "serviceTier": {"type": chat["service_tier"]} if "service_tier" in chat else {},
     }
     return {name: value for name, value in body.items() if value}
 

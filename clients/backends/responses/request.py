@@ -14,7 +14,7 @@ from domain.fleet.catalog import Backend
 FEWEST_TOKENS: Final = 16
 """The lowest output limit that OpenAI and Azure accept: below it they answer 400 `integer_below_min_value`."""
 
-KEPT: Final = ("model", "temperature", "top_p", "parallel_tool_calls")
+KEPT: Final = ("model", "temperature", "top_p", "parallel_tool_calls", "service_tier")
 
 type Block = dict[str, Any]
 

@@ -22,7 +22,7 @@ HEADER_DAMAGED: Final = "its header is damaged, so that none of its {count} fram
 FRAME_DAMAGED: Final = "frame {number} of {count} is damaged, so that the committed frames after it are lost"
 
 
-class Frame(NamedTuple):
+class WalFrame(NamedTuple):
     """One frame: its salts, whether it ends a transaction, its checksum, and the bytes that the checksum covers."""
 
     salts: bytes
@@ -47,7 +47,7 @@ def lost_transactions(log: Path) -> str:
     return damage_of(frames, salts=data[16:24], before=known, order=order)
 
 
-def damage_of(frames: list[Frame], *, salts: bytes, before: tuple[int, int], order: str) -> str:
+def damage_of(frames: list[WalFrame], *, salts: bytes, before: tuple[int, int], order: str) -> str:
     for index, frame in enumerate(frames):
         before = checksum(frame.covered, before, order)
         if frame.salts == salts and frame.checksum == before:
@@ -57,7 +57,7 @@ def damage_of(frames: list[Frame], *, salts: bytes, before: tuple[int, int], ord
     return ""
 
 
-def frames_of(data: bytes) -> Iterator[Frame]:
+def frames_of(data: bytes) -> Iterator[WalFrame]:
     """Yield the complete frames of a log; none where the size of its pages is damaged."""
     page_bytes = number(data, 8)
     size = FRAME_HEADER_BYTES + page_bytes
@@ -65,7 +65,7 @@ def frames_of(data: bytes) -> Iterator[Frame]:
         return
     for start in range(HEADER_BYTES, len(data) - size + 1, size):
         frame = data[start : start + size]
-        yield Frame(
+        yield WalFrame(
             salts=frame[8:16],
             commits=number(frame, 4) != 0,
             checksum=(number(frame, 16), number(frame, 20)),

@@ -41,7 +41,7 @@ def read_common(name: str, table: TomlTable) -> ServerTool:
         price=table.amount("price", Decimal(0)),
         cache_s=table.number("cache_s", 0.0),
         cache_scope=table.choice("cache_scope", CacheScope, CacheScope.OWNER),
-        on_unknown=read_on_unknown(table),
+        on_unknown=table.choice("on_unknown", OnUnknown, OnUnknown.TELL),
     )
     table.known.add("tries")
     check_common(tool, table)
@@ -55,13 +55,6 @@ def check_common(tool: ServerTool, table: TomlTable) -> None:
         table.report("cache_s", "0 for a write: its result is never used again")
     if tool.cache_s > CACHE_LIMIT_S:
         table.report("cache_s", f"at most {CACHE_LIMIT_S} seconds")
-
-
-def read_on_unknown(table: TomlTable) -> OnUnknown:
-    if table.values.get("on_unknown") == "ask":
-        table.problems.append(f"{table.name_of('on_unknown')}: this release has no approvals; set it to tell or stop")
-        table.values["on_unknown"] = OnUnknown.TELL.value
-    return table.choice("on_unknown", OnUnknown, OnUnknown.TELL)
 
 
 def read_key(table: TomlTable) -> IdempotencyKey | None:

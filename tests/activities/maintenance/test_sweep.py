@@ -61,7 +61,7 @@ def world_of(store: MemoryStore | None = None) -> World:
 
 
 def sweep_of(world: World) -> Sweep:
-    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, delays=DELAYS)
+    return world.sweep(DELAYS)
 
 
 async def swept(world: World, host: Host, times: int = 2) -> None:

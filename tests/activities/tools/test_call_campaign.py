@@ -122,7 +122,9 @@ class ClosesTwice(CallLog):
     """Does not look whether the item of the call was closed meanwhile."""
 
     @override
-    async def close(self, owner: Owner, response_id: str, item_id: str, outcome: CallOutcome) -> Item | None:
+    async def close(
+        self, owner: Owner, response_id: str, item_id: str, outcome: CallOutcome, *, asks_again: bool = False
+    ) -> Item | None:
         writer = f"call:{self.clock.token()}"
         log = await self.turns.transcript(owner, response_id)
         while not log.ending:

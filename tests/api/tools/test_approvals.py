@@ -8,6 +8,7 @@ import pytest
 from openai.types.responses import Response
 from openai.types.responses.response_output_item import McpApprovalRequest, McpCall
 
+from clients.tools.port import CallFailure, ToolError
 from domain.tools.catalog import ToolServers
 from tests.api.harness import Api
 from tests.api.test_sdk import sdk
@@ -326,3 +327,20 @@ async def test_a_request_of_another_thread_is_not_answered_in_this_one() -> None
     first, second = [(await one.create({"model": "auto", "input": "?", "tools": [SHOP]})).json() for _ in range(2)]
     answer = answer_to(first["output"][-1]["id"], approve=True)
     assert (await rejected(one, second, [answer]))[:2] == (400, "approval_not_found")
+
+
+ASKING = FILE.replace('path = "/v1/notes"', 'path = "/v1/notes"\non_unknown = "ask"')
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_call_whose_outcome_is_unknown_runs_again_only_if_somebody_says_so(*, approve: bool) -> None:
+    lost = ToolError(CallFailure.NO_ANSWER, "The connection broke.")
+    tools = FakeTools(replies={"send_note": [lost, answers("sent")]})
+    one = agent(calls(NOTE), says("done"), tools=tools, servers=shop(ASKING))
+    async with sdk(one) as client:
+        made = await client.responses.create(model="auto", input="?", tools=TOOLS)
+        assert [item.type for item in made.output[1:]] == ["mcp_call", "mcp_approval_request"]
+        assert (made.status, len(tools.sent)) == ("completed", 1)
+        ended = await answers_with(client, made, approve=approve)
+    assert (ended.output_text, len(tools.sent)) == ("done", 2 if approve else 1)
+    assert len({call.key for call in tools.sent}) == len(tools.sent)

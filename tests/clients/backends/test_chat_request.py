@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
+from pydantic import TypeAdapter
 
 from clients.backends.chat_request import request_body
 from domain.content.items import ImageInput, Item, ItemKind, Role
-from domain.content.reasoning import ReasoningInput
+from domain.content.reasoning import ReasoningInputMode
 from domain.fleet.catalog import ContinuationMode
+from domain.fleet.request_forms import ServiceTier
 from standins.clock import now
 from standins.scripted.server import ScriptedModel, TokenPace
 from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
@@ -101,13 +104,13 @@ LOOKED = Item(id="7", kind=ItemKind.FUNCTION_CALL, name="look", call_id="c", tex
 FOUND = Item(id="8", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="done", call_id="c")
 
 
-def replayed(items: tuple[Item, ...], reasoning_input: ReasoningInput) -> list[dict[str, Any]]:
+def replayed(items: tuple[Item, ...], reasoning_input: ReasoningInputMode) -> list[dict[str, Any]]:
     backend = replace(backend_at("http://model/v1"), reasoning_input=reasoning_input)
     return request_body(backend, replace(call(), items=items, instructions=None))["messages"]
 
 
-@pytest.mark.parametrize("field", [ReasoningInput.REASONING, ReasoningInput.REASONING_CONTENT])
-def test_the_reasoning_before_calls_goes_back_to_a_backend_that_takes_it(field: ReasoningInput) -> None:
+@pytest.mark.parametrize("field", [ReasoningInputMode.REASONING, ReasoningInputMode.REASONING_CONTENT])
+def test_the_reasoning_before_calls_goes_back_to_a_backend_that_takes_it(field: ReasoningInputMode) -> None:
     _, alone, _, with_text, _ = replayed((QUESTION, THOUGHT, LOOKED, FOUND, THOUGHT, ANSWER, LOOKED, FOUND), field)
     assert (alone[field.value], alone["content"], len(alone["tool_calls"])) == ("hm", None, 1)
     assert (with_text[field.value], with_text["content"], len(with_text["tool_calls"])) == ("hm", "b", 1)
@@ -119,12 +122,12 @@ def test_what_the_user_said_meanwhile_follows_the_result_of_the_call() -> None:
 
 
 def test_reasoning_stays_away_from_a_backend_that_does_not_take_it() -> None:
-    messages = replayed((QUESTION, THOUGHT, LOOKED, FOUND), ReasoningInput.NO)
+    messages = replayed((QUESTION, THOUGHT, LOOKED, FOUND), ReasoningInputMode.NO)
     assert [set(each) for each in messages[1:2]] == [{"role", "content", "tool_calls"}]
 
 
 def test_reasoning_before_the_last_question_is_not_sent_again() -> None:
-    messages = replayed((QUESTION, THOUGHT, ANSWER, QUESTION), ReasoningInput.REASONING)
+    messages = replayed((QUESTION, THOUGHT, ANSWER, QUESTION), ReasoningInputMode.REASONING)
     assert messages == [
         {"role": "user", "content": "ECHO a"},
         {"role": "assistant", "content": "b"},
@@ -133,5 +136,12 @@ def test_reasoning_before_the_last_question_is_not_sent_again() -> None:
 
 
 def test_a_refusal_is_replayed_as_text() -> None:
-    messages = replayed((QUESTION, replace(ANSWER, text="", refusal="No."), QUESTION), ReasoningInput.NO)
+    messages = replayed((QUESTION, replace(ANSWER, text="", refusal="No."), QUESTION), ReasoningInputMode.NO)
     assert messages[1] == {"role": "assistant", "content": "No."}
+
+
+@pytest.mark.parametrize("tier", [None, ServiceTier.FLEX])
+def test_a_request_names_the_tier_of_its_backend_as_the_sdk_s_types_have_it(tier: ServiceTier | None) -> None:
+    body = request_body(replace(backend_at("http://model/v1"), service_tier=tier), call())
+    adapter: TypeAdapter[Any] = TypeAdapter(CompletionCreateParamsStreaming)
+    assert adapter.validate_python(body).get("service_tier") == tier

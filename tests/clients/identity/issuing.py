@@ -15,6 +15,7 @@ from domain.identity.access_tokens import TokenIssuer
 
 KEY = generate_private_key(65_537, 2048)
 ANOTHER = generate_private_key(65_537, 2048)
+WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 
 
 def public(key: RSAPrivateKey, kid: Any = "one", **changes: Any) -> dict[str, Any]:

@@ -22,11 +22,10 @@ from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.signing_keys import GENERATOR, SMALL_PRIMES, KeyFile, usable_keys
 from domain.errors import Forbidden, Unauthenticated, Unavailable
 from domain.identity.owners import Owner
+from tests.clients.identity.issuing import ANOTHER, KEY, WEAK
 from tests.domain.identity.test_access_tokens import EXPECTED, OID, TENANT, USER
 from tests.fakes.clocks import FakeClock
 
-KEY = generate_private_key(65_537, 2048)
-ANOTHER = generate_private_key(65_537, 2048)
 OWNER = Owner(tenant=TENANT, subject=f"user:{OID}")
 
 
@@ -129,7 +128,6 @@ async def test_keys_that_cannot_be_read_are_nobodys_fault(tmp_path: Path, conten
         await authenticator(path).authenticate(signed())
 
 
-WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 LOW = generate_private_key(3, 2048)
 PRIVATE = RSAAlgorithm.to_jwk(KEY, as_dict=True)
 

@@ -277,6 +277,11 @@ def test_a_wire_that_cannot_continue_an_answer_says_so() -> None:
     assert problem.startswith("backends.one.continues: expected no: the adapter responses cannot continue an answer")
 
 
+def test_a_wire_without_a_form_for_a_service_tier_says_so() -> None:
+    (problem,) = problems_of("sagemaker-invocations", 'service_tier = "flex"\nauth = { region = "us-east-1" }')
+    assert problem.startswith("backends.one.service_tier: expected none: the adapter sagemaker has no form for a tier")
+
+
 @pytest.mark.parametrize("mode", ["yes", "text"])
 def test_a_wire_without_a_form_for_log_probabilities_says_so(mode: str) -> None:
     (problem,) = problems_of("openai-responses", f'logprobs = "{mode}"')

@@ -169,8 +169,7 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
         (SERVER + TOOL + "cache_s = 3601", "find.cache_s: expected at most 3600 seconds"),
         (SERVER + TOOL + 'cache_scope = "all"', "find.cache_scope: expected one of owner, tenant"),
         (SERVER + TOOL + "price = 0.01", 'find.price: expected an amount in quotes, as "0.25"'),
-        (SERVER + WRITE + 'on_unknown = "ask"', "refund.on_unknown: this release has no approvals; set it to tell"),
-        (SERVER + WRITE + 'on_unknown = "no"', "refund.on_unknown: expected one of tell, stop"),
+        (SERVER + WRITE + 'on_unknown = "no"', "refund.on_unknown: expected one of tell, stop, ask"),
         (SERVER + WRITE.replace('type = "string"', 'type = "text"'), "refund.arguments.number.schema.type: expected"),
         (SERVER + WRITE.replace('"string" }', '"string", pattern = "a" }'), "number.schema.pattern: expected one of"),
         (

@@ -10,6 +10,7 @@ from domain.fleet.catalog import ColdStart
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rule_choice import RuleChoice
 from state.fleet.demand_log import HOUR_S, KEPT_S, DemandLog, part_length_s
+from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import REFRESH_S, RentalRules
 from state.fleet.state_documents import FLEET
 from tests.fakes.clocks import FakeClock
@@ -24,7 +25,8 @@ CHOICE = RuleChoice(
 
 async def test_turns_of_one_part_add_up_and_those_of_others_stay_apart() -> None:
     clock = FakeClock()
-    log = DemandLog(MemoryStore(clock), clock)
+    store = MemoryStore(clock)
+    log = DemandLog(store, clock, FleetCounters(store))
     await log.add(GPU, Decimal("0.010000001"), busy_s=2.0)
     await log.add(GPU, Decimal("0.02"), busy_s=4.0)
     clock.advance(3 * part_length_s(GPU))
@@ -38,7 +40,7 @@ async def test_turns_of_one_part_add_up_and_those_of_others_stay_apart() -> None
 async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    log = DemandLog(store, clock)
+    log = DemandLog(store, clock, FleetCounters(store))
     for _ in range(30):
         for _ in range(4):
             await log.add(GPU, Decimal("0.01"), busy_s=1.0)
@@ -55,8 +57,9 @@ async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
 async def test_parallel_turns_are_all_counted() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    await asyncio.gather(*(DemandLog(store, clock).add(GPU, Decimal("0.001"), busy_s=1.0) for _ in range(40)))
-    found = await DemandLog(store, clock).observed(GPU)
+    logs = [DemandLog(store, clock, FleetCounters(store)) for _ in range(40)]
+    await asyncio.gather(*(log.add(GPU, Decimal("0.001"), busy_s=1.0) for log in logs))
+    found = await DemandLog(store, clock, FleetCounters(store)).observed(GPU)
     assert found.turns == 40
     assert sum(part.saved for part in found.parts) == pytest.approx(0.04)
 

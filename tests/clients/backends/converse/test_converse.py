@@ -21,7 +21,7 @@ from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
-from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod, ServiceTier
 from domain.turns.response import Sampling
 from tests.checks import every
 from tests.clients.backends.formats.frames import event, exception
@@ -235,6 +235,11 @@ def test_botocore_s_service_model_accepts_every_request(changes: dict[str, Any])
     assert every(block["text"].strip() for block in blocks if "text" in block)
     has_tools = any({"toolUse", "toolResult"} & block.keys() for block in blocks)
     assert not has_tools or body["toolConfig"]["tools"]
+
+
+def test_a_service_tier_is_named_as_bedrock_s_model_has_it() -> None:
+    body = converse_body(replace(backend(), service_tier=ServiceTier.FLEX), call())
+    assert (body["serviceTier"], problems_of(body)) == ({"type": "flex"}, "")
 
 
 def test_the_conversation_keeps_its_order_and_its_parts() -> None:

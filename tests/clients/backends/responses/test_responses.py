@@ -21,7 +21,7 @@ from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Adapter, Backend
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
-from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
+from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod, ServiceTier
 from domain.log.events import TokenUsage
 from domain.turns.response import Sampling
 from tests.clients.backends.converse.test_converse import CONVERSATION, PIXEL
@@ -306,6 +306,13 @@ def test_the_sdk_s_types_accept_every_request(changes: dict[str, Any]) -> None:
     validated: Mapping[str, Any] = adapter.validate_python(body, strict=True)
     assert validated.keys() == body.keys()
     assert body["store"] is False
+
+
+@pytest.mark.parametrize("tier", [ServiceTier.FLEX, ServiceTier.PRIORITY])
+def test_a_service_tier_is_named_as_the_sdk_s_types_have_it(tier: ServiceTier) -> None:
+    body = responses_body(replace(backend(), service_tier=tier), call())
+    adapter: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsStreaming)
+    assert adapter.validate_python(body, strict=True)["service_tier"] == tier
 
 
 def test_the_parameters_of_a_model_are_where_the_api_has_them() -> None:

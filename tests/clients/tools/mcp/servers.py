@@ -5,14 +5,17 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from clients.tools.factory import ToolClients, build_tools
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer, ToolServers
-from standins.mcp_tools.server import McpShop
 from tests.fakes.clocks import FakeClock
+
+if TYPE_CHECKING:
+    from standins.mcp_tools.server import McpShop
 
 FILE = """
 [servers.shop]
@@ -47,7 +50,7 @@ effect = "read"
 class Served:
     """A shop, its address, and what the product knows of it."""
 
-    shop: McpShop
+    shop: "McpShop"
     url: str
     servers: ToolServers
     tools: ToolClients
@@ -64,6 +67,8 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(*, era: str = "new", file: str = FILE) -> AsyncGenerator[Served]:
+    from standins.mcp_tools.server import McpShop  # noqa: PLC0415 - the SDK takes half a second to import
+
     shop, clock = McpShop(is_old=era == "old"), FakeClock()
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -17,6 +17,9 @@ SHOPPING = (
 )
 """A prompt that makes the scripted model call two tools that the server runs."""
 
+NOTING = 'PLAN [[["shop__send_note", {"number": "A-1001", "text": "hello"}]]] THEN noted'
+"""A prompt that makes the scripted model ask for a call that needs an approval."""
+
 type Check = Callable[[], Awaitable[None]]
 
 

@@ -1,20 +1,27 @@
 """Does the OpenAI Agents SDK work, with the Responses API and with Chat Completions?"""
 
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import httpx
 from agents import (
     Agent,
     HostedMCPTool,
     ModelSettings,
     OpenAIConversationsSession,
     Runner,
+    RunState,
     function_tool,
     set_default_openai_api,
     set_tracing_disabled,
 )
 from pydantic import BaseModel, Field
-from telling import MODEL, SHOP, SHOPPING, Check, counted, holds, says, tell
+from telling import MODEL, NOTING, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 set_tracing_disabled(True)
 
@@ -81,6 +88,19 @@ class Checks:
         assert kinds == ["mcp_list_tools_item", "tool_call_item", "tool_call_item", "message_output_item"], kinds
         says(running.final_output, "refunded")
 
+    async def approval(self) -> None:
+        """One process asks, another approves or denies: the state goes between them as JSON."""
+        for word, effects in (("approve", 1), ("deny", 0)):
+            before = notes()
+            asked = await self.run(noting(), NOTING)
+            assert [each.name for each in asked.interruptions] == ["send_note"], asked.interruptions
+            assert notes() == before
+            state = json.dumps(asked.to_state().to_json())
+            other = await asyncio.create_subprocess_exec(sys.executable, __file__, word, stdin=PIPE, stdout=PIPE)
+            told, _ = await other.communicate(state.encode())
+            says(told.decode(), "noted")
+            assert notes() == before + effects
+
     async def forced_tool(self) -> None:
         forced = ModelSettings(tool_choice="required")
         asked = agent(tools=[weather], model_settings=forced, tool_use_behavior="stop_on_first_tool")
@@ -108,9 +128,36 @@ class Checks:
         says((await self.run(agent(), "RECALL", session=session)).final_output, "CALL weather")
 
 
+def noting() -> Agent[None]:
+    config: Any = {**SHOP, "require_approval": {"always": {"tool_names": ["send_note"]}}}
+    return agent(tools=[HostedMCPTool(tool_config=config)])
+
+
+def notes() -> int:
+    """Return how many notes the shop has sent."""
+    effects = httpx.get(f"{os.environ['SHOP_URL']}/__effects").json()["effects"]
+    return sum(effect["kind"] == "note" for effect in effects)
+
+
+async def resume(word: str) -> None:
+    """Decide about what the state on stdin asks for, and print the answer."""
+    set_default_openai_api("responses")
+    state = await RunState.from_json(noting(), json.load(sys.stdin))
+    for each in state.get_interruptions():
+        if word == "approve":
+            state.approve(each)
+        else:
+            state.reject(each, rejection_message="not today")
+    sys.stdout.write((await Runner.run(noting(), state)).final_output)
+
+
 def checks_of(api: Literal["responses", "chat_completions"]) -> dict[str, Check]:
     checks = Checks(api=api)
-    servers = {"server tools": checks.server_tools, "streamed server tools": checks.streamed_server_tools}
+    servers = {
+        "server tools": checks.server_tools,
+        "streamed server tools": checks.streamed_server_tools,
+        "approval": checks.approval,
+    }
     return {
         **(servers if api == "responses" else {}),
         "text": checks.text,
@@ -124,5 +171,7 @@ def checks_of(api: Literal["responses", "chat_completions"]) -> dict[str, Check]
     }
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) > 1:
+    asyncio.run(resume(sys.argv[1]))
+elif __name__ == "__main__":
     tell({"responses": checks_of("responses"), "chat": checks_of("chat_completions")})

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
-from telling import EXACT, MODEL, SHOP, SHOPPING, counted, holds, says, tell
+from telling import EXACT, MODEL, NOTING, SHOP, SHOPPING, counted, holds, says, tell
 
 client = AsyncOpenAI()
 PARAMETERS = {
@@ -97,6 +97,20 @@ async def server_tools() -> None:
     says((await client.responses.create(model=MODEL, input=again)).output_text, "ECHO green")
 
 
+async def approval() -> None:
+    asking: Any = {**SHOP, "require_approval": "always"}
+    response = await client.responses.create(model=MODEL, input=NOTING, tools=[asking])
+    assert [item.type for item in response.output] == ["mcp_list_tools", "mcp_approval_request"]
+    answer: Any = {
+        "type": "mcp_approval_response",
+        "approval_request_id": response.output[-1].id,
+        "approve": True,
+    }
+    ended = await client.responses.create(model=MODEL, input=[answer], previous_response_id=response.id, tools=[asking])
+    assert [item.type for item in ended.output] == ["mcp_call", "message"]
+    says(ended.output_text, "noted")
+
+
 async def streamed_server_tools() -> None:
     """Break the stream in the middle of the calls, and go on after the last event."""
     started = await client.responses.create(model=MODEL, input=SHOPPING, tools=[SHOP], background=True, stream=True)
@@ -185,6 +199,7 @@ RESPONSES = {
     "resume": resume,
     "server tools": server_tools,
     "streamed server tools": streamed_server_tools,
+    "approval": approval,
 }
 CHAT = {
     "text": chat_text,
