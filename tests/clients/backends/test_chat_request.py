@@ -117,7 +117,7 @@ def test_the_reasoning_before_calls_goes_back_to_a_backend_that_takes_it(field: 
 
 
 def test_what_the_user_said_meanwhile_follows_the_result_of_the_call() -> None:
-    messages = replayed((QUESTION, LOOKED, QUESTION, FOUND), ReasoningInput.NO)
+    messages = replayed((QUESTION, LOOKED, QUESTION, FOUND), ReasoningInputMode.NO)
     assert [each["role"] for each in messages] == ["user", "assistant", "tool", "user"]
 
 
