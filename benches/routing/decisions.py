@@ -26,7 +26,7 @@ HOUR_S = 3600.0
 
 
 def took_ms(backends: int) -> list[float]:
-    """Decide again and again among so many backends, half of them cold; return the CPU milliseconds of each decision."""
+    """Return the CPU milliseconds of each of many decisions among so many backends, half of them cold."""
     cell = Cell(name="", arrivals=Arrivals(source="steady", requests=0, seed=0))
     pair = (cell.gpu(), cell.hosted())
     many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(backends)}

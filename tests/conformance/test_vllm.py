@@ -30,6 +30,7 @@ from tests.checks import every
 from tests.conformance.installing import GIVEN
 from tests.conformance.model_servers import answer, diagnosed, running, up
 from tests.contracts.backends.scene import asking, backend_of
+from tests.fakes.backends import http_backend
 
 PROGRAM = os.environ.get("VLLM", "")
 pytestmark = [
@@ -82,7 +83,7 @@ async def starting(tmp_path: Path) -> AsyncIterator[Starting]:
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     command = [PROGRAM, "serve", tmp_path / "model", *options, *small]
     async with running(command, tmp_path, **offline) as server, httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend_of("vllm", f"http://127.0.0.1:{port}/v1"), http, silence_s=60)
+        client = http_backend(backend_of("vllm", f"http://127.0.0.1:{port}/v1"), http, silence_s=60)
         yield Starting(server=server, client=client)
 
 
