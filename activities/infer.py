@@ -140,12 +140,12 @@ class Infer:
                 outcome = await attempt.run()
         except Superseded:
             superseded = AttemptOutcome(attempt=task.number, result="ended", message=TAKEN_OVER)
-            await self.billing.close(task, opened, attempt.meter, superseded, logged=writer.pieces_written)
+            await self.billing.close(task, opened, attempt.meter, superseded, writer=writer)
             raise
         record_lost_runs(
             opened.record, attempt.meter.earlier, writer=writer.writer, traceparent=task.response.traceparent
         )
-        await self.billing.close(task, opened, attempt.meter, outcome, logged=writer.pieces_written)
+        await self.billing.close(task, opened, attempt.meter, outcome, writer=writer)
         return inferred(outcome, writer.log)
 
     async def open(self, task: AttemptTask, log: Transcript) -> tuple[AttemptTask, OpenedAttempt]:
@@ -206,9 +206,9 @@ class Infer:
         return slots_of_attempt(record, await self.turns.slots(task.owner, task.response.id))
 
     async def end_without_cover(self, task: AttemptTask, writer: LogWriter, error: Exhausted) -> wire.InferredWire:
-        """Let a turn wait for what other turns hold, if its deadline allows; else fail it. Earlier costs stay.
+        """Let a turn wait for what other turns hold, if its deadline allows; else try another backend, or fail it.
 
-        Instead of failing, an answer that was to go on stays as it is.
+        Earlier costs stay. Instead of failing, an answer that was to go on stays as it is.
         """
         delay_s = cover_delay_s(task.failures.get(wire.NO_COVER, 0), fraction=self.clock.fraction())
         outcome = AttemptOutcome(attempt=task.number, result="failed", code=wire.BUDGET_EXHAUSTED, message=str(error))
@@ -216,6 +216,8 @@ class Infer:
             outcome = replace(outcome, result="wait", code="", delay_s=delay_s, failure_class=wire.NO_COVER)
         elif task.is_capped:
             outcome = replace(outcome, result="done", code=OUTPUT_LIMIT)
+        elif task.has_alternative:
+            outcome = replace(outcome, result=wire.FAILOVER, code="", failure_class=wire.NO_COVER)
         await writer.write((), outcome=outcome)
         await self.close_open_record(task)
         return inferred(outcome, writer.log)

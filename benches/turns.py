@@ -1,7 +1,8 @@
 """How much time does the whole application add to a turn, compared with a direct call of the model?
 
 `python -m benches.turns [TURNS]`: starts everything on this machine with a model whose words are their sending times,
-and calls it alternately directly and through the application. Figures in milliseconds.
+and calls it alternately directly and through the application. Figures in milliseconds. The last table is what the
+functions cost for one short turn.
 """
 
 import asyncio
@@ -11,15 +12,21 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 
 from benches.streams.stamping_model import serving
 from benches.tables import percentile, print_table
+from domain.config.prices_toml import overheads_from_toml
+from domain.money.overheads import LEAST_EXECUTION_S
+from settings import ROOT
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 30
+LOOKS = 600
+LOOK_AGAIN_S = 0.1
 QUESTION = "How long does this take?"
 
 
@@ -89,6 +96,30 @@ async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, tu
         await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
         await ask(http, f"{cluster.base_url}/v1/responses", body, headers, through)
     report(straight, through)
+    report_dollars(*await functions_of_turn(cluster, http, {**body, "stream": False}, headers))
+
+
+async def functions_of_turn(
+    cluster: LocalCluster, http: httpx.AsyncClient, body: dict[str, object], headers: dict[str, str]
+) -> tuple[Decimal, float]:
+    """Return what the bill of a turn says of its functions in dollars, and the seconds until the turn was settled."""
+    started = time.perf_counter()
+    answer = await http.post(f"{cluster.base_url}/v1/responses", json=body, headers=headers)
+    url = f"{cluster.base_url}/v1/responses/{answer.json()['id']}/route"
+    for _ in range(LOOKS):
+        bill = (await http.get(url, headers=headers)).json()["bill"]
+        if bill["status"] == "final":
+            return Decimal(bill["functions_usd"]), time.perf_counter() - started
+        await asyncio.sleep(LOOK_AGAIN_S)
+    raise TimeoutError(url)
+
+
+def report_dollars(billed: Decimal, active_s: float) -> None:
+    """Azure bills an on-demand instance for the time in which it is active, however many functions share that."""
+    price = overheads_from_toml((ROOT / "prices.toml").read_text(encoding="utf-8")).functions
+    active_usd = Decimal(max(active_s, LEAST_EXECUTION_S)) * price.gb_second * price.memory_gb if price else Decimal(0)
+    rows = [("each step for itself, as in the bill", billed), ("an instance that runs this turn alone", active_usd)]
+    print_table(("functions of a turn", "dollars"), [(name, f"{dollars:.6f}") for name, dollars in rows])
 
 
 def report(straight: TurnTimes, through: TurnTimes) -> None:

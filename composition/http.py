@@ -81,7 +81,7 @@ def compose_http(
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
         economics=EconomicsReports(authenticator=authenticator, runs=state.economics_runs),
         limits=compose_limits(configuration, ports, state, gateway.bodies),
-        fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
+        fleet=FleetReports(authenticator=authenticator, status=state.fleet_status, usage=state.usage_rows),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         tools=compose_tool_reports(configuration, ports, state),

@@ -13,9 +13,25 @@ export default function Fleet() {
     <${Reading} of=${fleet} />
     <${Stale} of=${fleet} />
     ${fleet.data && html`<${Lanes} fleet=${{ ...fleet.data, at: fleet.at }} />`}
+    ${fleet.data?.today_usd && html`<${Today} causes=${fleet.data.today_usd} />`}
     ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
     <${ReadAt} of=${fleet} />
   </div>`;
+}
+
+const TODAY_COLUMNS = [
+  { title: "Cause", of: ([cause]) => cause.replaceAll("_", " ") },
+  { title: "Today", number: true, of: ([, amount]) => dollars(amount) },
+];
+
+/** What the tenant's day has cost so far. */
+function Today({ causes }) {
+  const rows = Object.entries(causes);
+  const whole = rows.reduce((sum, [, amount]) => sum + Number(amount), 0);
+  return html`<section class="card">
+    <h2>Today: ${dollars(whole)}</h2>
+    <${Table} caption="Your tenant's day by cause, in UTC" columns=${TODAY_COLUMNS} rows=${rows} empty="Nothing was spent today." />
+  </section>`;
 }
 
 function Backend({ backend, again }) {
@@ -23,7 +39,7 @@ function Backend({ backend, again }) {
   return html`<section class="card">
     <h2>${backend.id} <${Status} value=${backend.status} /></h2>
     ${backend.obstacle && html`<p class="notice error">No request goes here until ${clock(backend.obstacle.until)}: ${backend.obstacle.reason.replaceAll("_", " ")}.</p>`}
-    ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}</p>`}
+    ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}.${start.failed_warm_up.grant && ` It needs ${start.failed_warm_up.grant}.`}</p>`}
     <${Facts} facts=${[
       ["Model", backend.model],
       ["System", `${backend.system}, ${backend.region}`],

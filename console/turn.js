@@ -169,9 +169,9 @@ function hiddenStart(route) {
 
 const STEP_COLUMNS = [
   { title: "Step", of: (step) => step.step },
-  { title: "What", wrap: true, of: whatOf },
-  { title: "At", of: (step) => clock(step.at) },
   { title: "After", number: true, of: (step) => seconds(step.after) },
+  { title: "At", of: (step) => clock(step.at) },
+  { title: "What", wrap: true, of: whatOf },
 ];
 
 const ATTEMPT_COLUMNS = [

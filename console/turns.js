@@ -6,14 +6,14 @@ import { day, dollars, ErrorNotice, ReadAt, Reading, seconds, Stale, Status, Tab
 
 const COLUMNS = [
   { title: "Turn", of: (turn) => html`<a href=${`#/turn/${encodeURIComponent(turn.id)}`}>${turn.id.slice(0, 18)}…</a>` },
-  { title: "Started", of: (turn) => day(turn.created_at) },
   { title: "Status", of: (turn) => html`<${Status} value=${turn.status} />` },
-  { title: "Model", of: (turn) => turn.model },
-  { title: "Backend", of: (turn) => turn.backend ?? "–" },
-  { title: "Start", of: (turn) => (turn.cold ? "cold" : "warm") },
-  { title: "Took", number: true, of: (turn) => (turn.ended_at ? seconds(turn.ended_at - turn.created_at) : "running") },
-  { title: "Attempts", number: true, of: (turn) => turn.attempts },
   { title: "Cost", number: true, of: (turn) => html`<span class=${turn.cost_status}>${dollars(turn.cost_usd)}</span>` },
+  { title: "Took", number: true, of: (turn) => (turn.ended_at ? seconds(turn.ended_at - turn.created_at) : "running") },
+  { title: "Started", of: (turn) => day(turn.created_at) },
+  { title: "Backend", of: (turn) => turn.backend ?? "–" },
+  { title: "Model", of: (turn) => turn.model },
+  { title: "Start", of: (turn) => (turn.cold ? "cold" : "warm") },
+  { title: "Attempts", number: true, of: (turn) => turn.attempts },
 ];
 
 export default function Turns() {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from activities.inference.attempt_meter import AttemptMeter, close_record_from_log
+from activities.inference.log_writer import LogWriter
 from activities.inference.task import AttemptTask
 from domain.errors import Exhausted
 from domain.fleet.failure_classes import FailureClass
@@ -68,9 +69,15 @@ class AttemptBilling:
         return any(each.id == record.id for each in await self.ledger.attempts(task.owner, task.response.id))
 
     async def close(
-        self, task: AttemptTask, opened: OpenedAttempt, meter: AttemptMeter, outcome: AttemptOutcome, *, logged: int
+        self,
+        task: AttemptTask,
+        opened: OpenedAttempt,
+        meter: AttemptMeter,
+        outcome: AttemptOutcome,
+        *,
+        writer: LogWriter,
     ) -> None:
-        """Charge the run for what it used, and leave the session. `logged` of its pieces are in the log."""
+        """Charge the run for what it used, and leave the session. `writer` knows what of it is in the log."""
         closed, entry, joint = meter.close_record(outcome.result, outcome.message), opened.entry, None
         if entry and used_no_instance(task, meter, outcome):
             await self.sessions.give_up(task.backend, entry)
@@ -81,7 +88,7 @@ class AttemptBilling:
             closed = replace(closed, charge=replace(closed.charge, shares=shares))
             joint = joint_charge_of(task, entry, ended=ended)
         session = share_name(task.backend.name, entry.session) if entry else ""
-        late = Decimal(0) if entry else meter.unlogged_cost(logged)
+        late = Decimal(0) if entry else meter.unlogged_cost(writer.pieces_written, writer.largest_slot)
         await self.ledger.close_attempt(task.owner, closed, session=session, joint=joint, late=late)
 
     async def close_from_log(

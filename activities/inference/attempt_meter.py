@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from activities.inference.lost_runs import margin_of, unseen_work
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.clock import Clock
 from domain.fleet.learned_speed import Observation
@@ -28,6 +29,7 @@ MIN_CHUNKS = 2
 MOST_BEYOND_S = 60.0
 """How much longer than an attempt took by our clock a provider may bill it: it counts by its own."""
 
+NOTHING_UNSEEN = BackendWork()
 RUN_LOST = "the run was lost before it recorded an outcome"
 
 
@@ -145,15 +147,15 @@ class AttemptMeter:
         """The tokens of this run: the backend's counts where it gave them, else an estimate."""
         return self.usage or estimated_usage(self.record, self.pieces + self.margin)
 
-    def unlogged_cost(self, logged: int) -> Decimal:
-        """Return the cost of what this run used beyond its `logged` pieces: nobody sees that in the log."""
+    def unlogged_cost(self, logged: int, largest_slot: int) -> Decimal:
+        """Return the cost of what this run used beyond its `logged` pieces and beyond what is charged for a dead run.
+
+        Nobody sees that in the log. `largest_slot` is how many pieces the largest of its slots has.
+        """
         if not isinstance(self.price, TokenPrice):
             return Decimal(0)
-        used = self.usage_or_estimate
-        work = BackendWork(output_tokens=max(0, used.output_tokens - logged))
-        if not logged:
-            work = replace(work, input_tokens=used.input_tokens, cached_tokens=used.cached_tokens)
-        return attempt_cost(self.price, work)
+        beyond = self.usage_or_estimate.output_tokens - logged - margin_of(largest_slot)
+        return attempt_cost(self.price, BackendWork(output_tokens=max(0, beyond)))
 
     def close_record(self, result: str, reason: str) -> AttemptRecord:
         """Return the record, closed now and charged for the tokens of all runs."""
@@ -171,6 +173,7 @@ class AttemptMeter:
             result=result,
             reason=reason,
             busy_s=self.busy_s,
+            unseen=unseen_work(self.record, self.earlier, runs=self.record.progress.deliveries - 1),
         )
 
 
@@ -214,10 +217,12 @@ def close_record(
     result: str,
     reason: str,
     busy_s: float | None = None,
+    unseen: BackendWork = NOTHING_UNSEEN,
 ) -> AttemptRecord:
     """Close an attempt's record at `at`, in seconds since the epoch.
 
-    `requests` counts the calls that the backend answered. It was busy for `busy_s`; None: since its first start.
+    `requests` counts the calls that the backend answered. It was busy for `busy_s`; None: since its first start. What
+    runs that died may have used `unseen` is charged as far as the reservation covers it.
     """
     usage = record.progress.usage or TokenUsage()
     work = BackendWork(
@@ -229,6 +234,12 @@ def close_record(
         busy_s=max(0.0, at - record.started_at) if busy_s is None else busy_s,
     )
     cost = attempt_cost(price, work)
+    with_unseen = replace(
+        work,
+        input_tokens=work.input_tokens + unseen.input_tokens,
+        output_tokens=work.output_tokens + unseen.output_tokens,
+    )
+    cost = max(cost, min(attempt_cost(price, with_unseen), record.charge.reserved))
     return replace(
         record,
         charge=record.charge.closed(cost, line=line_of(price)),
@@ -246,8 +257,15 @@ def close_record_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price
     measured = replace(record, progress=replace(record.progress, usage=usage))
     last_at = max((slot.at for slot in own), default=record.started_at)
     requests = max(answered_runs(own), bool(outcome.usage))
+    died, known = (own, 0) if last is None else ([slot for slot in own if slot.writer != last.writer], 1)
     return close_record(
-        measured, last_at, price=price, requests=requests, result=outcome.result, reason=outcome.message
+        measured,
+        last_at,
+        price=price,
+        requests=requests,
+        result=outcome.result,
+        reason=outcome.message,
+        unseen=unseen_work(record, died, runs=record.progress.deliveries - known),
     )
 
 

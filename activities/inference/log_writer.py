@@ -40,6 +40,7 @@ class LogWriter:
         self.attempt = attempt
         self.is_last_write_known = True
         self.pieces_written = 0
+        self.largest_slot = 0
 
     async def take_over(self) -> None:
         """Write a fence, which stops every earlier writer. Raises Superseded where the response or attempt has ended.
@@ -82,6 +83,7 @@ class LogWriter:
         if is_written:
             self.log = after_slot(self.log, slot)
             self.pieces_written += slot.pieces
+            self.largest_slot = max(self.largest_slot, slot.pieces)
         return is_written
 
     async def check_not_superseded(self) -> None:

@@ -47,7 +47,11 @@ class DecidedRoute:
 
 
 class RouteDecider:
-    """Reads the backend states and decides. It changes nothing."""
+    """Reads the backend states and decides. It changes nothing.
+
+    What budgets left the turn at its admission rules out backends that may cost more. Where it rules out all, the turn
+    is routed as if there were no budget: its attempt may reserve less, and reads what is left now.
+    """
 
     def __init__(
         self,
@@ -101,6 +105,8 @@ class RouteDecider:
             capped=CappedAnswer(**capped) if capped else None,
         )
         decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
+        if decision.lacks_budget_alone:
+            decision = route(replace(demand, budget=None), self.fleet, states, now, spent=spent, rules=rules)
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
 
     async def recent_rental_spend(
@@ -133,6 +139,7 @@ class RouteDecider:
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         requested = response.options.sampling.max_output_tokens
         limit = self.default_output_tokens if requested is None else requested
+        rules = self.fleet.callers.of_turn(response.owner.tenant, response.options.metadata)
         return Demand(
             response=response.id,
             model=response.model,
@@ -145,6 +152,9 @@ class RouteDecider:
             is_open_ended=requested is None,
             expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
             tier=response.options.metadata.get("tier"),
+            residencies=rules.residencies,
+            time_value=rules.time_value,
+            budget=response.budget_left,
             deadline_s=response.deadline_at - now,
             excluded=excluded,
             needs=response.required_capabilities,

@@ -56,10 +56,11 @@ class LineRequests:
         planner, items = self.admission.planner, [each for each in request.input_items if not is_reference(each)]
         try:
             sources = planner.sources_of(batch.owner, request)
-            cost = planner.worst_cost(request, prompt_of(request, cast("Any", items)), sources)
+            request = planner.with_rules(batch.owner, request)
+            costs = planner.worst_costs(request, prompt_of(request, cast("Any", items)), sources)
         except Invalid as error:
             return mistake_in_body(error)
-        return CheckedLine(custom_id=line["custom_id"], model=request.model, worst_cost=cost)
+        return CheckedLine(custom_id=line["custom_id"], model=request.model, worst_cost=costs.most)
 
     async def check_request(self, batch: Batch, request: TurnRequest) -> None:
         """Raise Invalid where no backend, or no server of tools, can serve a request."""
@@ -76,8 +77,8 @@ class LineRequests:
         response_id = response_id_of(batch, line, parent=request.previous or request.conversation)
         claimed = ClaimedRequest(owner=batch.owner, delivery=NO_DELIVERY, response_id=response_id, new_thread=False)
         plan = await self.admission.plans.plan(batch.owner, request, response_id)
-        warning = await self.admission.ledger.reserve(batch.owner, response_id, plan.worst_cost)
-        planned = self.admission.response(claimed, request, plan, warning)
+        cover = await self.admission.ledger.reserve(batch.owner, response_id, plan.costs.most, needed=plan.costs.least)
+        planned = self.admission.response(claimed, request, plan, cover)
         options = replace(planned.options, batch=batch.id)
         deadline_at = min(planned.deadline_at, batch.expires_at) if request.deadline_s else batch.expires_at
         response = replace(planned, options=options, deadline_at=deadline_at, traceparent=batch.traceparent)

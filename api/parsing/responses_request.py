@@ -20,6 +20,7 @@ from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
+from domain.fleet.caller_rules import CallerRules
 from domain.log.token_logprobs import MOST_OPTIONS
 from domain.turns.response import Sampling
 
@@ -141,7 +142,8 @@ class TurnRequest:
 
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
     `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose
-    tools the service runs, `server_choices` those in `tool_choice`.
+    tools the service runs, `server_choices` those in `tool_choice`. `rules` are those of its owner and its metadata,
+    once they are known.
     """
 
     model: str
@@ -171,6 +173,7 @@ class TurnRequest:
     cancels_on_disconnect: bool = False
     ignores_lock: bool = False
     waits_as: str = ""
+    rules: CallerRules = field(default_factory=CallerRules)
 
     @property
     def parameters(self) -> Mapping[str, Capability]:

@@ -19,6 +19,7 @@ from domain.identity.owners import Owner
 from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.response import Response, ResponseOptions
+from state.money.budget_counters import Cover
 from state.money.ledger import Ledger
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
@@ -55,6 +56,7 @@ class Admission:
     ) -> Response:
         """Record the turn and start it; return its response, which may be running or ended if this is a repeat."""
         self.planner.check_model_choice(request)
+        self.planner.with_rules(owner, request)
         claimed = await self.claims.claim(self.new_claim(owner, request, delivery))
         response = claimed.response or await self.create(claimed, request, orchestrations)
         if response.status is ResponseStatus.QUEUED:
@@ -111,14 +113,14 @@ class Admission:
     async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
-        warning = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.worst_cost)
+        cover = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.costs.most, needed=plan.costs.least)
         approved = await self.plans.answers.decide(claimed.owner, plan.answers)
-        response = replace(self.response(claimed, request, plan, warning), approved=approved)
+        response = replace(self.response(claimed, request, plan, cover), approved=approved)
         if waits_for:
             response = replace(response, history=replace(response.history, waits_for=waits_for))
         return await self.turns.admit(response, plan.items, opening_events(response))
 
-    def response(self, claimed: ClaimedRequest, request: TurnRequest, plan: AdmissionPlan, warning: str) -> Response:
+    def response(self, claimed: ClaimedRequest, request: TurnRequest, plan: AdmissionPlan, cover: Cover) -> Response:
         now = self.clock.now()
         return Response(
             id=claimed.response_id,
@@ -127,7 +129,8 @@ class Admission:
             deadline_at=now + (request.deadline_s or self.deadline_s),
             input_items=tuple(item.id for item in plan.items),
             traceparent=current_traceparent(),
-            warning=warning,
+            warning=cover.warning,
+            budget_left=cover.left,
             options=ResponseOptions(
                 model=request.model,
                 background=request.background,

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from api.approvals.answers import ApprovalAnswer, ApprovalAnswers
 from api.parsing.responses_request import TurnRequest
 from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
-from api.turns.planner import Planner, prompt_of
+from api.turns.planner import Planner, TurnCosts, prompt_of
 from api.turns.tool_planner import ToolPlanner, without_known_lists
 from domain.content.items import Item
 from domain.content.tools import ToolConfig
@@ -31,7 +30,7 @@ class AdmissionPlan:
     """A turn as it will be admitted; nothing is written yet.
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
-    history and its input, `worst_cost` is in dollars. `counts` are the tokens of that input by model,
+    history and its input, `costs` are the worst cases. `counts` are the tokens of that input by model,
     `answers` are those to requests for an approval.
     """
 
@@ -39,7 +38,7 @@ class AdmissionPlan:
     sources: tuple[str, ...]
     model_input: ModelInput
     tool_config: ToolConfig
-    worst_cost: Decimal
+    costs: TurnCosts
     counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
     answers: tuple[ApprovalAnswer, ...] = ()
 
@@ -81,6 +80,7 @@ class AdmissionPlanner:
 
         Other requests run between its parts, because each of them takes a while where there are thousands of items.
         """
+        request = self.planner.with_rules(owner, request)
         request = replace(request, tool_config=await self.tools.offered(owner, request))
         sources = self.planner.sources_of(owner, request)
         items = await self.input.resolve_all(owner, request.input_items, response_id)
@@ -101,13 +101,13 @@ class AdmissionPlanner:
         counts = await self.planner.count(
             request, model_input.items, reserved=self.planner.reserved(request, sources), always=model_input.is_wide
         )
-        cost = self.planner.worst_cost(request, prompt, sources, counts)
+        costs = self.planner.worst_costs(request, prompt, sources, counts)
         return AdmissionPlan(
             items=items,
             sources=sources,
             model_input=model_input,
             tool_config=tool_config,
-            worst_cost=cost,
+            costs=costs,
             counts=counts,
             answers=answers,
         )
@@ -163,7 +163,8 @@ class AdmissionPlanner:
             window = await self.history.load(owner, request)
             items = await self.input.resolve_all(owner, request.input_items, "")
             read[:0] = window.items_with(items, left_out=0)
-        request = replace(requests[0], tool_config=await self.tools.offered(owner, requests[0]))
+        first = self.planner.with_rules(owner, requests[0])
+        request = replace(first, tool_config=await self.tools.offered(owner, first))
         config = replace(request.tool_config, images=sum(len(item.images) for item in read))
         request = replace(request, tool_config=config)
         await self.planner.prepare_tokenizers(request, (), needed=True)

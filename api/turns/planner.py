@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
+from api.turns.rejections import TIER, asks_too_much, rejected, with_reasons
 from api.turns.token_counter import BackendCounts, TokenCounter
 from clients.backends.port import BackendCall
 from domain.content.capabilities import Capability
@@ -13,12 +15,13 @@ from domain.content.items import ImageInput, Item
 from domain.content.schema_tool_calls import is_held_to_output_schema
 from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
+from domain.fleet.caller_rules import check_metadata
 from domain.fleet.catalog import Backend, Fleet, ImageMode, Model
 from domain.identity.owners import Owner
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.filters import OF_BACKENDS, ModelChoice
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
-from domain.routing.router import RouteDecision, route
+from domain.routing.router import route
 from domain.sources.catalog import Sources
 from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount, TokenMeasure, tokens_in_prompt
 from domain.tokens.estimates import BYTES_PER_TOKEN, LIKELY_FACTOR, TokenEstimate, tokens_in, tokens_in_request
@@ -26,7 +29,6 @@ from domain.tokens.prompt_texts import PromptTexts
 from domain.turns.context_window import WindowRoom
 from domain.turns.response import Sampling
 
-TIER = "tier"
 SEND_DATA = (
     "The chosen models take images as data: send a data URL, data:image/png;base64,…, or let the operator set "
     'images = "fetch" for a backend in the fleet file.'
@@ -41,13 +43,11 @@ MARKER_TOKENS = 200
 """The tokens of the markers around private data."""
 
 
-FIELDS: Mapping[RouteProblem, tuple[str | None, str]] = {
-    RouteProblem.MODEL_NOT_FOUND: ("model", "model_not_found"),
-    RouteProblem.BACKEND_NOT_FOUND: ("model", "model_not_found"),
-    RouteProblem.TIER_UNKNOWN: (f"metadata.{TIER}", "invalid_value"),
-    RouteProblem.NONE_FEASIBLE: (None, "no_backend_feasible"),
-}
-"""The field of the request that a routing problem concerns, and the error code."""
+class TurnCosts(NamedTuple):
+    """The worst case of a turn in dollars: at the backend where it is the least, and where it is the most."""
+
+    least: Decimal
+    most: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,12 @@ class Planner:
         if isinstance(choice, UnknownModel):
             raise rejected(choice.problem, choice.reason)
         self.check_parameters(request)
+
+    def with_rules(self, owner: Owner, request: TurnRequest) -> TurnRequest:
+        """Return the request with the rules for its data and time; raises Invalid where its metadata break them."""
+        callers, metadata = self.fleet.callers, request.metadata
+        check_metadata(metadata, callers.of(owner.tenant), self.fleet.residencies)
+        return replace(request, rules=callers.of_turn(owner.tenant, metadata))
 
     def check_parameters(self, request: TurnRequest) -> None:
         """Raise Invalid for a parameter that no model of the fleet supports, or no backend of the chosen models."""
@@ -110,12 +116,13 @@ class Planner:
         return WindowRoom(tokens=max(windows.values(), default=0) - reserved, measure=measure)
 
     def chosen_backends(self, request: TurnRequest) -> Sequence[Backend]:
-        """Return the backends that the caller's choice of model, backend and tier allows."""
+        """Return the backends that the caller's choice of model, backend and tier, and its residency allow."""
         choice = read_model_choice(request.model, request.metadata.get(TIER), self.fleet)
         return [
             backend
             for backend in self.fleet.backends.values()
-            if isinstance(choice, UnknownModel) or allows(choice, backend, self.fleet.models[backend.model])
+            if (isinstance(choice, UnknownModel) or allows(choice, backend, self.fleet.models[backend.model]))
+            and may_receive(request, backend)
         ]
 
     async def prepare_tokenizers(self, request: TurnRequest, items: Sequence[Item], *, needed: bool = False) -> None:
@@ -148,7 +155,8 @@ class Planner:
         estimated = tokens_in_request(prompt.texts)
         for model, window in windows.items():
             if model not in counts and (always or is_open(estimated, window - reserved)):
-                found = await self.backend_counts.count(model, call_of(request, items, self.fleet.models[model]))
+                call = call_of(request, items, self.fleet.models[model])
+                found = await self.backend_counts.count(model, call, among=self.chosen_backends(request))
                 if found is not None:
                     tokens = TokenEstimate(expected=found, likely=found, ceiling=found)
                     counts[model] = TokenCount(tokens=tokens, counted_by=CountedBy.BACKEND)
@@ -165,14 +173,14 @@ class Planner:
     def private_tokens(self, sources: Sequence[str]) -> int:
         return self.sources.max_tokens(sources) + MARKER_TOKENS if sources else 0
 
-    def worst_cost(
+    def worst_costs(
         self,
         request: TurnRequest,
         prompt: PromptTexts,
         sources: Sequence[str],
         counts: Mapping[str, TokenCount] = NOT_COUNTED,
-    ) -> Decimal:
-        """Return the highest cost of the turn in dollars, over all backends that can serve it.
+    ) -> TurnCosts:
+        """Return the worst case of the turn's cost over all backends that can serve it.
 
         Raises Invalid, with the reason of every backend, where no backend can ever serve it, and with the code
         context_length_exceeded where only the context windows stand against it. `counts` are the tokens of the prompt
@@ -186,7 +194,8 @@ class Planner:
             raise asks_too_much(request, decision)
         if decision.problem:
             raise rejected(decision.problem, with_reasons(decision))
-        return max(candidate.worst_cost for candidate in decision.candidates)
+        costs = [candidate.worst_cost for candidate in decision.candidates]
+        return TurnCosts(min(costs), max(costs))
 
     def only_too_long(self, demand: Demand) -> bool:
         """Return whether a backend could serve the turn if its input were short."""
@@ -233,6 +242,8 @@ class Planner:
             output_tokens=self.output_tokens(request),
             is_open_ended=request.sampling.max_output_tokens is None,
             needs=request.needs,
+            residencies=request.rules.residencies,
+            time_value=request.rules.time_value,
             attempt_limits=self.attempt_limits,
         )
 
@@ -241,6 +252,11 @@ def allows(choice: ModelChoice, backend: Backend, model: Model) -> bool:
     """Return whether the caller's choice of model, backend and tier allows a backend."""
     pinned = choice.model in {None, model.name} and choice.backend in {None, backend.name}
     return pinned and model.tier >= choice.tier
+
+
+def may_receive(request: TurnRequest, backend: Backend) -> bool:
+    """Return whether the turn's data may be sent to the location of a backend."""
+    return not request.rules.residencies or backend.residency in request.rules.residencies
 
 
 def is_open(estimated: TokenEstimate, room: int) -> bool:
@@ -275,23 +291,3 @@ def tool_tokens(request: TurnRequest, measure: TokenMeasure) -> int:
     if measure is tokens_in:
         return tokens_in_request(texts).likely
     return tokens_in_prompt(PromptTexts(messages=(), tools=texts), measure).likely
-
-
-def asks_too_much(request: TurnRequest, decision: RouteDecision) -> Invalid:
-    """Return the error of a turn for which only the caller's own limit of output is too high."""
-    field, limit = request.output_field, request.sampling.max_output_tokens or 0
-    message = (
-        f"Invalid '{field}': no backend can write {limit:,} tokens for this input. Lower the limit, or leave it out "
-        f"for an answer up to the window: {with_reasons(decision)}."
-    )
-    return Invalid(message, field=field, code="invalid_value")
-
-
-def with_reasons(decision: RouteDecision) -> str:
-    reasons = "; ".join(f"{rejection.backend}: {rejection.reason}" for rejection in decision.rejected)
-    return f"{decision.reason} ({reasons})" if reasons else decision.reason
-
-
-def rejected(problem: RouteProblem, reason: str) -> Invalid:
-    field, code = FIELDS[problem]
-    return Invalid(f"{reason[:1].upper()}{reason[1:]}.", field=field, code=code)

@@ -5,7 +5,7 @@ wakes a backend.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -87,9 +87,12 @@ class BackendCounts:
         self.clock = clock
         self.within_s = within_s
 
-    async def count(self, model: str, call: BackendCall) -> int | None:
-        """Return the tokens of a prompt; None where no backend of the model is up, or none counts in time."""
-        able = {name: backend for name, backend in self.able.items() if backend.model == model}
+    async def count(self, model: str, call: BackendCall, *, among: Sequence[Backend]) -> int | None:
+        """Return the tokens of a prompt; None where no backend of the model is up, or none counts in time.
+
+        Only the backends `among` those that may receive the prompt are asked.
+        """
+        able = {each.name: each for each in among if each.model == model and each.name in self.able}
         if not able:
             return None
         states = await self.backend_states.read(able)

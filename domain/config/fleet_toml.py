@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from domain.config.backend_auth import read_auth
+from domain.config.caller_rules_toml import read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
@@ -83,18 +84,21 @@ def fleet_from_toml(
     )
     backends: dict[str, Backend] = {}
     unconfigured: list[UnconfiguredBackend] = []
+    residencies: set[str] = set()
     for name, own in top.tables("backends"):
         table = with_defaults(own, known.systems)
         backend = read_backend(name, table, known)
         missing = missing_variable(table, variables)
+        residencies |= {backend.residency} if backend.residency else set()
         if missing is None:
             backends[name] = backend
         else:
             unconfigured.append(UnconfiguredBackend(backend=name, model=backend.model, variable=missing))
+    callers = read_tenant_rules(top.table("callers"), residencies)
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured))
+    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured), callers=callers)
 
 
 def read_model(name: str, table: TomlTable) -> Model:

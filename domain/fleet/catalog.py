@@ -7,6 +7,7 @@ from typing import Final
 
 from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.failure_classes import FailureSignature
 from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
@@ -275,9 +276,16 @@ class UnconfiguredBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
+    """`callers` says where data may be sent, and what waiting is worth."""
+
     models: Mapping[str, Model]
     backends: Mapping[str, Backend]
     unconfigured: tuple[UnconfiguredBackend, ...] = ()
+    callers: TenantRules = field(default_factory=TenantRules)
+
+    @property
+    def residencies(self) -> frozenset[str]:
+        return frozenset(backend.residency for backend in self.backends.values() if backend.residency)
 
     def served_models(self) -> tuple[Model, ...]:
         """Return the models that a configured backend serves, in the order of the file."""

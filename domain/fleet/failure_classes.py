@@ -21,6 +21,9 @@ AFTER_HOLD_S: Final = 0.2
 """A request that was held and dropped needs no pause: when to ask again is known from the start's quantiles."""
 
 
+NOT_ACCEPTED: Final = "it does not accept our credentials"
+
+
 class FailureClass(StrEnum):
     COLD = "cold"
     """It is starting: wait for it."""
@@ -142,7 +145,7 @@ DEFAULTS: Final = (
     row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
     row(FailureClass.THROTTLED, "it is overloaded", 529),
     row(FailureClass.INDETERMINATE, "it ran out of time and may have done the work", 408, 425, 504),
-    row(FailureClass.BROKEN, "it does not accept our credentials", 401, 403, 407),
+    row(FailureClass.BROKEN, NOT_ACCEPTED, 401, 403, 407),
     row(FailureClass.BROKEN, "it does not serve this address or model", 404, 405, 410),
     row(FailureClass.BROKEN, "its model failed", 424),
     row(FailureClass.UNFIT, "the request is too big for it", 413),

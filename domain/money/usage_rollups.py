@@ -5,7 +5,6 @@ that both have the same sums through any crash.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,7 +36,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """A field is the code of a count and the hour, such as `i07`: a report reads 24 hours of each day of a month."""
 
-FIELD: Final = re.compile(r"([a-z])([0-2][0-9])")
+FIELD_LENGTH: Final = 3
 NAMES: Final = {code: name for name, code in CODES.items()}
 
 
@@ -65,7 +64,9 @@ def rows_of(body: Mapping[str, Any]) -> list[UsageRow]:
     """Return a row for each hour of a roll-up's document; it names neither owners nor conversations."""
     hours: dict[str, dict[str, int]] = {}
     for name, hour, amount in amounts_of(body):
-        hours.setdefault(hour, dict.fromkeys(ALL_COUNTS, 0))[name] += amount
+        if hour not in hours:
+            hours[hour] = dict.fromkeys(ALL_COUNTS, 0)
+        hours[hour][name] += amount
     place = {"day": body["day"], "model": body["model"], "backend": body["backend"]}
     return [
         UsageRow(dimensions={**place, HOUR: f"{body['day']}T{hour}"}, counts=counts) for hour, counts in hours.items()
@@ -75,6 +76,6 @@ def rows_of(body: Mapping[str, Any]) -> list[UsageRow]:
 def amounts_of(body: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
     """Yield each amount with the name of its count and its hour; counts of a later release are left out."""
     for field, amount in body.items():
-        found = FIELD.fullmatch(field)
-        if found and found[1] in NAMES:
-            yield NAMES[found[1]], found[2], amount
+        name, hour = NAMES.get(field[:1]), field[1:]
+        if name and len(field) == FIELD_LENGTH and hour.isdecimal():
+            yield name, hour, amount

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
+from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
@@ -17,9 +18,6 @@ from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
 from domain.routing.reservations import next_reservation
 from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
-
-DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
-"""The value of one second of a caller's waiting time in dollars: about the price of one second of an L4 GPU."""
 
 SLOW: Final = 2.0
 """The worst case of an attempt is this many times slower than the learned speed."""

@@ -13,6 +13,9 @@ from domain.tokens.estimates import fits, memory_gb, usable_gb
 LATE: Final = "deadline"
 """The code of a backend that takes too long."""
 
+BUDGET: Final = "budget"
+"""The code of a backend that may cost more than is left."""
+
 WARM_UP_FAILED: Final = "wake"
 """The code of a cold backend whose last warm-up failed."""
 
@@ -204,7 +207,7 @@ DURATION_FILTERS: Final[tuple[tuple[str, Callable[[Estimate | Durations, Demand]
     (LATE, by_time),
 )
 
-COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (("budget", by_budget),)
+COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = ((BUDGET, by_budget),)
 
 
 class Filters(NamedTuple):
@@ -239,7 +242,7 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         "residency": demand.residencies,
         "payload": demand.request_bytes,
         LATE: demand.deadline_s is not None and demand.capped is None,
-        "budget": demand.budget is not None,
+        BUDGET: demand.budget is not None,
     }
     durations = tuple(row for row in DURATION_FILTERS if asked.get(row[0], True))
     return Filters(

@@ -10,7 +10,7 @@ from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.routing.candidates import Candidate, compare, evaluate
 from domain.routing.estimates import Demand, Readiness, RoutingOption
-from domain.routing.filters import Rejection, filters_for
+from domain.routing.filters import BUDGET, Rejection, filters_for
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING
 from domain.routing.rule_choice import RuleChoice
@@ -51,6 +51,11 @@ class RouteDecision:
     @property
     def chosen(self) -> Candidate | None:
         return self.candidates[0] if self.candidates else None
+
+    @property
+    def lacks_budget_alone(self) -> bool:
+        """Return whether no backend can serve the turn, now or soon, and some only because of its budget."""
+        return self.backend is None and self.retry_in_s is None and any(each.code == BUDGET for each in self.rejected)
 
     @property
     def has_alternative(self) -> bool:

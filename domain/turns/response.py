@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Self
 
 from domain.content.capabilities import Capability
@@ -192,6 +193,7 @@ class Response:
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
     `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.
+    `budget_left` is what budgets left the turn when it was admitted, in dollars; None where they have no limit.
     `approved` are the requests whose calls the turn runs first.
     """
 
@@ -205,6 +207,7 @@ class Response:
     progress: ResponseProgress = field(default_factory=ResponseProgress)
     traceparent: str = ""
     warning: str = ""
+    budget_left: Decimal | None = None
     approved: tuple[str, ...] = ()
 
     @property
@@ -269,6 +272,7 @@ class Response:
             **self.progress.to_document(),
             "traceparent": self.traceparent,
             "warning": self.warning,
+            **({} if self.budget_left is None else {"budget_left": f"{self.budget_left:f}"}),
             **({"approved": list(self.approved)} if self.approved else {}),
         }
 
@@ -285,5 +289,6 @@ class Response:
             progress=ResponseProgress.from_document(body),
             traceparent=body["traceparent"],
             warning=body.get("warning", ""),
+            budget_left=Decimal(body["budget_left"]) if "budget_left" in body else None,
             approved=tuple(body.get("approved", ())),
         )

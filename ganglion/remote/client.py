@@ -7,9 +7,13 @@ from typing import Any, Final
 
 import httpx
 
+from clients.plain_answers import PLAIN, LongAnswerError, PackedAnswerError, check_plain, read_plain
 from settings import address_origin
 
 TIMEOUT_S: Final = 60.0
+MOST_BYTES: Final = 33_554_432
+"""The longest answer, and the longest line of a stream: twice the largest input of a turn, which a stream repeats."""
+
 DEFAULT_PORT: Final = "7071"
 
 
@@ -60,36 +64,51 @@ class ApiClient:
     ) -> dict[str, Any]:
         wanted = {name: value for name, value in parameters.items() if value not in (None, "")}
         try:
-            answer = await self.http.request(method, path, params=wanted, json=body)
+            async with self.http.stream(method, path, params=wanted, json=body) as answer:
+                return body_of(answer, await read_plain(answer, most=MOST_BYTES))
+        except (PackedAnswerError, LongAnswerError) as error:
+            raise ApiError(str(error)) from None
         except httpx.HTTPError as error:
             raise unreachable(self.http, error) from None
-        return body_of(answer)
 
     async def events(self, path: str, **parameters: str | int) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a stream until its end."""
         try:
             async with self.http.stream("GET", path, params=parameters) as answer:
                 if answer.is_error:
-                    await answer.aread()
-                    body_of(answer)
-                async for line in answer.aiter_lines():
-                    if line.startswith("data: {"):
-                        yield json.loads(line.removeprefix("data: "))
+                    body_of(answer, await read_plain(answer, most=MOST_BYTES))
+                async for line in lines_of(answer):
+                    if line.startswith(b"data: {"):
+                        yield json.loads(line.removeprefix(b"data: "))
+        except (PackedAnswerError, LongAnswerError) as error:
+            raise ApiError(str(error)) from None
         except httpx.HTTPError as error:
             raise unreachable(self.http, error) from None
 
 
+async def lines_of(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream. Raises LongAnswerError for a line of more than `MOST_BYTES`."""
+    check_plain(answer)
+    rest = b""
+    async for chunk in answer.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > MOST_BYTES:
+            raise LongAnswerError(f"a line of the answer has more than {MOST_BYTES} bytes")
+        for line in lines:
+            yield line
+
+
 def connect(access: Access) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {access.token}"}
+    headers = {**PLAIN, "authorization": f"Bearer {access.token}"}
     timeout = httpx.Timeout(TIMEOUT_S, read=None)
     return httpx.AsyncClient(base_url=access.origin, headers=headers, timeout=timeout, trust_env=False)
 
 
-def body_of(answer: httpx.Response) -> dict[str, Any]:
+def body_of(answer: httpx.Response, text: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer; raises ApiError with the message of an error and its request's id."""
     try:
-        body: dict[str, Any] = answer.json()
-    except ValueError:
+        body: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
         raise ApiError(f"the application answers {answer.status_code} without JSON") from None
     if answer.is_error:
         message = body.get("error", {}).get("message", "")

@@ -55,6 +55,16 @@ class RecordChange(NamedTuple):
     after: AttemptRecord
 
 
+class Cover(NamedTuple):
+    """What the budgets leave a turn in dollars, not counting what others only hold; None where none has a limit.
+
+    `warning` is set where a budget is nearly used up.
+    """
+
+    warning: str
+    left: Decimal | None
+
+
 class BudgetCounters:
     """The counters of all tenants."""
 
@@ -77,23 +87,25 @@ class BudgetCounters:
         subject, response, at = attempt.subject, attempt.response, attempt.started_at
         return tuple(await self.counters(tenant, subject=subject, response=response, at=at))
 
-    async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
-        """Return a warning where a budget is nearly used up, else ""; raises Exhausted where a budget has no room.
+    async def check(self, owner: Owner, response: str, amount: Decimal, *, needed: Decimal | None = None) -> Cover:
+        """Return what the budgets leave a turn; raises Exhausted where one has no room for what is `needed`.
 
-        Nothing is reserved: other turns may use the budget before the attempts of this turn do. What other turns hold
-        may come back, so only what is spent can leave no room.
+        By default that is the whole amount. Nothing is reserved: other turns may use the budget before the attempts of
+        this turn do. What other turns hold may come back, so only what is spent can leave no room.
         """
+        needed = amount if needed is None else needed
         counters = await self.limited_counts(owner, response)
         limited, taken = [each for each, _ in counters], {each.id: body[TAKEN] for each, body in counters}
         for each in limited:
             if each.limit:
                 measure_budget(owner.tenant, each.scope.name.lower(), taken[each.id] / each.limit)
         paid = {each.id: spent(body) for each, body in counters}
-        exceeded = exceeded_budget(limited, paid, amount)
+        exceeded = exceeded_budget(limited, paid, needed)
         if exceeded:
-            raise self.exhausted(exceeded, response, needed=nanos(amount), counts=dict(counters)[exceeded])
+            raise self.exhausted(exceeded, response, needed=nanos(needed), counts=dict(counters)[exceeded])
         nearly = nearly_used_budget(await self.budgets(owner.tenant), limited, taken, amount)
-        return f"{nearly.value} {NEARLY}" if nearly else ""
+        left = min((Decimal((each.limit or 0) - paid[each.id]) / NANOS for each in limited), default=None)
+        return Cover(f"{nearly.value} {NEARLY}" if nearly else "", left)
 
     async def counts(self, tenant: str, counter: str) -> Mapping[str, Any]:
         """Return the nano-dollars of a counter: what is taken, and what of that is only held."""

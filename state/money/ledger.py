@@ -44,7 +44,7 @@ from state.money.attempt_changes import (
     replace_document,
     write_operation,
 )
-from state.money.budget_counters import BudgetCounters, RecordChange
+from state.money.budget_counters import BudgetCounters, Cover, RecordChange
 from state.turn_index import index_operations
 
 
@@ -56,13 +56,13 @@ class Ledger:
         self.clock = clock
         self.budget_counters = BudgetCounters(store, clock, budgets)
 
-    async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> str:
+    async def reserve(self, owner: Owner, response_id: str, amount: Decimal, *, needed: Decimal | None = None) -> Cover:
         """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
 
-        Safe to repeat; a released reservation is opened again. Raises Exhausted where a budget has no room for it;
-        returns a warning where a budget is nearly used up.
+        Safe to repeat; a released reservation is opened again. Raises Exhausted where a budget has no room for what is
+        `needed`: the whole amount, or the worst case at the backend where that is the least.
         """
-        warning = await self.budget_counters.check(owner, response_id, amount)
+        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed)
         key = money_key(owner.tenant)
         reservation = Reservation(response=response_id, subject=owner.subject, amount=amount, at=self.clock.now())
 
@@ -73,7 +73,7 @@ class Ledger:
         create, entries = Create(id=reservation.id, body=reservation.to_document()), index_operations(reservation)
         if not await create_once(self.store, key, create, *entries):
             await replace_document(self.store, self.clock, key, reservation.id, open_again)
-        return warning
+        return cover
 
     async def reservation(self, owner: Owner, response_id: str) -> Reservation | None:
         found = await self.store.read(money_key(owner.tenant), reservation_id(response_id))

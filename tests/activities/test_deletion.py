@@ -67,7 +67,7 @@ async def test_a_deletion_while_the_answer_streams_ends_the_attempt_and_charges_
         await world.turns.wait_for_slot(response.id, within_s=1)
     await Retention(world.store, world.turns, clock).delete_response(OWNER, response.id)
     resume.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     [attempt] = await world.ledger.attempts(OWNER, response.id)
     assert (attempt.charge.status, attempt.progress.result) == (AttemptStatus.CLOSED, "ended")
     reservation = await world.ledger.reservation(OWNER, response.id)

@@ -15,7 +15,7 @@ from domain.money.ledger_records import NANOS, turn_cost
 from domain.turns.response import Response
 from state.money.ledger import Ledger, money_key
 from tests.fakes.backends import Act, FakeBackend, says
-from tests.fakes.clocks import LoopClock, in_no_time
+from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, PRICE, World, backend
@@ -108,3 +108,21 @@ def test_a_turn_that_is_too_dear_for_what_is_not_spent_fails_at_once() -> None:
         assert one.clock.now() - began < ANSWER_S
 
     in_no_time(story())
+
+
+@pytest.mark.parametrize(("limit", "ends_as"), [("0.01", "completed"), ("0.00001", "failed")])
+async def test_a_turn_goes_to_a_backend_that_its_budget_covers_before_it_fails(limit: str, ends_as: str) -> None:
+    """The turn was admitted when more was left, so its route does not know that the fast backend costs too much."""
+    clock = FakeClock()
+    fast = replace(backend("main"), price=DEAR, speed=replace(backend("main").speed, decode_tokens_s=1_000_000))
+    slow = replace(backend("spare"), speed=replace(backend("spare").speed, decode_tokens_s=0.001))
+    dear, cheap = FakeBackend(says("dear")), FakeBackend(says("cheap"))
+    one = World(store=MemoryStore(clock), clock=clock, backends={"main": (fast, dear), "spare": (slow, cheap)})
+    response = await one.admit("hello", max_output_tokens=16, deadline_s=86_400)
+    budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal(limit)})
+    one.ledger.budget_counters = Ledger(one.store, clock, budgets).budget_counters
+    await one.run(response)
+    log = await one.log(response)
+    assert log.ending
+    assert (log.status.value, len(dear.calls), len(cheap.calls)) == (ends_as, 0, int(ends_as == "completed"))
+    assert log.ending.code == ("" if ends_as == "completed" else "insufficient_quota")

@@ -21,6 +21,7 @@ from clients.tokenizers.port import Tokenizer
 from clients.tools.port import ToolConnector
 from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.budgets import Budgets
@@ -171,6 +172,7 @@ def api(
     connectors: Mapping[SourceKind, SourceConnector] | None = None,
     tokenizers: Mapping[str, Tokenizer] | None = None,
     prompt_counters: Mapping[str, PromptCounter] | None = None,
+    callers: TenantRules | None = None,
     endpoints: WebhookEndpoints | None = None,
     **changes: Any,
 ) -> Api:
@@ -198,6 +200,7 @@ def api(
         connectors=connectors or {},
         tokenizers=tokenizers or {},
         prompt_counters=prompt_counters or {},
+        callers=callers or TenantRules(),
         endpoints=endpoints or WebhookEndpoints(),
     )
     return Api(world=world, orchestrations=orchestrations)

@@ -5,6 +5,7 @@ docs/decisions/0091-bounds-of-a-request.md states the bounds.
 
 import asyncio
 import gc
+import json
 import time
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -23,6 +24,8 @@ STORED_FACTOR, STORED_BASE, STORED_PER_ITEM = 3, 16 * 2**10, 256
 LONGEST_STALL_S = 0.1
 MEASUREMENTS = 6
 """Other work on the machine only ever adds to a stall: the shortest of so many measurements is what the body costs."""
+REFERENCE, REFERENCE_S = json.dumps(["abcdefgh"] * 100_000), 0.008
+"""A text, and the seconds in which an idle processor of two cores reads it: a busy one is given more time."""
 BODY_LIMIT = 262_144
 INPUT_LIMIT = 16_777_216
 
@@ -79,13 +82,24 @@ async def longest_stall() -> AsyncGenerator[list[float]]:
 
 
 async def stall_of(one: Api, address: str, body: bytes) -> float:
-    """Return the longest stall that a body causes, in seconds; measures again where it seems to be too long."""
+    """Return the longest stall that a body causes, in seconds of an idle processor.
+
+    Measures again where it seems to be too long.
+    """
     stalls: list[float] = []
     while len(stalls) < MEASUREMENTS and min(stalls, default=1.0) > LONGEST_STALL_S:
+        pace = slowness()
         async with longest_stall() as longest:
             await send(one, address, body)
-        stalls.append(longest[0])
+        stalls.append(longest[0] / max(pace, slowness()))
     return min(stalls)
+
+
+def slowness() -> float:
+    """Return how many times longer than an idle processor this one takes now; never less than 1."""
+    before = time.process_time()
+    json.loads(REFERENCE)
+    return max(1.0, (time.process_time() - before) / REFERENCE_S)
 
 
 def messages_in(body: bytes) -> int:

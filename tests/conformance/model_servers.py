@@ -13,7 +13,8 @@ from domain.fleet.failure_classes import Diagnosis, diagnose
 from tests.contracts.backends.scene import asking
 
 LOOK_S = 0.1
-GUARD_S = 120
+GUARD_S = 300
+"""How long a busy machine may take to import a server."""
 
 
 async def answer(client: HttpBackend, call: BackendCall | None = None) -> list[TextPiece | AnswerEnd]:

@@ -16,7 +16,7 @@ from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, nanos
 from domain.money.usage import COST
-from state.money.budget_counters import BudgetCounters
+from state.money.budget_counters import BudgetCounters, Cover
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
@@ -25,6 +25,7 @@ from tests.fakes.stores import Fault, Faults, FlakyStore
 pytestmark = pytest.mark.slow
 
 TENANT = "tenant"
+NEARLY_USED = "Your budget for the month is nearly used up."
 WORST = Decimal("0.01")
 WANTED = {"memory": 1000, "sqlite": 1000, "cosmos": 60}
 """How many want of a budget for three tenths of them; the local Cosmos DB shares this machine."""
@@ -215,12 +216,14 @@ async def test_a_check_reserves_nothing_and_warns_before_it_rejects(store: Docum
     book = BudgetCounters(store, clock, Budgets(limits={BudgetScope.OWNER_MONTH: Decimal(1)}))
     ledger = Ledger(store, clock, book.configured)
     owner = owner_of(0)
-    assert await book.check(owner, "resp_0", Decimal("0.8")) == ""
+    assert await book.check(owner, "resp_0", Decimal("0.8")) == Cover("", Decimal(1))
     dear = replace(attempt_of(0, clock.now()), charge=AttemptCharge(reserved=Decimal("0.8")))
     await ledger.open_attempt(owner, dear)
-    assert await book.check(owner, "resp_7", Decimal("0.2")) == "Your budget for the month is nearly used up."
+    assert await book.check(owner, "resp_7", Decimal("0.2")) == Cover(NEARLY_USED, Decimal(1))
     assert await book.check(owner, "resp_7", Decimal("0.3")), "what is only held may come back"
     await ledger.close_attempt(owner, replace(dear, charge=dear.charge.closed(Decimal("0.8"), line=BillLine.TOKENS)))
     with pytest.raises(Exhausted, match=r"\$0\.200000001 may be needed, \$0\.20 of \$1\.00 is left"):
         await book.check(owner, "resp_7", Decimal("0.2") + Decimal("1e-9"))
-    assert await book.check(owner_of(1), "resp_1", Decimal("0.8")) == ""
+    covered = await book.check(owner, "resp_7", Decimal("0.5"), needed=Decimal("0.2"))
+    assert covered == Cover(NEARLY_USED, Decimal("0.2")), "one backend may cost less than the others"
+    assert (await book.check(owner_of(1), "resp_1", Decimal("0.8"))).warning == ""

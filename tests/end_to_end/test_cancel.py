@@ -206,7 +206,7 @@ async def test_a_deletion_ends_what_runs_whoever_waits_for_it(scene: Scene, call
     one = name if path.endswith("responses") else name.replace("resp_", "chatcmpl-")
     assert (await scene.caller.http.delete(f"{path}/{one}")).status_code == 200
     await assert_connection_closed(scene, body)
-    answer = await asyncio.wait_for(asked, 20)
+    answer = await asyncio.wait_for(asked, 60)
     assert HOW_IT_ENDS[call] in answer.text
     assert '"stop"' not in answer.text
     assert (await scene.caller.http.get(f"{path}/{one}")).status_code == 404

@@ -27,6 +27,7 @@ from domain.content.capabilities import Capability
 from domain.content.items import Item, Role
 from domain.content.tools import ToolConfig
 from domain.errors import Unauthenticated
+from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Adapter, Backend, BackendLimits, ContinuationMode, Fleet, Model, Speed
 from domain.identity.owners import Owner
 from domain.ids import member_id
@@ -121,6 +122,7 @@ class World[C: Clock = FakeClock]:
     tools: ToolConnector = field(default_factory=FakeTools)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
     tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict[str, Tokenizer])
+    callers: TenantRules = field(default_factory=TenantRules)
     context_tokens: int = 4096
     capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
@@ -133,7 +135,7 @@ class World[C: Clock = FakeClock]:
         backends = {name: one for name, (one, _) in self.backends.items()}
         configuration = Configuration(
             settings=self.settings,
-            fleet=Fleet(models={"model": model}, backends=backends),
+            fleet=Fleet(models={"model": model}, backends=backends, callers=self.callers),
             prices={one.price.name: one.price for one in backends.values()},
             overheads=self.overheads,
             budgets=self.budgets,

@@ -66,7 +66,6 @@ class JumpingClock(LoopClock):
 class Bill:
     """What a backend charges for one call of a process: the tokens that it reports, or else the pieces that it sent."""
 
-    caller: StoppableStore
     tokens: TokenUsage = field(default_factory=TokenUsage)
 
     @property
@@ -79,12 +78,11 @@ class Bill:
 class BillingBackend(RandomBackend):
     """Adds each call of a process to `bills`."""
 
-    caller: StoppableStore
     bills: list[Bill]
 
     @override
     async def speak(self, partial: str, limit: int) -> AsyncIterator[TextPiece | AnswerEnd]:
-        bill = Bill(self.caller)
+        bill = Bill()
         self.bills.append(bill)
         async for part in RandomBackend.speak(self, partial, limit):
             if isinstance(part, AnswerEnd):
@@ -120,7 +118,7 @@ class Product:
         self.views.append(view)
         failing = 0 if self.is_calm else self.plan.backend_fault_rate
         backends = {
-            name: (backend(name, continues), BillingBackend(self.random, failing, continues, view, self.bills))
+            name: (backend(name, continues), BillingBackend(self.random, failing, continues, self.bills))
             for name, continues in (("main", ContinuationMode.ASSISTANT_PREFILL), ("spare", ContinuationMode.NO))
         }
         settings = replace(

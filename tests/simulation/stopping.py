@@ -11,12 +11,6 @@ class StoppableStore(FlakyStore):
     """A process's view of the store. While the process is stopped its calls wait; then they run, late."""
 
     wakes_at = 0.0
-    is_dead = False
-
-    @property
-    def is_unharmed(self) -> bool:
-        """Tell whether the process could book all that it used: it never died, and no call of its store failed."""
-        return not (self.is_dead or self.crashed or any(call.fault for call in self.calls))
 
     async def thaw(self) -> None:
         clock = LoopClock()

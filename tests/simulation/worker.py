@@ -143,7 +143,6 @@ class ProductWorker(InProcessWorker):
     def die(self, own: Process) -> None:
         if not own.died.done():
             self.counts["worker crashes"] += 1
-            own.store.is_dead = True
             self.replace(own)
 
     def suspend(self, own: Process) -> None:

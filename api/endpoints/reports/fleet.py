@@ -13,24 +13,33 @@ from api.http.errors import json_answer
 from api.http.pagination import list_object
 from api.rendering.response import Json
 from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Auth, AuthKind
+from domain.fleet.failure_classes import NOT_ACCEPTED
 from domain.fleet.status import obstacle_of, status_of
-from domain.identity.roles import AppRole
+from domain.identity.owners import Owner
+from domain.identity.roles import AppRole, has_role
+from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.money.sessions.outlook import cost_so_far, earliest_end
+from domain.money.usage import CAUSE, day_of, grouped
 from domain.routing.rent_or_buy import session_price
 from state.fleet_status import BackendSummary, FleetStatus
 from state.money.recent_sessions import EndedSession
+from state.money.usage_rows import UsageRows
 
+SPENT_S = 15.0
 NOT_CHOSEN = "the default rule: no demand has been replayed yet"
 
 
 class FleetReports:
     """The HTTP function that reports the backends."""
 
-    def __init__(self, *, authenticator: Authenticator, status: FleetStatus) -> None:
+    def __init__(self, *, authenticator: Authenticator, status: FleetStatus, usage: UsageRows) -> None:
         self.authenticator = authenticator
         self.status = status
+        self.usage = usage
+        self.spent: dict[str, tuple[float, Json]] = {}
 
     async def list(self, req: Request) -> Response:
         """`GET /v1/fleet`"""
@@ -38,8 +47,20 @@ class FleetReports:
         require_role(owner, AppRole.OPERATIONS_READ)
         summary = await self.status.summary()
         data = [backend_object(each, summary.at, owner.tenant) for each in summary.backends]
-        answer = json_answer({**list_object(data, more=False), "at": summary.at})
-        return conditional(req, answer, tag_of(json.dumps(data).encode()))
+        today = await self.today(owner, summary.at) if has_role(owner, AppRole.USAGE_READ) else None
+        answer = json_answer({**list_object(data, more=False), "today_usd": today, "at": summary.at})
+        return conditional(req, answer, tag_of(json.dumps([data, today]).encode()))
+
+    async def today(self, owner: Owner, now: float) -> Json:
+        """Return what the tenant's day has cost so far by cause, as it was at most `SPENT_S` ago."""
+        read_at, known = self.spent.get(owner.tenant, (0.0, {}))
+        if not 0 <= now - read_at < SPENT_S:
+            day = day_of(now)
+            rows = grouped(await self.usage.of_tenant(owner.tenant, first=day, last=day, by=(CAUSE,)), ())
+            causes = rows[0].causes if rows else {}
+            known = {name: f"{Decimal(amount) / NANOS:.9f}" for name, amount in causes.items() if amount}
+            self.spent[owner.tenant] = (now, known)
+        return known
 
 
 def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
@@ -80,12 +101,32 @@ def start_object(summary: BackendSummary, now: float) -> Json:
         "samples": len(state.start_times.samples),
         "worst_warm_up_usd": f"{worst_cost(summary.backend, state):.9f}",
         "lost_warm_ups": state.warmth.lost_warm_ups,
-        "failed_warm_up": failed and {"at": failed.at, "again_at": failed.again_at, "reason": failed.reason},
+        "failed_warm_up": failed
+        and {
+            "at": failed.at,
+            "again_at": failed.again_at,
+            "reason": failed.reason,
+            "grant": needed_grant(summary.backend.auth) if NOT_ACCEPTED in failed.reason else None,
+        },
         "rental_spend_usd": None if summary.spent is None else f"{summary.spent:.9f}",
         "rental_window_s": round(summary.rule_window_s, 3),
         **learned_range(state),
         "seen_s": [round(each, 3) for each in state.start_times.samples],
     }
+
+
+def needed_grant(auth: Auth) -> str | None:
+    """Return what has to be granted to whom, so that a backend accepts the app; None for one without credentials."""
+    account = auth.service_account or "the app's service account"
+    grants = {
+        AuthKind.GOOGLE_ID_TOKEN: f"roles/run.invoker on the service for {account}",
+        AuthKind.GOOGLE_ACCESS_TOKEN: f"a role that may call the service, such as roles/aiplatform.user, for {account}",
+        AuthKind.ENTRA: "a role that may call the resource for the managed identity of the app",
+        AuthKind.STATIC_BEARER: f"a valid token in {auth.setting}",
+        AuthKind.AWS_KEY: "a policy that may call the service for the user of the key",
+        AuthKind.AWS_SIGV4: f"a policy that may call {auth.service} for {auth.role or 'the role of the app'}",
+    }
+    return grants.get(auth.kind)
 
 
 def rule_object(summary: BackendSummary) -> Json:

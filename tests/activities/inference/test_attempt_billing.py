@@ -7,11 +7,13 @@ import pytest
 
 from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt
 from activities.inference.attempt_meter import AttemptMeter
+from activities.inference.log_writer import LogWriter
 from activities.inference.task import AttemptTask
 from domain.errors import Exhausted
 from domain.fleet.catalog import ColdStart
 from domain.fleet.failure_classes import FailureClass
 from domain.log.events import AttemptOutcome
+from domain.log.transcript import Transcript
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope
 from domain.wire import FAILOVER
@@ -64,7 +66,15 @@ class Scene:
         meter = AttemptMeter(self.clock, price=PRICE, record=opened.record, earlier=())
         meter.is_called = True
         outcome = AttemptOutcome(attempt=1, result=FAILOVER, failure_class=FailureClass.BROKEN)
-        await self.billing.close(task, opened, meter, outcome, logged=meter.pieces)
+        writer = LogWriter(
+            World(store=self.store, clock=self.clock, backends={}).turns,
+            self.clock,
+            owner=OWNER,
+            response_id=task.response.id,
+            log=Transcript(),
+            attempt=1,
+        )
+        await self.billing.close(task, opened, meter, outcome, writer=writer)
 
 
 async def test_a_run_whose_request_is_rejected_pays_nothing() -> None:

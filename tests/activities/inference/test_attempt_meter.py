@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from activities.inference.attempt_meter import AttemptMeter, close_record, close_record_from_log, slots_of_attempt
+from activities.inference.lost_runs import LEAST_TOKENS
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
 from domain.money.attempt_charge import AttemptCharge, AttemptStatus
@@ -144,7 +145,7 @@ def test_runs_that_died_are_charged_for_their_text_and_their_input() -> None:
     meter.usage = USAGE
     closed = meter.close_record("done", "")
     assert closed.progress.usage == TokenUsage(input_tokens=3000, cached_tokens=600, output_tokens=58)
-    assert closed.charge.cost == Decimal("0.002816")
+    assert closed.charge.cost == Decimal("0.002816") + 2 * PRICE.output * LEAST_TOKENS / 1_000_000
     ending = AttemptOutcome(attempt=1, result="done", usage=TokenUsage(output_tokens=99), counted=USAGE)
     slots = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
     assert close_record_from_log(attempt(clock), slots, price=PRICE).progress.usage == closed.progress.usage

@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from activities.inference.lost_runs import LEAST_TOKENS
 from clients.backends.port import TextPiece
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.money.attempt_charge import AttemptCharge, AttemptStatus
@@ -45,7 +46,7 @@ async def recorded(one: World, response: Response) -> AttemptRecord:
     return found
 
 
-async def test_a_run_that_died_before_a_cancel_is_charged_for_its_text() -> None:
+async def test_a_run_that_died_before_a_cancel_is_charged_for_its_text_and_a_margin() -> None:
     one = world()
     response = await one.admit("count")
     await one.ledger.open_attempt(OWNER, attempt(one, response))
@@ -60,7 +61,7 @@ async def test_a_run_that_died_before_a_cancel_is_charged_for_its_text() -> None
     assert closed.progress.result == "ended"
     assert closed.progress.usage
     assert closed.progress.usage.output_tokens == 3
-    assert closed.charge.cost == Decimal("0.000006")
+    assert closed.charge.cost == PRICE.output * (3 + LEAST_TOKENS) / 1_000_000
 
 
 async def test_a_superseded_run_cannot_close_the_record() -> None:

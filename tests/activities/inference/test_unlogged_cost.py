@@ -34,31 +34,24 @@ def meter(*, pieces: int, usage: TokenUsage | None = None, price: Price = PRICE)
     return made
 
 
-def dollars(*, input_tokens: int = 0, cached: int = 0, output: int = 0) -> Decimal:
-    fresh = input_tokens - cached
-    return (PRICE.input * fresh + PRICE.cached_input * cached + PRICE.output * output) / 1_000_000
+def dollars(*, output: int) -> Decimal:
+    return PRICE.output * output / 1_000_000
 
 
 @pytest.mark.parametrize(
-    ("pieces", "logged", "expected"),
-    [
-        (9, 4, dollars(output=5)),
-        (9, 9, dollars()),
-        (9, 0, dollars(input_tokens=7, output=9)),
-        (0, 0, dollars()),
-    ],
+    ("pieces", "logged", "largest", "output"),
+    [(90, 40, 10, 30), (90, 40, 4, 34), (56, 40, 8, 0), (57, 40, 8, 1), (90, 90, 9, 0), (90, 0, 0, 74), (0, 0, 0, 0)],
 )
-def test_pieces_that_are_not_in_the_log_cost_extra(pieces: int, logged: int, expected: Decimal) -> None:
-    assert meter(pieces=pieces).unlogged_cost(logged) == expected
+def test_pieces_beyond_the_log_and_the_margin_cost_extra(pieces: int, logged: int, largest: int, output: int) -> None:
+    assert meter(pieces=pieces).unlogged_cost(logged, largest) == dollars(output=output)
 
 
 def test_the_backends_own_count_goes_before_the_pieces() -> None:
-    usage = TokenUsage(input_tokens=100, cached_tokens=40, output_tokens=12)
-    assert meter(pieces=9, usage=usage).unlogged_cost(4) == dollars(output=8)
-    assert meter(pieces=9, usage=usage).unlogged_cost(0) == dollars(input_tokens=100, cached=40, output=12)
+    usage = TokenUsage(input_tokens=100, cached_tokens=40, output_tokens=60)
+    assert meter(pieces=90, usage=usage).unlogged_cost(4, 4) == dollars(output=40)
     few = replace(usage, output_tokens=3)
-    assert meter(pieces=9, usage=few).unlogged_cost(4) == 0
+    assert meter(pieces=90, usage=few).unlogged_cost(4, 4) == 0
 
 
 def test_a_machine_that_is_billed_by_time_has_no_tokens_to_add() -> None:
-    assert meter(pieces=9, price=GPU).unlogged_cost(0) == 0
+    assert meter(pieces=9, price=GPU).unlogged_cost(0, 0) == 0

@@ -155,5 +155,5 @@ async def test_backends_of_another_model_are_not_asked() -> None:
         clock=one.world.clock,
     )
     call = BackendCall(instructions=None, items=(), sampling=Sampling(), max_output_tokens=1)
-    assert await counts.count("other", call) is None
+    assert await counts.count("other", call, among=list(one.world.fleet.backends.values())) is None
     assert counter.calls == []

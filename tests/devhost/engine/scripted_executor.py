@@ -91,7 +91,7 @@ def start(name: str, instance: str = "i", trace: str | None = None) -> Orchestra
 
 
 async def reached(probe: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             if probe():
                 return
@@ -99,7 +99,7 @@ async def reached(probe: Callable[[], bool]) -> None:
 
 
 async def ended(engine: Engine, instance: str = "i") -> OrchestrationInstance:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = await engine.storage.persist(engine.store.get, instance)
             if found is not None and found.status in TERMINAL_STATUSES:

@@ -59,19 +59,19 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_headers_that_drip_are_given_up() -> None:
-    async with asyncio.timeout(10), connected() as (reader, writer):
+    async with asyncio.timeout(60), connected() as (reader, writer):
         dripping = asyncio.create_task(drip(writer, HEAD))
         assert await rest_of(reader) == b""
         dripping.cancel()
 
 
 async def test_a_client_that_says_nothing_is_given_up() -> None:
-    async with asyncio.timeout(10), connected() as (reader, _):
+    async with asyncio.timeout(60), connected() as (reader, _):
         assert await reader.read() == b""
 
 
 async def test_a_body_that_drips_is_a_408() -> None:
-    async with asyncio.timeout(10), connected() as (reader, writer):
+    async with asyncio.timeout(60), connected() as (reader, writer):
         writer.write(HEAD)
         dripping = asyncio.create_task(drip(writer, b"x" * 99))
         assert b"408" in await reader.readline()
@@ -79,7 +79,7 @@ async def test_a_body_that_drips_is_a_408() -> None:
 
 
 async def test_a_connection_that_was_used_stays_open() -> None:
-    async with asyncio.timeout(10), connected() as (reader, writer):
+    async with asyncio.timeout(60), connected() as (reader, writer):
         for _ in range(2):
             writer.write(HEAD + b"x" * 100)
             assert b"200" in await reader.readline()

@@ -293,11 +293,12 @@ def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> Non
 
 
 def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
-    example = shipped_text("docs/fleet.md").split("```toml\n")[1].split("```")[0]
+    rules, example = (each.split("```")[0] for each in shipped_text("docs/fleet.md").split("```toml\n")[1:3])
     variables = {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"}
-    found = fleet_from_toml(f"{SHIPPED}\n{example}", variables, SHIPPED_PRICES, SHIPPED_SYSTEMS)
+    found = fleet_from_toml(f"{SHIPPED}\n{example}\n{rules}", variables, SHIPPED_PRICES, SHIPPED_SYSTEMS)
     (backend,) = found.backends.values()
     assert backend.auth.audience == "https://qwen.run.app"
+    assert found.callers.of("11111111-1111-1111-1111-111111111111").residencies == {backend.residency}
 
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:

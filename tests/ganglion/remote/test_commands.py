@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import httpx
@@ -215,3 +216,36 @@ async def test_a_change_without_a_name_and_a_value_is_refused(text: str) -> None
 async def test_a_wrong_change_says_which_value_is_wrong() -> None:
     with pytest.raises(ApiError, match=r"values\.owner_burst.*whole number.*status 400"):
         await output(author(), commands.limits, "--set", "owner_burst=1.5")
+
+
+def answering(body: AsyncIterator[bytes], **headers: str) -> ApiClient:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, content=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
+
+    return ApiClient(httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:1"))
+
+
+async def without_end(part: bytes) -> AsyncIterator[bytes]:
+    while True:
+        yield part
+
+
+async def test_an_answer_without_an_end_is_cut_at_its_bound() -> None:
+    with pytest.raises(ApiError, match="more than 33554432 bytes"):
+        await output(answering(without_end(b" " * 2**20)), commands.fleet)
+
+
+async def test_a_line_of_a_stream_without_an_end_is_cut_at_its_bound() -> None:
+    one = answering(without_end(b"x" * 2**20), content_type="text/event-stream")
+    with pytest.raises(ApiError, match="more than 33554432 bytes"):
+        await output(one, commands.follow, "resp_a")
+
+
+async def test_a_compressed_answer_is_refused() -> None:
+    one = answering(without_end(b"x"), content_encoding="gzip")
+    with pytest.raises(ApiError, match="compressed"):
+        await output(one, commands.fleet)
+    with pytest.raises(ApiError, match="compressed"):
+        await output(one, commands.follow, "resp_a")

@@ -35,6 +35,13 @@ class Gpu:
     async def ask(self, text: str = "COUNT 3", **headers: str) -> httpx.Response:
         return await self.client.post("/v1/chat/completions", json=chat_body(text), headers=headers)
 
+    async def ask_after(self, pause_s: float) -> float:
+        """Ask after a pause; return the seconds from the pause's beginning until the answer."""
+        began = time.monotonic()
+        await asyncio.sleep(pause_s)
+        await self.ask()
+        return time.monotonic() - began
+
     async def ask_and_disconnect(self, after_s: float) -> None:
         """Wakes it as a caller does who drops the request soon."""
         with_timeout = asyncio.wait_for(self.ask(), after_s)

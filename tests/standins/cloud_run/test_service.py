@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -19,24 +20,28 @@ from tests.standins.sse import bodies_of, text_of
 async def test_a_request_starts_an_instance_and_waits_for_it(tmp_path: Path) -> None:
     async with running_gpu(tmp_path, start=1) as service:
         assert await service.is_cold()
+        began = time.monotonic()
         answer = await service.ask("COUNT 3")
+        longest_s = time.monotonic() - began
         (entry,) = (await service.admin("requests"))["requests"]
         (session,) = await service.sessions()
     assert answer.json()["choices"][0]["message"]["content"] == "1 2 3"
     assert answer.headers["server"] == "Google Frontend"
     assert (entry["instance"], entry["status"], entry["how"]) == (1, 200, "done")
-    assert 1 <= entry["waited_s"] < 4
-    assert 1 <= session["start_s"] < 4
+    assert 1 <= entry["waited_s"] <= longest_s
+    assert 1 <= session["start_s"] <= longest_s
 
 
 async def test_a_warm_request_does_not_wait(tmp_path: Path) -> None:
     async with running_gpu(tmp_path, start=0) as service:
         await service.ask()
+        began = time.monotonic()
         await service.ask()
+        longest_s = time.monotonic() - began
         requests = (await service.admin("requests"))["requests"]
         (session,) = await service.sessions()
-    assert requests[1]["waited_s"] < 0.2
-    assert session["requests"] == 2
+    assert requests[1]["waited_s"] <= longest_s
+    assert (requests[0]["instance"], requests[1]["instance"], session["requests"]) == (1, 1, 2)
 
 
 async def test_a_stream_is_forwarded_while_it_is_written(tmp_path: Path) -> None:
@@ -58,11 +63,13 @@ async def test_the_answer_of_the_model_keeps_its_status(tmp_path: Path) -> None:
 
 async def test_scaled_time_bills_the_seconds_of_the_service(tmp_path: Path) -> None:
     async with running_gpu(tmp_path, spare=True, speed=100, start=100, tail=100) as service:
+        began = time.monotonic()
         await service.ask()
         await service.wait_until(Gpu.is_cold)
         (session,) = await service.sessions()
-    assert 100 <= session["start_s"] < 200
-    assert 200 <= session["billed_s"] < 400
+        longest_s = 100 * (time.monotonic() - began)
+    assert 100 <= session["start_s"] <= longest_s
+    assert 200 <= session["billed_s"] <= longest_s + 0.1
     assert session["why"] == "idle"
 
 
@@ -80,12 +87,15 @@ async def test_it_scales_to_zero_after_its_idle_time_and_its_process_ends(tmp_pa
 
 
 async def test_a_request_in_the_idle_time_restarts_it(tmp_path: Path) -> None:
-    async with running_gpu(tmp_path, start=0, tail=0.6) as service:
-        for _ in range(4):
-            await service.ask()
-            await asyncio.sleep(0.3)
-        sessions = await service.sessions()
-    assert len(sessions) == 1
+    """Requests that come half an idle time apart; on a busy machine with a longer one."""
+    for tail in (0.6, 3.0, 15.0):
+        async with running_gpu(tmp_path / str(tail), start=0, tail=tail) as service:
+            gaps = [await service.ask_after(tail / 2) for _ in range(4)]
+            sessions = await service.sessions()
+        if max(gaps[1:]) < tail:
+            assert len(sessions) == 1
+            return
+    pytest.fail("no request came within the idle time")
 
 
 async def test_an_answering_instance_is_not_idle(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore,
     heard = asyncio.create_task(flaky.wait_for_slot(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
-    await asyncio.wait_for(heard, 1)
+    await asyncio.wait_for(heard, 60)
     assert len(await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, one.id)) == 6
 
 

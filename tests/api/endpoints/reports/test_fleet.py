@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from domain.fleet.catalog import ColdStart
-from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.fleet.catalog import Auth, AuthKind, ColdStart
+from domain.fleet.failure_classes import Diagnosis, Failure, FailureClass, FailureKind, diagnose
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import time_cost
@@ -15,7 +15,7 @@ from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price
 from domain.routing.rule_choice import RuleChoice
 from tests.api.harness import OPERATOR, Api, api
 from tests.domain.money.sessions.test_gpu_sessions import PRICE
-from tests.fakes.backends import FakeBackend
+from tests.fakes.backends import FakeBackend, says
 from tests.fakes.worlds import OWNER, backend
 
 FOREIGN = Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject)
@@ -74,6 +74,19 @@ async def test_an_obstacle_is_shown_with_its_end() -> None:
     await one.world.app.state.backend_states.record_failure(backend("spare"), throttled, "attempt")
     spare = (await fleet(one))["spare"]
     assert spare["obstacle"] == {"reason": "cooling_down", "until": one.world.clock.now() + 30}
+
+
+async def test_a_refused_warm_up_names_the_grant_that_it_needs() -> None:
+    guarded = replace(GPU, auth=Auth(kind=AuthKind.GOOGLE_ID_TOKEN, service_account="caller@project"))
+    one = api(FakeBackend(), deployed={"gpu": guarded})
+    states = one.world.app.state.backend_states
+    for status, grant in ((403, "roles/run.invoker on the service for caller@project"), (500, None)):
+        await states.claim_warm_up(guarded, "a turn")
+        refused = diagnose(Failure(kind=FailureKind.STATUS, status=status), ())
+        await states.record_warm_up_failure(guarded, refused, "a turn")
+        failed = (await fleet(one))["gpu"]["start"]["failed_warm_up"]
+        assert failed["grant"] == grant
+        one.world.clock.advance(10_000)
 
 
 async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> None:
@@ -181,3 +194,16 @@ async def test_spend_that_bought_the_session_of_another_backend_is_not_shown() -
     one.world.clock.advance(2)
     await state.backend_states.claim_warm_up(other, "a turn")
     assert (await fleet(one))["gpu"]["start"]["rental_spend_usd"] == "0.100000000"
+
+
+async def test_the_days_dollars_by_cause_are_those_of_the_tenant_and_need_the_role() -> None:
+    one = api(FakeBackend(says("one two"), says("one two")))
+    seen: list[Any] = []
+    for caller, advance_s in (("operator", 20.0), ("operator", 0.0), ("operator", 20.0), ("accepter", 0.0)):
+        if len(seen) in (0, 1):
+            await one.create({"input": "hi", "model": "model"})
+            await one.orchestrations.ended()
+        one.world.clock.advance(advance_s)
+        answer = await one.http.get("/v1/fleet", headers={"authorization": f"Bearer {caller}"})
+        seen.append(answer.json()["today_usd"])
+    assert seen == [{"tokens": "0.000011000"}, {"tokens": "0.000011000"}, {"tokens": "0.000022000"}, None]

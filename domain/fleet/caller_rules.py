@@ -1,0 +1,90 @@
+"""To which locations may a caller's data be sent, and what is a second of waiting worth to the caller?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from domain.errors import Invalid
+
+DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
+"""The value of one second of a caller's waiting time in dollars: about the price of one second of an L4 GPU."""
+
+MOST_TIME_VALUE: Final = Decimal(1)
+LONGEST_TIME_VALUE: Final = 16
+RESIDENCY: Final = "residency"
+TIME_VALUE: Final = "time_value"
+"""The keys of a turn's metadata."""
+
+NOWHERE: Final = "no location that both the turn and its organisation allow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerRules:
+    """`residencies` are those allowed; empty allows all. `time_value` is in dollars for a second."""
+
+    residencies: frozenset[str] = frozenset()
+    time_value: Decimal = DEFAULT_TIME_VALUE
+
+    def narrowed(self, residencies: frozenset[str]) -> "CallerRules":
+        """Return the rules of a turn that names locations itself: it can only allow fewer of them."""
+        if not residencies:
+            return self
+        allowed = residencies & self.residencies if self.residencies else residencies
+        return CallerRules(residencies=allowed or frozenset({NOWHERE}), time_value=self.time_value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRules:
+    """The usual rules, and those of single tenants."""
+
+    usual: CallerRules = field(default_factory=CallerRules)
+    tenants: Mapping[str, CallerRules] = field(default_factory=dict[str, CallerRules])
+
+    def of(self, tenant: str) -> CallerRules:
+        return self.tenants.get(tenant, self.usual)
+
+    def of_turn(self, tenant: str, metadata: Mapping[str, str]) -> CallerRules:
+        """Return the rules of a turn that was admitted with this metadata."""
+        rules = self.of(tenant).narrowed(residencies_in(metadata))
+        value = time_value_in(metadata)
+        return rules if value is None else CallerRules(residencies=rules.residencies, time_value=value)
+
+
+def residencies_in(metadata: Mapping[str, str]) -> frozenset[str]:
+    """Return the locations that a turn names, separated by commas."""
+    names = (each.strip() for each in metadata.get(RESIDENCY, "").split(","))
+    return frozenset(each for each in names if each)
+
+
+def time_value_in(metadata: Mapping[str, str]) -> Decimal | None:
+    """Return the dollars for a second that a turn names; None where it names none, or no such number."""
+    text = metadata.get(TIME_VALUE, "")
+    try:
+        value = Decimal(text) if text.isascii() and len(text) <= LONGEST_TIME_VALUE else None
+    except InvalidOperation:
+        return None
+    return value if value is not None and value.is_finite() and 0 <= value <= MOST_TIME_VALUE else None
+
+
+def check_metadata(metadata: Mapping[str, str], rules: CallerRules, known: Iterable[str]) -> None:
+    """Raise Invalid for what a turn may not ask; `rules` are its tenant's, `known` the locations of all backends."""
+    if RESIDENCY in metadata:
+        check_residencies(residencies_in(metadata), rules, sorted(known))
+    if TIME_VALUE in metadata and time_value_in(metadata) is None:
+        path = f"metadata.{TIME_VALUE}"
+        message = f"Invalid '{path}': expected dollars for a second from 0 to {MOST_TIME_VALUE}, like \"0.001\"."
+        raise Invalid(message, field=path, code="invalid_value")
+
+
+def check_residencies(named: frozenset[str], rules: CallerRules, known: Iterable[str]) -> None:
+    path, places = f"metadata.{RESIDENCY}", list(known)
+    unknown = sorted(named.difference(places))
+    if unknown or not named:
+        found = ", ".join(map(repr, unknown)) or "nothing"
+        message = f"Invalid '{path}': expected some of {', '.join(places) or 'no location'}, but got {found} instead."
+        raise Invalid(message, field=path, code="invalid_value")
+    if rules.residencies and not named & rules.residencies:
+        allowed = ", ".join(sorted(rules.residencies))
+        message = f"Invalid '{path}': the data of your organisation may only be sent to {allowed}."
+        raise Invalid(message, field=path, code="invalid_value")
