@@ -37,11 +37,12 @@ export function signInFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return;
   const address = new URLSearchParams(location.hash.slice(1)).get("laptop") ?? "";
+  const view = new URLSearchParams(location.hash.slice(1)).get("view") ?? "";
   if (LOOPBACK.includes(location.hostname)) {
     signIn(given);
     laptop = /^http:\/\/127\.0\.0\.1:\d+\//.test(address) ? address : "";
   }
-  history.replaceState(null, "", `${location.pathname}#/turns`);
+  history.replaceState(null, "", `${location.pathname}#/${/^[a-z]+(\/\w+)?$/.test(view) ? view : "turns"}`);
 }
 
 /** Return whether this page belongs to `make run`, whose worker it may kill. */

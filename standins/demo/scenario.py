@@ -111,10 +111,15 @@ class DemoScenario:
         check("the GPU starts exactly once", holds=len(sessions) == 1)
         start_s = f"{sessions[0]['start_s']:.1f} s"
         self.screen.field("latency", f"{turn.first_token_s:.1f} s to the first token, including {start_s} GPU start")
+        self.screen.field("console", self.console_address(turn))
         calls = await self.gpu.credential_calls()
         check("the app fetched a credential for the GPU", holds=calls > 0)
         self.screen.field("auth", f"no stored keys: managed identity, Google STS and service account, {calls} calls")
         return turn
+
+    def console_address(self, turn: AnsweredTurn) -> str:
+        """Gives the address that shows a turn in the console, signed in, while the demo runs."""
+        return f"{self.cluster.issuer_url}/console?port={self.cluster.port}&view=turn/{turn.response_id}"
 
     async def ask_warm(self, question: str, after: AnsweredTurn) -> AnsweredTurn:
         calls = await self.gpu.credential_calls()

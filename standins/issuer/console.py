@@ -34,7 +34,10 @@ PAGE = """<!doctype html><html lang="en"><title>Sign in</title><link rel="icon" 
 
 
 async def console_sign_in(state: IssuerState, request: web.Request) -> web.Response:
-    """`GET /console?port=7071`: redirects to the console on that port with a token of `user` (alice) in `tenant`."""
+    """`GET /console?port=7071`: redirects to the console on that port with a token of `user` (alice) in `tenant`.
+
+    `view` is what the console then shows, such as `turn/resp_1`.
+    """
     port = request.query.get("port", "")
     if not (port.isdecimal() and 1 <= int(port) <= HIGHEST_PORT):
         return web.json_response({"error": f"port: expected a number from 1 to {HIGHEST_PORT}"}, status=400)
@@ -44,7 +47,8 @@ async def console_sign_in(state: IssuerState, request: web.Request) -> web.Respo
         tenant=request.query.get("tenant", "contoso"),
         claims={"roles": list(ROLES)},
     )
-    arrival = urlencode({"token": token, "laptop": f"http://{request.host}/console/worker/kill"})
+    view = {"view": request.query["view"]} if "view" in request.query else {}
+    arrival = urlencode({"token": token, "laptop": f"http://{request.host}/console/worker/kill", **view})
     return web.Response(status=303, headers={"location": f"http://{HOST}:{port}/console#{arrival}"})
 
 

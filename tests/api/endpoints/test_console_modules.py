@@ -14,7 +14,9 @@ NODE = shutil.which("node")
 
 ARRIVE = """
 globalThis.location = {{
-  hostname: "{host}", hash: "#token=given&laptop=http%3A%2F%2F127.0.0.1%3A1%2Fkill", pathname: "/console"
+  hostname: "{host}",
+  hash: "#token=given&laptop=http%3A%2F%2F127.0.0.1%3A1%2Fkill&view={view}",
+  pathname: "/console"
 }};
 globalThis.history = {{ replaceState: (state, title, address) => {{ location.hash = address; }} }};
 const api = await import("{folder}/api.js");
@@ -42,8 +44,21 @@ def said(script: str) -> Any:
 @pytest.mark.parametrize(("host", "signs_in"), [("127.0.0.1", True), ("localhost", True), ("app.example", False)])
 def test_a_link_signs_a_person_in_on_this_machine_alone(folder: str, host: str, *, signs_in: bool) -> None:
     """The token of a foreign link would be somebody else's, who then reads what is asked. It leaves the address."""
-    arrived = said(ARRIVE.format(host=host, folder=folder))
+    arrived = said(ARRIVE.format(host=host, folder=folder, view=""))
     assert arrived == [signs_in, signs_in, "/console#/turns"]
+
+
+@pytest.mark.parametrize(
+    ("view", "address"),
+    [
+        ("turn/resp_1", "/console#/turn/resp_1"),
+        ("money", "/console#/money"),
+        ("//example.com", "/console#/turns"),
+        ("turn/a/b", "/console#/turns"),
+    ],
+)
+def test_a_link_names_the_view_that_it_opens(folder: str, view: str, address: str) -> None:
+    assert said(ARRIVE.format(host="127.0.0.1", folder=folder, view=view))[-1] == address
 
 
 def test_the_day_that_a_page_cuts_is_not_shown_as_a_whole(folder: str) -> None:

@@ -318,13 +318,14 @@ def test_an_unknown_condition_is_named_in_the_error(provider: Provider, conditio
 
 
 def test_the_console_is_opened_with_a_token_on_this_machine_alone(provider: Provider) -> None:
-    answer = provider.get("/console?port=7071&user=bob")
+    answer = provider.get("/console?port=7071&user=bob&view=turn/resp_1")
     address, _, fragment = answer.headers["location"].partition("#")
     assert (answer.status_code, address) == (303, "http://127.0.0.1:7071/console")
     arrival = parse_qs(fragment)
     claims = jwt.decode(arrival["token"][0], options={"verify_signature": False})
     assert claims["oid"] == guid_of("user", "contoso/bob")
     assert set(claims["roles"]) == {"Usage.Read", "Operations.Read", "Operations.WarmUp"}
+    assert arrival["view"] == ["turn/resp_1"]
     assert arrival["laptop"] == [f"{provider.base}/console/worker/kill"]
 
 
