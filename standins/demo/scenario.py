@@ -1,7 +1,7 @@
 """Which steps does the demo run?
 
 It sends a question to a cold GPU and one to the warm GPU, kills the worker in the middle of an answer, asks about the
-conversation and about private data, waits until the GPU scales to zero, and shows the bill.
+conversation and about private data, approves a call of a tool, waits until the GPU scales to zero, and shows the bill.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, AsyncStream, omit
 from openai.types.responses import Response, ResponseStreamEvent
 
 from standins.cluster.local_cluster import LocalCluster
+from standins.demo.approved_refund import WISHES, ApprovedRefund
 from standins.demo.costs import budget_lines, gpu_lines, line_sums, sum_lines, turn_lines
 from standins.demo.gpu import GpuMonitor
 from standins.demo.private_rows import SOURCES, facts_in, rows_of, shown_rows, used_rows
@@ -89,9 +90,11 @@ class DemoScenario:
         self.show_memory(first, long, last)
         self.screen.title("5  A question about private data")
         await self.ask_private(self.questions.private)
-        self.screen.title("6  The GPU scales to zero")
+        self.screen.title("6  A call that needs an approval, and a crash while it runs")
+        await self.ask_and_approve()
+        self.screen.title("7  The GPU scales to zero")
         await asyncio.wait_for(self.gpu.watch("cold", self.show_gpu), SCALE_IN_S)
-        self.screen.title("7  The bill")
+        self.screen.title("8  The bill")
         await self.show_bill()
         self.screen.title("The demo succeeded")
         self.screen.field(
@@ -145,6 +148,15 @@ class DemoScenario:
         known = ", ".join(f'"{fact}" from {row}' for fact, row in facts)
         nothing = "none: a model of this size may ignore the rows"
         self.screen.field("fact", f"{known}; missing in the answer without the rows" if known else nothing)
+
+    async def ask_and_approve(self) -> None:
+        """Asks for a call of a tool, approves it, and kills the worker in the middle of the call."""
+        refund = ApprovedRefund(
+            cluster=self.cluster, client=self.client, screen=self.screen, shop=self.cluster.model_url("shop")
+        )
+        made, request_id = await refund.ask(WISHES[self.cluster.options.model])
+        self.finished.append(("a refund, asked for", made.id))
+        await self.show_turn("a refund, approved", await refund.approve(made, request_id))
 
     async def show_bill(self) -> None:
         """Shows the cost of each turn, the sum of each kind of cost, the provider's bill and the budget."""

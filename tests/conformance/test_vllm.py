@@ -23,6 +23,7 @@ from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.backends.prompt_counter import HttpPromptCounter
 from domain.content.tools import FunctionTool, ToolConfig
+from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureClass
 from domain.turns.response import Sampling
 from standins.processes.ports import free_port
@@ -35,11 +36,11 @@ from tests.fakes.backends import http_backend
 PROGRAM = os.environ.get("VLLM", "")
 pytestmark = [
     pytest.mark.campaign,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(not PROGRAM, reason="not run: VLLM names no vLLM built for CPUs"),
 ]
 
-START_S = 600
+START_S = 1800
 """How long a busy machine may take to start vLLM, or to compile what its first log probabilities need."""
 
 BYTES = pre_tokenizers.ByteLevel.alphabet()
@@ -48,6 +49,7 @@ TEMPLATE = (
     "{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+BEGINNING = "The largest"
 LOOK = FunctionTool(name="look", description="Looks.", parameters={"type": "object", "properties": {}})
 
 
@@ -86,11 +88,12 @@ async def starting(tmp_path: Path) -> AsyncIterator[Starting]:
     command = [PROGRAM, "serve", tmp_path / "model", *options, *small]
     async with running(command, tmp_path, **offline) as server, httpx.AsyncClient(trust_env=False) as http:
         backend = backend_of("vllm", f"http://127.0.0.1:{port}/v1")
-        patient = replace(backend, limits=replace(backend.limits, request_timeout_s=START_S))
+        limits = replace(backend.limits, request_timeout_s=START_S)
+        patient = replace(backend, limits=limits, continues=ContinuationMode.CONTINUE_FINAL_MESSAGE)
         yield Starting(server=server, client=http_backend(patient, http, silence_s=60))
 
 
-async def test_it_is_cold_while_it_loads_and_streams_counts_and_scores_then(starting: Starting) -> None:
+async def test_it_is_cold_while_it_loads_and_streams_counts_scores_and_continues_then(starting: Starting) -> None:
     for probes in (True, False):
         found = await diagnosed(starting.client, probes=probes)
         assert found is not None
@@ -110,3 +113,7 @@ async def test_it_is_cold_while_it_loads_and_streams_counts_and_scores_then(star
     assert await counter.count(with_tools) > end.usage.input_tokens
     scored = asking("Which ocean?", max_output_tokens=8, sampling=Sampling(parameters={"logprobs": True}))
     assert every(piece.logprobs for piece in await answer(client, scored) if isinstance(piece, TextPiece))
+    *_, resumed = await answer(client, replace(call, partial=BEGINNING))
+    assert isinstance(resumed, AnswerEnd)
+    assert resumed.usage is not None
+    assert resumed.usage.input_tokens == end.usage.input_tokens + len(BEGINNING)

@@ -12,11 +12,14 @@ from api.rendering.attempt_runs import attempt_runs
 from api.rendering.bill import settled_sessions, shared_session
 from api.rendering.response import Json
 from api.rendering.turn_timeline import TurnAccount, turn_timeline
+from domain.content.items import Item, ItemKind
 from domain.fleet.catalog import Fleet
+from domain.identity.owners import Owner
 from domain.log.events import Slot
 from domain.money.bill import TurnBill, bill_of
 from domain.money.budgets import BudgetCounter
 from domain.money.ledger_records import NANOS, AttemptRecord
+from domain.tools.approvals import Approval
 from domain.tools.call_record import CallRecord
 from domain.turns import response as domain_turns
 from state.money.ledger import Ledger
@@ -72,9 +75,45 @@ class RouteReports:
         if turn.options.tool_config.servers:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
-            calls = await self.tool_calls.of_response(owner, turn.id)
-            body |= {"rounds": log.rounds, "calls": [call_report(each, costs.get(each.item)) for each in calls]}
+            own = [each for each in await self.tool_calls.of_response(owner, turn.id) if each.item.startswith("mcp_")]
+            calls = [call_report(each, costs.get(each.item)) for each in own]
+            approved = [await self.approved_call(owner, item, costs) for item in log.items if is_approved(item)]
+            asked = [await self.turns.approvals.find(owner, item.id) for item in log.items if is_request(item)]
+            approvals = [approval_report(each) for each in asked if each]
+            body |= {"rounds": log.rounds, "calls": [*approved, *calls], "approvals": approvals}
         return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
+
+    async def approved_call(self, owner: Owner, item: Item, costs: Mapping[str, Decimal]) -> Json:
+        """Return the report of an approved call, whose record belongs to the turn that asked for it."""
+        approval = await self.turns.approvals.find(owner, item.approval)
+        record = await self.tool_calls.find(owner, approval.response, approval.request) if approval else None
+        if approval is None or record is None:
+            return {"id": item.id, "server": item.server, "tool": item.name, "outcome": item.status.value}
+        return call_report(record, costs.get(item.id)) | {"id": item.id, "approval": approval_report(approval)}
+
+
+def is_approved(item: Item) -> bool:
+    return item.kind is ItemKind.MCP_CALL and bool(item.approval)
+
+
+def is_request(item: Item) -> bool:
+    return item.kind is ItemKind.APPROVAL_REQUEST
+
+
+def approval_report(approval: Approval) -> Json:
+    """Return who was asked about which call, and who decided it when, without its content."""
+    decision = approval.decision
+    return {
+        "id": approval.request,
+        "server": approval.server,
+        "tool": approval.tool,
+        "arguments_hash": approval.arguments_hash,
+        "asked_at": approval.asked_at,
+        "expires_at": approval.expires_at,
+        "approve": decision.approves if decision else None,
+        "decided_by": decision.by if decision else None,
+        "decided_at": decision.at if decision else None,
+    }
 
 
 def backend_words(slots: Sequence[Slot]) -> Mapping[int, str]:

@@ -16,6 +16,7 @@ from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.fakes.backends import says
 from tests.fakes.tools import FILE, FakeTools, SentCall, shop
 from tests.fakes.tools import says as answers
+from tests.fakes.worlds import OWNER
 
 type Json = dict[str, Any]
 
@@ -344,3 +345,16 @@ async def test_a_call_whose_outcome_is_unknown_runs_again_only_if_somebody_says_
         ended = await answers_with(client, made, approve=approve)
     assert (ended.output_text, len(tools.sent)) == ("done", 2 if approve else 1)
     assert len({call.key for call in tools.sent}) == len(tools.sent)
+
+
+async def test_the_route_says_who_decided_what_and_when() -> None:
+    one = agent(calls(CLOSE), says("closed"))
+    async with sdk(one) as client:
+        made = await asks(client)
+        ended = await answers_with(client, made, approve=True)
+    reports = [(await one.http.get(f"/v1/responses/{each.id}/route")).json() for each in (made, ended)]
+    (approval,) = reports[0]["approvals"]
+    assert (approval["id"], approval["approve"], reports[0]["calls"]) == (request_in(made).id, True, [])
+    assert (approval["decided_by"], approval["decided_at"] >= approval["asked_at"]) == (OWNER.subject, True)
+    (call,) = reports[1]["calls"]
+    assert (call["id"], call["outcome"], call["approval"]) == (ended.output[0].id, "completed", approval)

@@ -174,7 +174,7 @@ def test_the_demo_succeeds_with_the_scripted_model(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     printed = done.stdout
@@ -188,5 +188,7 @@ def test_the_demo_succeeds_with_the_scripted_model(tmp_path: Path) -> None:
     assert "of $5 used (owner day)" in printed
     assert "kill -9" in printed
     assert "without a gap" in printed
+    assert "tool     find_order" in printed
+    assert "1 refund from 2 requests" in printed
     assert "The demo succeeded" in printed
     assert list(tmp_path.iterdir()) == []
