@@ -8,20 +8,12 @@ WRAPPED = ("__func__", "__wrapped__", "fget", "func")
 """Where methods, cached functions and properties keep their function."""
 
 
-def change_code(module: ModuleType, source: str) -> int:
-    """Give each function of the module the code that it has in `source`; return how many have changed."""
+def change_code(module: ModuleType, source: str) -> None:
+    """Give each function of the module the code that it has in `source`."""
     fresh = dict(codes_in(compile(source, module.__file__ or "", "exec")))
-    changed = 0
     for function in functions_of(vars(module), module.__name__):
-        code = fresh.get(function.__code__.co_qualname)
-        if code is not None and bytes_of(code) != bytes_of(function.__code__):
+        if code := fresh.get(function.__code__.co_qualname):
             function.__code__ = code
-            changed += 1
-    return changed
-
-
-def bytes_of(code: CodeType) -> bytes:
-    return code.co_code + repr(code.co_consts).encode()
 
 
 def codes_in(code: CodeType) -> Iterator[tuple[str, CodeType]]:

@@ -138,8 +138,7 @@ class Judge:
         return session.testsfailed
 
     def run_changed(self, session: pytest.Session, mutant: Mutant, chosen: ChosenTests, examples: str) -> int:
-        if not change_code(sys.modules[self.module], mutant.source):
-            return 0
+        change_code(sys.modules[self.module], mutant.source)
         hypothesis.settings.load_profile(examples)
         chosen.pytest_collection_modifyitems(session.items)
         return self.run_items(session, chosen)

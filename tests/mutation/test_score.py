@@ -2,10 +2,12 @@
 
 import os
 from random import Random
+from types import ModuleType
 
 import pytest
 
 from tests.checks import every
+from tests.mutation.changing import change_code
 from tests.mutation.mutants import mutants_of
 from tests.mutation.runner import CORE, all_mutants, judge, path_of
 
@@ -45,6 +47,41 @@ def test_a_mutant_is_whole_and_differs_from_its_module() -> None:
     found = list(mutants_of("domain.money.budgets", source))
     assert len({one.source for one in found}) == len(found) > 20
     assert every(compile(one.source, one.what, "exec") for one in found)
+
+
+FIRST, SECOND = (
+    """
+from functools import cache
+class Price:
+    @property
+    def least(self): return min(self.all())
+    def all(self): return [1, 2]
+    @staticmethod
+    def none(): return 0
+@cache
+def cached(): return 3
+""",
+    """
+from functools import cache
+class Price:
+    @property
+    def least(self): return max(self.all())
+    def all(self): return [1, 4]
+    @staticmethod
+    def none(): return 1
+@cache
+def cached(): return 5
+""",
+)
+
+
+def test_the_functions_of_a_loaded_module_get_the_code_of_the_mutant() -> None:
+    module = ModuleType("changed")
+    module.__file__ = "changed.py"
+    exec(FIRST, vars(module))  # noqa: S102 - the module of this test
+    price, cached = module.Price(), module.cached
+    change_code(module, SECOND)
+    assert (price.least, price.none(), cached()) == (4, 1, 5)
 
 
 @pytest.mark.campaign

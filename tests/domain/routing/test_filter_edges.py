@@ -16,13 +16,16 @@ from domain.routing.filters import (
     ModelChoice,
     by_images,
     by_logprobs,
+    by_memory,
     by_room,
+    by_time,
     by_warm_up,
     filters_for,
+    left,
     pause_of,
     rejection_before_estimate,
 )
-from tests.domain.fleets import ATTEMPT_LIMITS, LARGE, SERVERLESS, SMALL, backend
+from tests.domain.fleets import ATTEMPT_LIMITS, LARGE, SERVERLESS, SMALL, backend, limits
 
 NOW = 1_000_000.0
 ANY = ModelChoice(model=None, backend=None, tier=1)
@@ -153,3 +156,19 @@ def test_a_tier_excludes_lesser_models_and_the_pin_every_other_backend() -> None
         assert found.code == code
     for choice in (ANY, replace(ANY, backend="one"), replace(ANY, model="small")):
         assert rejection_before_estimate(one, filters_for(demand(), choice)) is None
+
+
+@pytest.mark.parametrize(("until", "seconds"), [(None, None), (NOW - 1, None), (NOW, None), (NOW + 1.5, 1.5)])
+def test_a_pause_is_over_at_its_very_end(until: float | None, seconds: float | None) -> None:
+    assert left(until, NOW) == seconds
+
+
+def test_a_turn_that_ends_at_its_deadline_with_its_longest_answer_is_in_time() -> None:
+    for seconds, fits in ((10.0, True), (10.001, False)):
+        assert (by_time(room(1)._replace(seconds=5.0, long_seconds=seconds), demand(deadline_s=10.0)) is None) is fits
+
+
+@pytest.mark.parametrize(("memory_gb", "fits"), [(None, True), (24.0, True), (1.0, False)])
+def test_memory_matters_only_where_it_is_known(memory_gb: float | None, *, fits: bool) -> None:
+    one = option(backend("one", bounds=limits(gpu_memory_gb=memory_gb)))
+    assert (by_memory(one, demand()) is None) is fits
