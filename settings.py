@@ -64,6 +64,8 @@ class Settings:
     input_limit: int
     input_memory: int
     file_limit: int
+    owner_files: int
+    owner_file_bytes: int
     model_required: bool
     flush_s: float
     silence_s: float
@@ -121,6 +123,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
         file_limit=reader.value("FILE_LIMIT", default="16777216", convert=positive_whole_number),
+        owner_files=reader.value("OWNER_FILES", default="1000", convert=positive_whole_number),
+        owner_file_bytes=reader.value("OWNER_FILE_BYTES", default="1073741824", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),

@@ -1,5 +1,6 @@
 """Which backend takes the turn, why, and when?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -26,6 +27,9 @@ MAX_PROBE_TRIES = 5
 
 PAUSE = "pause"
 """The cause of a wait while all backends are unavailable."""
+
+PREFERRED = "the batch runs on "
+"""The reason of all other backends in the route of a line whose batch has started one."""
 
 OVER: wire.RoutedWire = {
     "backend": None,
@@ -160,9 +164,19 @@ class RouteTurn:
         )
 
     async def decide(self, response: Response, request: wire.RouteWire) -> DecidedRoute:
-        return await self.decider.decide(
-            response, request["size"], excluded=request["excluded"], capped=request.get("capped")
-        )
+        """Decide for the backend that the turn prefers; for any where that one can never take it."""
+        prefers, excluded = request.get("prefers", ""), request["excluded"]
+        if prefers and prefers not in excluded:
+            others = {name: f"{PREFERRED}{prefers}" for name in self.decider.fleet.backends if name != prefers}
+            decided = await self.decide_without(response, request, {**others, **excluded})
+            if decided.route.backend is not None or decided.route.retry_in_s is not None:
+                return decided
+        return await self.decide_without(response, request, excluded)
+
+    async def decide_without(
+        self, response: Response, request: wire.RouteWire, excluded: Mapping[str, str]
+    ) -> DecidedRoute:
+        return await self.decider.decide(response, request["size"], excluded=excluded, capped=request.get("capped"))
 
     async def may_call(self, decided: DecidedRoute, response_id: str) -> bool:
         name = decided.route.backend

@@ -149,6 +149,7 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="List the caller's batches, newest first", result="List", query=("limit", "after")
     ),
     "http_batches_retrieve": OpenApiOperation(summary="Retrieve a batch", result="Batch"),
+    "http_batches_route": OpenApiOperation(summary="Report when a batch begins, and why"),
     "http_batches_cancel": OpenApiOperation(summary="Cancel a batch", result="Batch"),
     "http_models_list": OpenApiOperation(summary="List the models", result="Models"),
     "http_models_retrieve": OpenApiOperation(summary="Retrieve a model", result="Model"),

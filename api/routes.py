@@ -152,6 +152,7 @@ def files_and_batches(to: HttpFunctions) -> tuple[Row, ...]:
         Row("batches_create", "POST", "v1/batches", to.batches.create, starts=True),
         Row("batches_list", "GET", "v1/batches", to.batches.list),
         Row("batches_retrieve", "GET", BATCH, to.batches.retrieve),
+        Row("batches_route", "GET", f"{BATCH}/route", to.batches.route),
         Row("batches_cancel", "POST", f"{BATCH}/cancel", to.batches.cancel, starts=True),
     )
 

@@ -38,6 +38,10 @@ class Orchestrations(Protocol):
         """Start the orchestration of a batch, unless it runs already. Raises Unavailable."""
         ...
 
+    async def wake_batch(self, batch_id: str, looks: int) -> None:
+        """End the wait of a batch after so many looks. An optimisation, as `signal_cancelled`."""
+        ...
+
     async def signal_cancelled(self, response_id: str) -> None:
         """Signal a waiting orchestration that its response has ended.
 
@@ -78,6 +82,9 @@ class DurableOrchestrations:
 
     async def start_batch(self, batch: Batch) -> None:
         await self.start_instance(batch_wire.RUN_BATCH, batch.id, wire_of_batch(batch))
+
+    async def wake_batch(self, batch_id: str, looks: int) -> None:
+        await self.signal(batch_id, batch_wire.wake_event(looks))
 
     async def start_instance(self, orchestration: str, instance_id: str, request: Any) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from activities.batches.time_batch import StartPlanner
 from activities.follow_ups import FollowUps
 from activities.maintenance.batch_sweep import BatchSweep
 from activities.maintenance.rule_replay import RuleReplay
@@ -36,7 +37,7 @@ class Maintenance:
         await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
-        await tolerate_failure(self.batch_sweep.restart(orchestrations), "start lost batches")
+        await tolerate_failure(self.batch_sweep.run(orchestrations), "start and wake batches")
         await self.session_closer.close_sessions()
         await self.retention.clear_due()
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
@@ -71,12 +72,12 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         batches=batches,
         follow_ups=FollowUps(state.turns, state.webhook_outbox, ports.open_orchestrations),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
-        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer),
+        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, batches.planner),
     )
 
 
 def compose_maintenance(
-    configuration: Configuration, clock: Clock, state: State, observer: StartObserver
+    configuration: Configuration, clock: Clock, state: State, observer: StartObserver, planner: StartPlanner
 ) -> Maintenance:
     settings = configuration.settings
     delays = SweepDelays(
@@ -87,7 +88,7 @@ def compose_maintenance(
     return Maintenance(
         sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
-        batch_sweep=BatchSweep(state.batches, clock, unbegun_s=settings.sweep_unbegun_s),
+        batch_sweep=BatchSweep(state.batches, planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
         start_observer=observer,

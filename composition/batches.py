@@ -9,6 +9,7 @@ from activities.batches.check_batch import CheckBatch
 from activities.batches.finish_batch import FinishBatch, TallyLines
 from activities.batches.inline_turn import InlineTurns
 from activities.batches.run_line import RunLine
+from activities.batches.time_batch import StartPlanner, TimeBatch
 from api.batches.line_requests import LineRequests
 from composition.activities import Activities
 from composition.parts import Configuration, Ports
@@ -24,6 +25,8 @@ class BatchSteps:
     """The steps of a batch."""
 
     check: CheckBatch
+    planner: StartPlanner
+    time: TimeBatch
     run_line: RunLine
     tally: TallyLines
     finish: FinishBatch
@@ -32,6 +35,7 @@ class BatchSteps:
         """Return each step under the durable name that orchestrations call it by."""
         return {
             batch_wire.CHECK_BATCH: self.check.check,
+            batch_wire.TIME_BATCH: self.time.time,
             batch_wire.RUN_LINE: self.run_line.run,
             batch_wire.TALLY_LINES: self.tally.tally,
             batch_wire.FINISH_BATCH: self.finish.finish,
@@ -45,7 +49,15 @@ def compose_batches(
     requests = LineRequests(
         admission=intake.admission, files=intake.files, memory=intake.memory, chats=state.stored_completions
     )
+    planner = StartPlanner(
+        fleet=configuration.fleet,
+        backend_states=state.backend_states,
+        attempt_limits=configuration.attempt_limits,
+        clock=ports.clock,
+    )
     return BatchSteps(
+        planner=planner,
+        time=TimeBatch(source=source, planner=planner, starts=state.batches.starts, clock=ports.clock),
         check=CheckBatch(
             source=source,
             requests=requests,

@@ -35,6 +35,7 @@ from composition.batches import BatchSteps
 from composition.parts import Configuration, Ports
 from composition.planning import Intake
 from composition.state import State
+from domain.files.allowance import FileAllowance
 from domain.identity.access_tokens import SCOPE
 from settings import ROOT, Settings
 from state.batches.running_lines import RunningLines
@@ -73,11 +74,7 @@ def compose_http(
         files=compose_files(configuration, ports, state),
         batches=compose_batch_functions(ports, state, gateway.bodies, batches),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
-        owners=OwnerFunctions(
-            authenticator=authenticator,
-            erasure=state.retention.erasure,
-            open_orchestrations=ports.open_orchestrations,
-        ),
+        owners=compose_owners(ports, state),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
         economics=EconomicsReports(authenticator=authenticator, runs=state.economics_runs),
         limits=compose_limits(configuration, ports, state, gateway.bodies),
@@ -100,6 +97,14 @@ def compose_usage(configuration: Configuration, ports: Ports, state: State) -> U
     )
 
 
+def compose_owners(ports: Ports, state: State) -> OwnerFunctions:
+    return OwnerFunctions(
+        authenticator=ports.authenticator,
+        erasure=state.retention.erasure,
+        open_orchestrations=ports.open_orchestrations,
+    )
+
+
 def compose_route_reports(configuration: Configuration, ports: Ports, state: State) -> RouteReports:
     return RouteReports(
         authenticator=ports.authenticator,
@@ -119,6 +124,7 @@ def compose_files(configuration: Configuration, ports: Ports, state: State) -> F
         files=state.files,
         batches=state.batches,
         limit=configuration.settings.file_limit,
+        allowance=FileAllowance(files=configuration.settings.owner_files, size=configuration.settings.owner_file_bytes),
     )
 
 

@@ -121,12 +121,16 @@ class TriedWire(TypedDict):
 
 
 class RouteWire(TurnWire):
-    """`number` counts routes from 1; `excluded` maps the names of excluded backends to reasons."""
+    """`number` counts routes from 1; `excluded` maps the names of excluded backends to reasons.
+
+    `prefers` names the backend that takes the turn if it can: the one that was started for its batch.
+    """
 
     number: int
     size: SizeWire
     excluded: dict[str, str]
     capped: NotRequired[CappedWire]
+    prefers: NotRequired[str]
 
 
 class WaitReasonWire(TypedDict):

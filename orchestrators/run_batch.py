@@ -1,8 +1,10 @@
 """In what order does a batch run?
 
-check → (chunks of lines, some at once)… → finish. A long batch goes on in a new history after a number of chunks.
+check → (time → wait)… → (chunks of lines, some at once)… → finish. A long batch goes on in a new history after a number
+of chunks or waits.
 """
 
+from datetime import timedelta
 from typing import Final
 
 from domain.batches import batch_wire
@@ -13,6 +15,9 @@ from orchestrators.steps import call_step
 CHUNKS_AT_ONCE: Final = 4
 CHUNKS_OF_A_HISTORY: Final = 32
 """A chunk takes at most four events, so a history stays below 200."""
+
+LOOKS_OF_A_HISTORY: Final = 15
+"""A look and its wait take at most ten events."""
 
 
 def run_batch(context: ParentContext) -> Steps[batch_wire.BatchFinishedWire]:
@@ -25,10 +30,33 @@ def run_batch(context: ParentContext) -> Steps[batch_wire.BatchFinishedWire]:
         )
     else:
         checked = yield call_step(context, batch_wire.CHECK_BATCH, batch)
+        goes_on = yield from wait_for_time(context, batch, checked, request.get("looks", 0))
+        if goes_on:
+            return {"status": "goes on"}
     goes_on = yield from run_chunks(context, batch, checked)
     if goes_on:
         return {"status": "goes on"}
     return (yield call_step(context, batch_wire.FINISH_BATCH, batch))
+
+
+def wait_for_time(
+    context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire, looks: int
+) -> Steps[bool]:
+    """Wait until the batch costs least; True where it goes on in a new history. An event only wakes it."""
+    last = looks + LOOKS_OF_A_HISTORY
+    while checked["lines"]:
+        timed: batch_wire.BatchTimedWire = yield call_step(context, batch_wire.TIME_BATCH, {**batch, "looks": looks})
+        if not timed["delay_s"]:
+            return False
+        timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=timed["delay_s"]))
+        woken = context.wait_for_external_event(batch_wire.wake_event(looks))
+        if (yield context.task_any([timer, woken])) is woken:
+            timer.cancel()
+        looks += 1
+        if looks == last:
+            context.continue_as_new({**batch, "looks": looks})
+            return True
+    return False
 
 
 def run_chunks(

@@ -7,6 +7,7 @@ from typing import Final
 from clients.clock import Clock
 from domain.batches.batch import CHUNK_LINES, Batch
 from domain.batches.line_ids import chunk_of
+from domain.batches.start_time import StartDecision
 from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
@@ -32,6 +33,7 @@ class BatchInput:
         self.clock = clock
         self.known: OrderedDict[str, tuple[float, Batch]] = OrderedDict()
         self.stored: OrderedDict[str, StoredFile] = OrderedDict()
+        self.starts: OrderedDict[str, StartDecision] = OrderedDict()
         self.bounds: OrderedDict[tuple[str, int], Sequence[int]] = OrderedDict()
 
     async def batch(self, owner: Owner, identifier: str) -> Batch:
@@ -41,6 +43,16 @@ class BatchInput:
             found = await self.batches.read(owner, identifier)
             keep(self.known, identifier, (self.clock.now(), found))
         return found
+
+    async def started(self, batch: Batch) -> str:
+        """Return the backend that was started for a batch, but none shortly before the batch expires."""
+        start = self.starts.get(batch.id)
+        if start is None:
+            found = await self.batches.starts.read(batch)
+            start = found.decision if found else StartDecision(starts=True, reason="", latest_start=0.0)
+            keep(self.starts, batch.id, start)
+        until = (max(start.latest_start, batch.created_at) + batch.expires_at) / 2
+        return start.backend if self.clock.now() < until else ""
 
     async def file(self, batch: Batch) -> StoredFile:
         """Return the input file; raises NotFound."""
@@ -63,10 +75,10 @@ class BatchInput:
         return (await self.file_lines.read(batch.owner, await self.file(batch), start, end)).strip()
 
     async def line_or_none(self, batch: Batch, line: int) -> bytes | None:
-        """Return a line, or None where its file has been erased."""
+        """Return a line, or None where its file has been erased; raises Unavailable."""
         try:
             return await self.line(batch, line)
-        except (NotFound, Unavailable):
+        except NotFound:
             return None
 
 

@@ -36,6 +36,8 @@ class CheckedInput:
     seen: set[bytes] = field(default_factory=set[bytes])
     models: set[str] = field(default_factory=set[str])
     worst_cost: Decimal = Decimal(0)
+    input_tokens: int = 0
+    output_tokens: int = 0
 
     def report(self, mistake: LineMistake, line: int | None) -> None:
         message = mistake.message[:MESSAGE_CHARACTERS]
@@ -51,6 +53,8 @@ class CheckedInput:
             self.report(REPEATED, self.number)
         self.seen.add(name)
         self.worst_cost += found.worst_cost
+        self.input_tokens += found.input_tokens
+        self.output_tokens += found.output_tokens
         if len(self.models) <= 1:
             self.models.add(found.model)
 
@@ -171,7 +175,15 @@ class CheckBatch:
 def replace_lines(stored: Batch, found: CheckedInput, model: str | None) -> Batch:
     outcome = BatchStatus.FAILED if found.errors else None
     lines = 0 if found.errors else len(found.starts)
-    return replace(stored, lines=lines, errors=len(found.errors), model=model, outcome=outcome)
+    return replace(
+        stored,
+        lines=lines,
+        errors=len(found.errors),
+        model=model,
+        outcome=outcome,
+        input_tokens=found.input_tokens // max(lines, 1),
+        output_tokens=found.output_tokens // max(lines, 1),
+    )
 
 
 def too_long(limit: int) -> LineMistake:

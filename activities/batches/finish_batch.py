@@ -11,7 +11,7 @@ from domain.batches.batch import CHUNK_LINES, Batch, BatchStatus
 from domain.batches.batch_wire import BatchFinishedWire, BatchWire, TalliedWire, TallyWire
 from domain.batches.line_ids import ending_id
 from domain.batches.totals import BatchTotals
-from domain.errors import NotFound
+from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import BATCH_OUTPUT
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.files.upload import FileUpload
@@ -56,6 +56,7 @@ class FinishBatch:
     async def finish(self, request: BatchWire) -> BatchFinishedWire:
         owner, identifier = wire.owner_from_wire(request), request["response"]
         try:
+            await self.check_lines(await self.source.batches.read(owner, identifier))
             batch = await self.source.batches.change(owner, identifier, self.finalizing)
             if not batch.status.has_ended:
                 batch = await self.end(batch)
@@ -63,6 +64,14 @@ class FinishBatch:
             return {"status": "deleted"}
         await self.source.lines.clear(batch)
         return {"status": batch.status.value}
+
+    async def check_lines(self, batch: Batch) -> None:
+        """Raise Unavailable for a batch that is to go on: its lines have not all ended, and nothing stops them."""
+        if batch.status is not BatchStatus.IN_PROGRESS or self.clock.now() >= batch.expires_at:
+            return
+        totals = await self.source.lines.totals(batch)
+        if totals.completed + totals.failed < batch.lines:
+            raise Unavailable(f"Lines of {batch.id} have not ended.")
 
     def finalizing(self, batch: Batch) -> Batch:
         """Decide how a batch ends, once; a failed one has no results to write."""

@@ -119,10 +119,12 @@ class InlineTurns:
         self.respond = respond
         self.clock = clock
 
-    async def run(self, turn: wire.RespondWire, stored: Mapping[str, Any] | None, save: SaveRun) -> float:
+    async def run(
+        self, turn: wire.RespondWire, stored: Mapping[str, Any] | None, save: SaveRun, *, prefers: str = ""
+    ) -> float:
         """Run a turn on; return 0.0 when it has ended, or the seconds that it waits before it is run again.
 
-        `stored` is what `save` stored last.
+        `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can.
         """
         request, began_at, results = turn, self.clock.now(), list[dict[str, Any]]()
         if stored:
@@ -131,7 +133,7 @@ class InlineTurns:
         with metered() as charge:
             while request:
                 context = TurnContext(request=request, now=began_at, results=results)
-                run = InlineRun(self, context, save, began_at, started_at, charge)
+                run = InlineRun(self, context, save, began_at, started_at, charge, prefers)
                 try:
                     await run.to_end()
                 except TurnSuspended as wait:
@@ -150,6 +152,7 @@ class InlineRun:
     began_at: float
     started_at: float
     charge: RequestCharge
+    prefers: str = ""
     number: int = 0
 
     async def to_end(self) -> None:
@@ -163,8 +166,14 @@ class InlineRun:
                     yielded = steps.throw(Exception(entry["failure"]))
                 else:
                     yielded = steps.send(sent_value(entry, yielded))
-        except StopIteration:
-            return
+        except StopIteration as end:
+            await self.settle_lost(end.value)
+
+    async def settle_lost(self, output: wire.RespondedWire) -> None:
+        """Settle a turn that had ended before this run: the one that ended it may have died before it settled."""
+        if self.context.next_request is None and "cost" not in output:
+            turn = {name: value for name, value in self.context.request.items() if name != "continued"}
+            await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
 
     async def entry(self, yielded: Any) -> dict[str, Any]:
         """Return the recorded result of a step, or run it and record its result."""
@@ -198,6 +207,8 @@ class InlineRun:
 
     def request_of(self, call: Call) -> Any:
         """Return the request of a step; the one that settles gets what the turn has used: one execution, ours."""
+        if call.name == wire.ROUTE and self.prefers:
+            return {**call.request, "prefers": self.prefers}
         if call.name != wire.SETTLE:
             return call.request
         seconds = self.turns.clock.now() - self.started_at

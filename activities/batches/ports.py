@@ -24,11 +24,13 @@ class LineMistake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedLine:
-    """A line that can run: its own id, the model that it names, and its highest cost in dollars."""
+    """A line that can run: its own id, the model that it names, its tokens, and its highest cost in dollars."""
 
     custom_id: str
     model: str
     worst_cost: Decimal
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ class RunLine:
         found = await self.lines.run(batch, line)
         content = await self.source.line_or_none(batch, line)
         if content is None:
-            return STOPPED
+            return waits(LOCKED_S)
         stored = found.body if found else None
         if stored is None:
             delay_s = await self.admit(batch, line, content)
@@ -114,7 +114,9 @@ class RunLine:
             "traceparent": batch.traceparent,
             "start": response_id,
         }
-        delay_s = await self.inline.run(turn, stored, lambda body: self.lines.save_run(batch, line, body))
+        delay_s = await self.inline.run(
+            turn, stored, lambda body: self.lines.save_run(batch, line, body), prefers=await self.source.started(batch)
+        )
         if delay_s:
             return waits(delay_s)
         try:

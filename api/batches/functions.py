@@ -104,8 +104,18 @@ class BatchFunctions:
         cancelled = await self.batches.change(batch.owner, batch.id, self.cancelling)
         if cancelled.status is BatchStatus.CANCELLING:
             await self.running.cancel(cancelled)
-            await self.open_orchestrations(client).start_batch(cancelled)
+            start = await self.batches.starts.read(cancelled)
+            await self.open_orchestrations(client).wake_batch(cancelled.id, start.looks if start else 0)
         return json_answer(await self.shown(cancelled))
+
+    async def route(self, req: Request) -> Response:
+        """`GET /v1/batches/{batch_id}/route`: when the batch begins, and why."""
+        batch = await self.named(req)
+        start = await self.batches.starts.read(batch)
+        body: Json = {"object": "batch.route", "batch_id": batch.id, "decided_at": None, "decision": None}
+        if start:
+            body |= {"decided_at": start.at, "decision": start.decision.to_document()}
+        return json_answer(body)
 
     def cancelling(self, batch: Batch) -> Batch:
         if batch.status not in CANCELLABLE or batch.status is BatchStatus.CANCELLING or batch.outcome:

@@ -23,6 +23,7 @@ from domain.batches.batch import ENDPOINTS, Batch
 from domain.batches.line_ids import response_id_of
 from domain.errors import GanglionError, Invalid
 from domain.log.transcript import Transcript
+from domain.tokens.estimates import tokens_in_request
 from domain.turns.response import Response
 from state.turns.stored_completions import StoredCompletions
 
@@ -57,10 +58,17 @@ class LineRequests:
         try:
             sources = planner.sources_of(batch.owner, request)
             request = planner.with_rules(batch.owner, request)
-            costs = planner.worst_costs(request, prompt_of(request, cast("Any", items)), sources)
+            prompt = prompt_of(request, cast("Any", items))
+            costs, tokens = planner.worst_costs(request, prompt, sources), tokens_in_request(prompt.texts)
         except Invalid as error:
             return mistake_in_body(error)
-        return CheckedLine(custom_id=line["custom_id"], model=request.model, worst_cost=costs.most)
+        return CheckedLine(
+            custom_id=line["custom_id"],
+            model=request.model,
+            worst_cost=costs.most,
+            input_tokens=tokens.expected,
+            output_tokens=planner.output_tokens(request),
+        )
 
     async def check_request(self, batch: Batch, request: TurnRequest) -> None:
         """Raise Invalid where no backend, or no server of tools, can serve a request."""

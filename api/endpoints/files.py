@@ -15,7 +15,9 @@ from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
 from api.uploads.form import FILE, Form, read_form
 from domain.errors import Conflict, Invalid, NotFound
+from domain.files.allowance import FileAllowance
 from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
+from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
 from state.files.file_store import FileStore
 from state.files.upload import FileUpload
@@ -38,20 +40,30 @@ class FileFunctions:
     files: FileStore
     batches: BatchStore
     limit: int
+    allowance: FileAllowance
 
     async def create(self, req: Request) -> Response:
         """`POST /v1/files`"""
         owner = await owner_of(req, self.authenticator)
         await self.limits.take(owner)
+        await self.check_allowance(owner, size=0)
         upload = FileUpload(self.files, owner)
         try:
             form = await read_form(req, upload.add, limit=self.limit)
             purpose, keep_s = purpose_of(form.fields), keep_s_of(form.fields)
-            stored = await upload.complete(filename=filename_of(form), purpose=purpose, keep_s=keep_s)
+            filename = filename_of(form)
+            await self.check_allowance(owner, size=upload.size)
+            stored = await upload.complete(filename=filename, purpose=purpose, keep_s=keep_s)
         except Invalid:
             await upload.abandon()
             raise
         return json_answer(openai_from_file(stored))
+
+    async def check_allowance(self, owner: Owner, *, size: int) -> None:
+        """Raise Invalid where an owner may not have another file of `size` bytes."""
+        existing = await self.files.kept(owner)
+        if excess := self.allowance.excess(existing, size=size):
+            raise Invalid(excess, field=FILE, code="file_allowance_exceeded")
 
     async def list(self, req: Request) -> Response:
         """`GET /v1/files`, newest first"""
@@ -74,8 +86,9 @@ class FileFunctions:
         return json_answer(openai_from_file(await self.files.read(owner, req.path_params["file_id"])))
 
     async def content(self, req: Request) -> Response:
-        """`GET /v1/files/{file_id}/content`: the bytes, or the range that the request asks for."""
+        """`GET /v1/files/{file_id}/content`: the bytes, or the range that the request asks for, for one token."""
         owner = await owner_of(req, self.authenticator)
+        await self.limits.take(owner)
         stored = await self.files.read(owner, req.path_params["file_id"])
         tag = f'"{stored.digest[:32]}"'
         whole = req.headers.get("if-range", tag) != tag

@@ -57,7 +57,8 @@ class BatchRequest:
 class Batch:
     """One batch. Times are seconds since the epoch; `times` has when it came into each status.
 
-    `lines` are the lines of its input, `errors` those that are wrong. `outcome` is the status that it will end with,
+    `lines` are the lines of its input, `errors` those that are wrong. An average line has `input_tokens`, and may have
+    `output_tokens`. `outcome` is the status that it will end with,
     once that is decided. `totals` are those of a batch that has ended.
     """
 
@@ -70,6 +71,8 @@ class Batch:
     lines: int = 0
     errors: int = 0
     model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
     outcome: BatchStatus | None = None
     times: Mapping[str, float] = NO_TIMES
     output_file: str | None = None
@@ -110,6 +113,8 @@ class Batch:
             "lines": self.lines,
             "errors": self.errors,
             "model": self.model,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
             "outcome": self.outcome.value if self.outcome else None,
             "times": dict(self.times),
             "output_file": self.output_file,
@@ -135,6 +140,8 @@ class Batch:
             lines=body["lines"],
             errors=body["errors"],
             model=body["model"],
+            input_tokens=body.get("input_tokens", 0),
+            output_tokens=body.get("output_tokens", 0),
             outcome=BatchStatus(body["outcome"]) if body["outcome"] else None,
             times=body["times"],
             output_file=body["output_file"],

@@ -14,6 +14,7 @@ RUN_LINES: Final = "run_lines"
 """The orchestration of up to 64 lines of a batch."""
 
 CHECK_BATCH: Final = "check_batch"
+TIME_BATCH: Final = "time_batch"
 RUN_LINE: Final = "run_line"
 TALLY_LINES: Final = "tally_lines"
 FINISH_BATCH: Final = "finish_batch"
@@ -24,11 +25,15 @@ class BatchWire(TurnWire):
 
 
 class RunBatchWire(BatchWire):
-    """The input of a batch's orchestration; `lines` and `chunk`, the next one, are there in a later history."""
+    """The input of a batch's orchestration; `lines` and `chunk`, the next one, are there in a later history.
+
+    `looks` counts how often the batch was looked at before it began.
+    """
 
     lines: NotRequired[int]
     chunk: NotRequired[int]
     width: NotRequired[int]
+    looks: NotRequired[int]
 
 
 class BatchCheckedWire(TypedDict):
@@ -37,6 +42,18 @@ class BatchCheckedWire(TypedDict):
     lines: int
     chunk: int
     width: int
+
+
+class TimeBatchWire(BatchWire):
+    """`looks` counts how often the batch was looked at before."""
+
+    looks: int
+
+
+class BatchTimedWire(TypedDict):
+    """How long a batch waits before it is looked at again; 0 where it begins."""
+
+    delay_s: float
 
 
 class RunLinesWire(BatchWire):
@@ -76,6 +93,11 @@ class BatchFinishedWire(TypedDict):
     """The output of a batch's orchestration: its final status, or `deleted`."""
 
     status: str
+
+
+def wake_event(looks: int) -> str:
+    """Return the name of the external event that ends one wait: each wait has its own."""
+    return f"wake_{looks}"
 
 
 def batch_of(request: BatchWire) -> BatchWire:

@@ -25,6 +25,17 @@ FLEET: Final = (
 TOOLS: Final = ("server_label", "name", "status", "id", "description")
 BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
 USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
+BATCHES: Final = (
+    "id",
+    "created_at",
+    "status",
+    "endpoint",
+    "model",
+    "request_counts.total",
+    "request_counts.completed",
+    "request_counts.failed",
+    "expires_at",
+)
 ASLEEP: Final = "asleep"
 LIMITS: Final = ("id", "in_force", "configured", "changed")
 NO_LIMIT: Final = "none"
@@ -157,6 +168,20 @@ async def follow(api: ApiClient, options: argparse.Namespace) -> Output:
 async def cancel(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.post(f"{response(options)}/cancel")
     yield as_json(body) if options.json else f"{body['id']}  {body['status']}\n"
+
+
+async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
+    """List batches, show one of them, or cancel it."""
+    path = f"/v1/batches/{quote(options.id, safe='')}"
+    if options.cancel:
+        body = await api.post(f"{path}/cancel")
+    else:
+        body = await (api.get(path) if options.id else api.get("/v1/batches", limit=options.limit))
+    yield as_json(body) if options.json else table(body.get("data", [body]), BATCHES)
+    if options.id and not options.json:
+        errors: dict[str, Any] = body.get("errors") or {}
+        for error in errors.get("data", ()):
+            yield f"line {error['line']}: {shown('message', error['message'])}\n"
 
 
 async def warm(api: ApiClient, options: argparse.Namespace) -> Output:

@@ -1,6 +1,6 @@
 """Which batches does an owner have, and how does one change while several processes change it?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -22,6 +22,7 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from state.batches.line_store import LineStore
 from state.batches.pauses import BatchPauses
+from state.batches.starts import BatchStarts
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 
 LISTED = "batchlist_"
@@ -39,6 +40,7 @@ class BatchStore:
         self.clock = clock
         self.lines = LineStore(store, clock)
         self.pauses = BatchPauses(store, clock)
+        self.starts = BatchStarts(store, clock)
 
     async def create(self, batch: Batch) -> Batch:
         """Store a new batch, with its entries in the owner's index; return the stored one where it exists already."""
@@ -99,7 +101,7 @@ class BatchStore:
         prefix = f"{INPUTS}{file_id}_"
         return bool(await self.store.list(owner_index_key(owner), prefix=prefix, limit=1))
 
-    async def active(self, *, before: float) -> Sequence[Batch]:
+    async def active(self, *, before: float) -> tuple[Batch, ...]:
         """Return the batches of all owners that have not ended and were created before a time, for the sweep."""
         found = await self.store.find(Container.TURNS, kind="batch", status=ACTIVE, before=before, limit=SWEEP_LIMIT)
         return tuple(readable(found, lambda each: each.document.read_as(Batch.from_document)))

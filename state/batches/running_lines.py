@@ -9,8 +9,9 @@ from domain.batches.batch import Batch
 from domain.batches.line_ids import chunk_thread
 from domain.errors import NotFound
 from domain.log.events import ResponseStatus
+from domain.turns.response import Response
 from state.batches.line_store import LineStore
-from state.turns.responses import TurnStore, turn_in
+from state.turns.responses import TurnStore
 
 
 class RunningLines:
@@ -25,7 +26,7 @@ class RunningLines:
         for chunk in await self.lines.chunks_at_work(batch):
             key = turns_key(batch.owner, chunk_thread(batch.id, chunk))
             documents = await list_all(self.turns.store, key, prefix="resp_")
-            for turn in readable(documents, turn_in):
+            for turn in readable(documents, lambda each: each.read_with_id(Response.from_document)):
                 if not turn.status.is_terminal and turn.options.batch == batch.id:
                     with suppress(NotFound):
                         await self.turns.finish(batch.owner, turn.id, status=ResponseStatus.CANCELLED)

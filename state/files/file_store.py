@@ -5,17 +5,18 @@ and deleted after it. An expiry document in the content's partition makes the ti
 no file names, so that neither a broken upload nor an interrupted deletion leaves anything.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
+from clients.storage.damage import readable
 from clients.storage.keys import expiry_id, owner_index_key, thread_id, turns_key
-from clients.storage.paging import write_batches
+from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Create, Delete, Document, DocumentStore, Replace
 from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
-from state.files.parts import HEAD, LISTED, PART_BYTES, content_of, file_document_id, part_id, upload_id
+from state.files.parts import FILES, HEAD, LISTED, PART_BYTES, content_of, file_document_id, part_id, upload_id
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 from state.turns.expiry import expiry_operation
 
@@ -53,6 +54,12 @@ class FileStore:
         start = listed_id(await self.read(owner, after)) if after else ""
         wanted = IndexRange(prefix=LISTED, after=start)
         return await read_page(self.store, owner_index_key(owner), wanted, load, limit=limit)
+
+    async def kept(self, owner: Owner) -> Sequence[StoredFile]:
+        """Return all files of an owner that have not expired."""
+        found = await list_all(self.store, owner_index_key(owner), prefix=FILES)
+        stored = readable(found, lambda each: each.read_as(StoredFile.from_document))
+        return [each for each in stored if each.is_kept(self.clock.now())]
 
     async def content(self, owner: Owner, stored: StoredFile, first: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `first` until before `end`; raises Unavailable where the file is deleted meanwhile."""

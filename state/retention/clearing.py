@@ -16,8 +16,9 @@ from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, O
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
+from domain.turns.response import Response
 from state.turns.expiry import EXPIRY
-from state.turns.responses import TurnStore, turn_in
+from state.turns.responses import TurnStore
 from state.webhook_outbox import is_due
 
 EMPTIED_S = 86_400
@@ -70,7 +71,11 @@ class Clearing:
         """Cancel what runs in a thread and clear it; return the ids of the cancelled responses."""
         key = turns_key(owner, thread)
         documents = await list_all(self.store, key, prefix="resp_")
-        running = [each.id for each in readable(documents, turn_in) if not each.status.is_terminal]
+        running = [
+            each.id
+            for each in readable(documents, lambda each: each.read_with_id(Response.from_document))
+            if not each.status.is_terminal
+        ]
         for response_id in running:
             with contextlib.suppress(NotFound):
                 await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)

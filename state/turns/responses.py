@@ -288,10 +288,6 @@ def response_of(found: FoundDocument) -> Response:
     return found.document.read_with_id(Response.from_document)
 
 
-def turn_in(document: Document) -> Response:
-    return document.read_with_id(Response.from_document)
-
-
 def stored_item(item: Item, status: ItemStatus) -> Item:
     """Return an item of the output as it is stored: the calls of a turn that did not complete are incomplete."""
     return replace(item, status=status) if item.kind is ItemKind.FUNCTION_CALL else item

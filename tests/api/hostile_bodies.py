@@ -70,6 +70,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "/v1/conversations/{conversation}": ("metadata",),
     "/v1/conversations/{conversation}/items": ("items",),
     "/v1/chat/completions/{completion}": ("metadata",),
+    "/v1/batches": ("metadata", "input_file_id"),
 }
 """The fields of each path that may hold much."""
 

@@ -191,6 +191,7 @@ def test_every_path_that_reads_a_body_is_tried() -> None:
     }
     assert posts - tried == {
         "/v1/responses/{response_id}/cancel",
+        "/v1/batches/{batch_id}/cancel",
         "/v1/fleet/{backend}/warm_up",
         "/v1/limits",
         "/v1/files",

@@ -41,7 +41,7 @@ ORCHESTRATORS: Mapping[str, Callable[..., Any]] = {
 class BatchRun:
     """Runs the orchestrations of a batch; `calls` are the steps that ran, `histories` the tasks of each history."""
 
-    world: World
+    world: World[Any]
     calls: list[str] = field(default_factory=list[str])
     histories: list[int] = field(default_factory=list[int])
 
@@ -86,7 +86,9 @@ class BatchRun:
         self.calls.append(call.name)
         return await self.world.app.batches.by_name()[call.name](call.request)
 
-    async def wait(self, timer: TimerOrEvent | Sequence[TimerOrEvent]) -> None:
-        assert isinstance(timer, TimerOrEvent)
+    async def wait(self, waits: TimerOrEvent | Sequence[TimerOrEvent]) -> TimerOrEvent:
+        """Let the timer fire, and return it; no event comes."""
+        timer = next(each for each in ([waits] if isinstance(waits, TimerOrEvent) else waits) if each.at)
         assert timer.at
         await self.world.clock.sleep(max(0.0, timer.at.timestamp() - self.world.clock.now()))
+        return timer

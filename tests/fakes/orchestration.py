@@ -190,6 +190,7 @@ class FakeOrchestrations:
         self.cancelled: list[str] = []
         self.deliveries: list[str] = []
         self.batches: list[str] = []
+        self.batch_wakes: list[tuple[str, int]] = []
         self.woken: list[str] = []
         self.running: set[str] = set()
 
@@ -204,6 +205,10 @@ class FakeOrchestrations:
     async def start_batch(self, batch: Batch) -> None:
         await asyncio.sleep(0)
         self.batches.append(batch.id)
+
+    async def wake_batch(self, batch_id: str, looks: int) -> None:
+        await asyncio.sleep(0)
+        self.batch_wakes.append((batch_id, looks))
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)

@@ -33,6 +33,7 @@ SHAPES: dict[str, tuple[type, type]] = {
     batch_wire.RUN_BATCH: (batch_wire.RunBatchWire, batch_wire.BatchFinishedWire),
     batch_wire.RUN_LINES: (batch_wire.RunLinesWire, batch_wire.LinesRanWire),
     batch_wire.CHECK_BATCH: (batch_wire.BatchWire, batch_wire.BatchCheckedWire),
+    batch_wire.TIME_BATCH: (batch_wire.TimeBatchWire, batch_wire.BatchTimedWire),
     batch_wire.RUN_LINE: (batch_wire.LineWire, wire.TriedWire),
     batch_wire.TALLY_LINES: (batch_wire.TallyWire, batch_wire.TalliedWire),
     batch_wire.FINISH_BATCH: (batch_wire.BatchWire, batch_wire.BatchFinishedWire),
@@ -64,11 +65,12 @@ CONTINUED: dict[str, Any] = {
 
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ADDED: dict[type, dict[str, Any]] = {
-    wire.RouteWire: {"capped": CAPPED},
+    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4"},
     wire.InferWire: {"capped": True},
     wire.RespondWire: {"continued": CONTINUED},
     wire.RoutedWire: {"wait": WAIT},
     wire.SizeWire: COUNTED,
+    batch_wire.RunBatchWire: {"looks": 3},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},
     wire.InferredWire: {

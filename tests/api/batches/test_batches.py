@@ -152,6 +152,7 @@ async def test_a_batch_that_no_budget_can_cover_is_refused_at_once() -> None:
     assert one.orchestrations.batches == []
 
 
+@pytest.mark.slow
 async def test_a_batch_pauses_until_its_budget_has_room() -> None:
     clock, budgets = FakeClock(), Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
     one = api(budgets=budgets, clock=clock)
@@ -228,6 +229,7 @@ async def test_the_end_is_announced_to_webhooks_that_name_it_and_lines_are_not()
     assert list(await outbox.overdue(before=one.world.clock.now() + 1)) == [delivery]
 
 
+@pytest.mark.slow
 async def test_a_long_batch_goes_on_in_new_histories() -> None:
     one = api()
     one.orchestrations.hold = True

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from api.uploads.form import FIELD_BYTES, FIELDS_LIMIT
+from domain.turns.rate_limits import RateLimit, RateLimits
 from state.files.parts import PART_BYTES
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
@@ -288,3 +289,25 @@ async def test_files_of_one_input_have_a_limit_together() -> None:
     part = {"type": "input_file", "file_id": made["id"]}
     answer = await one.create({"model": "auto", "input": [{"role": "user", "content": [part] * 3}]})
     assert (answer.status_code, answer.json()["error"]["param"]) == (413, "input[0].content[2].file_id")
+
+
+async def test_one_owner_has_a_limited_number_of_files_and_bytes() -> None:
+    one = api(owner_files=2, owner_file_bytes=20)
+    first = await upload(one, b"0123456789", name="a")
+    for content, name in ((b"x" * 11, "large"), (b"x" * 10, "b")):
+        answer = await one.http.post("/v1/files", files={"file": (name, content)}, data=DATA)
+        assert answer.status_code == (400 if name == "large" else 200), answer.text
+    more = await one.http.post("/v1/files", files={"file": ("c", b"")}, data=DATA)
+    assert (more.status_code, more.json()["error"]["code"]) == (400, "file_allowance_exceeded")
+    await one.http.delete(f"/v1/files/{first['id']}")
+    await upload(one, b"0123456789", name="c")
+
+
+async def test_a_download_takes_a_token_of_the_rate_limits() -> None:
+    few = RateLimit(per_minute=1, burst=3, running=1)
+    one = api(limits=RateLimits(owner=few, tenant=few))
+    made = await upload(one)
+    path = f"/v1/files/{made['id']}/content"
+    statuses = [(await one.http.get(path)).status_code for _ in range(3)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429

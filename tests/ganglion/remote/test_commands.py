@@ -12,6 +12,8 @@ from ganglion.__main__ import Command, command_line
 from ganglion.remote import commands
 from ganglion.remote.client import ApiClient, ApiError, access_from
 from ganglion.remote.tables import table
+from tests.api.batches.jobs import create, line
+from tests.api.batches.jobs import ended as ended_batch
 from tests.api.endpoints.reports.test_warm_ups import WORST, sleeping
 from tests.api.harness import ANSWER, OPERATOR, Api, FakeAuthenticator, api
 
@@ -216,6 +218,19 @@ async def test_a_change_without_a_name_and_a_value_is_refused(text: str) -> None
 async def test_a_wrong_change_says_which_value_is_wrong() -> None:
     with pytest.raises(ApiError, match=r"values\.owner_burst.*whole number.*status 400"):
         await output(author(), commands.limits, "--set", "owner_burst=1.5")
+
+
+async def test_batches_are_listed_shown_and_cancelled() -> None:
+    one = api()
+    wrong = await ended_batch(one, await create(one, ["wrong"]))
+    right = await ended_batch(one, await create(one, [line(0)]))
+    client = caller(one, "mine")
+    header, *rows = (await output(client, commands.batches)).splitlines()
+    assert header.split()[:3] == ["id", "created_at", "status"]
+    assert {row.split()[0] for row in rows} == {right["id"], wrong["id"]}
+    assert "line 1: The request's body is not JSON" in await output(client, commands.batches, wrong["id"])
+    shown = json.loads(await output(client, commands.batches, right["id"], "--cancel", "--json"))
+    assert (shown["id"], shown["status"]) == (right["id"], "completed")
 
 
 def answering(body: AsyncIterator[bytes], **headers: str) -> ApiClient:

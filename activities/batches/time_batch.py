@@ -1,0 +1,101 @@
+"""Does a batch begin now, or does it cost less to wait?"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from activities.batches.batch_input import BatchInput
+from clients.clock import Clock
+from domain import wire
+from domain.batches.batch import Batch, BatchStatus
+from domain.batches.batch_wire import BatchTimedWire, TimeBatchWire
+from domain.batches.start_time import BatchOption, StartDecision, decide_start
+from domain.errors import NotFound
+from domain.fleet.catalog import Fleet
+from domain.money.prices import TimePrice
+from domain.routing.candidates import Candidate
+from domain.routing.estimates import AttemptLimits, Demand, Readiness
+from domain.routing.queueing import room_beside_others
+from domain.routing.rent_or_buy import session_price
+from domain.routing.router import route
+from state.batches.starts import BatchStarts
+from state.fleet.backend_state import BackendStates
+
+LONGEST_S: Final = 5 * 86_400.0
+"""A timer of more than six days can't be cancelled."""
+
+SHORTEST_S: Final = 1.0
+NOW: Final[BatchTimedWire] = {"delay_s": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPlanner:
+    """Asks the router what lines cost on each backend, as the fleet is now."""
+
+    fleet: Fleet
+    backend_states: BackendStates
+    attempt_limits: AttemptLimits
+    clock: Clock
+
+    async def decide(self, batch: Batch, together: int = 0) -> StartDecision:
+        """Decide for a batch; `together` counts the lines of all batches that wait for its model."""
+        now = self.clock.now()
+        options = await self.options(batch) if batch.model else ()
+        return decide_start(
+            options, lines=batch.lines, together=max(together, batch.lines), now=now, expires_at=batch.expires_at
+        )
+
+    async def options(self, batch: Batch) -> tuple[BatchOption, ...]:
+        """Return what an average line costs on each backend that can serve it."""
+        states = await self.backend_states.among(await self.backend_states.documents(), self.fleet.backends)
+        demand = Demand(
+            model=batch.model or "",
+            input_tokens=batch.input_tokens,
+            output_tokens=batch.output_tokens,
+            attempt_limits=self.attempt_limits,
+        )
+        decision = route(demand, self.fleet, states, self.clock.now())
+        return tuple(self.option(each, states[each.backend].start_times.p99_s) for each in decision.candidates)
+
+    def option(self, found: Candidate, start_s: float) -> BatchOption:
+        backend = self.fleet.backends[found.backend]
+        price, room = backend.price, room_beside_others(backend.limits.concurrency)
+        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=found.busy_s / room)
+        if not (isinstance(price, TimePrice) and backend.cold_start.scales_to_zero):
+            return line
+        line = replace(
+            line,
+            line_cost=price.amount * Decimal(str(round(line.line_s, 6))) / price.per_s,
+        )
+        if found.readiness is not Readiness.COLD:
+            return line
+        cost = session_price(price, backend.cold_start.p50_s)
+        return replace(line, start_cost=cost, start_s=start_s, is_up=False)
+
+
+class TimeBatch:
+    """Decides, and stores the decision with its reason."""
+
+    def __init__(self, *, source: BatchInput, planner: StartPlanner, starts: BatchStarts, clock: Clock) -> None:
+        self.source = source
+        self.planner = planner
+        self.starts = starts
+        self.clock = clock
+
+    async def time(self, request: TimeBatchWire) -> BatchTimedWire:
+        """Return how long a batch waits until it is looked at again; 0 where it begins, or has been stopped."""
+        try:
+            batch = await self.source.batches.read(wire.owner_from_wire(request), request["response"])
+        except NotFound:
+            return NOW
+        if batch.status is not BatchStatus.IN_PROGRESS:
+            return NOW
+        before = await self.starts.read(batch)
+        if before and before.decision.starts:
+            return NOW
+        decision = await self.planner.decide(batch, before.decision.together if before else 0)
+        await self.starts.save(batch, decision, looks=request["looks"])
+        if decision.starts:
+            return NOW
+        wait_s = min(decision.latest_start, batch.expires_at) - self.clock.now()
+        return {"delay_s": round(min(max(wait_s, SHORTEST_S), LONGEST_S), 3)}

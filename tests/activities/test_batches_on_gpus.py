@@ -1,0 +1,160 @@
+"""Do the lines of batches share one start of a cold GPU, in virtual time, after every turn that somebody waits for?"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from activities.maintenance.batch_sweep import BatchSweep
+from domain.batches.batch import Batch, BatchRequest, BatchStatus
+from domain.batches.batch_wire import BatchWire
+from domain.batches.line_ids import batch_id
+from domain.money.prices import TokenPrice
+from state.files.upload import FileUpload
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.batches import BatchRun
+from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.orchestration import FakeOrchestrations
+from tests.fakes.worlds import OWNER, PRICE, World, backend
+
+START_S = 60.0
+HOUR = 3600.0
+
+
+def line(number: int) -> bytes:
+    body = {"model": "model", "input": f"line {number}", "max_output_tokens": 64}
+    whole = {"custom_id": f"line-{number}", "method": "POST", "url": "/v1/responses", "body": body}
+    return f"{json.dumps(whole)}\n".encode()
+
+
+async def batch_of(world: World[LoopClock], lines: int, *, window_s: float) -> Batch:
+    upload = FileUpload(world.app.state.files, OWNER)
+    await upload.add(b"".join(line(number) for number in range(lines)))
+    stored = await upload.complete(filename=f"{world.clock.token()}.jsonl", purpose="batch", keep_s=None)
+    request = BatchRequest(endpoint="/v1/responses", input_file=stored.id, metadata={}, window_s=window_s)
+    batch = Batch(id=batch_id(world.clock.token()), owner=OWNER, created_at=world.clock.now(), request=request)
+    return await world.app.state.batches.create(batch)
+
+
+async def run(world: World[LoopClock], batch: Batch) -> Batch:
+    await BatchRun(world).run(batch)
+    return await world.app.state.batches.read(OWNER, batch.id)
+
+
+def gpu() -> SleepingGpu:
+    return SleepingGpu(start_s=lambda: START_S)
+
+
+def alone(service: SleepingGpu) -> Cluster:
+    return cluster_with(service, cold_of(START_S))
+
+
+def beside_an_api(service: SleepingGpu, price: TokenPrice = PRICE) -> Cluster:
+    api = replace(backend("api"), price=price)
+    return cluster_with(service, cold_of(START_S), api=(api, FakeBackend(says("from the API"))))
+
+
+def plays(story: Callable[[], Awaitable[None]]) -> None:
+    async def played() -> None:
+        await story()
+
+    in_no_time(played())
+
+
+def test_two_batches_and_turns_share_one_start_and_the_turns_come_first() -> None:
+    async def story() -> None:
+        service = gpu()
+        cluster = alone(service)
+        world = cluster.world
+        batches = [await batch_of(world, 12, window_s=600) for _ in range(2)]
+        running = [asyncio.create_task(run(world, batch)) for batch in batches]
+        await asyncio.sleep(600 - 1.5 * (START_S + 12) + START_S / 2)
+        turns = [await world.admit(f"turn {number}", thread=world.clock.token()) for number in range(8)]
+        await cluster.run(turns)
+        assert [each.status for each in await asyncio.gather(*running)] == [BatchStatus.COMPLETED] * 2
+        assert len(service.lives) == 1
+        first = [text for text in service.admitted if text.startswith("turn")]
+        assert len(first) == 8
+        assert service.admitted.index(first[-1]) < 16
+
+    plays(story)
+
+
+def test_a_batch_waits_for_its_latest_start_and_ends_within_its_window() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = alone(service).world
+        batch = await batch_of(world, 20, window_s=HOUR)
+        begun = asyncio.get_running_loop().time()
+        done = await run(world, batch)
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 20)
+        assert service.lives[0].started - begun > HOUR / 2
+        start = await world.app.state.batches.starts.read(batch)
+        assert start is not None
+        assert (start.decision.backend, start.looks) == ("gpu", 1)
+        assert world.clock.now() < batch.expires_at
+
+    plays(story)
+
+
+def test_a_batch_joins_a_gpu_that_is_warm_and_starts_none() -> None:
+    async def story() -> None:
+        service = gpu()
+        cluster = alone(service)
+        world = cluster.world
+        await cluster.run([await world.admit("first")])
+        done = await run(world, await batch_of(world, 10, window_s=HOUR))
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 10)
+        assert len(service.lives) == 1
+        assert world.clock.now() < done.created_at + 120
+
+    plays(story)
+
+
+def test_few_lines_at_their_latest_start_go_to_a_cheap_api() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = beside_an_api(service).world
+        done = await run(world, await batch_of(world, 5, window_s=HOUR))
+        assert (done.status, done.totals.completed, service.lives) == (BatchStatus.COMPLETED, 5, [])
+
+    plays(story)
+
+
+def test_lines_that_pay_for_a_start_prefer_the_gpu() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = beside_an_api(service, EXPENSIVE).world
+        done = await run(world, await batch_of(world, 300, window_s=HOUR))
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 300)
+        assert (len(service.lives), len(service.admitted)) == (1, 300)
+
+    plays(story)
+
+
+@pytest.mark.parametrize(("lines", "wakes"), [(20, 0), (70, 2)])
+def test_the_timer_wakes_batches_that_together_pay_for_a_start(lines: int, wakes: int) -> None:
+    async def story() -> None:
+        world = beside_an_api(gpu(), EXPENSIVE).world
+        batches = [await batch_of(world, lines, window_s=HOUR) for _ in range(2)]
+        planner, store = world.app.batches.planner, world.app.state.batches
+        steps = world.app.batches
+        for batch in batches:
+            wire: BatchWire = {
+                "tenant": OWNER.tenant,
+                "subject": OWNER.subject,
+                "response": batch.id,
+                "traceparent": "",
+            }
+            await steps.check.check(wire)
+            await steps.time.time({**wire, "looks": 0})
+        sweep = BatchSweep(store, planner.decide, world.clock, unbegun_s=-1.0)
+        orchestrations = FakeOrchestrations()
+        orchestrations.running |= {batch.id for batch in batches}
+        await sweep.run(orchestrations)
+        assert len(orchestrations.batch_wakes) == wakes
+
+    plays(story)

@@ -1,0 +1,129 @@
+"""Is every line answered once where the process dies at any call of the store, and the batch is started again?"""
+
+import asyncio
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+from clients.storage.port import DocumentStore
+from domain.errors import GanglionError
+from domain.fleet.catalog import ContinuationMode
+from domain.money.attempt_charge import AttemptStatus
+from domain.money.ledger_records import ReservationStatus
+from tests.api.batches.jobs import create, ended, line, rows
+from tests.api.harness import ANSWER, Api, api
+from tests.checks import every
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.batches import BatchRun, ChildCall
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER, backend
+
+LINES = 2
+RESTARTS = 2
+SAMPLED = 9
+"""So many of the calls are crashed at in a usual run; a campaign takes each of them."""
+
+
+def product(clock: FakeClock, store: DocumentStore) -> Api:
+    """Return the product over a store, with a backend that gives its whole answer again where one is to go on."""
+    deployed = {"main": backend("main", continues=ContinuationMode.NO)}
+    return api(FakeBackend(says(ANSWER)), clock=clock, store=store, deployed=deployed)
+
+
+class DyingRun(BatchRun):
+    """Runs a batch in one process, whose host sees a failed step as one that is to be repeated."""
+
+    async def in_parallel(self, call: Any) -> Any:
+        if isinstance(call, ChildCall):
+            return await super().in_parallel(call)
+        try:
+            return await super().in_parallel(call)
+        except GanglionError:
+            return {"value": None, "problem": "the step failed"}
+
+
+async def started(clock: FakeClock, store: MemoryStore) -> tuple[Api, dict[str, Any]]:
+    """Return a batch that was created, and not begun."""
+    one = product(clock, store)
+    one.orchestrations.hold = True
+    return one, await create(one, [line(number) for number in range(LINES)])
+
+
+async def run_once(clock: FakeClock, store: MemoryStore, identifier: str, faults: Faults) -> FlakyStore:
+    """Run a batch in a new process until its end, or until the process dies."""
+    flaky = FlakyStore(store, Random(1), faults)  # noqa: S311 - a test's seed
+    one = product(clock, flaky)
+    with suppress(CrashError, GanglionError):
+        await DyingRun(one.world).run(await one.world.app.state.batches.read(OWNER, identifier))
+    await asyncio.sleep(0)
+    return flaky
+
+
+async def calls_without_crash() -> int:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    _, batch = await started(clock, store)
+    return len((await run_once(clock, store, batch["id"], Faults())).calls)
+
+
+async def assert_complete(one: Api, batch: dict[str, Any]) -> None:
+    """Assert that each line is in the output once, with one turn that is settled and one attempt that is closed."""
+    done = await ended(one, batch)
+    assert (done["status"], done["request_counts"]["completed"], done["error_file_id"]) == ("completed", LINES, None)
+    found = await rows(one, done["output_file_id"])
+    assert [each["custom_id"] for each in found] == [f"line-{number}" for number in range(LINES)]
+    for each in found:
+        body = each["response"]["body"]
+        assert [item["content"][0]["text"] for item in body["output"] if item["type"] == "message"][-1] == ANSWER
+        reservation = await one.world.ledger.reservation(OWNER, body["id"])
+        assert reservation is not None
+        assert reservation.status is ReservationStatus.SETTLED
+        attempts = await one.world.ledger.attempts(OWNER, body["id"])
+        assert every(attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts)
+        assert [attempt.number for attempt in attempts] == [1]
+
+
+async def survives(number: int, fault: Fault) -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, batch = await started(clock, store)
+    await run_once(clock, store, batch["id"], Faults(at={number: fault}))
+    for _ in range(RESTARTS):
+        await run_once(clock, store, batch["id"], Faults())
+    await assert_complete(one, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+async def test_a_batch_outlives_a_crash_at_a_sample_of_its_calls(fault: Fault) -> None:
+    calls = await calls_without_crash()
+    assert calls > SAMPLED
+    for number in range(0, calls, max(1, calls // SAMPLED)):
+        await survives(number, fault)
+
+
+@pytest.mark.campaign
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_batch_outlives_a_fault_at_each_of_its_calls(fault: Fault) -> None:
+    for number in range(await calls_without_crash()):
+        await survives(number, fault)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_batch_ends_where_calls_of_the_store_fail_at_random(seed: int) -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, batch = await started(clock, store)
+    kinds = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
+    flaky = FlakyStore(store, Random(seed), Faults(rate=0.03, kinds=kinds))  # noqa: S311 - a test's seed
+    other = product(clock, flaky)
+    for _ in range(RESTARTS):
+        with suppress(GanglionError):
+            await DyingRun(other.world).run(await one.world.app.state.batches.read(OWNER, batch["id"]))
+    await run_once(clock, store, batch["id"], Faults())
+    await assert_complete(one, batch)

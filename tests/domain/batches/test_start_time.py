@@ -1,0 +1,118 @@
+"""Does a batch begin when it costs least, and never too late?"""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.batches.budget_room import exceeded_room, renewals
+from domain.batches.start_time import BatchOption, StartDecision, decide_start
+from domain.money.budgets import BudgetCounter, BudgetScope
+from domain.money.ledger_records import nanos
+
+START = Decimal("0.2604984")
+"""60 s of a start and 600 s of an idle period of an L4, at $0.0003947 a second."""
+GPU = BatchOption(
+    backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, start_cost=START, start_s=60.0, is_up=False
+)
+API = BatchOption(backend="api", line_cost=Decimal("0.00036"), line_s=0.5)
+WARM = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05)
+DAY = 86_400.0
+
+
+def decide(*options: BatchOption, lines: int = 100, together: int = 0, now: float = 0.0) -> StartDecision:
+    return decide_start(options, lines=lines, together=together, now=now, expires_at=DAY)
+
+
+def test_the_break_even_is_the_one_of_the_prices() -> None:
+    assert decide(GPU, API).break_even == 1289
+
+
+@pytest.mark.parametrize(
+    ("options", "lines", "together", "starts", "backend"),
+    [
+        ((API,), 100, 0, True, ""),
+        ((WARM, API), 100, 0, True, ""),
+        ((GPU, API), 100, 0, False, ""),
+        ((GPU, API), 1289, 0, True, "gpu"),
+        ((GPU, API), 100, 1289, True, "gpu"),
+        ((GPU,), 100_000, 0, False, ""),
+        ((), 10, 0, True, ""),
+        ((GPU, BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)), 100, 0, True, ""),
+    ],
+)
+def test_a_batch_begins_where_that_pays(
+    options: tuple[BatchOption, ...], lines: int, together: int, backend: str, *, starts: bool
+) -> None:
+    decision = decide(*options, lines=lines, together=together)
+    assert (decision.starts, decision.backend) == (starts, backend)
+    assert decision.reason
+
+
+def test_at_its_latest_start_a_batch_takes_what_costs_less() -> None:
+    waiting = decide(GPU, API, lines=100)
+    assert waiting.latest_start == DAY - 1.5 * (60 + 100 * 0.05)
+    assert decide(GPU, API, lines=100, now=waiting.latest_start).backend == ""
+    assert decide(GPU, lines=100, now=waiting.latest_start).backend == "gpu"
+
+
+counts = st.integers(min_value=1, max_value=50_000)
+prices = st.decimals(min_value="0.0000001", max_value="0.01", places=7)
+
+
+@given(lines=counts, now=st.floats(0, DAY), api=prices, start=prices)
+def test_a_batch_never_begins_after_its_latest_start(lines: int, now: float, api: Decimal, start: Decimal) -> None:
+    gpu = BatchOption(
+        backend="gpu", line_cost=Decimal("0.0001"), line_s=0.05, start_cost=start, start_s=60, is_up=False
+    )
+    decision = decide(gpu, BatchOption(backend="api", line_cost=api, line_s=1), lines=lines, now=now)
+    assert decision.starts or now < decision.latest_start
+    assert decision.starts or decision.latest_start + gpu.lasts_s(lines) <= DAY
+
+
+@given(lines=counts, more=counts, now=st.floats(0, DAY), api=prices)
+def test_more_lines_and_a_dearer_alternative_never_make_a_batch_wait(
+    lines: int, more: int, now: float, api: Decimal
+) -> None:
+    other = BatchOption(backend="api", line_cost=api, line_s=1)
+    if api <= GPU.line_cost:
+        return
+    before = decide(GPU, other, lines=lines, now=now)
+    dearer = BatchOption(backend="api", line_cost=2 * api, line_s=1)
+    assert decide(GPU, other, lines=lines + more, now=now).starts or not before.starts
+    assert decide(GPU, dearer, lines=lines, now=now).starts or not before.starts
+
+
+@given(lines=counts, now=st.floats(0, DAY), window=st.floats(60, 7 * DAY))
+def test_a_longer_window_never_makes_a_batch_begin_earlier(lines: int, now: float, window: float) -> None:
+    short = decide_start((GPU, API), lines=lines, together=0, now=now, expires_at=window)
+    wide = decide_start((GPU, API), lines=lines, together=0, now=now, expires_at=window + DAY)
+    assert short.starts or not wide.starts
+
+
+def test_a_decision_is_stored_whole() -> None:
+    decision = decide(GPU, API)
+    assert StartDecision.from_document(decision.to_document()) == decision
+
+
+@pytest.mark.parametrize(
+    ("scope", "until", "expected"),
+    [
+        (BudgetScope.OWNER_DAY, 3600.0, 0),
+        (BudgetScope.OWNER_DAY, DAY, 1),
+        (BudgetScope.TENANT_DAY, 7 * DAY, 7),
+        (BudgetScope.TENANT_MONTH, 7 * DAY, 0),
+        (BudgetScope.OWNER_MONTH, 40 * DAY, 1),
+        (BudgetScope.RESPONSE, DAY, 0),
+    ],
+)
+def test_a_budget_begins_again_at_midnight_and_with_the_month(scope: BudgetScope, until: float, expected: int) -> None:
+    assert renewals(scope, at=0.0, until=until) == expected
+
+
+def test_a_batch_has_the_room_of_all_days_of_its_window() -> None:
+    counter = BudgetCounter(id="day", scope=BudgetScope.OWNER_DAY, limit=nanos(Decimal(1)))
+    taken = {"taken": nanos(Decimal(1)), "held": 0}
+    assert exceeded_room([(counter, taken)], Decimal("0.9"), at=0.0, until=DAY) == ""
+    assert "$1.0000" in exceeded_room([(counter, taken)], Decimal("1.1"), at=0.0, until=DAY)
