@@ -1,5 +1,6 @@
 """Which items does a message of a chat become?"""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, Tag
@@ -93,6 +94,7 @@ class ChatMessage(RequestPart):
     content: ChatContent | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    name: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = Field(default=None, validation_alias=AliasChoices("reasoning_content", "reasoning"))
 
@@ -108,6 +110,11 @@ class ChatMessage(RequestPart):
             path = f"messages[{index}].content[{number}].image_url.url"
             images.append(ImageInput(url=url, detail=detail, at=len(text), path=path))
         return text, tuple(images)
+
+
+def names_in(messages: Sequence[ChatMessage]) -> tuple[str, ...]:
+    """Return the field that names participants where a message has it: no model reads it."""
+    return ("messages.name",) if any(message.name and message.role != "tool" for message in messages) else ()
 
 
 def items_of(message: ChatMessage, index: int) -> tuple[InputItem, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.validation import RequestPart, validated
-from api.parsing.chat_messages import ChatMessage, items_of
+from api.parsing.chat_messages import ChatMessage, items_of, names_in
 from api.parsing.field_rules import (
     GROUP,
     HONOURED,
@@ -169,7 +169,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
         model_named=bool(request.model),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
-        ignored=(*ignored, *own_notes, *tools.ignored),
+        ignored=(*ignored, *names_in(request.messages), *own_notes, *tools.ignored),
         input_field="messages",
         output_field="max_tokens" if request.max_completion_tokens is None else "max_completion_tokens",
         cancels_on_disconnect=cancels_on_disconnect(metadata),

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminato
 
 from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
 from api.http.validation import RequestPart, validated, wrong_type
-from api.parsing.files import AudioPart, FilePart, ImageUrl, known_kind, refused
+from api.parsing.files import AudioPart, FilePart, ImageUrl, known_kind, refused, unreadable
 from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import own_text, summary_of
@@ -183,11 +183,20 @@ class ServerCallInput(RequestPart):
 SUMMARY_HEADING = "What was said before, summed up:\n"
 
 
+def summary_in(content: str) -> str:
+    try:
+        return summary_of(content)
+    except Invalid as error:
+        raise unreadable(str(error)) from None
+
+
 class CompactionInput(RequestPart):
-    encrypted_content: str
+    """A compaction; `encrypted_content` is its summary after the validation."""
+
+    encrypted_content: Annotated[str, AfterValidator(summary_in)]
 
     def item(self) -> Item:
-        return Item(id="", role=Role.USER, text=SUMMARY_HEADING + summary_of(self.encrypted_content))
+        return Item(id="", role=Role.USER, text=SUMMARY_HEADING + self.encrypted_content)
 
 
 type Shape = type[

@@ -182,10 +182,14 @@ def ending_chunks(response: Response, transcript: Transcript, *, include_usage: 
 
 
 def chat_frames(response: Response, transcript: Transcript, slot: Slot, *, include_usage: bool) -> Iterator[bytes]:
-    """Yield the bytes of a slot's chunks; `transcript` is the log before the slot. Nothing follows an error."""
+    """Yield the bytes of a slot's chunks; `transcript` is the log before the slot. Nothing follows an error.
+
+    With `include_usage` each chunk has a usage, which is null before the last one.
+    """
     for event in () if is_restarted(transcript) else slot.events:
         transcript = after_event(transcript, event)
         for body in chat_chunks(response, transcript, event, include_usage=include_usage):
-            yield f"data: {json.dumps(body, separators=(',', ':'))}\n\n".encode()
+            noted = {**body, "usage": body.get("usage")} if include_usage and "error" not in body else body
+            yield f"data: {json.dumps(noted, separators=(',', ':'))}\n\n".encode()
             if "error" in body:
                 return

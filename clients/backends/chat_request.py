@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from clients.backends.port import BackendCall
 from clients.backends.tool_calls import NO_ARGUMENTS
+from domain.content.call_pairs import results_behind_calls
 from domain.content.items import ImageInput, Item, ItemKind, Role, without_old_reasoning
 from domain.content.reasoning import ReasoningInputMode
 from domain.content.schema_tool_calls import output_schema, tool_instructions
@@ -86,7 +87,7 @@ def native_messages(
 
     Servers accept only text in the messages of tools, which have to follow their call without a gap.
     """
-    read = without_old_reasoning(tuple(items))
+    read = results_behind_calls(without_old_reasoning(tuple(items)))
     for is_output, group in groupby(read, key=lambda item: item.kind is ItemKind.FUNCTION_OUTPUT):
         if not is_output:
             yield from spoken_messages(group, reasoning_input)

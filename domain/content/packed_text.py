@@ -33,15 +33,15 @@ def packed(text: str, level: int) -> str:
 
 
 def summary_of(content: str) -> str:
-    """Return the summary of a compaction item; raises Invalid where this service did not issue it."""
+    """Return the summary of a compaction item; raises Invalid, which says what is wrong, where it is not ours."""
     most = MOST_RATIO * len(content)
     try:
         decompressor = zlib.decompressobj()
         text = decompressor.decompress(base64.b64decode(content, validate=True), most).decode()
     except (ValueError, zlib.error):
-        raise invalid(NOT_ISSUED) from None
+        raise Invalid(NOT_ISSUED) from None
     if not decompressor.eof or json_size(text) > most:
-        raise invalid(TOO_LARGE if decompressor.unconsumed_tail or decompressor.eof else NOT_ISSUED)
+        raise Invalid(TOO_LARGE if decompressor.unconsumed_tail or decompressor.eof else NOT_ISSUED)
     return text
 
 
@@ -56,7 +56,3 @@ def own_text(content: str) -> str | None:
 def json_size(text: str) -> int:
     """Return the bytes of a text in JSON, which escapes some characters."""
     return len(json.dumps(text, ensure_ascii=False).encode())
-
-
-def invalid(problem: str) -> Invalid:
-    return Invalid(f"Invalid 'encrypted_content': {problem}.", field="encrypted_content", code="invalid_value")

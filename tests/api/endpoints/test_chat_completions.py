@@ -42,13 +42,14 @@ async def test_a_chat_is_streamed_with_its_usage_on_request() -> None:
     assert chunks[-1].choices == []
     assert chunks[-1].usage
     assert chunks[-1].usage.completion_tokens == 4
+    assert every("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks[:-1])
 
 
 async def test_a_streamed_chat_has_no_usage_by_default() -> None:
     async with sdk(api()) as client:
         stream = await client.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
         chunks = [chunk async for chunk in stream]
-    assert every(chunk.choices for chunk in chunks)
+    assert every(chunk.choices and "usage" not in chunk.model_fields_set for chunk in chunks)
 
 
 async def test_a_chat_cut_at_its_limit_finishes_with_length() -> None:

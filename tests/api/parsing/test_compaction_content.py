@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.parsing.responses_request import request_from_openai
 from domain.content.packed_text import MOST_RATIO, content_of, json_size, summary_of
 from domain.errors import Invalid
 
@@ -37,9 +38,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
 def test_an_item_that_unpacks_to_many_times_its_length_is_rejected(content: str) -> None:
-    with pytest.raises(Invalid, match="more than 3 times its length") as caught:
+    with pytest.raises(Invalid, match="more than 3 times its length"):
         summary_of(content)
-    assert caught.value.field == "encrypted_content"
 
 
 NOT_OURS = {
@@ -65,3 +65,13 @@ def test_a_summary_never_takes_more_than_the_ratio(text: str) -> None:
     except Invalid:
         return
     assert json_size(summary) <= MOST_RATIO * len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [("gibberish!", "not issued"), (packed("a" * 10_000), "3 times its length")]
+)
+def test_a_request_is_told_which_of_its_items_is_wrong(content: str, problem: str) -> None:
+    items = [{"role": "user", "content": "hi"}, {"type": "compaction", "encrypted_content": content}]
+    with pytest.raises(Invalid, match=problem) as caught:
+        request_from_openai({"input": items})
+    assert (caught.value.field, caught.value.code) == ("input[1].encrypted_content", "invalid_value")

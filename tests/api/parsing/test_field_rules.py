@@ -149,3 +149,14 @@ def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, Fi
 def test_every_field_of_a_chat_in_the_official_sdk_has_a_rule() -> None:
     known = {name.partition(".")[0] for name in CHAT_FIELDS}
     assert set(get_type_hints(CompletionCreateParamsBase)) - known == set()
+
+
+def test_the_name_of_a_participant_is_ignored_and_named() -> None:
+    named = [{"role": "user", "name": "Ada", "content": "hi"}, {"role": "assistant", "name": "Bo", "content": "hm"}]
+    assert request_from_chat({"messages": named}).turn.ignored == ("messages.name",)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    tool = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "name": "f", "content": ""},
+    ]
+    assert request_from_chat({"messages": [*tool, {"role": "user", "name": None, "content": "hi"}]}).turn.ignored == ()

@@ -116,6 +116,11 @@ def test_the_reasoning_before_calls_goes_back_to_a_backend_that_takes_it(field: 
     assert (with_text[field.value], with_text["content"], len(with_text["tool_calls"])) == ("hm", "b", 1)
 
 
+def test_what_the_user_said_meanwhile_follows_the_result_of_the_call() -> None:
+    messages = replayed((QUESTION, LOOKED, QUESTION, FOUND), ReasoningInputMode.NO)
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool", "user"]
+
+
 def test_reasoning_stays_away_from_a_backend_that_does_not_take_it() -> None:
     messages = replayed((QUESTION, THOUGHT, LOOKED, FOUND), ReasoningInputMode.NO)
     assert [set(each) for each in messages[1:2]] == [{"role", "content", "tool_calls"}]
