@@ -107,9 +107,8 @@ class WebhookOutbox:
 
     async def of(self, owner: Owner, response_id: str) -> Sequence[WebhookDelivery]:
         """Return the deliveries of an event that are not done."""
-        prefix = delivery_id(response_id, "")
-        found = await self.store.list(response_key(owner, response_id), prefix=prefix)
-        return tuple(readable(found, lambda each: each.read_as(WebhookDelivery.from_document)))
+        notes = await self.of_response(owner, response_id)
+        return tuple(each.delivery for each in notes if each.outcome == DUE)
 
     async def postpone(self, found: Document, delivery: WebhookDelivery) -> None:
         """Store when the next try is due, unless another run has changed the delivery meanwhile."""

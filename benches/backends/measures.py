@@ -21,9 +21,10 @@ from botocore.awsrequest import AWSRequest
 
 from benches.imports.app import SETTINGS
 from benches.tables import print_table
-from clients.backends.credentials import HttpCall
+from clients.backends.credentials import HttpCall, NoCredentials
 from clients.backends.formats.event_stream import CONTENT_TYPE
 from clients.backends.http_backend import HttpBackend
+from clients.backends.images import NoImages
 from clients.backends.port import BackendCall
 from clients.clock import SystemClock
 from clients.identity import aws
@@ -92,7 +93,7 @@ async def piece_us(system: str, content_type: str, frames: Sequence[bytes], call
 
     backend = replace(backend_of(system, URL), served_model="m")
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), trust_env=False) as http:
-        client = HttpBackend(backend, http, silence_s=60)
+        client = HttpBackend(backend, http, silence_s=60, credentials=NoCredentials(), images=NoImages())
         began = time.process_time()
         async with client.stream(call) as pieces:
             found = [piece async for piece in pieces]

@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from clients.backends.credentials import Credentials, HttpCall, NoCredentials
+from clients.backends.credentials import Credentials, HttpCall
 from clients.backends.formats.decoders import Decoder, StreamError
-from clients.backends.images import ImageLoader, NoImages, with_images
+from clients.backends.images import ImageLoader, with_images
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.backends.probe import address_of, failure_kind
 from clients.backends.redirects import MOST_HOPS, result_address
@@ -71,15 +71,15 @@ class HttpBackend:
         http: httpx.AsyncClient,
         *,
         silence_s: float,
-        credentials: Credentials | None = None,
-        images: ImageLoader | None = None,
+        credentials: Credentials,
+        images: ImageLoader,
     ) -> None:
         self.backend = backend
         self.wire = wire_of(backend)
         self.http = http
         self.silence_s = silence_s
-        self.credentials = credentials or NoCredentials()
-        self.images = images or NoImages()
+        self.credentials = credentials
+        self.images = images
 
     @asynccontextmanager
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import httpx
 
 from clients.backends.credentials import HttpCall
+from clients.backends.images import NoImages
 from clients.backends.port import BackendClient
 from clients.backends.predictions.client import backend_client
 from clients.clock import Clock
@@ -134,7 +135,7 @@ class RealOutside:
     async def model(self, settings: Settings, backend: Backend) -> AsyncGenerator[BackendClient]:
         credentials = self.own_credentials(settings)
         async with httpx.AsyncClient(trust_env=False) as http:
-            yield backend_client(backend, http, silence_s=TIMEOUT_S, credentials=credentials)
+            yield backend_client(backend, http, silence_s=TIMEOUT_S, credentials=credentials, images=NoImages())
 
     async def issuer_keys(self, discovery: IssuerDiscovery, issuer: TokenIssuer) -> None:
         await discovery.keys(issuer)

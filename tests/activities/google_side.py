@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendClient
 from clients.clock import SystemClock
 from domain.config.fleet_toml import fleet_from_toml
@@ -23,7 +22,7 @@ from standins.issuer.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
 from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
-from tests.fakes.backends import FakeBackend, says
+from tests.fakes.backends import FakeBackend, http_backend, says
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import SETTINGS, World, backend
 from tests.standins.cloud_run.harness import Gpu, running_gpu
@@ -108,7 +107,7 @@ async def google_side(
         credentials = cloud.credentials(clock, **(federation or {}))
         one = cold_gpu_at(url, audience=audience or url, start_s=start_s)
         backends: dict[str, tuple[Backend, BackendClient]] = {
-            "gpu": (one, HttpBackend(one, http, silence_s=10, credentials=credentials))
+            "gpu": (one, http_backend(one, http, silence_s=10, credentials=credentials))
         }
         if alternative:
             backends["api"] = (backend("api"), FakeBackend(says(OTHER_ANSWER)))

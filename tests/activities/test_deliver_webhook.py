@@ -343,3 +343,4 @@ async def test_the_outcome_of_a_delivery_is_kept_with_its_tries_and_no_sweep_fin
     (note,) = await WebhookOutbox(deliveries.store, deliveries.clock).of_response(OWNER, delivery.response)
     assert (note.outcome, note.delivery.tries, note.closed_at) == (outcome, tries, deliveries.clock.now())
     assert await deliveries.open() == ()
+    assert await WebhookOutbox(deliveries.store, deliveries.clock).of(OWNER, delivery.response) == ()

@@ -15,7 +15,6 @@ from aiohttp import web
 from openai import AsyncOpenAI
 
 from clients.backends.formats.think_tags import with_reasoning_split
-from clients.backends.http_backend import HttpBackend
 from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat
 from standins.odd.answers import ANSWERS
@@ -24,6 +23,7 @@ from tests.api.harness import Api
 from tests.api.parsing.test_tools import able
 from tests.api.test_sdk import sdk
 from tests.clients.backends.model_server import backend_at
+from tests.fakes.backends import http_backend
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ async def odd_api(name: str, reasoning: ReasoningFormat | None = None) -> AsyncG
         async with httpx.AsyncClient(trust_env=False) as http:
             backend = replace(backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1"), served_model=name)
             streams = ANSWERS[name].content_type == "text/event-stream"
-            client = HttpBackend(replace(backend, streams=streams), http, silence_s=5)
+            client = http_backend(replace(backend, streams=streams), http, silence_s=5)
             split = with_reasoning_split(client, reasoning or REASONING.get(name, ReasoningFormat.FIELDS))
             yield able(split, Capability.TOOLS, Capability.JSON_SCHEMA)
     finally:

@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 
 from clients.backends.credentials import BearerToken
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from clients.identity.aws import RoleSessions
 from clients.identity.entra import ManagedIdentity
@@ -23,6 +22,7 @@ from clients.plain_answers import LongAnswerError, PackedAnswerError, read_plain
 from domain.fleet.failure_classes import FailureKind
 from domain.identity.federation import AwsFederation, Federation
 from tests.clients.backends.model_server import all_pieces, backend_at, call
+from tests.fakes.backends import http_backend
 
 UNPACKED: Final = 100_000_000
 LONG: Final = b" " * 50_000
@@ -109,7 +109,7 @@ async def aws(url: str) -> None:
 
 async def model(url: str) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
-        await all_pieces(HttpBackend(backend_at(f"{url}/v1"), http, silence_s=5), call())
+        await all_pieces(http_backend(backend_at(f"{url}/v1"), http, silence_s=5), call())
 
 
 CALLERS: dict[str, Callable[[str], Awaitable[None]]] = {"Google": google, "AWS": aws, "a backend": model}

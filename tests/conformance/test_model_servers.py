@@ -21,6 +21,7 @@ from tests.clients.backends.model_server import text_of
 from tests.conformance.installing import MODEL_SERVERS, mlserver_kit, triton_kit
 from tests.conformance.model_servers import GUARD_S, LOOK_S, answer, diagnosed, running, up
 from tests.contracts.backends.scene import TEMPLATE, asking, backend_of
+from tests.fakes.backends import http_backend
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
 
@@ -32,7 +33,7 @@ STREAMED = 'streams = true\nprompt = { template = "chatml", path = "infer_stream
 async def client_of(system: str, port: int, model: str = "m", *, prompt: str = TEMPLATE) -> AsyncGenerator[HttpBackend]:
     backend = backend_of(system, f"http://127.0.0.1:{port}/v2/models/{model}", prompt=prompt)
     async with httpx.AsyncClient(trust_env=False) as http:
-        yield HttpBackend(backend, http, silence_s=60)
+        yield http_backend(backend, http, silence_s=60)
 
 
 async def both_say(client: HttpBackend, *words: str) -> None:

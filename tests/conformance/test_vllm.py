@@ -31,6 +31,7 @@ from tests.checks import every
 from tests.conformance.installing import GIVEN
 from tests.conformance.model_servers import answer, diagnosed, running, up
 from tests.contracts.backends.scene import asking, backend_of
+from tests.fakes.backends import http_backend
 
 PROGRAM = os.environ.get("VLLM", "")
 pytestmark = [
@@ -89,7 +90,7 @@ async def starting(tmp_path: Path) -> AsyncIterator[Starting]:
         backend = backend_of("vllm", f"http://127.0.0.1:{port}/v1")
         limits = replace(backend.limits, request_timeout_s=START_S)
         patient = replace(backend, limits=limits, continues=ContinuationMode.CONTINUE_FINAL_MESSAGE)
-        yield Starting(server=server, client=HttpBackend(patient, http, silence_s=60))
+        yield Starting(server=server, client=http_backend(patient, http, silence_s=60))
 
 
 async def test_it_is_cold_while_it_loads_and_streams_counts_scores_and_continues_then(starting: Starting) -> None:

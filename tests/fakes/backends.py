@@ -5,7 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import httpx
+
+from clients.backends.credentials import Credentials, NoCredentials
+from clients.backends.http_backend import HttpBackend
+from clients.backends.images import NoImages
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.log.events import TokenUsage
 
@@ -63,3 +69,12 @@ class FakeBackend:
                 case _:
                     await asyncio.sleep(0)
                     yield act
+
+
+def http_backend(
+    backend: Backend, http: httpx.AsyncClient, *, silence_s: float, credentials: Credentials | None = None
+) -> HttpBackend:
+    """Return the client of a backend that loads no images, and that needs a token where `credentials` are given."""
+    return HttpBackend(
+        backend, http, silence_s=silence_s, credentials=credentials or NoCredentials(), images=NoImages()
+    )

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from clients.backends.http_backend import HttpBackend
 from tests.contracts.backends.scene import CONTEXT, asking, backend_of
 from tests.end_to_end.waiting import eventually
+from tests.fakes.backends import http_backend
 from tests.standins.programs import started_program
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ async def test_a_list_of_models_does_not_wake_it_but_the_probe_of_its_system_doe
     assert [each["id"] for each in models.json()["data"]] == ["smollm2-135m-instruct"]
     assert (await asleep.get("/health")).status_code == 200
     assert await sleeps(asleep, expected=True)
-    backend = HttpBackend(backend_of("llama.cpp", f"{str(asleep.base_url).rstrip('/')}/v1"), asleep, silence_s=60)
+    backend = http_backend(backend_of("llama.cpp", f"{str(asleep.base_url).rstrip('/')}/v1"), asleep, silence_s=60)
     await backend.probe()
     assert await sleeps(asleep, expected=False)
     async with backend.stream(asking("What is the capital of France?", max_output_tokens=8)) as pieces:

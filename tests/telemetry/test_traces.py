@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from activities.guard import log_and_mask
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendClient, TextPiece
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
@@ -28,7 +27,7 @@ from telemetry.spans import current_traceparent, parent, span
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
 from tests.checks import every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
-from tests.fakes.backends import Act, FakeBackend, interrupted, rejects, says
+from tests.fakes.backends import Act, FakeBackend, http_backend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
@@ -73,7 +72,7 @@ async def test_one_trace_reaches_from_the_request_through_every_step_to_the_back
     acts = [frame("four"), frame(" and twenty", reason="stop"), usage(), DONE]
     async with serving(ModelServer(acts)) as model, httpx.AsyncClient(trust_env=False) as http:
         at = replace(backend_at(model.url), price=PRICE)
-        response_id = await traced_turn(world_of(at, HttpBackend(at, http, silence_s=5)))
+        response_id = await traced_turn(world_of(at, http_backend(at, http, silence_s=5)))
     found = by_name(spans)
     turn, attempt, chat = found[AGENT_SPAN], found["attempt"], found["chat model"]
     steps = [span.name for span in spans.get_finished_spans() if span not in (turn, attempt, chat)]

@@ -97,8 +97,8 @@ def backend_client(
     http: httpx.AsyncClient,
     *,
     silence_s: float,
-    credentials: Credentials | None = None,
-    images: ImageLoader | None = None,
+    credentials: Credentials,
+    images: ImageLoader,
 ) -> HttpBackend:
     """Return the client of a backend: one of predictions, or one that reads the answer where it was asked for."""
     kind = PredictionBackend if backend.adapter is Adapter.REPLICATE else HttpBackend

@@ -21,6 +21,7 @@ from domain.fleet.catalog import Backend, BackendLimits, ContinuationMode, Speed
 from domain.fleet.failure_classes import Failure
 from domain.money.prices import PriceSource, TokenPrice
 from domain.turns.response import Sampling
+from tests.fakes.backends import http_backend
 
 NO_LINGER = struct.pack("ii", 1, 0)
 RESET = object()
@@ -144,7 +145,7 @@ async def answer_of(
 ) -> list[TextPiece | AnswerEnd]:
     """Return all pieces that a backend answers over a socket."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await all_pieces(HttpBackend(backend, http, silence_s=silence_s), request or call())
+        return await all_pieces(http_backend(backend, http, silence_s=silence_s), request or call())
 
 
 async def all_pieces(client: HttpBackend, request: BackendCall) -> list[TextPiece | AnswerEnd]:
@@ -170,7 +171,7 @@ async def parsed(*chunks: bytes, backend: Backend | None = None) -> list[TextPie
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=ChunkedBody(chunks))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        client = HttpBackend(backend or backend_at("http://model/v1"), http, silence_s=5)
+        client = http_backend(backend or backend_at("http://model/v1"), http, silence_s=5)
         return await all_pieces(client, call())
 
 

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.http_backend import HttpBackend
 from domain.fleet.catalog import FinishReason
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, FailureSignature, diagnose
 from domain.log.events import ResponseStatus
@@ -26,6 +25,7 @@ from tests.clients.backends.model_server import (
     serving,
     usage,
 )
+from tests.fakes.backends import http_backend
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
@@ -110,7 +110,7 @@ async def served_turn(answers: Sequence[Sequence[Act]]) -> AsyncGenerator[tuple[
     async with serving(AnsweringServer(answers=answers)) as server, httpx.AsyncClient(trust_env=False) as http:
         clock = FakeClock()
         backend = replace(backend_at(server.url), price=PRICE)
-        client = HttpBackend(backend, http, silence_s=5)
+        client = http_backend(backend, http, silence_s=5)
         world = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend, client)})
         yield server, await world.admit("hello", max_output_tokens=64), world
 

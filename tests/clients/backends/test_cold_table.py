@@ -14,7 +14,6 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from domain.config.fleet_toml import fleet_from_toml
 from domain.content.items import Item
@@ -30,6 +29,7 @@ from tests.clients.backends.cold_rows import LOOKALIKES, ROWS, Row
 from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, end_of, frame, parsed, usage
 from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
 from tests.domain.fleets import SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
+from tests.fakes.backends import http_backend
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
@@ -60,7 +60,7 @@ def backend_of(system: str, url: str) -> Backend:
 async def diagnosed(backend: Backend, text: str | None = None, *, at: float | None = None) -> Diagnosis:
     """Request a text, or probe, and return the diagnosis of the failure."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend, http, silence_s=5)
+        client = http_backend(backend, http, silence_s=5)
         with pytest.raises(BackendError) as caught:
             await (client.probe() if text is None else all_pieces(client, replace(call(), items=(user_message(text),))))
     return diagnose(caught.value.failure, backend.signatures, now=now() if at is None else at)
@@ -293,6 +293,6 @@ async def throttled(times: int, headers: dict[str, str]) -> AsyncGenerator[tuple
     async with serving_all(answer) as url, httpx.AsyncClient(trust_env=False) as http:
         clock = FakeClock()
         one = replace(backend_at(url), price=PRICE)
-        client = HttpBackend(one, http, silence_s=5)
+        client = http_backend(one, http, silence_s=5)
         world = World(store=MemoryStore(clock), clock=clock, backends={"main": (one, client)})
         yield world, await world.admit("hello", max_output_tokens=64)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, TextPiece, WithdrawableStream
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
@@ -31,6 +30,7 @@ from tests.clients.backends.model_server import (
     text_of,
     usage,
 )
+from tests.fakes.backends import http_backend
 
 WORDS = "naïve 日本語 \u2028 \x85 \x0b 🙂 end"
 ANSWER = b": started\n\n" + frame("") + frame(WORDS) + frame(" two") + frame(reason="stop") + usage() + DONE
@@ -298,7 +298,7 @@ async def test_a_port_without_a_listener_is_refused() -> None:
 
 async def test_leaving_the_stream_closes_the_connection_at_once() -> None:
     async with serving(ModelServer([frame("a"), HANG])) as model, httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend_at(model.url), http, silence_s=60)
+        client = http_backend(backend_at(model.url), http, silence_s=60)
         async with client.stream(call()) as pieces:
             assert await anext(pieces) == TextPiece(text="a")
         await asyncio.wait_for(model.client_closed.wait(), 60)
@@ -317,7 +317,7 @@ async def test_a_cancelled_call_closes_the_connection_at_once(before: list[objec
 
 async def test_consecutive_calls_share_one_connection() -> None:
     async with serving(ModelServer(SHORT)) as model, httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend_at(model.url), http, silence_s=5)
+        client = http_backend(backend_at(model.url), http, silence_s=5)
         for _ in range(3):
             assert await all_pieces(client, call()) == WHOLE
     assert len(set(model.client_ports)) == 1
@@ -371,7 +371,7 @@ async def test_each_backend_continues_a_partial_answer_by_its_own_fields(
 async def test_a_withdrawn_request_still_gives_what_the_server_had_sent() -> None:
     words = [frame(f"{number} ") for number in range(50)]
     async with serving(ModelServer(acts=[*words, HANG])) as server, httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend_at(server.url), http, silence_s=5)
+        client = http_backend(backend_at(server.url), http, silence_s=5)
         async with client.stream(call()) as pieces:
             first = await anext(pieces)
             await asyncio.sleep(0.1)

@@ -11,6 +11,7 @@ from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from domain.fleet.failure_classes import FailureKind
 from tests.clients.backends.model_server import backend_at
+from tests.fakes.backends import http_backend
 
 GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}
 
@@ -28,7 +29,7 @@ async def server_answering(status: int, body: str = "", **headers: str) -> Async
     backend = backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
-            yield HttpBackend(backend, http, silence_s=5)
+            yield http_backend(backend, http, silence_s=5)
     finally:
         await runner.cleanup()
 
@@ -50,5 +51,5 @@ async def test_any_other_answer_is_reported_as_it_was_observed(status: int) -> N
 async def test_a_port_without_a_listener_is_refused() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(BackendError) as caught:
-            await HttpBackend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).probe()
+            await http_backend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).probe()
     assert caught.value.failure.kind is FailureKind.REFUSED

@@ -9,13 +9,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from clients.backends.chat_request import request_body
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendCall, BackendError
 from clients.backends.prompt_counter import HttpPromptCounter
 from domain.content.tools import FunctionTool, ToolConfig
 from domain.fleet.failure_classes import FailureKind
 from domain.fleet.request_forms import TokenCounting
 from tests.clients.backends.model_server import ChunkedBody, backend_at, call
+from tests.fakes.backends import http_backend
 
 LLAMA = TokenCounting(path="chat/completions/input_tokens", field="input_tokens")
 VLLM = TokenCounting(path="/tokenize", field="count")
@@ -33,7 +33,7 @@ class Server:
 
     def counter(self, counting: TokenCounting) -> HttpPromptCounter:
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return HttpPromptCounter(HttpBackend(backend_at("http://server/v1"), http, silence_s=1), counting)
+        return HttpPromptCounter(http_backend(backend_at("http://server/v1"), http, silence_s=1), counting)
 
 
 async def test_llama_cpp_counts_the_body_of_a_chat() -> None:

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 from clients.backends.credentials import HttpCall
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, TextPiece
 from domain.config.fleet_toml import fleet_from_toml
 from domain.fleet.catalog import Backend, OutputLimit
@@ -21,6 +20,7 @@ from domain.turns.response import Sampling
 from tests.checks import every
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
+from tests.fakes.backends import http_backend
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2}
 WHOLE = {
@@ -90,19 +90,19 @@ def answering(status: int, **headers: str) -> Answer:
 
 async def pieces(backend: Backend, **changes: Any) -> Sequence[TextPiece | AnswerEnd]:
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await all_pieces(HttpBackend(backend, http, silence_s=5), replace(call(), **changes))
+        return await all_pieces(http_backend(backend, http, silence_s=5), replace(call(), **changes))
 
 
 async def failure_of(backend: Backend, credentials: Any = None) -> Any:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(BackendError) as caught:
-            await all_pieces(HttpBackend(backend, http, silence_s=5, credentials=credentials), call())
+            await all_pieces(http_backend(backend, http, silence_s=5, credentials=credentials), call())
     return caught.value.failure
 
 
 async def probe(backend: Backend) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
-        await HttpBackend(backend, http, silence_s=5).probe()
+        await http_backend(backend, http, silence_s=5).probe()
 
 
 def text_of(answer: Sequence[TextPiece | AnswerEnd]) -> str:

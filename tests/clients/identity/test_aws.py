@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 from openai import BedrockOpenAI
 
 from clients.backends.credentials import HttpCall
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from clients.identity.aws import RoleCredentials, short_term_key, signed_headers
 from clients.identity.backend_credentials import BackendCredentials
@@ -29,6 +28,7 @@ from standins.issuer.federation import AWS_ROLE, RESOURCE
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.clients.identity.aws_side import AwsService, aws_service, json_bytes
 from tests.clients.identity.cloud import Cloud, cloud_with
+from tests.fakes.backends import http_backend
 from tests.fakes.clocks import FakeClock
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ async def header(credentials: BackendCredentials, auth: Auth) -> str:
 
 async def ask(service: AwsService, credentials: BackendCredentials, auth: Auth) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend(auth, service.url), http, silence_s=5, credentials=credentials)
+        client = http_backend(backend(auth, service.url), http, silence_s=5, credentials=credentials)
         await all_pieces(client, call())
 
 

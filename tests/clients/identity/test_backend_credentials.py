@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from clients.backends.credentials import Hop, HttpCall, NoCredentials, hop_denied
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from clients.clock import SystemClock
 from clients.identity.backend_credentials import BackendCredentials, credential_problems, warm_up
@@ -22,6 +21,7 @@ from domain.fleet.retry_policy import Failover, RetryLater, retry_decision
 from domain.identity.federation import AwsFederation, Federation, provider_name, service_account_name
 from standins.paths import ROOT
 from tests.clients.backends.model_server import DONE, ModelServer, all_pieces, backend_at, call, frame, serving
+from tests.fakes.backends import http_backend
 
 WHOLE = Federation(
     provider="projects/1/locations/global/workloadIdentityPools/pool/providers/entra",
@@ -190,7 +190,7 @@ class Recording:
 async def asked(server: ModelServer, credentials: Recording) -> None:
     one = backend_at(server.url)
     async with httpx.AsyncClient() as http:
-        await all_pieces(HttpBackend(one, http, silence_s=5, credentials=credentials), call())
+        await all_pieces(http_backend(one, http, silence_s=5, credentials=credentials), call())
 
 
 async def test_a_call_carries_its_credential() -> None:

@@ -25,6 +25,7 @@ from standins.systems.doors import DOORS, Door
 from standins.systems.identities import REGION, SECRET, Aws, Bearer, Entra, GoogleAccess, Tokens
 from standins.systems.service import Served
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
+from tests.fakes.backends import http_backend
 from tests.standins.systems.serving import ServedSystems, issuers, served_systems
 
 CONTEXT = ssl.create_default_context()
@@ -143,7 +144,7 @@ async def scene_of(
     async with served_systems(start_s=start_s, rate=rate) as served, http:
         ring = KeyRing(is_wrong=is_wrong)
         backend = backend_of(name, served.url(name), secret="another" if is_wrong else SECRET)
-        client = HttpBackend(backend, http, silence_s=5, credentials=ring)
+        client = http_backend(backend, http, silence_s=5, credentials=ring)
         yield Scene(name=name, served=served, client=client, ring=ring)
 
 

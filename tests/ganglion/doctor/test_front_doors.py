@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from clients.backends.credentials import HttpCall
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendClient
 from domain.fleet.catalog import Backend
 from ganglion.doctor.checks import CHECKS
@@ -25,6 +24,7 @@ from standins.systems.doors import DOORS
 from standins.systems.identities import REGION, SECRET, Aws, Everybody
 from tests.checks import every
 from tests.contracts.backends.scene import CONTEXT, FLEET, PROMPTED, TEMPLATE, UNCOUNTED, KeyRing
+from tests.fakes.backends import http_backend
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.ganglion.doctor.harness import FakeOutside, healthy_case
@@ -56,7 +56,7 @@ class DoorOutside(FakeOutside):
     async def model(self, settings: Settings, backend: Backend) -> AsyncGenerator[BackendClient]:
         assert settings.token_audience
         async with httpx.AsyncClient(trust_env=False, verify=CONTEXT) as http:
-            yield HttpBackend(backend, http, silence_s=5, credentials=self.ring)
+            yield http_backend(backend, http, silence_s=5, credentials=self.ring)
 
 
 def entry(served: ServedSystems, system: str) -> str:

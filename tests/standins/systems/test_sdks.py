@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import openai
 import pytest
+from botocore.config import Config
 from openai import AsyncOpenAI
 
 from clients.backends.credentials import HttpCall
@@ -21,6 +22,9 @@ from tests.contracts.backends.scene import KeyRing
 from tests.standins.systems.serving import ServedSystems, served_systems
 
 ANSWER = "1 2 3 4 5"
+ONCE: Any = Config(retries={"total_max_attempts": 1})
+"""boto3 repeats a call that a starting model refuses, until the model is up."""
+
 TOOL = {"name": "look", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}
 
 
@@ -40,6 +44,7 @@ def aws_client(service: str, url: str) -> Any:
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.session_token,
+        config=ONCE,
     )
 
 

@@ -15,7 +15,6 @@ from botocore.validate import ParamValidator
 
 from clients.backends.converse.request import converse_body
 from clients.backends.formats.event_stream import CONTENT_TYPE
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel, TextPiece
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
@@ -27,6 +26,7 @@ from tests.checks import every
 from tests.clients.backends.formats.frames import event, exception
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.clients.backends.test_system_defaults import Answer, serving
+from tests.fakes.backends import http_backend
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x-v1:0"
 LOOK = FunctionTool(name="look", description="Looks.", parameters={"type": "object", "properties": {}}, strict=None)
@@ -75,7 +75,7 @@ def streaming(*frames: bytes, status: int = 200, cut: int = 7) -> Answer:
 
 async def pieces(*frames: bytes, request: BackendCall | None = None) -> Sequence[TextPiece | AnswerEnd]:
     async with serving(streaming(*frames)) as server, httpx.AsyncClient(trust_env=False) as http:
-        return await all_pieces(HttpBackend(backend(server.url), http, silence_s=5), request or call())
+        return await all_pieces(http_backend(backend(server.url), http, silence_s=5), request or call())
 
 
 async def failure_of(*frames: bytes) -> Any:
@@ -189,7 +189,7 @@ async def test_a_stream_that_stops_early_or_is_damaged_is_a_failure() -> None:
 
 async def test_the_address_names_the_model_and_the_probe_asks_for_one_token() -> None:
     async with serving(streaming(START, text("a"), STOP)) as server, httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(backend(server.url), http, silence_s=5)
+        client = http_backend(backend(server.url), http, silence_s=5)
         await all_pieces(client, call())
         await client.probe()
     (_, path, headers, _), (method, probe, _, body) = server.requests

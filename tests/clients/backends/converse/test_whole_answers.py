@@ -11,12 +11,12 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendError, Channel, TextPiece
 from domain.fleet.failure_classes import FailureKind
 from tests.clients.backends.converse.test_converse import MODEL, USAGE, backend
 from tests.clients.backends.model_server import all_pieces, call, end_of
 from tests.clients.backends.test_system_defaults import Server, json_answer, serving
+from tests.fakes.backends import http_backend
 
 TEXT, CALL = {"text": "Let me look."}, {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"n": 1}}}
 REASONING = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s"}}}
@@ -31,7 +31,7 @@ ANSWER = {
 async def read(server: Server) -> Sequence[TextPiece | AnswerEnd]:
     async with httpx.AsyncClient(trust_env=False) as http:
         whole = replace(backend(server.url), streams=False)
-        return await all_pieces(HttpBackend(whole, http, silence_s=5), call())
+        return await all_pieces(http_backend(whole, http, silence_s=5), call())
 
 
 async def failure_of(body: Any) -> FailureKind:

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from clients.backends.chat_request import request_body
 from clients.backends.formats.event_stream import CONTENT_TYPE
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.catalog import Adapter, Backend
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
@@ -23,6 +22,7 @@ from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod
 from tests.clients.backends.formats.frames import frame
 from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
 from tests.clients.backends.test_system_defaults import CHUNKS, WHOLE, Answer, Server, serving
+from tests.fakes.backends import http_backend
 
 SSE = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in CHUNKS).encode() + b"data: [DONE]\n\n"
 LINES = "".join(f"{json.dumps(chunk)}\n" for chunk in CHUNKS).encode()
@@ -76,7 +76,7 @@ async def read(server: Server, found: Backend, request: BackendCall | None = Non
     path = "/endpoints/e" if found.adapter is Adapter.SAGEMAKER else "/functions/f"
     at = replace(found, url=server.url.removesuffix("/v1") + path)
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await all_pieces(HttpBackend(at, http, silence_s=5), request or call())
+        return await all_pieces(http_backend(at, http, silence_s=5), request or call())
 
 
 async def pieces(answer: Answer, found: Backend) -> Sequence[TextPiece | AnswerEnd]:
@@ -274,7 +274,7 @@ async def probed(answer: Answer, found: Backend) -> tuple[Server, Failure | None
     async with serving(answer) as server, httpx.AsyncClient(trust_env=False) as http:
         at = replace(found, url=found.url.replace("http://127.0.0.1:1", server.url.removesuffix("/v1")))
         try:
-            await HttpBackend(at, http, silence_s=5).probe()
+            await http_backend(at, http, silence_s=5).probe()
         except BackendError as error:
             return server, error.failure
     return server, None

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from clients.backends.credentials import HttpCall
+from clients.backends.images import NoImages
 from clients.backends.port import BackendCall, BackendError
 from clients.backends.predictions.client import PredictionBackend, backend_client, billed_in, usage_in
 from clients.backends.predictions.request import prediction_input
@@ -43,7 +44,7 @@ async def replicate(
     async with served_systems(rate=rate) as served, httpx.AsyncClient(trust_env=False) as http:
         url = f"{served.origin}/v1/systems/replicate/v1/models/owner/name"
         backend = replace(backend_at(url), adapter=Adapter.REPLICATE)
-        client = backend_client(backend, http, silence_s=5, credentials=Token(token))
+        client = backend_client(backend, http, silence_s=5, credentials=Token(token), images=NoImages())
         assert isinstance(client, PredictionBackend)
         yield client, served
 

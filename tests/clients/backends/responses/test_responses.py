@@ -13,7 +13,6 @@ from openai.types import responses as sdk
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import BaseModel, TypeAdapter
 
-from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel, TextPiece
 from clients.backends.responses.request import responses_body
 from clients.backends.responses.stream import usage_in
@@ -27,6 +26,7 @@ from domain.turns.response import Sampling
 from tests.clients.backends.converse.test_converse import CONVERSATION, PIXEL
 from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
 from tests.clients.backends.test_system_defaults import Answer, Server, json_answer, serving
+from tests.fakes.backends import http_backend
 
 LOOK = FunctionTool(name="look", description="Looks.", parameters={"type": "object", "properties": {}}, strict=None)
 SCHEMA = OutputFormat(kind=OutputFormatKind.JSON_SCHEMA, name="answer", schema={"type": "object"})
@@ -136,7 +136,7 @@ def streaming(*events: BaseModel, cut: int = 11) -> Answer:
 
 async def read(server: Server, changed: Backend | None = None, request: BackendCall | None = None) -> Any:
     async with httpx.AsyncClient(trust_env=False) as http:
-        client = HttpBackend(changed or backend(server.url), http, silence_s=5)
+        client = http_backend(changed or backend(server.url), http, silence_s=5)
         return await all_pieces(client, request or call())
 
 
@@ -272,7 +272,7 @@ async def test_an_answer_that_does_not_stream_is_read_the_same_way() -> None:
 
 async def test_the_probe_asks_for_as_few_tokens_as_the_api_allows() -> None:
     async with serving(json_answer(response().model_dump())) as server, httpx.AsyncClient(trust_env=False) as http:
-        await HttpBackend(backend(server.url), http, silence_s=5).probe()
+        await http_backend(backend(server.url), http, silence_s=5).probe()
     ((method, path, _, body),) = server.requests
     assert (method, path, body["max_output_tokens"]) == ("POST", "/v1/responses", 16)
 
