@@ -5,17 +5,20 @@ The model's own count of written tokens is the reference. `TEST_CANCELS` sets th
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import StoreKind
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.cosmos_books import cosmos_books_of
 from tests.end_to_end.test_cancel import begun, closed
+from tests.fakes.cosmos import local_cosmos
 
 CANCELS = int(os.environ.get("TEST_CANCELS", "6"))
 LENGTH, LIMIT = 9000, 12_000
@@ -42,11 +45,23 @@ async def cancelled_after(scene: Scene, seconds: float, body: dict[str, object])
     return Comparison(written, sum(each.progress.usage.output_tokens for each in attempts if each.progress.usage))
 
 
+CASES = [pytest.param(rate, "sqlite") for rate in (20, 500, 5000)] + [
+    pytest.param(500, "cosmos"),
+    pytest.param(20, "cosmos", marks=pytest.mark.long),
+    pytest.param(5000, "cosmos", marks=pytest.mark.long),
+]
+
+
 @pytest.mark.campaign
-@pytest.mark.parametrize("rate", [20, 500, 5000])
-async def test_cancelled_turns_pay_for_what_the_model_wrote(tmp_path: Path, random: Random, rate: int) -> None:
-    with LocalCluster(hasty(tmp_path, rate=rate)) as cluster:
-        async with calling(cluster) as caller, books_of(cluster.data) as books:
+@pytest.mark.parametrize(("rate", "store"), CASES)
+async def test_cancelled_turns_pay_for_what_the_model_wrote(
+    tmp_path: Path, random: Random, monkeypatch: pytest.MonkeyPatch, rate: int, store: StoreKind
+) -> None:
+    if store == "cosmos":
+        local_cosmos()
+    with LocalCluster(replace(hasty(tmp_path, rate=rate), store=store)) as cluster:
+        opened = cosmos_books_of(cluster, monkeypatch) if store == "cosmos" else books_of(cluster.data)
+        async with calling(cluster) as caller, opened as books:
             scene = Scene(cluster=cluster, caller=caller, books=books)
             found = [
                 await cancelled_after(

@@ -6,24 +6,18 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 
-from clients.clock import SystemClock
-from clients.storage.cosmos.settings import account_from
-from clients.storage.cosmos.store import CosmosStore
 from domain.identity.owners import Owner
-from domain.money.budgets import Budgets
-from domain.turns.webhook_events import WebhookEndpoints
 from standins.cluster.local_cluster import LocalCluster
-from state.money.ledger import Ledger
-from state.turns.responses import TurnStore
 from tests.checks import every
-from tests.end_to_end.books import ALICE, Books, owner_named
+from tests.end_to_end.books import ALICE, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.cosmos_books import cosmos_books_of
 from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins, talk_outlives
 from tests.end_to_end.test_survival import VICTIMS, assert_survived, followed_through
 from tests.fakes.cosmos import local_cosmos
@@ -70,21 +64,9 @@ def service(cosmos_cluster: LocalCluster) -> Service:
 
 @pytest.fixture
 async def scene(cosmos_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    """The store signs in as the application does: with a token of the managed identity."""
-    settings = cosmos_cluster.environment()
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
-        monkeypatch.setenv(name, settings[name])
-    clock = SystemClock()
-    store = CosmosStore(account_from(settings), clock)
-    books = Books(
-        store=cast("Any", store),
-        turns=TurnStore(store, clock, WebhookEndpoints()),
-        ledger=Ledger(store, clock, Budgets()),
-    )
-    async with calling(cosmos_cluster) as caller:
+    async with calling(cosmos_cluster) as caller, cosmos_books_of(cosmos_cluster, monkeypatch) as books:
         await books.forget_backend_states()
         yield Scene(cluster=cosmos_cluster, caller=caller, books=books)
-    await store.close()
 
 
 def kill_cosmos(cluster: LocalCluster) -> None:
