@@ -141,10 +141,8 @@ class HttpBackend:
     async def send_once(
         self, method: str, url: str, deadline: float, *, headers: Mapping[str, str], json: Any = None
     ) -> httpx.Response:
-        content = None if json is None else json_bytes(json)
-        request = self.http.build_request(
-            method, url, content=content, headers={**self.backend.headers, **headers, **PLAIN}, timeout=timeouts()
-        )
+        content, headers = None if json is None else json_bytes(json), {**self.backend.headers, **headers, **PLAIN}
+        request = self.http.build_request(method, url, content=content, headers=headers, timeout=timeouts())
         if content is not None:
             request.headers.setdefault("content-type", "application/json")
         call = HttpCall(method=method, url=str(request.url), body=request.content)

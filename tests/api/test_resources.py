@@ -8,7 +8,7 @@ import gc
 import json
 import time
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -47,12 +47,13 @@ async def send(one: Api, path: str, body: bytes) -> int:
 
 
 @pytest.fixture(autouse=True)
-def own_garbage() -> Iterator[None]:
-    """Leave the objects of all other tests to no collection: their number is not what a request costs."""
+def own_garbage() -> None:
+    """Leave the objects of all other tests to no collection: their number is not what a request costs.
+
+    They stay frozen: what is unfrozen would be looked at again by each collection of every later test.
+    """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def stored_bytes(one: Api) -> int:
