@@ -15,6 +15,7 @@ from benches import (
     turns,
 )
 from benches.backends import measures
+from benches.batches import __main__ as batches
 from benches.imports import app, package
 from benches.routing import comparison
 from benches.scale import comparison as scale
@@ -36,6 +37,7 @@ BENCHES = (
     ("streams", many_streams.main),
     ("cancels", cancels.main),
     ("agent", agent.main),
+    ("batches", batches.main),
     ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),

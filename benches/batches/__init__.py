@@ -1,0 +1,1 @@
+"""How fast are batches, and what do their lines cost?"""
