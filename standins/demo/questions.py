@@ -1,4 +1,4 @@
-"""What does the demo ask each model?"""
+"""What does the demo ask, of a real and of the scripted model?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
