@@ -1,4 +1,4 @@
-"""What does the demo ask, of a real model and of the scripted one?"""
+"""What does the demo ask, of a real and of the scripted model?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
