@@ -5,7 +5,7 @@ conversation and about private data, approves a call of a tool, waits until the 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from standins.demo.approved_refund import WISHES, ApprovedRefund
 from standins.demo.costs import budget_lines, gpu_lines, line_sums, sum_lines, turn_lines
 from standins.demo.gpu import GpuMonitor
 from standins.demo.private_rows import SOURCES, facts_in, rows_of, shown_rows, used_rows
+from standins.demo.questions import QUESTIONS
 from standins.demo.sign_in import TENANT, USER
 from standins.demo.terminal import TerminalScreen, timeline_text
 from standins.demo.turn_stream import DemoError, TurnReader, check, events_of, resumed
@@ -29,33 +30,6 @@ TIMEOUT_S = 30.0
 SCALE_IN_S = 60.0
 POLL_S = 0.05
 SWEEP_S = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    first: str
-    second: str
-    long: str
-    about_the_first: str
-    private: str
-
-
-QUESTIONS: Mapping[str, Questions] = {
-    "real": Questions(
-        first="My name is Ada. What is the largest ocean on Earth?",
-        second="And the smallest?",
-        long="Tell me a story about a lighthouse keeper.",
-        about_the_first="What was my first question?",
-        private="How many months does the warranty of the telescope last?",
-    ),
-    "scripted": Questions(
-        first="ECHO The Pacific Ocean.",
-        second="ECHO The Arctic Ocean.",
-        long="COUNT 100",
-        about_the_first="RECALL",
-        private="FACT warranty",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

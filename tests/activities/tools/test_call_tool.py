@@ -16,7 +16,7 @@ from domain.log.answer_events import server_call_events
 from domain.log.events import ResponseStatus, Slot
 from domain.tools.call_record import MARGIN_S, SEND_WITHIN_S, CallRecord
 from domain.tools.catalog import ToolServers
-from domain.tools.outcomes import DEADLINE_PASSED, UNKNOWN, completed
+from domain.tools.outcomes import DEADLINE_PASSED, NOT_APPROVED, UNKNOWN, completed
 from domain.turns.response import Response
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
@@ -94,6 +94,14 @@ async def test_a_call_is_sent_recorded_and_shown_in_the_log(tool: str) -> None:
     assert called["added"]["likely"] > 0
     (sent,) = calling.tools.sent
     assert (sent.tool, sent.arguments, sent.key) == (tool, ARGUMENTS[tool], calling.item)
+
+
+async def test_a_call_that_needs_an_approval_is_not_sent_without_one_whoever_has_planned_it() -> None:
+    calling = Calling("close_shop")
+    response = await calling.asked()
+    assert (await calling.run(response))["outcome"] == "failed"
+    assert calling.tools.sent == []
+    assert (await calling.item_of(response)).error["content"] == NOT_APPROVED
 
 
 @pytest.mark.parametrize("tool", ARGUMENTS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.fleet.backend_state import initial_state
-from domain.fleet.catalog import Backend
+from domain.fleet.catalog import Backend, ContinuationMode
 from domain.money.prices import TokenPrice
 from domain.routing.candidates import (
     Candidate,
@@ -22,7 +22,7 @@ from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 from domain.routing.filters import LATE, Filters, ModelChoice, filters_for
 from domain.routing.rent_or_buy import RentOrBuy
 from tests.domain.fleets import API as API_PRICE
-from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, SMALL, backend
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, SMALL, backend, limits
 
 NOW = 1_000_000.0
 GPU = backend("gpu", cold=SERVERLESS)
@@ -205,3 +205,14 @@ def test_starting_backends_bound_what_a_cold_one_may_save() -> None:
     assert scheduled(both, "slow") == saved(waiting_value(estimate(option(quick), demand()).seconds, demand()), slow)
     faster = replace(GPU, name="faster", speed=replace(GPU.speed, decode_tokens_s=500))
     assert scheduled(compared(starting(quick), cold(faster)), "faster") != 0
+
+
+@pytest.mark.parametrize("continues", [ContinuationMode.NO, ContinuationMode.ASSISTANT_PREFILL])
+def test_a_backend_that_cannot_continue_writes_more_once_it_is_up(continues: ContinuationMode) -> None:
+    short = replace(GPU, continues=continues, limits=limits(request_timeout_s=60))
+    asked = demand(output_tokens=4000)
+    up_s = estimate(option(short), asked).seconds
+    assert seconds_of(starting(short), asked) == pytest.approx(up_s)
+    started = estimate(starting(short), asked)
+    writes_less = started.output_tokens < estimate(option(short), asked).output_tokens
+    assert writes_less is (continues is ContinuationMode.NO)

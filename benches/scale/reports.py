@@ -1,8 +1,8 @@
 """How long do the reports of a large fleet and of a busy month take, on SQLite?
 
-`python -m benches.reports [CALLS]`: starts everything on this machine with a fleet of 50 GPUs that scale to zero, and
-writes the roll-ups of a month of 100,000 turns. Each report is asked for by one caller, and the fleet with a pause of a
-second, so that it is read anew. Milliseconds are this machine's; the ratio is to `GET /healthz` in the same run.
+`python -m benches.scale.reports [CALLS]`: starts everything on this machine with a fleet of 50 GPUs that scale to zero,
+and writes the roll-ups of a month of 100,000 turns. Each report is asked for by one caller, and the fleet with a pause
+of a second, so that it is read anew. Milliseconds are this machine's; the ratio is to `GET /healthz` in the same run.
 """
 
 import asyncio
