@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from scripts.deployment import entra
-from scripts.deployment.commands import Commands, DeploymentError, rehearsed, run
+from scripts.deployment.commands import CommandRunner, DeploymentError, rehearsed, run
 from scripts.deployment.patience import Patience, patient, wait_until_ready
 from scripts.deployment.rehearsal import ENVIRONMENT, answer_of
 from scripts.deployment.steps import before_provision, before_removal, check
@@ -15,24 +15,24 @@ from scripts.deployment.steps import before_provision, before_removal, check
 ORIGIN: Final = "GANGLION_URL"
 AFTER_DEPLOYMENT: Final = "after-deployment"
 
-type Step = Callable[[Commands, Mapping[str, str]], None]
+type Step = Callable[[CommandRunner, Mapping[str, str]], None]
 
 
-def show_applications(commands: Commands, environment: Mapping[str, str]) -> None:
+def show_applications(commands: CommandRunner, environment: Mapping[str, str]) -> None:
     for line in entra.table(commands, environment["AZURE_ENV_NAME"]):
         sys.stdout.write(f"{line}\n")
 
 
-def create_applications(commands: Commands, environment: Mapping[str, str]) -> None:
+def create_applications(commands: CommandRunner, environment: Mapping[str, str]) -> None:
     entra.apply(commands, environment["AZURE_ENV_NAME"])
     show_applications(commands, environment)
 
 
-def remove_applications(commands: Commands, environment: Mapping[str, str]) -> None:
+def remove_applications(commands: CommandRunner, environment: Mapping[str, str]) -> None:
     entra.remove(commands, environment["AZURE_ENV_NAME"])
 
 
-def after_deployment(commands: Commands, environment: Mapping[str, str]) -> None:
+def after_deployment(commands: CommandRunner, environment: Mapping[str, str]) -> None:
     """Wait until the new app answers: its identity's roles may arrive some minutes after it."""
     origin = environment.get(ORIGIN, "")
     if not origin:

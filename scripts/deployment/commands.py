@@ -16,7 +16,7 @@ class DeploymentError(Exception):
     """A step failed or was refused; the message names what to change."""
 
 
-class Commands(Protocol):
+class CommandRunner(Protocol):
     """Runs one command line and returns what it wrote to standard output."""
 
     def __call__(self, *command: str, succeeds: bool = True) -> str: ...
@@ -33,7 +33,7 @@ def run(*command: str, succeeds: bool = True) -> str:
     return "" if done.returncode else done.stdout.strip()
 
 
-def rehearsed(answer_of: Callable[[Sequence[str]], str]) -> Commands:
+def rehearsed(answer_of: Callable[[Sequence[str]], str]) -> CommandRunner:
     """Return what prints each command line instead of running it, and gives a stated answer."""
 
     def rehearse(*command: str, succeeds: bool = True) -> str:  # noqa: ARG001 - the port's argument

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scripts.deployment.commands import Commands, answer, answers
+from scripts.deployment.commands import CommandRunner, answer, answers
 
 GRAPH: Final = "https://graph.microsoft.com/v1.0/applications"
 NAMESPACE: Final = uuid.UUID("6f9a3f0e-6f0f-4d55-9d43-6d6f2f8f5a11")
@@ -38,7 +38,7 @@ def names(environment: str) -> tuple[str, str]:
     return f"{environment}-api", f"{environment}-federation"
 
 
-def find(run: Commands, name: str) -> AppRegistration | None:
+def find(run: CommandRunner, name: str) -> AppRegistration | None:
     """Return the application of this very name; Entra's filter also finds longer ones."""
     found = answers(run("az", "ad", "app", "list", "--display-name", name, "--output", "json"))
     return next((application_of(each) for each in found if each["displayName"] == name), None)
@@ -48,7 +48,7 @@ def application_of(document: dict[str, Any]) -> AppRegistration:
     return AppRegistration(name=document["displayName"], id=document["id"], app_id=document["appId"])
 
 
-def ensure(run: Commands, name: str, manifest: dict[str, Any]) -> AppRegistration:
+def ensure(run: CommandRunner, name: str, manifest: dict[str, Any]) -> AppRegistration:
     """Create the application and its service principal unless they exist, and give it what the manifest says."""
     found = find(run, name)
     if found is None:
@@ -98,20 +98,20 @@ def computed_id(name: str, value: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{name}/{value}"))
 
 
-def apply(run: Commands, environment: str) -> tuple[AppRegistration, AppRegistration]:
+def apply(run: CommandRunner, environment: str) -> tuple[AppRegistration, AppRegistration]:
     """Create or correct both applications; returns the API and the federation."""
     api, federation = names(environment)
     return ensure(run, api, api_manifest(api)), ensure(run, federation, federation_manifest())
 
 
-def remove(run: Commands, environment: str) -> None:
+def remove(run: CommandRunner, environment: str) -> None:
     """Remove both applications where they exist; Entra keeps them restorable for 30 days."""
     for name in names(environment):
         if found := find(run, name):
             run("az", "ad", "app", "delete", "--id", found.app_id)
 
 
-def table(run: Commands, environment: str) -> Iterator[str]:
+def table(run: CommandRunner, environment: str) -> Iterator[str]:
     """Yield a line for each application, scope and role, and whether Entra has it."""
     api, federation = names(environment)
     for name, values in ((api, [SCOPE, *(value for value, _ in ROLES)]), (federation, [])):
@@ -121,7 +121,7 @@ def table(run: Commands, environment: str) -> Iterator[str]:
         yield from (f"  {value:<30} {'present' if value in present else 'missing'}" for value in values)
 
 
-def existing(run: Commands, application: AppRegistration) -> Sequence[str]:
+def existing(run: CommandRunner, application: AppRegistration) -> Sequence[str]:
     document = answer(run("az", "ad", "app", "show", "--id", application.app_id, "--output", "json"))
     scopes: list[dict[str, Any]] = document.get("api", {}).get("oauth2PermissionScopes", [])
     roles: list[dict[str, Any]] = document.get("appRoles", [])

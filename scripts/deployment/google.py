@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scripts.deployment.commands import Commands, DeploymentError, answer
+from scripts.deployment.commands import CommandRunner, DeploymentError, answer
 
 FOLDER: Final = "-chdir=infra/google"
 L4_REGIONS: Final = (
@@ -56,7 +56,7 @@ def values_of(environment: Mapping[str, str]) -> GoogleValues | None:
 
 
 def apply(
-    run: Commands, values: GoogleValues, *, tenant: str, identity_object_id: str, audience: str
+    run: CommandRunner, values: GoogleValues, *, tenant: str, identity_object_id: str, audience: str
 ) -> dict[str, str]:
     """Create or correct Google's part; returns the settings of the app."""
     address = f"gs://{values.state}"
@@ -75,14 +75,14 @@ def apply(
     }
 
 
-def remove(run: Commands, values: GoogleValues, *, tenant: str, identity_object_id: str, audience: str) -> None:
+def remove(run: CommandRunner, values: GoogleValues, *, tenant: str, identity_object_id: str, audience: str) -> None:
     """Remove Google's part; the bucket of the state stays, because it is the record of what was removed."""
     initialize(run, values)
     given = variables(values, tenant=tenant, identity_object_id=identity_object_id, audience=audience)
     run("terraform", FOLDER, "destroy", "-input=false", "-auto-approve", *given)
 
 
-def initialize(run: Commands, values: GoogleValues) -> None:
+def initialize(run: CommandRunner, values: GoogleValues) -> None:
     backend = (f"-backend-config=bucket={values.state}", f"-backend-config=prefix={values.name}")
     run("terraform", FOLDER, "init", "-input=false", "-reconfigure", *backend)
 

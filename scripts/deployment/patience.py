@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from scripts.deployment.commands import Commands, DeploymentError
+from scripts.deployment.commands import CommandRunner, DeploymentError
 
 NOT_YET: Final = re.compile(
     r"AuthorizationFailed|Authorization_RequestDenied|PrincipalNotFound|Request_ResourceNotFound|LinkedAuthorizationFailed"
@@ -40,7 +40,7 @@ class Patience:
         self.sleep(self.pause_s)
 
 
-def patient(run: Commands, patience: Patience) -> Commands:
+def patient(run: CommandRunner, patience: Patience) -> CommandRunner:
     """Return what runs a command again while a grant has not arrived; every other failure is raised at once."""
 
     def attempt(*command: str, succeeds: bool = True) -> str:
@@ -57,7 +57,7 @@ def patient(run: Commands, patience: Patience) -> Commands:
     return attempt
 
 
-def wait_until_ready(run: Commands, origin: str, patience: Patience) -> None:
+def wait_until_ready(run: CommandRunner, origin: str, patience: Patience) -> None:
     """Ask `GET /readyz` until the app reaches its store and its fleet; raises DeploymentError with the last answer."""
     asked = ("curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "30", f"{origin}/readyz")
     for number in range(1, patience.tries):

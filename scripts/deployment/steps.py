@@ -13,7 +13,7 @@ from domain.errors import ConfigurationError
 from domain.routing.estimates import AttemptLimits
 from domain.routing.least_cost import too_small_budgets
 from scripts.deployment import entra, google
-from scripts.deployment.commands import ROOT, Commands, DeploymentError, answer, answers
+from scripts.deployment.commands import ROOT, CommandRunner, DeploymentError, answer, answers
 from settings import read_budgets
 
 NAME: Final = re.compile(r"[a-z0-9]{3,11}")
@@ -22,7 +22,7 @@ DEFAULT_LIMITS: Final = AttemptLimits(hold_s=10, handover_s=480)
 """Those of the settings that a deployment does not change."""
 
 
-def check(run: Commands, environment: Mapping[str, str]) -> None:
+def check(run: CommandRunner, environment: Mapping[str, str]) -> None:
     """Refuse by name, before anything is created, what a deployment would fail on later."""
     name, region = environment.get("AZURE_ENV_NAME", ""), environment.get("AZURE_LOCATION", "")
     if not NAME.fullmatch(name):
@@ -62,11 +62,11 @@ def is_guid(text: str) -> bool:
         return False
 
 
-def tenant_of(run: Commands) -> str:
+def tenant_of(run: CommandRunner) -> str:
     return run("az", "account", "show", "--query", "tenantId", "--output", "tsv")
 
 
-def before_provision(run: Commands, environment: Mapping[str, str]) -> None:
+def before_provision(run: CommandRunner, environment: Mapping[str, str]) -> None:
     """Create identity and applications, then Google's part, so that azd deploys the app with all settings at once."""
     check(run, environment)
     name, tenant = environment["AZURE_ENV_NAME"], tenant_of(run)
@@ -100,7 +100,7 @@ def before_provision(run: Commands, environment: Mapping[str, str]) -> None:
         run("azd", "env", "set", setting, value)
 
 
-def before_removal(run: Commands, environment: Mapping[str, str]) -> None:
+def before_removal(run: CommandRunner, environment: Mapping[str, str]) -> None:
     """Remove what azd does not know: Google's part and the applications."""
     name = environment["AZURE_ENV_NAME"]
     if values := google.values_of(environment):

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from scripts.deployment.commands import Commands, DeploymentError, run
+from scripts.deployment.commands import CommandRunner, DeploymentError, run
 from scripts.package.__main__ import RELEASE
 from scripts.release.watching import Pace, ReleaseError, said, turns, wait_until_listed, wait_until_served
 
@@ -33,7 +33,7 @@ class Release:
     token: str
 
 
-def release(run: Commands, http: httpx.Client, given: Release, pace: Pace, write: Callable[[str], object]) -> None:
+def release(run: CommandRunner, http: httpx.Client, given: Release, pace: Pace, write: Callable[[str], object]) -> None:
     """Deploy and watch; on failure put the previous package back. Raises ReleaseError and DeploymentError."""
     try:
         deploy(run, given, given.package)
@@ -51,12 +51,12 @@ def release(run: Commands, http: httpx.Client, given: Release, pace: Pace, write
         ) from problem
 
 
-def deploy(run: Commands, given: Release, package: Path) -> None:
+def deploy(run: CommandRunner, given: Release, package: Path) -> None:
     where = ("--resource-group", given.group, "--name", given.app)
     run("az", "functionapp", "deployment", "source", "config-zip", *where, "--src", str(package))
 
 
-def functions_of(run: Commands, given: Release) -> int:
+def functions_of(run: CommandRunner, given: Release) -> int:
     where = ("--resource-group", given.group, "--name", given.app)
     return int(run("az", "functionapp", "function", "list", *where, "--query", "length(@)", "--output", "tsv") or 0)
 

@@ -1,11 +1,15 @@
 """Does a batch answer each of its lines once, as the endpoint would, and end as it should?"""
 
 import asyncio
+import base64
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from openai import OpenAI
+from openai.types.webhooks import BatchCompletedWebhookEvent
 
 from activities.batches.batch_input import TRUSTED_S
 from clients.backends.port import AnswerEnd, TextPiece
@@ -226,7 +230,24 @@ async def test_the_end_is_announced_to_webhooks_that_name_it_and_lines_are_not()
     outbox = one.world.app.state.webhook_outbox
     (delivery,) = await outbox.of(OWNER, ending_id(batch["id"]))
     assert (delivery.endpoint, delivery.event) == ("batches", {"type": "batch.completed", "data": {"id": batch["id"]}})
+    now = time.time()  # noqa: TID251 - the SDK compares the stamp with its own clock
+    secret = f"whsec_{base64.b64encode(wants.secrets[0]).decode()}"
+    headers = delivery.headers(wants.secrets, now=now)
+    event = OpenAI(api_key="unused").webhooks.unwrap(delivery.body.decode(), headers, secret=secret)
+    assert isinstance(event, BatchCompletedWebhookEvent)
+    assert event.data.id == batch["id"]
     assert list(await outbox.overdue(before=one.world.clock.now() + 1)) == [delivery]
+
+
+async def test_the_route_of_a_batch_says_when_it_begins_and_why() -> None:
+    one = api()
+    batch = await create(one, [line(0)])
+    path = f"/v1/batches/{batch['id']}/route"
+    assert (await one.http.get(path)).json()["decision"] is None
+    await ended(one, batch)
+    decision = (await one.http.get(path)).json()["decision"]
+    assert (decision["starts"], decision["reason"]) == (True, "no backend has to be started")
+    assert set(decision["costs"]) == {"main"}
 
 
 @pytest.mark.slow
