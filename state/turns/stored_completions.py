@@ -75,8 +75,9 @@ class StoredCompletions:
 
 def lasting_metadata(turn: Response) -> Mapping[str, str]:
     """Return the metadata that a turn keeps until it has ended: where its data may be sent."""
-    known = {} if turn.status.is_terminal else turn.options.metadata
-    return {name: value for name, value in known.items() if name == RESIDENCY}
+    if turn.status.is_terminal or RESIDENCY not in turn.options.metadata:
+        return {}
+    return {RESIDENCY: turn.options.metadata[RESIDENCY]}
 
 
 def completion_id(turn: Response) -> str:
