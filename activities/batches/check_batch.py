@@ -95,13 +95,17 @@ class CheckBatch:
         self.width = width
 
     async def check(self, request: BatchWire) -> BatchCheckedWire:
-        """Check a batch that was not checked yet; return where it goes on."""
+        """Check a batch that was not checked yet; return where it goes on. One that cannot be checked expires."""
         try:
             batch = await self.source.batches.read(wire.owner_from_wire(request), request["response"])
         except NotFound:
             return NOTHING
         if batch.status is BatchStatus.VALIDATING and batch.outcome is None:
-            batch = await self.conclude(batch, await self.read_lines(batch))
+            try:
+                batch = await self.conclude(batch, await self.read_lines(batch))
+            except Unavailable:
+                if self.clock.now() < batch.expires_at:
+                    raise
         if batch.status is not BatchStatus.IN_PROGRESS:
             return NOTHING
         open_chunks = await self.source.lines.chunks_at_work(batch)

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import pytest
+
 from activities.batches.check_batch import LOOKED_AT
 from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS
 from activities.maintenance.batch_sweep import BatchSweep
 from clients.orchestrations import wire_of_batch
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
+from domain.errors import Unavailable
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
@@ -127,6 +130,22 @@ async def test_the_creation_of_a_batch_reads_no_more_blank_lines_than_others() -
     batch = await stored(one, (await one.http.post("/v1/batches", json=body)).json()["id"])
     found = await one.world.app.batches.check.read_lines(batch, most=LOOKED_AT)
     assert found.number <= LOOKED_AT + 2
+
+
+async def test_a_batch_that_could_not_be_checked_within_its_window_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    one = api(clock=clock)
+    batch = await held(one, [line(0)], metadata={"window_s": "60"})
+
+    async def fails(*_: Any) -> None:
+        raise Unavailable("The server of the tools does not answer.")
+
+    one.world.app.batches.check.source.stored.clear()
+    monkeypatch.setattr(one.world.app.state.files, "read", fails)
+    with pytest.raises(Unavailable):
+        await BatchRun(one.world).run(batch)
+    clock.advance(61)
+    assert (await run(one, batch))["status"] == "expired"
 
 
 async def test_the_timer_wakes_a_batch_that_was_cancelled_while_it_waited() -> None:
