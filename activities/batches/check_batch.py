@@ -122,10 +122,10 @@ class CheckBatch:
             async for start, content in self.source.file_lines.each(batch.owner, stored, limit=self.line_bytes):
                 await asyncio.sleep(0)
                 found.number += 1
-                if content is not None and not content.strip(BLANK):
-                    continue
                 if start > most:
                     break
+                if content is not None and not content.strip(BLANK):
+                    continue
                 if len(found.starts) == LINES_LIMIT:
                     found.report(TOO_MANY, None)
                     return found

@@ -226,6 +226,11 @@ class InlineRun:
         return index
 
 
+def new_run(turn: wire.RespondWire, *, at: float) -> dict[str, Any]:
+    """Return what is stored of a turn that has not begun."""
+    return {"request": turn, "began_at": at, "results": []}
+
+
 def must_be_kept(yielded: Any, entry: Mapping[str, Any]) -> bool:
     """Return whether a call was made that must not be made again, and that does not end the turn."""
     calls = yielded.calls if isinstance(yielded, Together) else [yielded] if isinstance(yielded, Call) else []
