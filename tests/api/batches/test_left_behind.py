@@ -1,12 +1,15 @@
 """Does a batch lose nothing and leave nothing open: turns, approvals, files and the places of a process?"""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from activities.batches.check_batch import LOOKED_AT
+from activities.batches.inline_turn import LONGEST_S
 from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS
 from activities.maintenance.batch_sweep import BatchSweep
+from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import wire_of_batch
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
@@ -15,8 +18,8 @@ from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import Api, api
-from tests.api.tools.agents import SHOP, agent, calls
-from tests.fakes.backends import says
+from tests.api.tools.agents import SHOP, InsistentModel, agent, calls
+from tests.fakes.backends import Act, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
@@ -146,6 +149,34 @@ async def test_a_batch_that_could_not_be_checked_within_its_window_expires(monke
         await BatchRun(one.world).run(batch)
     clock.advance(61)
     assert (await run(one, batch))["status"] == "expired"
+
+
+class SlowModel(InsistentModel):
+    """Takes minutes for each of its calls."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
+        self.clock.advance(LONGEST_S / 2 + 1)
+        async for piece in super().play(script):
+            yield piece
+
+
+async def test_a_turn_that_takes_long_gives_its_function_back_and_repeats_no_call() -> None:
+    clock = FakeClock()
+    one = agent(main=(model := SlowModel(clock)), clock=clock)
+    body = {"model": "auto", "input": "look", "tools": [SHOP], "max_tool_calls": 3}
+    batch = await checked(one, await held(one, [line(0, body=body)]))
+    waited, running = 0, one.world.app.batches.run_line
+    while (await running.run({**wire_of_batch(batch), "line": 0}))["delay_s"]:
+        waited += 1
+    assert (waited, len(model.calls)) == (1, 4)
+    done = await run(one, batch)
+    (found,) = await rows(one, done["output_file_id"])
+    attempts = await one.world.ledger.attempts(OWNER, found["response"]["body"]["id"])
+    assert [each.number for each in attempts] == [1, 2, 3, 4]
 
 
 async def test_the_timer_wakes_a_batch_that_was_cancelled_while_it_waited() -> None:
