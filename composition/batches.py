@@ -18,6 +18,7 @@ from composition.state import State
 from domain.batches import batch_wire
 from domain.batches.width import lines_at_once
 from orchestrators.respond import respond
+from state.batches.running_lines import RunningLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,10 @@ def compose_batches(
         ),
         tally=TallyLines(source),
         finish=FinishBatch(
-            source=source, outbox=state.webhook_outbox, endpoints=configuration.endpoints, clock=ports.clock
+            source=source,
+            running=RunningLines(state.turns, state.batches.lines),
+            outbox=state.webhook_outbox,
+            endpoints=configuration.endpoints,
+            clock=ports.clock,
         ),
     )

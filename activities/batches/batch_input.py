@@ -32,7 +32,7 @@ class BatchInput:
         self.file_lines = FileLines(files)
         self.clock = clock
         self.known: OrderedDict[str, tuple[float, Batch]] = OrderedDict()
-        self.stored: OrderedDict[str, StoredFile] = OrderedDict()
+        self.stored: OrderedDict[tuple[str, str], StoredFile] = OrderedDict()
         self.starts: OrderedDict[str, StartDecision] = OrderedDict()
         self.bounds: OrderedDict[tuple[str, int], Sequence[int]] = OrderedDict()
 
@@ -56,10 +56,11 @@ class BatchInput:
 
     async def file(self, batch: Batch) -> StoredFile:
         """Return the input file; raises NotFound."""
-        found = self.stored.get(batch.id)
+        name = (batch.id, batch.request.input_file)
+        found = self.stored.get(name)
         if found is None:
             found = await self.files.read(batch.owner, batch.request.input_file)
-            keep(self.stored, batch.id, found)
+            keep(self.stored, name, found)
         return found
 
     async def line(self, batch: Batch, line: int) -> bytes:

@@ -95,13 +95,17 @@ class CheckBatch:
         self.width = width
 
     async def check(self, request: BatchWire) -> BatchCheckedWire:
-        """Check a batch that was not checked yet; return where it goes on."""
+        """Check a batch that was not checked yet; return where it goes on. One that cannot be checked expires."""
         try:
             batch = await self.source.batches.read(wire.owner_from_wire(request), request["response"])
         except NotFound:
             return NOTHING
         if batch.status is BatchStatus.VALIDATING and batch.outcome is None:
-            batch = await self.conclude(batch, await self.read_lines(batch))
+            try:
+                batch = await self.conclude(batch, await self.read_lines(batch))
+            except Unavailable:
+                if self.clock.now() < batch.expires_at:
+                    raise
         if batch.status is not BatchStatus.IN_PROGRESS:
             return NOTHING
         open_chunks = await self.source.lines.chunks_at_work(batch)
@@ -122,10 +126,10 @@ class CheckBatch:
             async for start, content in self.source.file_lines.each(batch.owner, stored, limit=self.line_bytes):
                 await asyncio.sleep(0)
                 found.number += 1
-                if content is not None and not content.strip(BLANK):
-                    continue
                 if start > most:
                     break
+                if content is not None and not content.strip(BLANK):
+                    continue
                 if len(found.starts) == LINES_LIMIT:
                     found.report(TOO_MANY, None)
                     return found

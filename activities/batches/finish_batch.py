@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from activities.batches.batch_input import BatchInput
 from activities.batches.rows import EXPIRED, custom_id_of, row_of
@@ -14,8 +15,12 @@ from domain.batches.totals import BatchTotals
 from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import BATCH_OUTPUT
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
+from state.batches.running_lines import RunningLines
 from state.files.upload import FileUpload
 from state.webhook_outbox import WebhookOutbox
+
+LEAVE_TURNS: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
+"""With these outcomes, turns of lines may not have ended: they wait, and nothing would run them on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,8 +52,17 @@ class TallyLines:
 class FinishBatch:
     """Ends batches. A step that is repeated writes the same files and announces the end once."""
 
-    def __init__(self, *, source: BatchInput, outbox: WebhookOutbox, endpoints: WebhookEndpoints, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        source: BatchInput,
+        running: RunningLines,
+        outbox: WebhookOutbox,
+        endpoints: WebhookEndpoints,
+        clock: Clock,
+    ) -> None:
         self.source = source
+        self.running = running
         self.outbox = outbox
         self.endpoints = endpoints
         self.clock = clock
@@ -85,6 +99,8 @@ class FinishBatch:
 
     async def end(self, batch: Batch) -> Batch:
         """Write the files, store the deliveries of webhooks, and then the final status."""
+        if batch.outcome in LEAVE_TURNS:
+            await self.running.cancel(batch)
         ended = await self.with_results(batch) if batch.lines else batch
         outcome = batch.outcome or BatchStatus.FAILED
         deliveries = self.deliveries(batch)

@@ -4,13 +4,14 @@ import logging
 from typing import Any, Final
 
 from activities.batches.batch_input import BatchInput
-from activities.batches.inline_turn import InlineTurns
+from activities.batches.inline_turn import InlineTurns, new_run
 from activities.batches.ports import BatchRequests, LineAnswer
 from activities.batches.rows import GONE, OK, custom_id_of, row_of
 from clients.clock import Clock
 from domain import wire
 from domain.batches.batch import Batch
 from domain.batches.batch_wire import LineRanWire, LineWire
+from domain.batches.line_ids import chunk_of, chunk_thread
 from domain.batches.totals import BatchTotals
 from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound
 from domain.log.events import ResponseStatus
@@ -25,6 +26,12 @@ STOPPED: Final[LineRanWire] = {"delay_s": 0.0, "stopped": 1}
 ENDED: Final[LineRanWire] = {"delay_s": 0.0, "stopped": 0}
 LOCKED_S: Final = 5.0
 """When a line asks again whether its conversation is free."""
+
+MOST_OF_A_PROCESS: Final = 64
+"""More lines of all batches together would take the places of activities that turns need."""
+
+BUSY_S: Final = 5.0
+"""When a line asks again for a place."""
 
 HELD_S: Final = 15.0
 """When a line asks again for a budget that other turns hold."""
@@ -57,6 +64,7 @@ class RunLine:
         self.inline = inline
         self.pauses = pauses
         self.clock = clock
+        self.running = 0
 
     @property
     def lines(self) -> LineStore:
@@ -70,7 +78,15 @@ class RunLine:
             return STOPPED
         if not batch.status.runs_lines or self.clock.now() >= batch.expires_at:
             return STOPPED
-        line = request["line"]
+        if self.running >= MOST_OF_A_PROCESS:
+            return waits(BUSY_S)
+        self.running += 1
+        try:
+            return await self.run_one(batch, request["line"])
+        finally:
+            self.running -= 1
+
+    async def run_one(self, batch: Batch, line: int) -> LineRanWire:
         found = await self.lines.run(batch, line)
         content = await self.source.line_or_none(batch, line)
         if content is None:
@@ -85,18 +101,32 @@ class RunLine:
     async def admit(self, batch: Batch, line: int, content: bytes) -> float | None:
         """Record the turn of a line; return None, or when to try again; 0.0 where its endpoint refuses it."""
         try:
-            await self.requests.admit(batch, line, content)
-        except Exhausted as error:
-            if error.identifier == OWN_BUDGET:
-                return await self.refuse(batch, line, content, error)
-            delay_s = HELD_S if error.may_return else FULL_S
-            await self.pauses.note(batch, str(error), delay_s)
-            return delay_s
-        except Locked:
-            return LOCKED_S
-        except (Invalid, NotFound) as error:
-            return await self.refuse(batch, line, content, error)
+            turn = await self.requests.admit(batch, line, content)
+        except (Exhausted, Locked, Invalid, NotFound) as error:
+            if await self.has_turn(batch, line, content):
+                return None
+            return await self.put_off(batch, line, content, error)
+        if turn.thread != chunk_thread(batch.id, chunk_of(line)):
+            await self.lines.save_run(batch, line, new_run(turn_of(batch, turn.id), at=self.clock.now()))
         return None
+
+    async def has_turn(self, batch: Batch, line: int, content: bytes) -> bool:
+        """Return whether an earlier run, which died, has recorded the turn: what it asked for may be gone by now."""
+        try:
+            await self.turns.read(batch.owner, self.requests.response_id(batch, line, content))
+        except NotFound:
+            return False
+        return True
+
+    async def put_off(self, batch: Batch, line: int, content: bytes, error: GanglionError) -> float:
+        """Return when to try a line again that has no turn; 0.0 where its endpoint refuses it."""
+        if isinstance(error, Locked):
+            return LOCKED_S
+        if not isinstance(error, Exhausted) or error.identifier == OWN_BUDGET:
+            return await self.refuse(batch, line, content, error)
+        delay_s = HELD_S if error.may_return else FULL_S
+        await self.pauses.note(batch, str(error), delay_s)
+        return delay_s
 
     async def refuse(self, batch: Batch, line: int, content: bytes, error: GanglionError) -> float:
         """Record that the endpoint refuses the request of a line."""
@@ -107,13 +137,7 @@ class RunLine:
     async def answer(self, batch: Batch, line: int, content: bytes, stored: Any) -> LineRanWire:
         """Run the turn of a line on, and record its answer when it has ended."""
         response_id = self.requests.response_id(batch, line, content)
-        turn: wire.RespondWire = {
-            "tenant": batch.owner.tenant,
-            "subject": batch.owner.subject,
-            "response": response_id,
-            "traceparent": batch.traceparent,
-            "start": response_id,
-        }
+        turn = turn_of(batch, response_id)
         delay_s = await self.inline.run(
             turn, stored, lambda body: self.lines.save_run(batch, line, body), prefers=await self.source.started(batch)
         )
@@ -158,6 +182,17 @@ class RunLine:
         """Record that a line ended without a turn."""
         row = row_of(batch, line, custom_id_of(content), answer=answer, error=error)
         await self.lines.end_line(batch, line, row, BatchTotals(failed=1))
+
+
+def turn_of(batch: Batch, response_id: str) -> wire.RespondWire:
+    """Return the request of a line's turn: all of its runs are one execution."""
+    return {
+        "tenant": batch.owner.tenant,
+        "subject": batch.owner.subject,
+        "response": response_id,
+        "traceparent": batch.traceparent,
+        "start": response_id,
+    }
 
 
 def waits(delay_s: float) -> LineRanWire:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Final
 
 from activities.maintenance.sweep import tolerate_failure
 from clients.clock import Clock
@@ -12,6 +13,8 @@ from domain.batches.start_time import StartDecision
 from state.batches.batch_store import BatchStore
 from state.batches.starts import BatchStart
 from telemetry.turn_metrics import count_finding
+
+MAY_WAIT: Final = frozenset({BatchStatus.IN_PROGRESS, BatchStatus.CANCELLING})
 
 type DecideStart = Callable[[Batch, int], Awaitable[StartDecision]]
 """Decides for a batch; the number is that of the lines of all batches that wait for its model."""
@@ -39,17 +42,21 @@ class BatchSweep:
 
     async def wake(self, active: tuple[Batch, ...], orchestrations: Orchestrations) -> None:
         """Wake the batches that would begin now, those of one model together."""
-        waiting = [(batch, start) for batch in active if (start := await self.waiting(batch))]
+        starts = [(batch, start) for batch in active if (start := await self.waiting(batch))]
+        waiting = [each for each in starts if each[0].status is BatchStatus.IN_PROGRESS]
         together = Counter[str | None]()
         for batch, _ in waiting:
             together[batch.model] += batch.lines
+        for batch, start in starts:
+            if batch.status is BatchStatus.CANCELLING:
+                await orchestrations.wake_batch(batch.id, start.looks)
         for batch, start in waiting:
             work = self.wake_one(batch, start, together[batch.model], orchestrations)
             await tolerate_failure(work, f"wake {batch.id}")
 
     async def waiting(self, batch: Batch) -> BatchStart | None:
-        """Return the decision by which a batch waits."""
-        start = await self.batches.starts.read(batch) if batch.status is BatchStatus.IN_PROGRESS else None
+        """Return the decision by which a batch waits, or waited when it was cancelled."""
+        start = await self.batches.starts.read(batch) if batch.status in MAY_WAIT else None
         return start if start and not start.decision.starts else None
 
     async def wake_one(self, batch: Batch, start: BatchStart, together: int, orchestrations: Orchestrations) -> None:

@@ -86,10 +86,13 @@ class LineRequests:
         claimed = ClaimedRequest(owner=batch.owner, delivery=NO_DELIVERY, response_id=response_id, new_thread=False)
         plan = await self.admission.plans.plan(batch.owner, request, response_id)
         cover = await self.admission.ledger.reserve(batch.owner, response_id, plan.costs.most, needed=plan.costs.least)
+        approved = await self.admission.plans.answers.decide(batch.owner, plan.answers)
         planned = self.admission.response(claimed, request, plan, cover)
         options = replace(planned.options, batch=batch.id)
         deadline_at = min(planned.deadline_at, batch.expires_at) if request.deadline_s else batch.expires_at
-        response = replace(planned, options=options, deadline_at=deadline_at, traceparent=batch.traceparent)
+        response = replace(
+            planned, options=options, deadline_at=deadline_at, traceparent=batch.traceparent, approved=approved
+        )
         turn = await self.admission.turns.admit(response, plan.items, opening_events(response))
         if batch.request.endpoint != RESPONSES and turn.options.store:
             await self.chats.add(turn)

@@ -81,6 +81,7 @@ class AdmissionPlanner:
         Other requests run between its parts, because each of them takes a while where there are thousands of items.
         """
         request = self.planner.with_rules(owner, request)
+        self.planner.check_allowed(request)
         request = replace(request, tool_config=await self.tools.offered(owner, request))
         sources = self.planner.sources_of(owner, request)
         items = await self.input.resolve_all(owner, request.input_items, response_id)

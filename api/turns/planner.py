@@ -78,6 +78,11 @@ class Planner:
         check_metadata(metadata, callers.of(owner.tenant), self.fleet.residencies)
         return replace(request, rules=callers.of_turn(owner.tenant, metadata))
 
+    def check_allowed(self, request: TurnRequest) -> None:
+        """Raise Invalid where the caller's choices and the rules for its data contradict each other."""
+        if not self.chosen_backends(request):
+            self.worst_costs(request, prompt_of(request, ()), ())
+
     def check_parameters(self, request: TurnRequest) -> None:
         """Raise Invalid for a parameter that no model of the fleet supports, or no backend of the chosen models."""
         abilities = {ability for model in self.fleet.served_models() for ability in model.abilities} - OF_BACKENDS

@@ -20,17 +20,18 @@ from benches.economics.inputs import (
 from benches.economics.ledger import publish_run, requests_of_ledger, variables_of
 from benches.economics.report import compared, plot, print_report
 from domain.config.prices_toml import prices_from_toml
+from domain.errors import GanglionError
 from settings import ROOT
 
 LEDGER = "ledger"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison; return 0, or 1 where an input is missing or wrong."""
+    """Print the comparison; return 0, or 1 where an input is missing or wrong, or the store cannot be used."""
     options = command_line().parse_args(arguments)
     try:
         run(options)
-    except MissingInputError as problem:
+    except (MissingInputError, GanglionError, OSError) as problem:
         sys.stderr.write(f"economics: {problem}\n")
         return 1
     return 0

@@ -12,6 +12,9 @@ DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
 
 MOST_TIME_VALUE: Final = Decimal(1)
 LONGEST_TIME_VALUE: Final = 16
+LEAST_TIME_VALUE: Final = Decimal("1E-12")
+"""A value is rounded to it: `1e-999999` would fill the records of the route with zeros."""
+
 RESIDENCY: Final = "residency"
 TIME_VALUE: Final = "time_value"
 """The keys of a turn's metadata."""
@@ -64,7 +67,9 @@ def time_value_in(metadata: Mapping[str, str]) -> Decimal | None:
         value = Decimal(text) if text.isascii() and len(text) <= LONGEST_TIME_VALUE else None
     except InvalidOperation:
         return None
-    return value if value is not None and value.is_finite() and 0 <= value <= MOST_TIME_VALUE else None
+    if value is None or not value.is_finite() or not 0 <= value <= MOST_TIME_VALUE:
+        return None
+    return value.quantize(LEAST_TIME_VALUE).normalize()
 
 
 def check_metadata(metadata: Mapping[str, str], rules: CallerRules, known: Iterable[str]) -> None:

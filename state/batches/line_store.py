@@ -16,6 +16,7 @@ from clients.storage.port import Create, Delete, Document, DocumentKey, Document
 from domain.batches.batch import CHUNK_LINES, Batch
 from domain.batches.line_ids import chunk_of, chunk_thread, thread_of_batch
 from domain.batches.totals import BatchTotals
+from domain.ids import thread_of
 
 ERRORS_OF_A_PAGE = 100
 PIECE = 250_000
@@ -128,6 +129,12 @@ class LineStore:
     async def run(self, batch: Batch, line: int) -> Document | None:
         """Return how far the turn of a line has come, where it has been recorded."""
         return await self.store.read(lines_key(batch), f"run_{line_name(line)}")
+
+    async def turns_elsewhere(self, batch: Batch, chunk: int) -> Sequence[str]:
+        """Return the turns of lines that continue a response or conversation: these are not in the chunk's thread."""
+        found = await list_all(self.store, lines_key(batch), prefix=f"run_{chunk:05d}_", size=ROWS_AT_ONCE)
+        turns = [str(each.body["request"]["response"]) for each in found]
+        return [each for each in turns if thread_of(each) != chunk_thread(batch.id, chunk)]
 
     async def save_run(self, batch: Batch, line: int, body: Mapping[str, Any]) -> None:
         key, name = lines_key(batch), f"run_{line_name(line)}"

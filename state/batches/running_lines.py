@@ -24,6 +24,9 @@ class RunningLines:
     async def cancel(self, batch: Batch) -> None:
         """End the turns that run as cancelled, as each of them would be; safe to repeat."""
         for chunk in await self.lines.chunks_at_work(batch):
+            for response_id in await self.lines.turns_elsewhere(batch, chunk):
+                with suppress(NotFound):
+                    await self.turns.finish(batch.owner, response_id, status=ResponseStatus.CANCELLED)
             key = turns_key(batch.owner, chunk_thread(batch.id, chunk))
             documents = await list_all(self.turns.store, key, prefix="resp_")
             for turn in readable(documents, lambda each: each.read_with_id(Response.from_document)):

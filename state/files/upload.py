@@ -12,7 +12,7 @@ from state.files.file_store import FileStore, listed_id
 from state.files.parts import HEAD, PART_BYTES, file_document_id, part
 
 ABANDONED_S = 900.0
-"""After so many seconds, the timer clears an upload that has not become a file. No upload may take that long."""
+"""So long after it was last said to be at work, the timer clears an upload that has not become a file."""
 
 
 class FileUpload:
@@ -29,15 +29,23 @@ class FileUpload:
         self.parts = 0
         self.started = False
         self.started_at = files.clock.now()
+        self.stays_until = 0.0
 
     async def start(self) -> None:
         """Make the upload known to the timer and to an erasure of the owner before anything of it is stored."""
+        await self.stay()
         if self.started:
             return
         self.started = True
-        await self.files.look_at(self.owner, self.thread, at=self.started_at + ABANDONED_S)
         registered = Create(id=thread_id(self.thread), body={"kind": "thread", "v": 1, "at": self.started_at})
         await self.store.commit(owner_index_key(self.owner), (registered,))
+
+    async def stay(self) -> None:
+        """Keep the timer from clearing an upload that is at work; the results of a long batch take a while."""
+        now = self.files.clock.now()
+        if now >= self.stays_until - ABANDONED_S / 2:
+            self.stays_until = now + ABANDONED_S
+            await self.files.look_at(self.owner, self.thread, at=self.stays_until)
 
     async def add(self, content: bytes) -> None:
         """Take the next bytes; every full part is stored."""

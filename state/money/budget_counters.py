@@ -199,7 +199,7 @@ class BudgetCounters:
         """Write documents and add to counters, roll-ups and usage rows in one batch.
 
         Raises Conflict for the documents alone: a conflict of a counter means that it does not exist yet, once for
-        each. Roll-ups come first: the first one of a tenant is begun before a row of it exists.
+        each.
         """
         rolled = [roll_up_change(row, counts) for row, counts in used]
         uses = [Add(id=row.id, amounts=counts) for row, counts in used]
@@ -215,7 +215,7 @@ class BudgetCounters:
     ) -> None:
         """Create a counter, a usage row or a roll-up."""
         if any(each.id == identifier for each in rolled):
-            await begin_roll_ups(self.store, key, day=body["day"], now=self.clock.now())
+            await begin_roll_ups(self.store, key, now=self.clock.now())
         await create_once(self.store, key, Create(id=identifier, body=body))
 
     async def add_counts(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:

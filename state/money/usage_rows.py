@@ -4,7 +4,6 @@ For a tenant the rows are those of the roll-ups, where the question names nothin
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from clients.storage.compare_and_swap import create_once
@@ -22,17 +21,16 @@ LATER = "~"
 BEGUN: Final = "rollups"
 """The document of a tenant that says from which day on its roll-ups are whole."""
 
+DAY_S: Final = 86_400
 MIXED_DAYS: Final = 2
-"""Where rows are older than roll-ups, instances of an earlier release may write rows alone on this many days."""
+"""Instances of an earlier release may write rows alone on this many days after a tenant's first roll-up."""
 
 
-async def begin_roll_ups(store: DocumentStore, key: DocumentKey, *, day: str, now: float) -> None:
-    """Record from which day on the roll-ups of a tenant are whole, once: from `day` on where it has no rows yet."""
+async def begin_roll_ups(store: DocumentStore, key: DocumentKey, *, now: float) -> None:
+    """Record from which day on the roll-ups of a tenant are whole, once."""
     if await store.read(key, BEGUN) is None:
-        has_rows = await store.list(key, prefix=row_id_prefix(), limit=1)
-        later = datetime.fromtimestamp(now, tz=UTC) + timedelta(days=MIXED_DAYS)
-        since = day_of(later.timestamp()) if has_rows else day
-        await create_once(store, key, Create(id=BEGUN, body={"kind": BEGUN, "v": 1, "since": since}))
+        body = {"kind": BEGUN, "v": 1, "since": day_of(now + MIXED_DAYS * DAY_S)}
+        await create_once(store, key, Create(id=BEGUN, body=body))
 
 
 class UsageRows:

@@ -12,6 +12,7 @@ from clients.storage.keys import owner_index_key, response_key
 from clients.storage.paging import create_missing, list_all
 from clients.storage.port import Create, Delete, DocumentStore, Replace
 from domain.errors import DamagedRecord, NotFound
+from domain.fleet.caller_rules import RESIDENCY
 from domain.identity.owners import Owner
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
@@ -54,13 +55,14 @@ class StoredCompletions:
                 report(damage)
 
     async def update_metadata(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
-        """Replace the metadata of a stored chat completion."""
+        """Replace the metadata of a stored chat completion; where it still runs, its data goes nowhere else by that."""
         await self.read(owner, response_id)
 
         async def step() -> Response:
             found = await self.turns.document(owner, response_id)
             before = found.read_with_id(Response.from_document)
-            changed = replace(before, options=replace(before.options, metadata=metadata))
+            options = replace(before.options, metadata={**metadata, **lasting_metadata(before)})
+            changed = replace(before, options=options)
             operation = Replace(id=response_id, body=changed.to_document(), etag=found.etag)
             await self.store.commit(response_key(owner, response_id), (operation,))
             return changed
@@ -69,6 +71,13 @@ class StoredCompletions:
 
     async def delete(self, turn: Response) -> None:
         await self.store.commit(owner_index_key(turn.owner), (Delete(id=completion_id(turn)),))
+
+
+def lasting_metadata(turn: Response) -> Mapping[str, str]:
+    """Return the metadata that a turn keeps until it has ended: where its data may be sent."""
+    if turn.status.is_terminal or RESIDENCY not in turn.options.metadata:
+        return {}
+    return {RESIDENCY: turn.options.metadata[RESIDENCY]}
 
 
 def completion_id(turn: Response) -> str:

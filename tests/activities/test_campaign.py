@@ -177,6 +177,9 @@ class Story:
     async def start_batch(self, batch: Batch) -> None:
         raise AssertionError(f"no batch was created, and {batch.id} starts")
 
+    async def wake_batch(self, batch_id: str, looks: int) -> None:
+        raise AssertionError(f"no batch was created, and {batch_id} wakes after {looks} looks")
+
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 

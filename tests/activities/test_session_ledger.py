@@ -14,7 +14,7 @@ from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import HELD, TAKEN, Budgets
 from domain.money.ledger_records import AttemptRecord, nanos
-from domain.money.usage import COST
+from domain.money.usage import COST, grouped
 from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger, money_key
@@ -152,10 +152,14 @@ class History:
         ]
         return sum(each[TAKEN] for each in counters), sum(each[HELD] for each in counters)
 
-    async def used(self) -> int:
-        rows = UsageRows(self.cluster.store)
-        found = [await rows.of_tenant(owner.tenant, first="2027-01-01", last="2027-02-28") for owner in TENANTS]
-        return sum(row.counts[COST] for each in found for row in each)
+    async def used(self) -> Sequence[int]:
+        """Return the cost in the rows of all tenants, and in their roll-ups."""
+        usage, days = UsageRows(self.cluster.store), {"first": "2027-01-01", "last": "2027-02-28"}
+        rows = [row for owner in TENANTS for row in await usage.of_tenant(owner.tenant, **days)]
+        rolled = [row for owner in TENANTS for row in await usage.rolled_up(owner.tenant, **days)]
+        for by in (("hour",), ("model", "backend")):
+            assert [each.causes for each in grouped(rolled, by)] == [each.causes for each in grouped(rows, by)]
+        return [sum(row.counts[COST] for row in found) for found in (rows, rolled)]
 
 
 async def assert_exact(history: History) -> None:
@@ -163,7 +167,7 @@ async def assert_exact(history: History) -> None:
     assert {each.charge.status for each in records} == {AttemptStatus.CLOSED}
     assert sum(nanos(each.charge.cost or GPU.amount) for each in records) == history.billed()
     assert await history.counted() == (history.billed(), 0)
-    assert await history.used() == history.billed()
+    assert await history.used() == [history.billed()] * 2
 
 
 def story(seed: int, *, crashes: int) -> None:

@@ -226,3 +226,12 @@ def test_what_the_ledger_lacks_is_named(
     asked = ["ledger", *CHOICE, "--tenant", OWNER.tenant, "--settings", settings_file(tmp_path)]
     assert main([*asked, *changed]) == 1
     assert problem in capsys.readouterr().err
+
+
+def test_a_damaged_store_and_missing_prices_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["ledger", *CHOICE, "--tenant", OWNER.tenant, "--settings", settings_file(tmp_path)]
+    (tmp_path / "app.db").write_bytes(b"no database" * 1000)
+    assert main(asked) == 1
+    assert "the file of the store is damaged" in capsys.readouterr().err
+    assert main([*asked, "--prices", "nowhere.toml"]) == 1
+    assert "nowhere.toml" in capsys.readouterr().err

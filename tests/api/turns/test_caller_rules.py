@@ -70,6 +70,18 @@ async def test_no_backend_is_left_where_a_pin_and_the_rules_contradict_each_othe
     assert "must stay in eu" in refused.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("truncation", ["auto", "disabled"])
+async def test_a_contradiction_is_named_where_a_history_or_an_image_stands_beside_it(truncation: str) -> None:
+    one = world(EUROPEANS, prompt_counters={"america": WordCounter()})
+    first = (await one.http.post("/v1/responses", json={"model": "model", "input": "hi"})).json()
+    image = {"type": "input_image", "image_url": "https://pictures.example/cat.png"}
+    for more in ({"previous_response_id": first["id"]}, {"input": [{"role": "user", "content": [image]}]}):
+        body = {"model": "model@america", "input": "and?", "truncation": truncation, **more}
+        refused = await one.http.post("/v1/responses", json=body)
+        assert refused.status_code == 400
+        assert "must stay in eu" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(("value", "text"), [("0", "from america"), ("1", "from europe")])
 async def test_time_that_is_worth_more_buys_a_faster_answer(value: str, text: str) -> None:
     fast = replace(EUROPE, speed=replace(EUROPE.speed, decode_tokens_s=500))

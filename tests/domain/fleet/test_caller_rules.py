@@ -73,3 +73,11 @@ def test_wrong_metadata_is_an_error_by_its_field(metadata: Mapping[str, str], fi
 def test_good_metadata_pass() -> None:
     check_metadata({"residency": "eu,us", "time_value": "0.001"}, EU, KNOWN)
     check_metadata({}, EU, ())
+
+
+@pytest.mark.parametrize("text", ["1e-400", "1e-999999999", "0e999999999", "0e-999999999", "-0e999999999"])
+def test_a_value_of_time_with_many_zeros_fills_no_record(text: str) -> None:
+    check_metadata({"time_value": text}, EU, KNOWN)
+    value = RULES.of_turn("other", {"time_value": text}).time_value
+    assert value == 0
+    assert len(f"{value * Decimal('12.345'):f}") < 20

@@ -113,6 +113,18 @@ async def nothing_is_left_over(shelf: Shelf, case: object) -> None:
     assert len(documents) == (6 if found else 0), (case, documents)
 
 
+async def test_an_upload_that_takes_long_is_not_cleared_while_it_is_at_work() -> None:
+    shelf = Shelf()
+    files = FileStore(shelf.store, shelf.clock)
+    upload = FileUpload(files, OWNER)
+    for _ in range(4):
+        await upload.add(CONTENT)
+        shelf.clock.advance(ABANDONED_S / 2 + 1)
+        await shelf.sweep(shelf.store)
+    stored = await upload.complete(filename="a.txt", purpose="batch_output", keep_s=None)
+    assert b"".join([each async for each in files.content(OWNER, stored, 0, stored.size)]) == CONTENT * 4
+
+
 async def test_a_deleted_file_is_not_found() -> None:
     shelf = Shelf()
     stored = await shelf.upload(shelf.store)

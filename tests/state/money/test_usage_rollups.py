@@ -78,7 +78,7 @@ async def test_roll_ups_have_the_sums_of_the_rows_though_answers_of_the_store_ar
     await spend(Ledger(flaky, clock, Budgets()), clock)
     usage = UsageRows(store)
     single = await usage.of_tenant(OWNER.tenant, first=FIRST, last=LAST)
-    rolled = await usage.of_tenant(OWNER.tenant, first=FIRST, last=LAST, by=BY)
+    rolled = await usage.rolled_up(OWNER.tenant, first=FIRST, last=LAST)
     assert {name for row in rolled for name in row.dimensions} == {"day", "hour", "model", "backend"}
     assert sum(row.counts["attempts"] for row in rolled) == 12
     for by in GROUPS:
@@ -93,21 +93,35 @@ async def test_owners_and_conversations_come_from_single_rows(store: MemoryStore
 
 async def test_days_outside_are_left_out(store: MemoryStore, clock: FakeClock) -> None:
     await spend(Ledger(store, clock, Budgets()), clock)
-    rows = await UsageRows(store).of_tenant(OWNER.tenant, first="2027-01-16", last="2027-01-16", by=("day",))
-    assert {row.dimensions["day"] for row in rows} == {"2027-01-16"}
+    usage = UsageRows(store)
+    rows = await usage.of_tenant(OWNER.tenant, first="2027-01-16", last="2027-01-16", by=("day",))
+    rolled = await usage.rolled_up(OWNER.tenant, first="2027-01-16", last="2027-01-16")
+    assert {row.dimensions["day"] for row in (*rows, *rolled)} == {"2027-01-16"}
 
 
-async def test_where_rows_are_older_roll_ups_count_from_the_day_after_the_next(
+async def test_roll_ups_are_read_from_the_day_on_from_which_they_are_whole(
     store: MemoryStore, clock: FakeClock
 ) -> None:
-    """An instance of the earlier release may still write rows without roll-ups."""
-    old = UsageRow(dimensions=dict.fromkeys(DIMENSIONS, "") | {"day": "2027-01-14", "hour": "2027-01-14T10"})
-    body = {**old.to_document(), "attempts": 4}
-    await store.commit(money_key(OWNER.tenant), (Create(id=old.id, body=body),))
     await spend(Ledger(store, clock, Budgets()), clock)
     usage = UsageRows(store)
-    assert await usage.rolled_up_since(OWNER.tenant) == "2027-01-17"
-    rows = await usage.of_tenant(OWNER.tenant, first="2027-01-14", last=LAST, by=("day",))
+    whole = await usage.of_tenant(OWNER.tenant, first=LAST, last=LAST, by=BY)
+    assert await usage.rolled_up_since(OWNER.tenant) == LAST
+    assert whole == await usage.rolled_up(OWNER.tenant, first=LAST, last=LAST) != []
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_rows_that_an_instance_of_the_earlier_release_writes_alone_are_counted(
+    store: MemoryStore, clock: FakeClock, *, is_new: bool
+) -> None:
+    """It runs beside this release during an update, and a new tenant's first turns may reach either first."""
+    ledger = Ledger(store, clock, Budgets())
+    day = "2027-01-15" if is_new else "2027-01-14"
+    old = UsageRow(dimensions=dict.fromkeys(DIMENSIONS, "") | {"day": day, "hour": f"{day}T10"})
+    row = Create(id=old.id, body={**old.to_document(), "attempts": 4})
+    steps = [spend(ledger, clock), store.commit(money_key(OWNER.tenant), (row,))]
+    for step in steps if is_new else reversed(steps):
+        await step
+    rows = await UsageRows(store).of_tenant(OWNER.tenant, first=day, last=LAST, by=("day",))
     assert sum(row.counts["attempts"] for row in rows) == 16
     assert "owner" in rows[0].dimensions
 

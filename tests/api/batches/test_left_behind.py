@@ -1,0 +1,201 @@
+"""Does a batch lose nothing and leave nothing open: turns, approvals, files and the places of a process?"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from activities.batches.check_batch import LOOKED_AT
+from activities.batches.inline_turn import LONGEST_S
+from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS
+from activities.maintenance.batch_sweep import BatchSweep
+from clients.backends.port import AnswerEnd, TextPiece
+from clients.orchestrations import wire_of_batch
+from domain.batches.batch import Batch, BatchStatus
+from domain.batches.start_time import StartDecision
+from domain.errors import Unavailable
+from domain.log.events import ResponseStatus
+from domain.money.ledger_records import ReservationStatus
+from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
+from tests.api.harness import Api, api
+from tests.api.tools.agents import SHOP, InsistentModel, agent, calls
+from tests.fakes.backends import Act, says
+from tests.fakes.batches import BatchRun
+from tests.fakes.clocks import FakeClock
+from tests.fakes.orchestration import FakeOrchestrations
+from tests.fakes.tools import FakeTools
+from tests.fakes.tools import says as answers
+from tests.fakes.worlds import OWNER
+
+type Json = dict[str, Any]
+
+CLOSE = ("shop__close_shop", dict[str, Any]())
+
+
+async def held(one: Api, lines: list[Any], **changes: Any) -> Batch:
+    """Return a batch that was created, and does not run before `run` runs it."""
+    one.orchestrations.hold = True
+    return await stored(one, (await create(one, lines, **changes))["id"])
+
+
+async def stored(one: Api, identifier: str) -> Batch:
+    return await one.world.app.state.batches.read(OWNER, identifier)
+
+
+async def checked(one: Api, batch: Batch) -> Batch:
+    """Return a batch whose lines are known."""
+    await one.world.app.batches.check.check(wire_of_batch(batch))
+    return await stored(one, batch.id)
+
+
+async def run(one: Api, batch: Batch) -> Json:
+    await BatchRun(one.world).run(batch)
+    return await ended(one, {"id": batch.id})
+
+
+async def line_of(one: Api, batch: Batch, number: int) -> bytes:
+    return await one.world.app.batches.check.source.line(batch, number)
+
+
+async def test_turns_that_wait_when_a_batch_expires_are_ended() -> None:
+    clock = FakeClock()
+    one = api(clock=clock)
+    conversation = (await one.http.post("/v1/conversations", json={})).json()["id"]
+    body = {"model": "model", "input": "hi", "conversation": conversation}
+    lines = [line(0), line(1, body=body)]
+    batch = await checked(one, await held(one, lines, metadata={"window_s": "60"}))
+    running, turns = one.world.app.batches.run_line, list[str]()
+    for number in range(2):
+        content = await line_of(one, batch, number)
+        assert await running.admit(batch, number, content) is None
+        turns.append(running.requests.response_id(batch, number, content))
+    clock.advance(61)
+    assert (await run(one, batch))["status"] == "expired"
+    for turn in turns:
+        assert (await one.world.turns.read(OWNER, turn)).status is ResponseStatus.CANCELLED
+    one.orchestrations.hold = False
+    assert (await one.create({"model": "auto", "input": "hi", "conversation": conversation})).status_code == 200
+
+
+async def test_a_turn_that_was_recorded_goes_on_where_its_request_would_be_refused_now() -> None:
+    one = api()
+    before = (await ended(one, await create(one, [line(0)])))["output_file_id"]
+    (made,) = [each["response"]["body"] for each in await rows(one, before)]
+    body = {"model": "model", "input": "hi", "previous_response_id": made["id"]}
+    batch = await checked(one, await held(one, [line(0, body=body)]))
+    await one.world.app.batches.run_line.requests.admit(batch, 0, await line_of(one, batch, 0))
+    assert (await one.http.delete(f"/v1/responses/{made['id']}")).status_code == 200
+    done = await run(one, batch)
+    assert (done["request_counts"]["completed"], done["error_file_id"]) == (1, None)
+    (found,) = await rows(one, done["output_file_id"])
+    reservation = await one.world.ledger.reservation(OWNER, found["response"]["body"]["id"])
+    assert reservation is not None
+    assert reservation.status is ReservationStatus.SETTLED
+
+
+async def test_a_line_that_approves_a_call_has_it_run() -> None:
+    tools = FakeTools(replies={"close_shop": [answers('{"closed": true}')]})
+    one = agent(calls(CLOSE), says("it is closed"), tools=tools)
+    body: Json = {"model": "auto", "input": "close the shop", "tools": [{**SHOP, "require_approval": "always"}]}
+    asked = (await ended(one, await create(one, [line(0, body=body)])))["output_file_id"]
+    (made,) = [each["response"]["body"] for each in await rows(one, asked)]
+    (request,) = [item["id"] for item in made["output"] if item["type"] == "mcp_approval_request"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": request, "approve": True}
+    body |= {"input": [answer], "previous_response_id": made["id"]}
+    done = await ended(one, await create(one, [line(0, body=body)]))
+    (found,) = await rows(one, done["output_file_id"])
+    assert [item["type"] for item in found["response"]["body"]["output"]] == ["mcp_call", "message"]
+    assert [call.tool for call in tools.sent] == ["close_shop"]
+
+
+async def test_a_key_that_was_used_with_another_file_does_not_change_the_lines() -> None:
+    one = api()
+    one.orchestrations.hold = True
+    body = {"endpoint": "/v1/responses", "completion_window": "24h"}
+    files = [await upload(one, text_of([line(number)])) for number in range(2)]
+    batch, source = None, one.world.app.batches.check.source
+    for file_id, status in zip(files, (200, 409), strict=True):
+        source.stored.clear()
+        asked = body | {"input_file_id": file_id}
+        made = await one.http.post("/v1/batches", json=asked, headers={"idempotency-key": "once"})
+        assert made.status_code == status
+        batch = batch or await stored(one, made.json()["id"])
+    assert batch
+    done = await run(one, batch)
+    assert [each["custom_id"] for each in await rows(one, done["output_file_id"])] == ["line-0"]
+
+
+async def test_the_creation_of_a_batch_reads_no_more_blank_lines_than_others() -> None:
+    one = api()
+    file_id = await upload(one, b"\n" * (2 * LOOKED_AT))
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id}
+    one.orchestrations.hold = True
+    batch = await stored(one, (await one.http.post("/v1/batches", json=body)).json()["id"])
+    found = await one.world.app.batches.check.read_lines(batch, most=LOOKED_AT)
+    assert found.number <= LOOKED_AT + 2
+
+
+async def test_a_batch_that_could_not_be_checked_within_its_window_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    one = api(clock=clock)
+    batch = await held(one, [line(0)], metadata={"window_s": "60"})
+
+    async def fails(*_: Any) -> None:
+        raise Unavailable("The server of the tools does not answer.")
+
+    one.world.app.batches.check.source.stored.clear()
+    monkeypatch.setattr(one.world.app.state.files, "read", fails)
+    with pytest.raises(Unavailable):
+        await BatchRun(one.world).run(batch)
+    clock.advance(61)
+    assert (await run(one, batch))["status"] == "expired"
+
+
+class SlowModel(InsistentModel):
+    """Takes minutes for each of its calls."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
+        self.clock.advance(LONGEST_S / 2 + 1)
+        async for piece in super().play(script):
+            yield piece
+
+
+async def test_a_turn_that_takes_long_gives_its_function_back_and_repeats_no_call() -> None:
+    clock = FakeClock()
+    one = agent(main=(model := SlowModel(clock)), clock=clock)
+    body = {"model": "auto", "input": "look", "tools": [SHOP], "max_tool_calls": 3}
+    batch = await checked(one, await held(one, [line(0, body=body)]))
+    waited, running = 0, one.world.app.batches.run_line
+    while (await running.run({**wire_of_batch(batch), "line": 0}))["delay_s"]:
+        waited += 1
+    assert (waited, len(model.calls)) == (1, 4)
+    done = await run(one, batch)
+    (found,) = await rows(one, done["output_file_id"])
+    attempts = await one.world.ledger.attempts(OWNER, found["response"]["body"]["id"])
+    assert [each.number for each in attempts] == [1, 2, 3, 4]
+
+
+async def test_the_timer_wakes_a_batch_that_was_cancelled_while_it_waited() -> None:
+    one = api()
+    batch = await held(one, [line(0)])
+    store, clock = one.world.app.state.batches, one.world.clock
+    await store.starts.save(batch, StartDecision(starts=False, reason="waits", latest_start=clock.now()), looks=3)
+    await store.change(OWNER, batch.id, lambda each: each.entered(BatchStatus.CANCELLING, at=clock.now()))
+    orchestrations = FakeOrchestrations()
+    orchestrations.running.add(batch.id)
+    await BatchSweep(store, one.world.app.batches.planner.decide, clock, unbegun_s=-1.0).run(orchestrations)
+    assert orchestrations.batch_wakes == [(batch.id, 3)]
+
+
+async def test_lines_of_all_batches_leave_places_of_a_process_to_turns() -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0)]))
+    running = one.world.app.batches.run_line
+    running.running = MOST_OF_A_PROCESS
+    assert await running.run({**wire_of_batch(batch), "line": 0}) == {"delay_s": BUSY_S, "stopped": 0}
+    running.running -= 1
+    assert await running.run({**wire_of_batch(batch), "line": 0}) == {"delay_s": 0.0, "stopped": 0}
