@@ -11,11 +11,11 @@ from domain.content.items import Item, ItemKind
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid, NotFound
 from domain.identity.owners import Owner
-from domain.tools.approvals import Approval, Decision, pin_of
+from domain.tools.approvals import Approval, Decision
 from state.turns.approvals import Approvals
 
 MAX_REQUESTS = 256
-"""So many requests for an approval are looked up for one turn."""
+"""So many answers to requests for an approval, and requests without one, are looked up for one turn."""
 
 UNANSWERED = "The following MCP approval requests do not have an approval: {}"
 """The sentence of OpenAI, by which clients recognize the error and find the ids."""
@@ -45,13 +45,14 @@ class ApprovalAnswers:
         Raises Invalid for an answer that can't be given, and where a request has none.
         """
         asked = {item.request_id for item in read if item.kind is ItemKind.APPROVAL_REQUEST}
-        if len(asked) > MAX_REQUESTS:
-            message = f"Invalid '{field}': the turn reads more than {MAX_REQUESTS} requests for an approval."
+        given, unanswered = tuple(answers_in(new, field)), asked - answered(read)
+        if len(given) + len(unanswered) > MAX_REQUESTS:
+            message = f"Invalid '{field}': the turn has more than {MAX_REQUESTS} requests for an approval to answer."
             raise Invalid(message, field=field, code="invalid_value")
-        answers = [await self.answer(owner, item, asked, place) for item, place in answers_in(new, field)]
+        answers = [await self.answer(owner, item, asked, place) for item, place in given]
         for each in answers:
             self.check(each, config)
-        await self.check_all_answered(owner, asked - answered(read), field)
+        await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
     async def answer(self, owner: Owner, item: Item, asked: set[str], field: str) -> ApprovalAnswer:
@@ -61,16 +62,16 @@ class ApprovalAnswers:
         return ApprovalAnswer(item=item, approval=approval, field=field)
 
     def check(self, answer: ApprovalAnswer, config: ToolConfig) -> None:
-        """Raise Invalid where the request has expired, was decided otherwise, or its call could not be run."""
+        """Raise Invalid where the request has expired, was decided otherwise, or its call could not be run.
+
+        A call that was approved before is not looked at again: its thread has to go on, whatever became of the tool.
+        """
         approval = answer.approval
         if approval.has_expired(self.clock.now()):
             message = f"Invalid '{answer.field}': the request has expired, which counts as denied."
             raise Invalid(message, field=answer.field, code="approval_expired")
         check_decision(answer, approval)
-        if not answer.item.approves:
-            return
-        function = config.function_of(approval.server, approval.tool)
-        if function is None or pin_of(function) != approval.pin:
+        if answer.item.approves and not approval.decision and not approval.binds(config):
             message = (
                 f"Invalid 'tools': the tool {approval.tool!r} of the server {approval.server!r} is not offered, or has "
                 "changed since its call was asked for. Offer it as before, or deny the request."
@@ -116,6 +117,14 @@ def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:
         word = "approved" if stored.decision.approves else "denied"
         message = f"Invalid '{answer.field}': the request was {word} before; a decision is final."
         raise Invalid(message, field=answer.field, code="approval_already_decided")
+
+
+def check_count(answers: Sequence[ApprovalAnswer], *, most: int, field: str) -> None:
+    """Raise Invalid where more calls are approved than a turn may make. What was approved before has to go on."""
+    approved = {each.approval.request for each in answers if each.item.approves and not each.approval.decision}
+    if len(approved) > most:
+        message = f"Invalid '{field}': {len(approved)} calls are approved, but the turn may make at most {most}."
+        raise Invalid(message, field=field, code="invalid_value")
 
 
 def not_found(request_id: str, field: str) -> Invalid:
