@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.approvals import answers as approval_answers
+from clients.storage.port import OPERATIONS_LIMIT
 from domain import wire
 from domain.content.items import ItemKind
 from domain.identity.owners import Owner
@@ -15,6 +16,7 @@ from domain.tools.approvals import Approval
 from domain.tools.outcomes import TOOL_CHANGED
 from domain.tools.planned_calls import MOST_ASKED
 from state.retention.deletion import Retention
+from state.turns.approvals import approval_operations
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls
 from tests.fakes.backends import says
@@ -205,6 +207,14 @@ async def test_a_turn_with_very_many_calls_to_approve_can_end() -> None:
     one = agent(calls(*[CLOSE] * 120), servers=shop("[limits]\nmax_tool_calls = 1000\n" + FILE))
     made = await asked(one)
     assert (made["status"], len(requests_in(made))) == ("completed", MOST_ASKED)
+
+
+async def test_the_end_of_a_turn_records_as_many_requests_as_one_commit_can_have() -> None:
+    one = agent(calls(CLOSE))
+    made = await asked(one)
+    ended = await one.world.turns.read(OWNER, made["id"])
+    (request,) = await one.world.turns.items(OWNER, requests_in(made))
+    assert len(tuple(approval_operations(ended, [request] * OPERATIONS_LIMIT))) == MOST_ASKED
 
 
 async def test_requests_with_an_answer_do_not_fill_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
