@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clients.clock import Clock
-from domain.content.items import Item, ItemKind
+from domain.content.items import Item, ItemKind, Role
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid, NotFound
 from domain.identity.owners import Owner
@@ -45,18 +45,25 @@ class ApprovalAnswers:
         Raises Invalid for an answer that can't be given, and where a request has none.
         """
         asked = {item.request_id for item in read if item.kind is ItemKind.APPROVAL_REQUEST}
-        given, unanswered = tuple(answers_in(new, field)), asked - answered(read)
+        given, unanswered = tuple(answers_in(new, field, run=run_in(read))), asked - answered(read)
         if len(given) + len(unanswered) > MAX_REQUESTS:
             message = f"Invalid '{field}': the turn has more than {MAX_REQUESTS} requests for an approval to answer."
             raise Invalid(message, field=field, code="invalid_value")
-        answers = [await self.answer(owner, item, asked, place) for item, place in given]
+        last = last_output(new)
+        found = [await self.answer(owner, new[at], asked, place, is_old=at < last) for at, place in given]
+        answers = [each for each in found if each]
         for each in answers:
             self.check(each, config)
         await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
-    async def answer(self, owner: Owner, item: Item, asked: set[str], field: str) -> ApprovalAnswer:
+    async def answer(
+        self, owner: Owner, item: Item, asked: set[str], field: str, *, is_old: bool
+    ) -> ApprovalAnswer | None:
+        """Return an answer; None for a denial that a model has gone on from, and whose request was deleted since."""
         approval = await self.approvals.find(owner, item.approval) if item.approval in asked else None
+        if approval is None and is_old and not item.approves:
+            return None
         if approval is None:
             raise not_found(item.approval, field)
         return ApprovalAnswer(item=item, approval=approval, field=field)
@@ -100,16 +107,29 @@ class ApprovalAnswers:
         return tuple(dict.fromkeys(each.approval.request for each in answers if each.item.approves))
 
 
-def answers_in(items: Sequence[Item], field: str) -> Iterator[tuple[Item, str]]:
-    """Yield the answers among the new items of a turn, with their places."""
+def answers_in(items: Sequence[Item], field: str, *, run: set[str]) -> Iterator[tuple[int, str]]:
+    """Yield the indices and places of the answers among the new items of a turn.
+
+    A caller may send a whole thread back: an approval whose call the model reads was carried out.
+    """
     for index, item in enumerate(items):
-        if item.kind is ItemKind.APPROVAL_RESPONSE:
-            yield item, f"{field}[{index}].approval_request_id"
+        if item.kind is ItemKind.APPROVAL_RESPONSE and not (item.approves and item.approval in run):
+            yield index, f"{field}[{index}].approval_request_id"
 
 
 def answered(items: Sequence[Item]) -> set[str]:
     """Return the ids of the requests that have an answer, or a call that was run."""
-    return {item.approval for item in items if item.kind in (ItemKind.APPROVAL_RESPONSE, ItemKind.MCP_CALL)}
+    return run_in(items) | {item.approval for item in items if item.kind is ItemKind.APPROVAL_RESPONSE}
+
+
+def run_in(items: Sequence[Item]) -> set[str]:
+    """Return the ids of the requests whose calls were run."""
+    return {item.approval for item in items if item.kind is ItemKind.MCP_CALL}
+
+
+def last_output(items: Sequence[Item]) -> int:
+    """Return the index of the last item that a model has written; -1 where there is none."""
+    return max((at for at, item in enumerate(items) if item.role is Role.ASSISTANT), default=-1)
 
 
 def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:

@@ -215,3 +215,27 @@ async def test_requests_with_an_answer_do_not_fill_a_thread(monkeypatch: pytest.
     assert (await answer(one, again)).status_code == 200
     refused = await answer(one, again, requests=[*requests_in(again)] * 2)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_value")
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_thread_that_is_sent_back_as_a_whole_carries_out_each_answer_once(*, approve: bool) -> None:
+    tools = FakeTools()
+    one = agent(calls(CLOSE), says("so be it"), says("and on"), tools=tools)
+    made = await asked(one)
+    sent_back: list[Json] = [{"role": "user", "content": "?"}, *made["output"]]
+    sent_back.append(answer_to(requests_in(made)[0], approve=approve))
+    again = (await one.create({"model": "auto", "input": sent_back, "tools": [SHOP]})).json()
+    await one.http.delete(f"/v1/responses/{made['id']}")
+    sent_back += [*again["output"], {"role": "user", "content": "and?"}]
+    last = (await one.create({"model": "auto", "input": sent_back, "tools": [SHOP]})).json()
+    assert [item["type"] for item in again["output"]] == [*(["mcp_call"] if approve else []), "message"]
+    assert [item["type"] for item in last["output"]] == ["message"]
+    assert len(tools.sent) == (1 if approve else 0)
+
+
+async def test_an_approved_call_that_a_turn_reads_is_not_shown_again() -> None:
+    one = agent(calls(CLOSE), says("closed"), says("yes"))
+    made = await asked(one)
+    again = (await answer(one, made)).json()
+    last = (await answer(one, again, requests=requests_in(made))).json()
+    assert [item["type"] for item in last["output"]] == ["message"]
