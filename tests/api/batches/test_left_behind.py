@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from activities.batches import check_batch
 from activities.batches.check_batch import LOOKED_AT
 from activities.batches.inline_turn import LONGEST_S
 from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS, STOPPED
@@ -153,6 +154,17 @@ async def test_a_batch_that_could_not_be_checked_within_its_window_expires(monke
         await BatchRun(one.world).run(batch)
     clock.advance(61)
     assert (await run(one, batch))["status"] == "expired"
+
+
+async def test_a_file_of_blank_lines_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_batch, "NUMBERS_LIMIT", 50)
+    one = api()
+    batch = await held(one, [line(0), *[""] * 48])
+    found = await one.world.app.batches.check.read_lines(batch)
+    assert (found.number, len(found.starts), found.errors) == (49, 1, [])
+    blank = await held(one, [line(0), *[""] * 100])
+    found = await one.world.app.batches.check.read_lines(blank)
+    assert (found.number, [each["code"] for each in found.errors]) == (50, ["too_many_lines"])
 
 
 async def test_an_erasure_stops_batches_before_it_clears_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
