@@ -25,6 +25,7 @@ from domain.tools.outcomes import (
     NOT_APPROVED,
     NOT_CONFIGURED,
     REPEATED,
+    TOOL_CHANGED,
     TURN_ENDED,
     failed,
     invalid_arguments,
@@ -74,6 +75,14 @@ class CallTool:
         return self.called(response, item) if item else ENDED
 
     async def outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
+        if item.approval:
+            return await self.approved_outcome(response, item, log)
+        return await self.checked_outcome(response, item, log)
+
+    async def checked_outcome(
+        self, response: Response, item: Item, log: Transcript, *, approval: Approval | None = None
+    ) -> CallOutcome:
+        """Return the outcome of a call, which is sent only where it is still possible and allowed."""
         found = self.find(response, item)
         if found is None:
             return failed(NOT_CONFIGURED)
@@ -84,7 +93,7 @@ class CallTool:
             return invalid_arguments(problem)
         if is_known_by_now(item, log.items):
             return failed(REPEATED)
-        if not item.approval and self.needs_approval(response, item, log):
+        if approval is None and self.needs_approval(response, item, log):
             return failed(NOT_APPROVED)
         watch = TurnWatch(self.turns, response.owner, response.id, next_slot=log.next_slot)
         task = CallTask(
@@ -95,18 +104,36 @@ class CallTool:
             arguments=arguments,
             watch=watch,
             follows_write=any(is_write_to(server, each) for each in log.items),
+            approval=approval,
         )
-        return await (self.approved_outcome(task) if item.approval else self.sender.outcome(task))
+        return await self.sender.outcome(task)
 
-    async def approved_outcome(self, task: CallTask) -> CallOutcome:
-        """Return the outcome of an approved call. The turn that asked may be deleted meanwhile, with all records."""
-        approval = await self.turns.approvals.find(task.owner, task.item.approval)
-        if approval is None or not is_approved(approval, task.item):
-            return failed(NOT_APPROVED)
+    async def approved_outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
+        """Return the outcome of an approved call.
+
+        The turn that asked may be deleted meanwhile, with the records of what has been sent.
+        """
         try:
-            return await self.sender.outcome(replace(task, approval=approval))
+            return await self.outcome_of_request(response, item, log)
         except NoResponse:
-            return unknown() if task.is_write else failed(TURN_ENDED)
+            return unknown() if self.may_write(response, item) else failed(TURN_ENDED)
+
+    async def outcome_of_request(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
+        """Return the outcome of an approved call, which another turn may have run whatever became of the tool since.
+
+        Raises NoResponse where its request was deleted.
+        """
+        approval = await self.turns.approvals.find(response.owner, item.approval)
+        if approval is None:
+            raise NoResponse.by_id("Approval request", item.approval)
+        if not is_approved(approval, item):
+            return failed(NOT_APPROVED)
+        known = await self.sender.calls.find(response.owner, approval.response, approval.request)
+        if known and known.outcome:
+            return known.outcome
+        if not approval.binds(response.options.tool_config):
+            return failed(TOOL_CHANGED)
+        return await self.checked_outcome(response, item, log, approval=approval)
 
     def needs_approval(self, response: Response, item: Item, log: Transcript) -> bool:
         """Tell whether a call must not be sent as it is. The round that planned it has decided the same."""
@@ -116,12 +143,15 @@ class CallTool:
 
     async def abandon(self, response: Response, item: Item) -> None:
         """End the record of a call whose turn has ended."""
-        place, found = (response.id, item.id), self.find(response, item)
+        place = (response.id, item.id)
         if item.approval:
             approval = await self.turns.approvals.find(response.owner, item.approval)
             place = (approval.response, approval.request) if approval else place
-        is_write = found is None or found[1].effect is ToolEffect.WRITE
-        await self.sender.abandon(response.owner, *place, is_write=is_write)
+        await self.sender.abandon(response.owner, place, by=response.id, is_write=self.may_write(response, item))
+
+    def may_write(self, response: Response, item: Item) -> bool:
+        found = self.find(response, item)
+        return found is None or found[1].effect is ToolEffect.WRITE
 
     def find(self, response: Response, item: Item) -> tuple[ToolServer, ServerTool] | None:
         """Return the tool of a call, where it is still configured for the turn's owner."""

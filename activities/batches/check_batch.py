@@ -23,6 +23,8 @@ LOOKED_AT: Final = 262_144
 """The first bytes of a file that the creation of a batch reads, to refuse one that is too dear at once."""
 
 BLANK: Final = b" \t\r"
+NUMBERS_LIMIT: Final = 4 * LINES_LIMIT
+"""A file has fewer lines than so many, the blank ones included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +68,8 @@ REPEATED: Final = LineMistake(
 )
 EMPTY: Final = LineMistake(code="empty_file", message="The input file has no line: expected one request in each line.")
 TOO_MANY: Final = LineMistake(
-    code="too_many_lines", message=f"The input file has more than {LINES_LIMIT:,} lines: split it."
+    code="too_many_lines",
+    message=f"The input file has more than {LINES_LIMIT:,} lines, or too many blank ones: split it.",
 )
 GONE: Final = LineMistake(
     code="file_not_found", message="The input file was deleted or has expired.", param="input_file_id"
@@ -128,9 +131,10 @@ class CheckBatch:
                 found.number += 1
                 if start > most:
                     break
-                if content is not None and not content.strip(BLANK):
+                is_blank = content is not None and not content.strip(BLANK)
+                if is_blank and found.number < NUMBERS_LIMIT:
                     continue
-                if len(found.starts) == LINES_LIMIT:
+                if len(found.starts) == LINES_LIMIT or found.number >= NUMBERS_LIMIT:
                     found.report(TOO_MANY, None)
                     return found
                 found.starts.append(start)

@@ -1,6 +1,7 @@
 """How does a batch end: its files, its webhooks and its final status?"""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -112,7 +113,17 @@ class FinishBatch:
             files = replace(stored, output_file=ended.output_file, error_file=ended.error_file, totals=ended.totals)
             return files.entered(outcome, at=now)
 
-        return await self.source.batches.change(batch.owner, batch.id, final)
+        try:
+            return await self.source.batches.change(batch.owner, batch.id, final)
+        except NotFound:
+            await self.delete_results(ended)
+            raise
+
+    async def delete_results(self, batch: Batch) -> None:
+        """Delete the files of a batch whose owner was erased while they were written."""
+        for each in filter(None, (batch.output_file, batch.error_file)):
+            with suppress(NotFound):
+                await self.source.files.delete(batch.owner, each)
 
     def deliveries(self, batch: Batch) -> Sequence[WebhookDelivery]:
         """Return the deliveries of the end of a batch, to the webhooks whose events name it."""

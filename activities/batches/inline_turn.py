@@ -27,6 +27,9 @@ VERSION: Final = "1.4"
 SHORT_S: Final = 1.0
 """A shorter wait is not worth a new run of the activity."""
 
+LONGEST_S: Final = 600.0
+"""A turn that has run for so long gives its function back: the host ends the process of one that runs half an hour."""
+
 PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL)
 """The steps that call a model or a tool."""
 
@@ -104,7 +107,7 @@ class TurnContext:
 
 
 class TurnSuspended(Exception):
-    """The turn waits on a timer, which fires after `delay_s`."""
+    """The turn is to be run again after `delay_s`: it waits on a timer, or has run for long."""
 
     def __init__(self, delay_s: float) -> None:
         super().__init__(delay_s)
@@ -182,8 +185,14 @@ class InlineRun:
             self.context.results.append({**entry, "at": self.turns.clock.now()})
             if must_be_kept(yielded, entry):
                 await self.store()
+                self.give_back()
         self.number += 1
         return self.context.results[self.number - 1]
+
+    def give_back(self) -> None:
+        """Suspend a turn that has run for long, once its results are stored; raises TurnSuspended."""
+        if self.turns.clock.now() >= self.started_at + LONGEST_S:
+            raise TurnSuspended(SHORT_S)
 
     async def store(self) -> None:
         context = self.context

@@ -106,7 +106,7 @@ class CallSender:
             server=task.item.server,
             tool=task.item.name,
             arguments_hash=hash_of(task.item.text),
-            starter=self.clock.token(),
+            starter=f"{task.response.id}/{self.clock.token()}",
             started_at=now,
             send_until=now,
             ends_by=now,
@@ -126,22 +126,28 @@ class CallSender:
         return await self.calls.change(task.owner, mine, restarted)
 
     async def give_up(self, task: CallTask, record: CallRecord) -> CallRecord:
-        """Wait until the run that may have sent the call must have stopped; then its outcome is unknown, once."""
-        stopped_at = record.ends_by
+        """Wait until the run that may have sent the call must have stopped; then its outcome is unknown, once.
+
+        The end of this turn stops no run of another turn with the same approval: its outcome is left to it.
+        """
+        stopped_at, is_own = record.ends_by, record.is_run_by(task.response.id)
         while not record.outcome and self.clock.now() < stopped_at + MARGIN_S:
             await self.clock.sleep(POLL_S)
             record = await self.calls.read(task.owner, record)
             if not task.watch.has_ended and await with_retries(self.clock, task.watch.look):
+                if not is_own:
+                    return record if record.outcome else replace(record, outcome=failed(TURN_ENDED))
                 stopped_at = min(stopped_at, self.clock.now() + POLL_S + task.grace_s)
         return await self.calls.end(task.owner, record, unknown())
 
-    async def abandon(self, owner: Owner, response_id: str, item_id: str, *, is_write: bool) -> None:
-        """End the record that a run left open when it died, and its turn has ended since.
+    async def abandon(self, owner: Owner, place: tuple[str, str], *, by: str, is_write: bool) -> None:
+        """End the record that a run of the turn `by` left open when it died, and the turn has ended since.
 
-        A run that only seemed to be dead may still report the outcome of a write.
+        A run that only seemed to be dead may still report the outcome of a write. The place of an approved call is that
+        of its request: a run of another turn is left alone.
         """
-        record = await self.calls.find(owner, response_id, item_id)
-        if record is None or record.outcome:
+        record = await self.calls.find(owner, *place)
+        if record is None or record.outcome or not record.is_run_by(by):
             return
         if is_write:
             until = min(record.ends_by + MARGIN_S, self.clock.now() + GRACE_S)

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clients.clock import Clock
-from domain.content.items import Item, ItemKind
+from domain.content.items import Item, ItemKind, Role
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid, NotFound
 from domain.identity.owners import Owner
-from domain.tools.approvals import Approval, Decision, pin_of
+from domain.tools.approvals import Approval, Decision
 from state.turns.approvals import Approvals
 
 MAX_REQUESTS = 256
-"""So many requests for an approval are looked up for one turn."""
+"""So many answers to requests for an approval, and requests without one, are looked up for one turn."""
 
 UNANSWERED = "The following MCP approval requests do not have an approval: {}"
 """The sentence of OpenAI, by which clients recognize the error and find the ids."""
@@ -45,32 +45,40 @@ class ApprovalAnswers:
         Raises Invalid for an answer that can't be given, and where a request has none.
         """
         asked = {item.request_id for item in read if item.kind is ItemKind.APPROVAL_REQUEST}
-        if len(asked) > MAX_REQUESTS:
-            message = f"Invalid '{field}': the turn reads more than {MAX_REQUESTS} requests for an approval."
+        given, unanswered = tuple(answers_in(new, field, run=run_in(read))), asked - answered(read)
+        if len(given) + len(unanswered) > MAX_REQUESTS:
+            message = f"Invalid '{field}': the turn has more than {MAX_REQUESTS} requests for an approval to answer."
             raise Invalid(message, field=field, code="invalid_value")
-        answers = [await self.answer(owner, item, asked, place) for item, place in answers_in(new, field)]
+        last = last_output(new)
+        found = [await self.answer(owner, new[at], asked, place, is_old=at < last) for at, place in given]
+        answers = [each for each in found if each]
         for each in answers:
             self.check(each, config)
-        await self.check_all_answered(owner, asked - answered(read), field)
+        await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
-    async def answer(self, owner: Owner, item: Item, asked: set[str], field: str) -> ApprovalAnswer:
+    async def answer(
+        self, owner: Owner, item: Item, asked: set[str], field: str, *, is_old: bool
+    ) -> ApprovalAnswer | None:
+        """Return an answer; None for a denial that a model has gone on from, and whose request was deleted since."""
         approval = await self.approvals.find(owner, item.approval) if item.approval in asked else None
+        if approval is None and is_old and not item.approves:
+            return None
         if approval is None:
             raise not_found(item.approval, field)
         return ApprovalAnswer(item=item, approval=approval, field=field)
 
     def check(self, answer: ApprovalAnswer, config: ToolConfig) -> None:
-        """Raise Invalid where the request has expired, was decided otherwise, or its call could not be run."""
+        """Raise Invalid where the request has expired, was decided otherwise, or its call could not be run.
+
+        A call that was approved before is not looked at again: its thread has to go on, whatever became of the tool.
+        """
         approval = answer.approval
         if approval.has_expired(self.clock.now()):
             message = f"Invalid '{answer.field}': the request has expired, which counts as denied."
             raise Invalid(message, field=answer.field, code="approval_expired")
         check_decision(answer, approval)
-        if not answer.item.approves:
-            return
-        function = config.function_of(approval.server, approval.tool)
-        if function is None or pin_of(function) != approval.pin:
+        if answer.item.approves and not approval.decision and not approval.binds(config):
             message = (
                 f"Invalid 'tools': the tool {approval.tool!r} of the server {approval.server!r} is not offered, or has "
                 "changed since its call was asked for. Offer it as before, or deny the request."
@@ -99,16 +107,29 @@ class ApprovalAnswers:
         return tuple(dict.fromkeys(each.approval.request for each in answers if each.item.approves))
 
 
-def answers_in(items: Sequence[Item], field: str) -> Iterator[tuple[Item, str]]:
-    """Yield the answers among the new items of a turn, with their places."""
+def answers_in(items: Sequence[Item], field: str, *, run: set[str]) -> Iterator[tuple[int, str]]:
+    """Yield the indices and places of the answers among the new items of a turn.
+
+    A caller may send a whole thread back: an approval whose call the model reads was carried out.
+    """
     for index, item in enumerate(items):
-        if item.kind is ItemKind.APPROVAL_RESPONSE:
-            yield item, f"{field}[{index}].approval_request_id"
+        if item.kind is ItemKind.APPROVAL_RESPONSE and not (item.approves and item.approval in run):
+            yield index, f"{field}[{index}].approval_request_id"
 
 
 def answered(items: Sequence[Item]) -> set[str]:
     """Return the ids of the requests that have an answer, or a call that was run."""
-    return {item.approval for item in items if item.kind in (ItemKind.APPROVAL_RESPONSE, ItemKind.MCP_CALL)}
+    return run_in(items) | {item.approval for item in items if item.kind is ItemKind.APPROVAL_RESPONSE}
+
+
+def run_in(items: Sequence[Item]) -> set[str]:
+    """Return the ids of the requests whose calls were run."""
+    return {item.approval for item in items if item.kind is ItemKind.MCP_CALL}
+
+
+def last_output(items: Sequence[Item]) -> int:
+    """Return the index of the last item that a model has written; -1 where there is none."""
+    return max((at for at, item in enumerate(items) if item.role is Role.ASSISTANT), default=-1)
 
 
 def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:
@@ -116,6 +137,14 @@ def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:
         word = "approved" if stored.decision.approves else "denied"
         message = f"Invalid '{answer.field}': the request was {word} before; a decision is final."
         raise Invalid(message, field=answer.field, code="approval_already_decided")
+
+
+def check_count(answers: Sequence[ApprovalAnswer], *, most: int, field: str) -> None:
+    """Raise Invalid where more calls are approved than a turn may make. What was approved before has to go on."""
+    approved = {each.approval.request for each in answers if each.item.approves and not each.approval.decision}
+    if len(approved) > most:
+        message = f"Invalid '{field}': {len(approved)} calls are approved, but the turn may make at most {most}."
+        raise Invalid(message, field=field, code="invalid_value")
 
 
 def not_found(request_id: str, field: str) -> Invalid:

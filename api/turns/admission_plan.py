@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from api.approvals.answers import ApprovalAnswer, ApprovalAnswers
+from api.approvals.answers import ApprovalAnswer, ApprovalAnswers, check_count
 from api.parsing.responses_request import TurnRequest
 from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
@@ -119,7 +119,10 @@ class AdmissionPlanner:
         """Return the answers of a turn to requests for an approval. A turn in line is checked when it may begin."""
         if not request.pairs_calls:
             return ()
-        return await self.answers.checked(owner, request.tool_config, new=items, read=read, field=request.input_field)
+        config, field = request.tool_config, request.input_field
+        answers = await self.answers.checked(owner, config, new=items, read=read, field=field)
+        check_count(answers, most=self.tools.most_calls(config), field=field)
+        return answers
 
     async def read_history(
         self, owner: Owner, request: TurnRequest, items: tuple[Item, ...], sources: tuple[str, ...]

@@ -22,7 +22,7 @@ from domain.identity.owners import Owner
 from domain.tools.approval_rules import is_untrusted_result
 from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.tools.listing import ListedServer
-from domain.tools.rounds import largest_result
+from domain.tools.rounds import largest_result, most_calls
 from state.tools.directory import ToolDirectory
 
 RESULTS_KEPT = 2
@@ -62,6 +62,10 @@ class ToolPlanner:
     def room_for_results(self, config: ToolConfig, *, room: int) -> int:
         """Return how many tokens of a prompt's room to keep for the results of the turn's own calls."""
         return min(RESULTS_KEPT * largest_result(config, self.servers), room // 2)
+
+    def most_calls(self, config: ToolConfig) -> int:
+        """Return how many calls of servers' tools a turn may make, the approved ones included."""
+        return most_calls(config, self.servers.limits)
 
     def with_taint(self, config: ToolConfig, read: ModelInput) -> ToolConfig:
         """Mark a turn that reads results of servers that are not trusted. What was left out may have had some."""

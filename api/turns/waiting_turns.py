@@ -1,6 +1,7 @@
 """What does a turn read that was admitted while another turn had its conversation?
 
-It is planned a second time when its turn has come: only then its history is known.
+It is planned a second time when its turn has come: only then its history is known, and its answers to requests for an
+approval can be checked and recorded.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,9 @@ class WaitingTurnPlanner:
         items = await self.turns.items(response.owner, response.input_items)
         request = request_of(response, items)
         plan = await self.plans.plan(response.owner, request, response.id)
+        approved = await self.plans.answers.decide(response.owner, plan.answers)
         options = replace(response.options, tool_config=plan.tool_config)
-        return replace(response, options=options, history=plan.history_of(request))
+        return replace(response, options=options, history=plan.history_of(request), approved=approved)
 
 
 def request_of(response: Response, items: Sequence[Item]) -> TurnRequest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from domain.content.items import Item
-from domain.content.tools import FunctionTool
+from domain.content.tools import FunctionTool, ToolConfig
 from domain.ids import own_token
 from domain.tools.call_record import RecordStatus, hash_of
 
@@ -54,6 +54,11 @@ class Approval:
     def has_expired(self, now: float) -> bool:
         """Tell whether it ended without a decision, which counts as denied."""
         return self.decision is None and now >= self.expires_at
+
+    def binds(self, config: ToolConfig) -> bool:
+        """Tell whether a turn offers the tool as it was when its call was asked for."""
+        function = config.function_of(self.server, self.tool)
+        return function is not None and pin_of(function) == self.pin
 
     def decided(self, decision: Decision) -> "Approval":
         return replace(self, decision=decision)

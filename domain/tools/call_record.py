@@ -45,8 +45,8 @@ class CallOutcome:
 class CallRecord:
     """One call. It is created before anything is sent, and its outcome is added once.
 
-    `starter` is the run that may send it, `send_until` and `ends_by` are the times by which this run has sent and ended
-    its requests. `tries` counts requests. Times are seconds since the epoch.
+    `starter` is the run that may send it, which begins with the id of its turn. `send_until` and `ends_by` are the
+    times by which this run has sent and ended its requests. `tries` counts requests. Times are seconds since the epoch.
     """
 
     response: str
@@ -65,6 +65,15 @@ class CallRecord:
     @property
     def id(self) -> str:
         return call_id(self.response, self.item)
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether the call is an approved one, which belongs to all turns with its approval."""
+        return self.item.startswith("mcpr_")
+
+    def is_run_by(self, response_id: str) -> bool:
+        """Tell whether the run that may send the call is one of this turn."""
+        return not self.is_shared or self.starter.startswith(f"{response_id}/")
 
     def restarted(self, *, starter: str, at: float, lasts_s: float) -> "CallRecord":
         """Return the record for a run that sends the call again, which takes `lasts_s` seconds at most."""

@@ -17,6 +17,9 @@ UNKNOWN: Final = (
 )
 NOT_CONFIGURED: Final = "This tool is no longer configured for this caller. The call was not sent."
 NOT_APPROVED: Final = "This call needs an approval, and has none. It was not sent."
+TOOL_CHANGED: Final = (
+    "The tool is not offered, or has changed since this call was asked for. The call was not sent by this turn."
+)
 NOT_SENT: Final = "The call was not sent in time. It has had no effect."
 
 REPEATED: Final = (

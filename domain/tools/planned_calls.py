@@ -12,6 +12,9 @@ from domain.log.item_events import ItemResult
 from domain.tools.outcomes import EXECUTION
 from domain.tools.rounds import MAX_TOOL_CALLS, REACHED
 
+MOST_ASKED = 64
+"""A turn asks for so many approvals at most: they are recorded in one commit with its end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCalls:
@@ -53,7 +56,7 @@ def planned_calls(
 ) -> PlannedCalls:
     """Plan calls; `first` is the index of the first one.
 
-    The server runs those that it does not ask for. It runs and asks for `most` at most.
+    The server runs those that it does not ask for. It runs and asks for `most` at most, and for MOST_ASKED.
     """
     has_server_calls = any(call.server for call in calls)
     number = round_number if has_server_calls else 0
@@ -65,8 +68,9 @@ def planned_calls(
         if not call.server:
             events += call_events(index, call, item_id=new_id("fc"), call_id=call_id, number=number)
             continue
-        is_within = len(run) + len(asked) < most
-        if is_within and asks(call):
+        is_within, needs_approval = len(run) + len(asked) < most, asks(call)
+        is_within = is_within and not (needs_approval and len(asked) >= MOST_ASKED)
+        if is_within and needs_approval:
             asked.append(new_id("mcpr"))
             events += approval_request_events(index, call, item_id=asked[-1], call_id=call_id, number=number)
             continue

@@ -32,11 +32,16 @@ REACHED: Final[Mapping[str, str]] = {
 }
 
 
+def most_calls(config: ToolConfig, limits: LoopLimits) -> int:
+    """Return how many calls of servers' tools a turn may make, the approved ones included."""
+    most = limits.max_tool_calls if config.max_tool_calls is None else config.max_tool_calls
+    return min(most, limits.max_tool_calls)
+
+
 def calls_left(config: ToolConfig, log: Transcript, limits: LoopLimits) -> int:
     """Return how many more calls of servers' tools the turn may make."""
-    most = limits.max_tool_calls if config.max_tool_calls is None else config.max_tool_calls
     made = sum(item.kind is ItemKind.MCP_CALL for item in log.items)
-    return max(0, min(most, limits.max_tool_calls) - made)
+    return max(0, most_calls(config, limits) - made)
 
 
 def reached_limit(config: ToolConfig, log: Transcript, limits: LoopLimits) -> str:

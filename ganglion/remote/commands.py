@@ -173,6 +173,8 @@ async def cancel(api: ApiClient, options: argparse.Namespace) -> Output:
 async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
     """List batches, show one of them, or cancel it."""
     path = f"/v1/batches/{quote(options.id, safe='')}"
+    if options.cancel and not options.id:
+        raise ApiError("name the batch that is to be cancelled: python -m ganglion batches batch_… --cancel")
     if options.cancel:
         body = await api.post(f"{path}/cancel")
     else:
@@ -181,7 +183,8 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
     if options.id and not options.json:
         errors: dict[str, Any] = body.get("errors") or {}
         for error in errors.get("data", ()):
-            yield f"line {error['line']}: {shown('message', error['message'])}\n"
+            where = f"line {error['line']}: " if error["line"] else ""
+            yield f"{where}{shown('message', error['message'])}\n"
 
 
 async def warm(api: ApiClient, options: argparse.Namespace) -> Output:

@@ -21,6 +21,9 @@ EVERYTHING = "everything"
 REQUEST_ID = expiry_id(EVERYTHING)
 SINCE = "since"
 
+BATCH = "batch"
+"""The kind of a batch's document. Without it no line begins any more, so it goes before the turns do."""
+
 SETTLED_S = 900.0
 """No request that was being processed can still write after this time."""
 
@@ -63,6 +66,8 @@ class Erasure:
         until = self.clock.now() + within_s
         settled = self.clock.now() >= request.body[SINCE] + SETTLED_S
         before = [each for each in await self.index_entries(owner) if each.body["at"] <= request.body[SINCE]]
+        running = [each for each in before if each.body["kind"] == BATCH]
+        await write_batches(self.store, owner_index_key(owner), [Delete(id=each.id) for each in running])
         cancelled: list[str] = []
         for thread in (each for each in before if each.id.startswith(THREADS)):
             if self.clock.now() >= until:
@@ -70,7 +75,7 @@ class Erasure:
             cancelled += await self.clearing.erase_thread(owner, thread.id.removeprefix(THREADS))
             if settled:
                 await self.store.commit(owner_index_key(owner), (Delete(id=thread.id),))
-        rest = [Delete(id=each.id) for each in before if not each.id.startswith(THREADS)]
+        rest = [Delete(id=each.id) for each in before if not each.id.startswith(THREADS) and each not in running]
         await write_batches(self.store, owner_index_key(owner), rest)
         await self.finish(owner, request, settled=settled)
         return tuple(cancelled)

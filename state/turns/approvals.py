@@ -4,6 +4,7 @@ A record is in the partition of the turn that asks. It is created with the end o
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
@@ -16,6 +17,7 @@ from domain.identity.owners import Owner
 from domain.ids import thread_of
 from domain.log.events import ResponseStatus
 from domain.tools.approvals import Approval, Decision, approval_id, new_approval
+from domain.tools.planned_calls import MOST_ASKED
 from domain.turns.response import Response
 
 
@@ -53,7 +55,14 @@ class Approvals:
 
 
 def approval_operations(ended: Response, items: Sequence[Item]) -> Iterator[Create]:
-    """Yield what records the requests of a turn that has completed. Those of another turn cannot be answered."""
+    """Yield what records the requests of a turn that has completed. Those of another turn cannot be answered.
+
+    Neither can those beyond MOST_ASKED, where very many calls had unknown outcomes: one commit has no room for more.
+    """
+    yield from islice(recorded_requests(ended, items), MOST_ASKED)
+
+
+def recorded_requests(ended: Response, items: Sequence[Item]) -> Iterator[Create]:
     if ended.status is not ResponseStatus.COMPLETED or ended.progress.ended_at is None:
         return
     config = ended.options.tool_config

@@ -13,6 +13,7 @@ from clients.storage.port import Create, Delete, DocumentStore, Replace
 from clients.storage.retry import with_retries
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
+from domain.tools.approvals import approval_id
 from domain.tools.call_record import CallOutcome, CallRecord, call_id, call_prefix
 
 
@@ -27,9 +28,22 @@ class ToolCalls:
         """Create a record, or return the one that exists: it has another starter."""
         key = response_key(owner, record.response)
         create = Create(id=record.id, body=record.to_document())
-        if await with_retries(self.clock, create_once, self.store, key, create):
-            return record
-        return await self.read(owner, record)
+        if not await with_retries(self.clock, create_once, self.store, key, create):
+            return await self.read(owner, record)
+        await self.check_request(owner, record)
+        return record
+
+    async def check_request(self, owner: Owner, record: CallRecord) -> None:
+        """Raise NoResponse for the new record of an approved call whose request was deleted; remove the record.
+
+        A request is deleted before the records of the calls. While it is there, no record of a run is missing.
+        """
+        if not record.is_shared:
+            return
+        key, request = response_key(owner, record.response), approval_id(record.item)
+        if await with_retries(self.clock, self.store.read, key, request) is None:
+            await self.remove(owner, record.response, record.item)
+            raise NoResponse.by_id("Response", record.response)
 
     async def read(self, owner: Owner, record: CallRecord) -> CallRecord:
         """Return the stored record; raises NoResponse where it was deleted with its response."""
@@ -63,9 +77,17 @@ class ToolCalls:
         return await compare_and_swap(self.clock, step)
 
     async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
-        """Record an outcome, once; return the stored record, whose outcome may be another run's."""
+        """Record an outcome, once; return the stored record, whose outcome may be another run's.
+
+        A run of an approved call records nothing after another turn has taken the call over.
+        """
         at = self.clock.now()
-        return await self.change(owner, record, lambda stored: None if stored.outcome else stored.ended(outcome, at=at))
+
+        def ended(stored: CallRecord) -> CallRecord | None:
+            is_over = stored.outcome or (record.is_shared and stored.starter != record.starter)
+            return None if is_over else stored.ended(outcome, at=at)
+
+        return await self.change(owner, record, ended)
 
     async def remove(self, owner: Owner, response_id: str, item_id: str) -> None:
         """Delete a record that was created after its response was deleted: nothing else would delete it."""

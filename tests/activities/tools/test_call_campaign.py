@@ -88,7 +88,7 @@ class LeavesRecordsOpen(CallSender):
     """Forgets a record whose turn has ended."""
 
     @override
-    async def abandon(self, owner: Owner, response_id: str, item_id: str, *, is_write: bool) -> None:
+    async def abandon(self, owner: Owner, place: tuple[str, str], *, by: str, is_write: bool) -> None:
         return
 
 

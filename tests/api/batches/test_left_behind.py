@@ -1,22 +1,30 @@
 """Does a batch lose nothing and leave nothing open: turns, approvals, files and the places of a process?"""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
+from activities.batches import check_batch
 from activities.batches.check_batch import LOOKED_AT
-from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS
+from activities.batches.inline_turn import LONGEST_S
+from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS, STOPPED
 from activities.maintenance.batch_sweep import BatchSweep
+from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import wire_of_batch
+from clients.storage.keys import owner_index_key
+from clients.storage.port import Delete
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
-from domain.errors import Unavailable
+from domain.errors import NotFound, Unavailable
+from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import Api, api
-from tests.api.tools.agents import SHOP, agent, calls
-from tests.fakes.backends import says
+from tests.api.tools.agents import SHOP, InsistentModel, agent, calls
+from tests.checks import every
+from tests.fakes.backends import Act, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
@@ -146,6 +154,73 @@ async def test_a_batch_that_could_not_be_checked_within_its_window_expires(monke
         await BatchRun(one.world).run(batch)
     clock.advance(61)
     assert (await run(one, batch))["status"] == "expired"
+
+
+async def test_a_file_of_blank_lines_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_batch, "NUMBERS_LIMIT", 50)
+    one = api()
+    batch = await held(one, [line(0), *[""] * 48])
+    found = await one.world.app.batches.check.read_lines(batch)
+    assert (found.number, len(found.starts), found.errors) == (49, 1, [])
+    blank = await held(one, [line(0), *[""] * 100])
+    found = await one.world.app.batches.check.read_lines(blank)
+    assert (found.number, [each["code"] for each in found.errors]) == (50, ["too_many_lines"])
+
+
+async def test_an_erasure_stops_batches_before_it_clears_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0)]))
+    running, ran, clearing = one.world.app.batches.run_line, list[Any](), one.world.app.state.retention.clearing
+    erase_thread = clearing.erase_thread
+
+    async def spied(owner: Owner, thread: str) -> Sequence[str]:
+        running.source.known.clear()
+        ran.append(await running.run({**wire_of_batch(batch), "line": 0}))
+        return await erase_thread(owner, thread)
+
+    monkeypatch.setattr(clearing, "erase_thread", spied)
+    assert (await one.http.delete("/v1/owners/me")).status_code == 200
+    assert every(each == STOPPED for each in ran)
+
+
+async def test_no_results_stay_of_an_owner_who_was_erased_while_they_were_written() -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0)]))
+    steps = one.world.app.batches
+    await steps.run_line.run({**wire_of_batch(batch), "line": 0})
+    await one.world.store.commit(owner_index_key(OWNER), (Delete(id=batch.id),))
+    with pytest.raises(NotFound):
+        await steps.finish.end(batch.entered(BatchStatus.FINALIZING, at=one.world.clock.now()))
+    listed = (await one.http.get("/v1/files")).json()["data"]
+    assert [each["purpose"] for each in listed] == ["batch"]
+
+
+class SlowModel(InsistentModel):
+    """Takes minutes for each of its calls."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
+        self.clock.advance(LONGEST_S / 2 + 1)
+        async for piece in super().play(script):
+            yield piece
+
+
+async def test_a_turn_that_takes_long_gives_its_function_back_and_repeats_no_call() -> None:
+    clock = FakeClock()
+    one = agent(main=(model := SlowModel(clock)), clock=clock)
+    body = {"model": "auto", "input": "look", "tools": [SHOP], "max_tool_calls": 3}
+    batch = await checked(one, await held(one, [line(0, body=body)]))
+    waited, running = 0, one.world.app.batches.run_line
+    while (await running.run({**wire_of_batch(batch), "line": 0}))["delay_s"]:
+        waited += 1
+    assert (waited, len(model.calls)) == (1, 4)
+    done = await run(one, batch)
+    (found,) = await rows(one, done["output_file_id"])
+    attempts = await one.world.ledger.attempts(OWNER, found["response"]["body"]["id"])
+    assert [each.number for each in attempts] == [1, 2, 3, 4]
 
 
 async def test_the_timer_wakes_a_batch_that_was_cancelled_while_it_waited() -> None:

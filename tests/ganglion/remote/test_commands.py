@@ -231,6 +231,10 @@ async def test_batches_are_listed_shown_and_cancelled() -> None:
     assert "line 1: The request's body is not JSON" in await output(client, commands.batches, wrong["id"])
     shown = json.loads(await output(client, commands.batches, right["id"], "--cancel", "--json"))
     assert (shown["id"], shown["status"]) == (right["id"], "completed")
+    empty = await ended_batch(one, await create(one, [""]))
+    assert "\nThe input file has no line" in await output(client, commands.batches, empty["id"])
+    with pytest.raises(ApiError, match="name the batch"):
+        await output(client, commands.batches, "--cancel")
 
 
 def answering(body: AsyncIterator[bytes], **headers: str) -> ApiClient:
