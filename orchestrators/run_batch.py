@@ -43,11 +43,13 @@ def wait_for_time(
     context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire, looks: int
 ) -> Steps[bool]:
     """Wait until the batch costs least; True where it goes on in a new history. An event only wakes it."""
-    last = looks + LOOKS_OF_A_HISTORY
+    first, last = looks, looks + LOOKS_OF_A_HISTORY
     while checked["lines"]:
         timed: batch_wire.BatchTimedWire = yield call_step(context, batch_wire.TIME_BATCH, {**batch, "looks": looks})
         if not timed["delay_s"]:
-            return False
+            if looks > first:
+                go_on(context, batch, checked, checked["chunk"])
+            return looks > first
         timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=timed["delay_s"]))
         woken = context.wait_for_external_event(batch_wire.wake_event(looks))
         if (yield context.task_any([timer, woken])) is woken:
@@ -75,9 +77,15 @@ def run_chunks(
             return False
         chunk = numbers.stop
     if chunk < chunks:
-        context.continue_as_new({**batch, "lines": checked["lines"], "chunk": chunk, "width": width})
-        return True
-    return False
+        go_on(context, batch, checked, chunk)
+    return chunk < chunks
+
+
+def go_on(
+    context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire, chunk: int
+) -> None:
+    """Go on with a chunk in a new history: neither many waits nor many chunks let one grow."""
+    context.continue_as_new({**batch, "lines": checked["lines"], "chunk": chunk, "width": checked["width"]})
 
 
 def child(context: ParentContext, batch: batch_wire.BatchWire, chunk: int, lines: int, width: int) -> object:

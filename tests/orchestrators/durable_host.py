@@ -26,6 +26,8 @@ class EventType(IntEnum):
     TASK_SCHEDULED = 4
     TASK_COMPLETED = 5
     TASK_FAILED = 6
+    CHILD_CREATED = 7
+    CHILD_COMPLETED = 8
     TIMER_CREATED = 10
     TIMER_FIRED = 11
     ORCHESTRATOR_STARTED = 12
@@ -33,12 +35,13 @@ class EventType(IntEnum):
     EVENT_RAISED = 15
 
 
-SCHEDULING = (EventType.TASK_SCHEDULED, EventType.TIMER_CREATED)
+SCHEDULING = (EventType.TASK_SCHEDULED, EventType.CHILD_CREATED, EventType.TIMER_CREATED)
 
 
 class ActionType(IntEnum):
     ACTIVITY = 0
     ACTIVITY_WITH_RETRY = 1
+    CHILD = 2
     CONTINUE_AS_NEW = 4
     TIMER = 5
     EVENT = 6
@@ -198,17 +201,28 @@ def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], a
             if "retryOptions" in children[0]:
                 yield from tries_of(children[0], first, history, at)
             else:
-                yield from (activity_of(child, at) for child in children)
+                yield from (task_of(child, at) for child in children)
         case ActionType.ANY:
             for child in action["compoundActions"]:
                 yield from events_of(child, first, history, at)
         case ActionType.TIMER:
             fire_at = datetime.fromisoformat(action["fireAt"])
             yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(fire_at))
+        case ActionType.CHILD:
+            yield child_of(action, at)
         case ActionType.EVENT | ActionType.CONTINUE_AS_NEW:
             return
         case ActionType.ACTIVITY | ActionType.ACTIVITY_WITH_RETRY:
             raise AssertionError("the SDK wraps every activity in a compound action, a single one with retries too")
+
+
+def task_of(action: Mapping[str, Any], at: datetime) -> Event:
+    return child_of(action, at) if action["actionType"] == ActionType.CHILD else activity_of(action, at)
+
+
+def child_of(action: Mapping[str, Any], at: datetime) -> Event:
+    request, instance = json.dumps(action["input"]), action["instanceId"]
+    return event_of(EventType.CHILD_CREATED, at, Name=action["functionName"], InstanceId=instance, Input=request)
 
 
 def activity_of(action: Mapping[str, Any], at: datetime) -> Event:
