@@ -197,11 +197,7 @@ def scheduled(state: Mapping[str, Any], history: Sequence[Event]) -> list[Event]
 def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
     match ActionType(action["actionType"]):
         case ActionType.ALL:
-            children = action["compoundActions"]
-            if "retryOptions" in children[0]:
-                yield from tries_of(children[0], first, history, at)
-            else:
-                yield from (task_of(child, at) for child in children)
+            yield from tasks_of(action["compoundActions"], first, history, at)
         case ActionType.ANY:
             for child in action["compoundActions"]:
                 yield from events_of(child, first, history, at)
@@ -214,6 +210,15 @@ def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], a
             return
         case ActionType.ACTIVITY | ActionType.ACTIVITY_WITH_RETRY:
             raise AssertionError("the SDK wraps every activity in a compound action, a single one with retries too")
+
+
+def tasks_of(
+    children: Sequence[Mapping[str, Any]], first: int, history: Sequence[Event], at: datetime
+) -> Iterator[Event]:
+    if "retryOptions" in children[0]:
+        yield from tries_of(children[0], first, history, at)
+    else:
+        yield from (task_of(child, at) for child in children)
 
 
 def task_of(action: Mapping[str, Any], at: datetime) -> Event:
