@@ -182,7 +182,7 @@ class Caller:
     async def model_calls(self, body: Json, model: str = "scripted") -> list[Json]:
         """Return what a scripted model recorded of the calls for one turn."""
         answer = await self.http.get(f"{self.cluster.model_url(model)}/admin/requests")
-        given = [{"role": "system", "content": body["instructions"]}]
+        given = body["messages"][:1] if "messages" in body else [{"role": "system", "content": body["instructions"]}]
         return [entry for entry in answer.json()["requests"] if entry["messages"][:1] == given]
 
     def sdk(self, **options: Any) -> AsyncOpenAI:

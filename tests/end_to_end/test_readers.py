@@ -67,7 +67,7 @@ CALLS: dict[str, tuple[str, Json]] = {
 def body_of(path: str, more: Json, command: str) -> Json:
     """Return a body whose metadata names the turn in the store."""
     asked = asking(command)
-    named = {"instructions": asked["instructions"], "metadata": {"turn": asked["instructions"]}, **more}
+    named = {"metadata": {"turn": asked["instructions"]}, **more}
     if path.endswith("responses"):
         return {**asked, **named}
     messages = [{"role": "system", "content": asked["instructions"]}, {"role": "user", "content": command}]
