@@ -18,7 +18,6 @@ from composition.state import State
 from domain.batches import batch_wire
 from domain.batches.width import lines_at_once
 from orchestrators.respond import respond
-from state.batches.running_lines import RunningLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ def compose_batches(
         tally=TallyLines(source),
         finish=FinishBatch(
             source=source,
-            running=RunningLines(state.turns, state.batches.lines),
+            running=state.running_lines,
             outbox=state.webhook_outbox,
             endpoints=configuration.endpoints,
             clock=ports.clock,

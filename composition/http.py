@@ -38,7 +38,6 @@ from composition.state import State
 from domain.files.allowance import FileAllowance
 from domain.identity.access_tokens import SCOPE
 from settings import ROOT, Settings
-from state.batches.running_lines import RunningLines
 
 RELEASE: Final = "release.txt"
 
@@ -134,7 +133,7 @@ def compose_batch_functions(ports: Ports, state: State, bodies: BodyReader, step
         limits=state.rate_limiter,
         bodies=bodies,
         batches=state.batches,
-        running=RunningLines(state.turns, state.batches.lines),
+        running=state.running_lines,
         files=state.files,
         check=steps.check,
         open_orchestrations=ports.open_orchestrations,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
+from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -48,6 +49,7 @@ class State:
     rate_limiter: RateLimiter
     files: FileStore
     batches: BatchStore
+    running_lines: RunningLines
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
@@ -62,7 +64,7 @@ class State:
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     store, clock = ports.store, ports.clock
     turns = TurnStore(store, clock, configuration.endpoints)
-    retention = Retention(store, turns, clock)
+    retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
     states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
     rental_rules = RentalRules(store, clock)
@@ -89,7 +91,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             changes=ledger.budget_counters.changes,
         ),
         files=retention.files,
-        batches=BatchStore(store, clock),
+        batches=batches,
+        running_lines=RunningLines(turns, batches.lines),
         retention=retention,
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
