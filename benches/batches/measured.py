@@ -27,7 +27,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class RunFigures:
     """The seconds of a number of lines or turns, their store operations, and the events of their histories at most."""
 
     number: int
@@ -68,7 +68,7 @@ async def batch_of(world: World[Any], lines: int) -> Batch:
     return await world.app.state.batches.create(batch)
 
 
-async def measure_batch(lines: int) -> Measured:
+async def measure_batch(lines: int) -> RunFigures:
     """Run a batch from its check to its files."""
     with tempfile.TemporaryDirectory() as folder:
         world, store = product(Path(folder))
@@ -81,10 +81,10 @@ async def measure_batch(lines: int) -> Measured:
         assert done.totals.completed == lines, done.status
         events = EVENTS_OF_A_TASK * sum(run.histories)
         await store.store.close()
-        return Measured(number=lines, seconds=seconds, operations=store.calls.total(), events=events)
+        return RunFigures(number=lines, seconds=seconds, operations=store.calls.total(), events=events)
 
 
-async def measure_turns(turns: int) -> Measured:
+async def measure_turns(turns: int) -> RunFigures:
     """Admit and run plain turns, some of them at once."""
     with tempfile.TemporaryDirectory() as folder:
         world, store = product(Path(folder))
@@ -99,4 +99,4 @@ async def measure_turns(turns: int) -> Measured:
         await asyncio.gather(*(one(number) for number in range(turns)))
         seconds = time.perf_counter() - started
         await store.store.close()
-        return Measured(number=turns, seconds=seconds, operations=store.calls.total())
+        return RunFigures(number=turns, seconds=seconds, operations=store.calls.total())
