@@ -12,7 +12,7 @@ from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignor
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
 from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
-from api.parsing.server_tools import RequestedServer, ServerChoice, read_server_choices
+from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
 from domain.content.capabilities import Capability
@@ -141,9 +141,9 @@ class TurnRequest:
     limits the answer. Where `pairs_calls`, each function call needs its result, and each result its call.
 
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
-    `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose
-    tools the service runs, `server_choices` those in `tool_choice`. `rules` are those of its owner and its metadata,
-    once they are known.
+    `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
+    runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
+    those of its owner and its metadata, once they are known.
     """
 
     model: str
@@ -157,6 +157,7 @@ class TurnRequest:
     sampling: Sampling
     tool_config: ToolConfig = field(default_factory=ToolConfig)
     servers: tuple[RequestedServer, ...] = ()
+    search: RequestedSearch | None = None
     server_choices: tuple[ServerChoice, ...] = ()
     truncates: bool = True
     model_named: bool = True
@@ -206,6 +207,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         sampling=sampling_of(request),
         tool_config=tool_config_of(request, tools),
         servers=tools.servers,
+        search=tools.search,
         server_choices=read_server_choices(request.tool_choice),
         truncates=request.truncation != "disabled",
         metadata=metadata,

@@ -75,7 +75,7 @@ class RouteReports:
         if turn.options.tool_config.servers:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
-            own = [each for each in await self.tool_calls.of_response(owner, turn.id) if each.item.startswith("mcp_")]
+            own = [each for each in await self.tool_calls.of_response(owner, turn.id) if not each.is_shared]
             calls = [call_report(each, costs.get(each.item)) for each in own]
             approved = [await self.approved_call(owner, item, costs) for item in log.items if is_approved(item)]
             asked = [await self.turns.approvals.find(owner, item.id) for item in log.items if is_request(item)]
