@@ -170,7 +170,8 @@ def read_search(body: Mapping[str, Any], path: Path) -> RequestedSearch:
         if body.get(name) is not None:
             raise not_supported((*path, name), "the operator configures which rows a source gives, and their order")
     read = validated(SearchInput, body, *path)
-    shown = {name: body[name] for name in ("type", *SearchInput.model_fields) if body.get(name) is not None}
+    most = {"max_num_results": read.max_num_results} if read.max_num_results else {}
+    shown = {"type": SEARCH_SERVER, "vector_store_ids": read.vector_store_ids, **most}
     return RequestedSearch(names=tuple(read.vector_store_ids), body=shown, path=path)
 
 
