@@ -19,6 +19,7 @@ from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.recent_sessions import RecentSessions
 from state.money.session_outlooks import SessionOutlooks
+from state.money.session_sharers import SharerReader
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
@@ -108,6 +109,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             rental_spend=rental_spend,
             rules=rental_rules,
             recent_sessions=RecentSessions(store, clock),
+            sharers=SharerReader(store, clock),
             fleet=configuration.fleet,
             clock=clock,
         ),
