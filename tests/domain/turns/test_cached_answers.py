@@ -58,9 +58,7 @@ def parts_of(read: ReadByModel) -> Any:
 
 
 @given(one=READ, other=READ, owner=OWNERS)
-def test_keys_are_equal_where_all_that_is_read_is(
-    one: ReadByModel, other: ReadByModel, owner: Owner
-) -> None:
+def test_keys_are_equal_where_all_that_is_read_is(one: ReadByModel, other: ReadByModel, owner: Owner) -> None:
     assert (one.key(owner) == other.key(owner)) == (parts_of(one) == parts_of(other))
 
 
