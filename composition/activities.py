@@ -89,7 +89,12 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
-        enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
+        enter=Enter(
+            turns=turns,
+            answers=state.cached_answers,
+            plan=WaitingTurnPlanner(turns=turns, plans=plans).plan,
+            clock=ports.clock,
+        ),
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),

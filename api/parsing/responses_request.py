@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
+from api.parsing.cache_age import cache_age_of
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
@@ -136,6 +137,8 @@ class ResponseRequest(RequestPart):
 class TurnRequest:
     """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
+    The answer of an earlier turn may be `cache_s` seconds old; None: the turn takes none over.
+
     `truncates` is true where the oldest turns may be left out. `paths` maps parameters to the fields of the request
     that have another name. `input_field` is the field of the request that has the items, `output_field` the one that
     limits the answer. Where `pairs_calls`, each function call needs its result, and each result its call.
@@ -163,6 +166,7 @@ class TurnRequest:
     model_named: bool = True
     metadata: Mapping[str, str]
     deadline_s: float | None = None
+    cache_s: float | None = None
     ignored: tuple[str, ...] = ()
     include: tuple[IncludedPart, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -212,6 +216,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
+        cache_s=cache_age_of(metadata),
         ignored=(*ignored, *own_notes, *not_included, *tools.ignored),
         include=include,
         paths={**PATHS, "logprobs": logprobs_path(request.include, request.top_logprobs) or "include"},

@@ -134,10 +134,17 @@ def report(account: TurnAccount, bill: TurnBill, sources: Sequence[Mapping[str, 
         "routes": decisions,
         "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in account.attempts],
         "sources": list(sources),
+        **cache_report(account.turn),
         "timeline": turn_timeline(account),
         "bill": bill_report(bill),
         "cost_usd": dollars(bill.total),
     }
+
+
+def cache_report(turn: Turn) -> Json:
+    """Return which turn gave the answer first, for a turn that asked for a cached answer; None: the turn itself."""
+    use = turn.options.cache
+    return {"cache": {"response_id": use.first or None, "max_age_s": use.max_age_s}} if use else {}
 
 
 def bill_report(bill: TurnBill) -> Json:
