@@ -21,6 +21,7 @@ from domain.money.budgets import Budgets
 from domain.money.prices import Price
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
+from domain.tools.source_tools import with_source_tools
 from domain.turns.webhook_events import WebhookEndpoints
 from ganglion.doctor.outside import Outside, UnreachableError
 from settings import Settings, read_settings
@@ -157,7 +158,7 @@ class Subject:
 
     def read_tools(self) -> ToolServers:
         text = file_text("TOOLS", self.settings.tools)
-        return tools_from_toml(text, self.variables, on_azure=self.settings.on_azure)
+        return with_source_tools(tools_from_toml(text, self.variables, on_azure=self.settings.on_azure), self.sources)
 
     @cached_property
     def budgets(self) -> Budgets:
