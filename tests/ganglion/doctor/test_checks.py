@@ -7,7 +7,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
 
 from clients.backends.credentials import Hop
 from domain.fleet.failure_classes import Failure, FailureKind
@@ -289,7 +292,9 @@ async def test_a_span_of_the_doctor_is_looked_for_until_it_is_shown(case: Case) 
 
 
 async def test_a_receiver_that_drops_the_span_is_named_with_its_reason(case: Case) -> None:
-    dropped = ExportTraceServiceResponse(partial_success={"rejected_spans": 1, "error_message": "over the quota"})
+    dropped = ExportTraceServiceResponse(
+        partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="over the quota")
+    )
     case.outside.answers["https://collector.example/v1/traces"] = Answer(status=200, body=dropped.SerializeToString())
     ((text,),) = (await found(case)).values()
     assert text.endswith("drops spans: over the quota")
