@@ -18,11 +18,10 @@ UNUSED: Final = (
     *(f"google/{name}" for name in ("api", "cloud", "gapic", "logging", "longrunning", "type")),
     *("dateutil/zoneinfo/dateutil-zoneinfo.tar.gz", "pydantic/v1", "werkzeug/debug"),
 )
-"""What libraries install beside the code that runs: commands, samples, tests, what the app does not use of them.
+"""What libraries install beside the code that runs: commands, samples, tests, and what the app does not use.
 
-That is botocore's models, their descriptions and certificates (the signatures of AWS need no model, docs/decisions/0102,
-and botocore opens no connection), messages of Google's other services, a copy of the system's time zones, pydantic's
-version 1, and a debugger.
+The signatures of AWS need none of botocore's models (docs/decisions/0102), and botocore opens no connection. The rest is
+messages of Google's other services, a copy of the system's time zones, pydantic's version 1, and a debugger.
 """
 
 UNREAD: Final = (
