@@ -20,8 +20,8 @@ UNUSED: Final = (
 )
 """What libraries install beside the code that runs: commands, samples, tests, and what the app does not use.
 
-The signatures of AWS need none of botocore's models (docs/decisions/0102), and botocore opens no connection. The rest is
-messages of Google's other services, a copy of the system's time zones, pydantic's version 1, and a debugger.
+The signatures of AWS need none of botocore's models (docs/decisions/0102), and botocore opens no connection. The rest
+is messages of Google's other services, a copy of the system's time zones, pydantic's version 1, and a debugger.
 """
 
 UNREAD: Final = (
