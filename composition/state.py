@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
@@ -35,6 +36,7 @@ from state.webhook_outbox import WebhookOutbox
 class State:
     """What the product remembers, over one store."""
 
+    store: SparingStore
     turns: TurnStore
     tool_calls: ToolCalls
     tool_directory: ToolDirectory
@@ -62,7 +64,8 @@ class State:
 
 
 def compose_state(configuration: Configuration, ports: Ports) -> State:
-    store, clock = ports.store, ports.clock
+    clock = ports.clock
+    store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
@@ -70,6 +73,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     rental_rules = RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
+        store=store,
         turns=turns,
         tool_calls=ToolCalls(store, clock),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
