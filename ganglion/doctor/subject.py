@@ -81,6 +81,13 @@ class Subject:
         except UnreachableError as problem:
             raise NotRunError(str(problem)) from None
 
+    async def google(self, *command: str) -> Any:
+        """Return what `gcloud` says about a project; raises NotRunError where it is missing or has no right."""
+        try:
+            return await self.outside.google(*command)
+        except UnreachableError as problem:
+            raise NotRunError(str(problem)) from None
+
     def needs_azure(self) -> None:
         if not self.on_azure:
             raise NotRunError("it concerns an app in Azure; use --app NAME")
