@@ -25,6 +25,7 @@ from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
 from state.tools.pins import ToolPins
+from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
 from state.turns.cached_answers import CachedAnswers
 from state.turns.responses import TurnStore
@@ -40,6 +41,7 @@ class State:
     turns: TurnStore
     cached_answers: CachedAnswers
     tool_calls: ToolCalls
+    whole_results: WholeResults
     tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
@@ -76,6 +78,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         turns=turns,
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
+        whole_results=WholeResults(store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,
