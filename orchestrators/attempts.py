@@ -6,7 +6,6 @@ from typing import Any, Final
 from domain import wire
 from domain.log.events import CALLS
 
-
 OF_ROUND: Final = ("capped", "is_repeated")
 
 
