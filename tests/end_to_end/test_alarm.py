@@ -37,13 +37,14 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[LocalCluster]:
-    settings = {
-        "GANGLION_TELEMETRY": "standard",
-        "GANGLION_FORECAST_TENANT_DAY": FORECAST_USD,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-        "OTEL_METRIC_EXPORT_INTERVAL": "500",
-    }
-    with LocalCluster(hasty(tmp_path_factory.mktemp("flood"), **settings)) as running:
+    options = hasty(
+        tmp_path_factory.mktemp("flood"),
+        GANGLION_TELEMETRY="standard",
+        GANGLION_FORECAST_TENANT_DAY=FORECAST_USD,
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+        OTEL_METRIC_EXPORT_INTERVAL="500",
+    )
+    with LocalCluster(options) as running:
         yield running
 
 
