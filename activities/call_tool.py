@@ -32,6 +32,7 @@ from domain.tools.outcomes import (
     unknown,
 )
 from domain.tools.repeats import is_known_by_now
+from domain.tools.source_tools import as_offered
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
@@ -159,6 +160,8 @@ class CallTool:
         tool = server.rights(item.name) if server else None
         if server is None or tool is None:
             return None
+        if server.kind is ServerKind.SOURCES:
+            return server, as_offered(response.options.tool_config, server, tool)
         return server, listed_tool(response, item, server, tool) if server.kind is ServerKind.MCP else tool
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:

@@ -27,6 +27,7 @@ from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
 from api.turns.admission_plan import AdmissionPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
+from clients.tools.source_tool import WithSources
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
@@ -88,7 +89,12 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
-        enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
+        enter=Enter(
+            turns=turns,
+            answers=state.cached_answers,
+            plan=WaitingTurnPlanner(turns=turns, plans=plans).plan,
+            clock=ports.clock,
+        ),
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
@@ -99,7 +105,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
             servers=configuration.tools,
             sender=CallSender(
                 calls=state.tool_calls,
-                connector=ports.tool_connector,
+                connector=WithSources(ports.tool_connector, ports.source_reader),
                 billing=CallBilling(ledger=state.ledger, clock=ports.clock),
                 cache=ResultCache(ports.clock),
                 clock=ports.clock,

@@ -227,7 +227,12 @@ def longest_s(tool: ServerTool) -> float:
 
 def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolRequest:
     return ToolRequest(
-        server=task.server, tool=task.tool, arguments=task.arguments, key=record.item, on_progress=limit.extend
+        server=task.server,
+        tool=task.tool,
+        arguments=task.arguments,
+        key=record.item,
+        owner=task.owner,
+        on_progress=limit.extend,
     )
 
 

@@ -31,6 +31,11 @@ def thread_id(thread: str) -> str:
     return f"{THREADS}{thread}"
 
 
+def answer_id(key: str) -> str:
+    """Return the id of the document in an owner's index that names the turn which answers a key."""
+    return f"answer_{key}"
+
+
 def slot_id(response_id: str, number: int) -> str:
     return f"{slot_prefix(response_id)}{number:06d}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from domain.content.custom_tools import flat_name, offered_name
 
@@ -15,8 +15,13 @@ class ItemKind(StrEnum):
     REASONING = "reasoning"
     MCP_TOOLS = "mcp_list_tools"
     MCP_CALL = "mcp_call"
+    FILE_SEARCH = "file_search_call"
     APPROVAL_REQUEST = "mcp_approval_request"
     APPROVAL_RESPONSE = "mcp_approval_response"
+
+
+SERVER_CALLS: Final = frozenset({ItemKind.MCP_CALL, ItemKind.FILE_SEARCH})
+"""The calls of tools that the server runs."""
 
 
 class Role(StrEnum):
@@ -98,7 +103,7 @@ class Item:
         """The text that a model reads of the item, to count its tokens; see `recent_reasoning`."""
         if self.kind in (ItemKind.REASONING, ItemKind.MCP_TOOLS):
             return ""
-        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST):
+        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.APPROVAL_REQUEST, *SERVER_CALLS):
             return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}'
         return self.text + self.refusal
 
