@@ -25,6 +25,7 @@ from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
+from activities.tools.result_pages import ResultPages
 from api.turns.admission_plan import AdmissionPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
 from clients.tools.source_tool import WithSources
@@ -105,11 +106,13 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
             servers=configuration.tools,
             sender=CallSender(
                 calls=state.tool_calls,
+                results=state.whole_results,
                 connector=WithSources(ports.tool_connector, ports.source_reader),
                 billing=CallBilling(ledger=state.ledger, clock=ports.clock),
                 cache=ResultCache(ports.clock),
                 clock=ports.clock,
             ),
+            pages=ResultPages(state.whole_results, configuration.tools),
             log=CallLog(turns, ports.clock),
         ),
         finish=Finish(turns, states, configuration.fleet),

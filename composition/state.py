@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
@@ -25,6 +26,7 @@ from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
 from state.tools.pins import ToolPins
+from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
 from state.turns.cached_answers import CachedAnswers
 from state.turns.responses import TurnStore
@@ -37,9 +39,11 @@ from state.webhook_outbox import WebhookOutbox
 class State:
     """What the product remembers, over one store."""
 
+    store: SparingStore
     turns: TurnStore
     cached_answers: CachedAnswers
     tool_calls: ToolCalls
+    whole_results: WholeResults
     tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
@@ -65,7 +69,8 @@ class State:
 
 
 def compose_state(configuration: Configuration, ports: Ports) -> State:
-    store, clock = ports.store, ports.clock
+    clock = ports.clock
+    store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
@@ -73,9 +78,11 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     rental_rules = RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
+        store=store,
         turns=turns,
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
+        whole_results=WholeResults(store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,

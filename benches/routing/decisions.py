@@ -62,9 +62,9 @@ class CountingStore(MemoryStore):
         self.reads += 1
         return await super().list(key, prefix=prefix, after=after, limit=limit)
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         self.writes += 1
-        await super().commit(key, operations)
+        return await super().commit(key, operations)
 
 
 async def store_calls(backends: int) -> tuple[int, int]:

@@ -62,6 +62,11 @@ def rows_id(response_id: str) -> str:
     return f"{retrieved_prefix(response_id)}rows"
 
 
+def whole_result_id(response_id: str, item_id: str, number: int) -> str:
+    """Return the id of a part of a result that was cut."""
+    return f"{retrieved_prefix(response_id)}{own_token(item_id)}_{number:03d}"
+
+
 def delivery_id(response_id: str, endpoint: str) -> str:
     return f"{DELIVERIES}{own_token(response_id)}_{endpoint}"
 

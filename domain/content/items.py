@@ -63,7 +63,8 @@ class Item:
     have a `name` and a `call_id`; only messages and outputs have `images`. A call of a tool in a namespace has that
     `namespace`; a call or an output `is_custom` where the tool takes a text. A message of the model can end with a
     `refusal`. The list and the calls of tools that the server runs have their `server`; `output` is the list as
-    JSON or the call's result, `error` is the API's object. Calls that were made together have the same `round`; it is 0
+    JSON or the call's result, `error` is the API's object. `whole` is how many characters the result had before it was
+    cut; 0 where it was not. Calls that were made together have the same `round`; it is 0
     where no other round can follow.
 
     A request for an approval has the fields of its call. `approval` is the id of the request that an approved call or
@@ -87,6 +88,7 @@ class Item:
     round: int = 0
     approval: str = ""
     approves: bool = False
+    whole: int = 0
 
     @property
     def request_id(self) -> str:
@@ -131,6 +133,7 @@ class Item:
             **({"round": self.round} if self.round else {}),
             **({"approval": self.approval} if self.approval else {}),
             **({"approves": True} if self.approves else {}),
+            **({"whole": self.whole} if self.whole else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -161,6 +164,7 @@ class Item:
             round=body.get("round", 0),
             approval=body.get("approval", ""),
             approves=body.get("approves", False),
+            whole=body.get("whole", 0),
         )
 
 

@@ -100,7 +100,7 @@ def changed_item(item: Item, event: LogEvent) -> Item:
     if event.kind is EventKind.ITEM_DONE:
         return replace(item, status=event.status or ItemStatus.COMPLETED)
     if event.result:
-        return replace(item, output=event.result.output, error=event.result.error)
+        return replace(item, output=event.result.output, error=event.result.error, whole=event.result.whole)
     if event.is_refusal:
         return replace(item, refusal=item.refusal + event.text)
     return replace(item, text=item.text + event.text)

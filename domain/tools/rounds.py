@@ -11,6 +11,7 @@ from domain.log.transcript import Transcript
 from domain.tools.catalog import LoopLimits, ToolServers
 from domain.tools.outcomes import OVER_BUDGET
 from domain.tools.repeats import rounds_with_invalid_calls
+from domain.tools.result_pages import with_result_pages
 from domain.tools.source_tools import as_offered
 
 MAX_ROUNDS: Final = "max_rounds"
@@ -58,7 +59,7 @@ def reached_limit(config: ToolConfig, log: Transcript, limits: LoopLimits) -> st
 
 def tools_of_round(config: ToolConfig, log: Transcript, limits: LoopLimits) -> ToolConfig:
     """Return the tools of the next round. At a limit, the round forbids calls and answers from what is there."""
-    tools = config.after_rounds(log.rounds)
+    tools = with_result_pages(config.after_rounds(log.rounds), log.items)
     return without_calls(tools) if reached_limit(config, log, limits) else tools
 
 

@@ -71,7 +71,7 @@ async def test_turns_that_wait_when_a_batch_expires_are_ended() -> None:
     running, turns = one.world.app.batches.run_line, list[str]()
     for number in range(2):
         content = await line_of(one, batch, number)
-        assert await running.admit(batch, number, content) is None
+        assert await running.admit(batch, number, content)
         turns.append(running.requests.response_id(batch, number, content))
     clock.advance(61)
     assert (await run(one, batch))["status"] == "expired"
