@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
+from clients.storage.port import DocumentStore
+from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
@@ -41,6 +43,7 @@ from state.webhook_outbox import WebhookOutbox
 class State:
     """What the product remembers, over one store."""
 
+    store: SparingStore
     turns: TurnStore
     cached_answers: CachedAnswers
     tool_calls: ToolCalls
@@ -70,14 +73,15 @@ class State:
     webhook_outbox: WebhookOutbox
 
 
-def compose_grants(configuration: Configuration, ports: Ports) -> CallerGrants:
+def compose_grants(configuration: Configuration, ports: Ports, store: DocumentStore) -> CallerGrants:
     key = configuration.settings.sealing_key
-    grants = Grants(ports.store, Seal(key), ports.clock) if key else None
+    grants = Grants(store, Seal(key), ports.clock) if key else None
     return CallerGrants(grants=grants, exchange=ports.token_exchange, servers=configuration.tools)
 
 
 def compose_state(configuration: Configuration, ports: Ports) -> State:
-    store, clock = ports.store, ports.clock
+    clock = ports.clock
+    store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
@@ -85,11 +89,12 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     rental_rules = RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
+        store=store,
         turns=turns,
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
         whole_results=WholeResults(store),
-        grants=compose_grants(configuration, ports),
+        grants=compose_grants(configuration, ports, store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,
