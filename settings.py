@@ -1,7 +1,7 @@
 """Which settings do the environment variables hold? They are read once, and one error lists every problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.config.environment import (
@@ -53,6 +53,8 @@ class Settings:
     console_client_id: str | None
     operator_tenant: str | None
     identity_client_id: str | None
+    obo_client_id: str | None
+    sealing_key: bytes | None = field(repr=False)
     federation: Federation
     aws: AwsFederation
     telemetry: str
@@ -66,6 +68,7 @@ class Settings:
     file_limit: int
     owner_files: int
     owner_file_bytes: int
+    cache_s: float
     model_required: bool
     flush_s: float
     silence_s: float
@@ -113,6 +116,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
         operator_tenant=reader.optional("OPERATOR_TENANT", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
+        obo_client_id=reader.optional("OBO_CLIENT_ID", convert=str),
+        sealing_key=reader.key("SEALING_KEY"),
         federation=read_federation(reader),
         aws=read_aws(reader),
         telemetry=reader.choice("TELEMETRY", ("standard", "console", "none"), default="standard"),
@@ -126,6 +131,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         owner_files=reader.value("OWNER_FILES", default="1000", convert=positive_whole_number),
         owner_file_bytes=reader.value("OWNER_FILE_BYTES", default="1073741824", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
+        cache_s=reader.optional("CACHE_S", convert=positive_number) or 0.0,
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive_number),

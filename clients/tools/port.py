@@ -1,10 +1,11 @@
 """Which interface has a connector to a server of tools?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from domain.identity.owners import Owner
 from domain.tools.catalog import ServerTool, ToolServer
 from domain.tools.listing import ToolListing
 
@@ -50,8 +51,9 @@ class ToolAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest:
-    """One request of a call. `key` identifies the call, however often it is sent.
+    """One request of a call of an owner's turn. `key` identifies the call, however often it is sent.
 
+    `grant` is a token of the owner, where the server is called in its name.
     `on_progress` is called for each sign of life that the server sends before its answer.
     """
 
@@ -59,6 +61,8 @@ class ToolRequest:
     tool: ServerTool
     arguments: Mapping[str, Any]
     key: str
+    owner: Owner
+    grant: str = field(default="", repr=False)
     on_progress: Callable[[], None] = lambda: None
 
 
