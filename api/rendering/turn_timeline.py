@@ -68,7 +68,8 @@ def warm_ups(routes: Routes) -> Iterator[Json]:
     for each in routes:
         route = each["route"]
         if route.get("wakes"):
-            sent = (each.get("routed") or {}).get("woken")
+            routed: Mapping[str, Any] = each.get("routed") or {}
+            sent = routed.get("woken")
             yield {
                 "step": "warm-up",
                 "at": route.get("decided_at", each["at"]),
