@@ -21,6 +21,7 @@ from activities.routing.decision import RouteDecider
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
+from activities.tools.ask_approvals import AskApprovals
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
@@ -30,6 +31,7 @@ from api.turns.waiting_turns import WaitingTurnPlanner
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
+from domain.approval_wire import ASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Activities:
     route: RouteTurn
     infer: Infer
     call_tool: CallTool
+    ask: AskApprovals
     finish: Finish
     settle: Settle
     deliver_webhook: DeliverWebhook
@@ -62,6 +65,7 @@ class Activities:
             wire.INFER: self.infer.infer,
             wire.CALL_TOOL: self.call_tool.call,
             wire.TRY_CALL_TOOL: self.call_tool.call,
+            ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
             wire.DELIVER_WEBHOOK: self.deliver_webhook.deliver,
@@ -106,6 +110,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
             ),
             log=CallLog(turns, ports.clock),
         ),
+        ask=AskApprovals(waits=state.approval_waits, reservations=state.reservations_aside, limits=state.rate_limiter),
         finish=Finish(turns, states, configuration.fleet),
         settle=Settle(state.ledger, configuration.overheads, watch.notice),
         deliver_webhook=deliver,

@@ -18,6 +18,7 @@ from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.recent_sessions import RecentSessions
+from state.money.reservations_aside import ReservationsAside
 from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
@@ -25,6 +26,8 @@ from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
 from state.tools.pins import ToolPins
 from state.turn_list import TurnList
+from state.turns.approval_index import ApprovalIndex
+from state.turns.approval_waits import ApprovalWaits
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
 from state.turns.tool_calls import ToolCalls
@@ -38,6 +41,8 @@ class State:
     turns: TurnStore
     tool_calls: ToolCalls
     tool_directory: ToolDirectory
+    approval_waits: ApprovalWaits
+    reservations_aside: ReservationsAside
     ledger: Ledger
     gpu_sessions: GpuSessions
     gpu_session_billing: GpuSessionBilling
@@ -71,6 +76,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         turns=turns,
+        approval_waits=compose_waits(configuration, ports, turns),
+        reservations_aside=ReservationsAside(store, clock),
         tool_calls=ToolCalls(store, clock),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
@@ -110,3 +117,9 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         ),
         webhook_outbox=WebhookOutbox(store, clock),
     )
+
+
+def compose_waits(configuration: Configuration, ports: Ports, turns: TurnStore) -> ApprovalWaits:
+    is_shared = any(each.approvers for each in configuration.tools.known.values())
+    index = ApprovalIndex(ports.store, ports.clock, is_shared=is_shared)
+    return ApprovalWaits(turns, index, configuration.tools, ports.clock)

@@ -74,6 +74,8 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
         roles=frozenset(table.texts("roles")),
         private=table.flag("private", default=True),
         networks=read_networks(table),
+        approvers=frozenset(table.texts("approvers")),
+        four_eyes=table.flag("four_eyes", default=False),
         trusted=table.flag("trusted", default=False),
         tools={name: READ_TOOL[kind](name, each) for name, each in table.tables("tools")},
     )
@@ -125,6 +127,8 @@ def read_header(table: TomlTable, auth: ServerAuth) -> str:
 def check_server(server: ToolServer, table: TomlTable) -> None:
     if not server.tools and not server.others:
         table.problems.append(f"{table.name_of('tools')}: expected at least one tool, found nothing")
+    if server.four_eyes and not server.approvers:
+        table.problems.append(f"{table.name_of('four_eyes')}: expected 'approvers' too: without a role, nobody decides")
     has_secret = server.auth is not ServerAuth.NONE
     if has_secret and not server.address.startswith("https://") and not is_local(server.address):
         table.problems.append(f"{table.name_of('url')}: expected https to send a secret to")
