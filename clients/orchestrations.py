@@ -138,7 +138,7 @@ def turn_wire(response: Response) -> wire.RespondWire:
     }
     if response.options.approval_wait_s:
         turn["in_place"] = True
-    return {**turn, "waiting": True} if response.history.waits_for else turn
+    return {**turn, "waiting": True} if response.history.waits_for or response.options.cache else turn
 
 
 def wire_of_batch(batch: Batch) -> batch_wire.RunBatchWire:

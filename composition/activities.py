@@ -26,8 +26,10 @@ from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
+from activities.tools.result_pages import ResultPages
 from api.turns.admission_plan import AdmissionPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
+from clients.tools.source_tool import WithSources
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
@@ -92,24 +94,18 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
-        enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
+        enter=Enter(
+            turns=turns,
+            answers=state.cached_answers,
+            plan=WaitingTurnPlanner(turns=turns, plans=plans).plan,
+            clock=ports.clock,
+        ),
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state, watch),
-        call_tool=CallTool(
-            turns=turns,
-            servers=configuration.tools,
-            sender=CallSender(
-                calls=state.tool_calls,
-                connector=ports.tool_connector,
-                billing=CallBilling(ledger=state.ledger, clock=ports.clock),
-                cache=ResultCache(ports.clock),
-                clock=ports.clock,
-            ),
-            log=CallLog(turns, ports.clock),
-        ),
+        call_tool=compose_call_tool(configuration, ports, state),
         ask=AskApprovals(waits=state.approval_waits, reservations=state.reservations_aside, limits=state.rate_limiter),
         finish=Finish(turns, states, configuration.fleet),
         settle=Settle(state.ledger, configuration.overheads, watch.notice),
@@ -117,6 +113,23 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         watch=watch,
         warmer=warmer,
         observer=observer,
+    )
+
+
+def compose_call_tool(configuration: Configuration, ports: Ports, state: State) -> CallTool:
+    return CallTool(
+        turns=state.turns,
+        servers=configuration.tools,
+        sender=CallSender(
+            calls=state.tool_calls,
+            results=state.whole_results,
+            connector=WithSources(ports.tool_connector, ports.source_reader),
+            billing=CallBilling(ledger=state.ledger, clock=ports.clock),
+            cache=ResultCache(ports.clock),
+            clock=ports.clock,
+        ),
+        pages=ResultPages(state.whole_results, configuration.tools),
+        log=CallLog(state.turns, ports.clock),
     )
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.approvals.index import ApprovalIndex
+from state.approvals.reservations import ReservationsAside
+from state.approvals.waits import ApprovalWaits
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
@@ -18,16 +21,16 @@ from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.recent_sessions import RecentSessions
-from state.money.reservations_aside import ReservationsAside
 from state.money.session_outlooks import SessionOutlooks
+from state.money.session_sharers import SharerReader
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
 from state.tools.pins import ToolPins
+from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
-from state.turns.approval_index import ApprovalIndex
-from state.turns.approval_waits import ApprovalWaits
+from state.turns.cached_answers import CachedAnswers
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
 from state.turns.tool_calls import ToolCalls
@@ -39,7 +42,9 @@ class State:
     """What the product remembers, over one store."""
 
     turns: TurnStore
+    cached_answers: CachedAnswers
     tool_calls: ToolCalls
+    whole_results: WholeResults
     tool_directory: ToolDirectory
     approval_waits: ApprovalWaits
     reservations_aside: ReservationsAside
@@ -78,7 +83,9 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         turns=turns,
         approval_waits=compose_waits(configuration, ports, turns),
         reservations_aside=ReservationsAside(store, clock),
+        cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
+        whole_results=WholeResults(store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,
@@ -107,14 +114,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         economics_runs=EconomicsRuns(store, clock),
         session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
         turn_list=TurnList(store, turns, ledger),
-        fleet_status=FleetStatus(
-            states=states,
-            rental_spend=rental_spend,
-            rules=rental_rules,
-            recent_sessions=RecentSessions(store, clock),
-            fleet=configuration.fleet,
-            clock=clock,
-        ),
+        fleet_status=compose_fleet_status(configuration, ports, states, rental_spend, rental_rules),
         webhook_outbox=WebhookOutbox(store, clock),
     )
 
@@ -123,3 +123,17 @@ def compose_waits(configuration: Configuration, ports: Ports, turns: TurnStore) 
     is_shared = any(each.approvers for each in configuration.tools.known.values())
     index = ApprovalIndex(ports.store, ports.clock, is_shared=is_shared)
     return ApprovalWaits(turns, index, configuration.tools, ports.clock)
+
+
+def compose_fleet_status(
+    configuration: Configuration, ports: Ports, states: BackendStates, rental_spend: RentalSpend, rules: RentalRules
+) -> FleetStatus:
+    return FleetStatus(
+        states=states,
+        rental_spend=rental_spend,
+        rules=rules,
+        recent_sessions=RecentSessions(ports.store, ports.clock),
+        sharers=SharerReader(ports.store, ports.clock),
+        fleet=configuration.fleet,
+        clock=ports.clock,
+    )

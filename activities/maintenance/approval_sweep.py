@@ -8,8 +8,8 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.tools.approvals import Approval
 from domain.turns.response import Response
-from state.money.reservations_aside import ReservationsAside
-from state.turns.approval_waits import ApprovalWaits
+from state.approvals.reservations import ReservationsAside
+from state.approvals.waits import ApprovalWaits
 from state.turns.responses import TurnStore
 from telemetry.turn_metrics import count_finding
 

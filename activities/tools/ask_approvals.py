@@ -11,9 +11,9 @@ from domain.content.server_calls import not_run
 from domain.identity.owners import Owner
 from domain.tools.approval_waits import hands_back
 from domain.tools.approvals import Decision
-from state.money.reservations_aside import ReservationsAside
+from state.approvals.reservations import ReservationsAside
+from state.approvals.waits import ApprovalWaits, WaitState
 from state.rate_limits import RateLimiter
-from state.turns.approval_waits import ApprovalWaits, WaitState
 from telemetry.tool import count_decision
 
 

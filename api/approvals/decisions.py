@@ -21,8 +21,8 @@ from domain.ids import member_id, own_token, thread_of
 from domain.tools.approvals import Approval, Decision, decider_of
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
+from state.approvals.index import ApprovalIndex
 from state.rate_limits import RateLimiter
-from state.turns.approval_index import ApprovalIndex
 from state.turns.responses import TurnStore, no_response
 
 FIELD = "approval_request_id"

@@ -13,6 +13,7 @@ from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
 from domain.log.events import ResponseStatus
 from domain.tokens.counts import NOT_COUNTED, TokenCount
+from domain.turns.cache_use import CacheUse
 from domain.turns.history_index import HistoryIndex
 from domain.turns.response_progress import ResponseProgress
 
@@ -68,6 +69,7 @@ class ResponseOptions:
     include: tuple[IncludedPart, ...] = ()
     batch: str = ""
     approval_wait_s: float = 0.0
+    cache: CacheUse | None = None
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -83,6 +85,7 @@ class ResponseOptions:
             **({"include": [part.value for part in self.include]} if self.include else {}),
             **({"batch": self.batch} if self.batch else {}),
             **({"approval_wait_s": self.approval_wait_s} if self.approval_wait_s else {}),
+            **({"cache": self.cache.to_document()} if self.cache else {}),
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class ResponseOptions:
             include=tuple(IncludedPart(part) for part in body.get("include", ()) if part in IncludedPart),
             batch=body.get("batch", ""),
             approval_wait_s=body.get("approval_wait_s", 0.0),
+            cache=CacheUse.from_document(body["cache"]) if "cache" in body else None,
         )
 
 

@@ -11,7 +11,7 @@ from domain.log.item_events import ItemHeader
 from domain.tools.approvals import Approval, Decision
 from domain.turns.response import Response
 from domain.turns.response_progress import ApprovalWait
-from state.turns.approval_index import ApprovalIndex
+from state.approvals.index import ApprovalIndex
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.frozen.documents import as_json, frozen, insert

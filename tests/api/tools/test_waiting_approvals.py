@@ -67,7 +67,8 @@ async def decide(one: Api, made: Json, request: str, *, approve: bool, by: str =
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, (answer.json().get("error") or {}).get("code")
+    error: Json = answer.json().get("error") or {}
+    return answer.status_code, error.get("code", "")
 
 
 async def pass_time(one: Api, made: Json, seconds: float) -> None:

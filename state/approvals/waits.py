@@ -25,7 +25,7 @@ from domain.tools.approvals import Approval, Decision, approval_id, new_approval
 from domain.tools.catalog import ToolServers
 from domain.turns.response import Response
 from domain.turns.response_progress import WAITING
-from state.turns.approval_index import ApprovalIndex
+from state.approvals.index import ApprovalIndex
 from state.turns.responses import TurnStore, next_slot, response_of
 from state.webhook_outbox import request_deliveries
 
