@@ -146,7 +146,7 @@ class TurnRequest:
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
     `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
     runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
-    those of its owner and its metadata, once they are known. `approval_wait_s` is how long it may wait for approvals.
+    those of its owner and its metadata. `assertion` is the caller's token. It may wait `approval_wait_s` for approvals.
     """
 
     model: str
@@ -180,6 +180,7 @@ class TurnRequest:
     ignores_lock: bool = False
     waits_as: str = ""
     rules: CallerRules = field(default_factory=CallerRules)
+    assertion: str = field(default="", repr=False)
 
     @property
     def parameters(self) -> Mapping[str, Capability]:

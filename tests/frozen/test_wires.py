@@ -66,7 +66,7 @@ CONTINUED: dict[str, Any] = {
 
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ADDED: dict[type, dict[str, Any]] = {
-    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4"},
+    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True},
     wire.InferWire: {"capped": True},
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
     wire.RoutedWire: {"wait": WAIT},

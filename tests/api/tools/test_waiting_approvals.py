@@ -416,3 +416,14 @@ async def test_the_request_of_a_response_that_has_ended_is_answered_by_a_new_one
     one = waiting(calls(CLOSE))
     made = (await one.create({"model": "auto", "input": "close", "tools": [SHOP]})).json()
     assert code_of(await decide(one, made, requests_in(made)[0], approve=True)) == (400, "approval_not_found")
+
+
+async def test_a_turn_with_the_rights_of_its_caller_waits_for_nobody() -> None:
+    obo = FILE.replace(
+        'url = "http://127.0.0.1:1"\n', 'url = "https://shop.internal"\nauth = "obo"\nscope = "api://shop/.default"\n'
+    )
+    one = waiting(servers=shop(obo))
+    body = {"model": "auto", "input": "?", "background": True, "tools": [SHOP], "metadata": {"approval_wait_s": "60"}}
+    error = (await one.create(body)).json()["error"]
+    assert error["param"] == "metadata.approval_wait_s"
+    assert "caller's rights" in error["message"]
