@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.anticipate import Anticipate
+from activities.approvals.ask import AskApprovals
 from activities.begin import Begin
 from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
@@ -21,7 +22,6 @@ from activities.routing.decision import RouteDecider
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
-from activities.tools.ask_approvals import AskApprovals
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
