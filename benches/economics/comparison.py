@@ -1,6 +1,6 @@
 """What does each way of serving the same requests cost, and where do two of them cost the same?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, combinations
@@ -115,7 +115,12 @@ def cheapest_mix(requests: Sequence[Request], price: TokenPrice, machines: Seque
 
     Each type follows our policy, so that the API takes what does not pay for a start; what fits nowhere goes there too.
     """
-    return min(mixes(requests, price, machines[:MOST_TYPES]), key=lambda mix: (mix.dollars, mix.gpus))
+    return ranked(mixes(requests, price, machines[:MOST_TYPES]))[0]
+
+
+def ranked(found: Iterable[Mix]) -> Sequence[Mix]:
+    """Return mixes, the cheapest first."""
+    return sorted(found, key=lambda mix: (mix.dollars, mix.gpus))
 
 
 def mixes(requests: Sequence[Request], price: TokenPrice, machines: Sequence[Machine]) -> Iterator[Mix]:

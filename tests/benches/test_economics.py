@@ -4,6 +4,7 @@ import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -147,7 +148,13 @@ def test_the_command_prints_the_table_and_writes_the_numbers_and_the_plot(
     assert numbers["usd"]["API alone"] == "0.070000000"
     assert f"${numbers['usd']['API alone']}" in shown
     assert "Azure OpenAI pricing" in shown
-    assert (tmp_path / "plot.svg").read_text(encoding="utf-8").count("<rect") == 1 + len(numbers["usd"])
+    drawn = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert drawn.count("<rect") == 1 + len(numbers["usd"]) + len(numbers["mixes"])
+    even = f"Break-even at {float(numbers['break_even']['requests_an_hour']):,.0f} requests"
+    for title in ("A month of each way", even, "Owning ", "each mix of GPU types"):
+        assert title in drawn, title
+    assert numbers["mixes"][0] == numbers["cheapest_mix"]
+    ET.fromstring(drawn)  # noqa: S314 - our own file
     assert main([*inputs[:2], "no-such-price", *inputs[3:]]) == 1
     assert "--api no-such-price" in capsys.readouterr().err
 
