@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, combinations
+from math import ceil
 from typing import Final
 
 from benches.economics.inputs import HOUR_S, Machine, OwnedMachine, Request
@@ -107,15 +108,7 @@ def owning_pays_in(
     """Return the month in which owned hardware has cost less than the cheapest other way; None where it never does."""
     months = Decimal(span_s(requests, machine)) / Decimal(HOUR_S) / MONTH_HOURS
     saved = cheapest_usd / months - owned.month_usd - owned.running_usd(MONTH_HOURS)
-    return None if saved <= 0 else int(-(-owned.purchase_usd // saved))
-
-
-def cheapest_mix(requests: Sequence[Request], price: TokenPrice, machines: Sequence[Machine]) -> Mix:
-    """Return the cheapest choice of GPU types: a request goes to the cheapest chosen type that it fits in.
-
-    Each type follows our policy, so that the API takes what does not pay for a start; what fits nowhere goes there too.
-    """
-    return ranked(mixes(requests, price, machines[:MOST_TYPES]))[0]
+    return None if saved <= 0 else ceil(owned.purchase_usd / saved)
 
 
 def ranked(found: Iterable[Mix]) -> Sequence[Mix]:
@@ -124,6 +117,10 @@ def ranked(found: Iterable[Mix]) -> Sequence[Mix]:
 
 
 def mixes(requests: Sequence[Request], price: TokenPrice, machines: Sequence[Machine]) -> Iterator[Mix]:
+    """Yield each choice of GPU types: a request goes to the cheapest chosen type that it fits in.
+
+    Each type follows our policy, so that the API takes what does not pay for a start; what fits nowhere goes there too.
+    """
     ordered = sorted(machines, key=lambda machine: machine.second_usd)
     for number in range(len(ordered) + 1):
         for chosen in combinations(ordered, number):
