@@ -13,6 +13,7 @@ from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
 from clients.sources.port import SourceConnector
@@ -127,6 +128,7 @@ class World[C: Clock = FakeClock]:
     capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
+    instance_counter: InstanceCounter = field(default_factory=NoCounter)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -153,6 +155,7 @@ class World[C: Clock = FakeClock]:
             source_reader=SourceReader(self.sources, self.connectors, self.clock),
             tool_connector=self.tools,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
+            instance_counter=self.instance_counter,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
