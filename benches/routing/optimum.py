@@ -9,7 +9,7 @@ from domain.routing.replay import PastDemand, SessionTerms
 
 
 class OpenSession(NamedTuple):
-    """A GPU session that the optimum may have open: when its work ends, and the cost until then less all rents so far."""
+    """A GPU session that may be open: when its work ends, and the cost until then, less all rents so far."""
 
     ends: float
     cost: float

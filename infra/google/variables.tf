@@ -144,6 +144,12 @@ variable "request_timeout_s" {
   default     = 900
 }
 
+variable "counted" {
+  description = "Whether the app sets the number of instances: scaling = \"count\" in fleet.toml."
+  type        = bool
+  default     = false
+}
+
 variable "max_instances" {
   description = "How many GPUs may run at once; the project's quota is the other limit."
   type        = number

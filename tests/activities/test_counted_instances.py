@@ -48,7 +48,8 @@ class Scene:
     cluster: Cluster = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cluster = Cluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=self.gpu if isinstance(self.gpu, CountedGpu) else NoCounter())
+        counter = self.gpu if isinstance(self.gpu, CountedGpu) else NoCounter()
+        self.cluster = Cluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=counter)
 
     async def turn(self, owner: Owner = OWNER) -> None:
         response = await self.cluster.world.admit("hello", owner=owner)
@@ -75,6 +76,14 @@ class Scene:
         await kill(self.timers)
         assert self.gpu.life is None
 
+    def refuse_while(self, failure: Failure, holds: Callable[[int], bool]) -> None:
+        """Let the Admin API refuse a count while a condition of the count holds."""
+
+        def refusal(count: int) -> Failure | None:
+            return failure if holds(count) else None
+
+        self.gpu.refusal = refusal
+
     @property
     def bill(self) -> Decimal:
         """What the provider bills: each instance from its start to its end."""
@@ -83,9 +92,7 @@ class Scene:
 
     async def ledger(self) -> Decimal:
         records = [
-            record
-            for each in self.responses
-            for record in await self.cluster.world.ledger.records(each.owner, each.id)
+            record for each in self.responses for record in await self.cluster.world.ledger.records(each.owner, each.id)
         ]
         assert all(record.charge.cost is not None for record in records), records
         return sum((record.charge.cost or Decimal(0) for record in records), Decimal(0))
@@ -182,7 +189,7 @@ def test_a_refused_end_is_repeated_and_the_ledger_shows_what_the_delay_cost(stat
         due = asyncio.get_running_loop().time() + IDLE_S
         until = due + 100
         refused = Failure(kind=FailureKind.STATUS, status=status, body="not now")
-        scene.gpu.refusal = lambda _: refused if scene.gpu.now < until else None
+        scene.refuse_while(refused, lambda _count: scene.gpu.now < until)
         await scene.end()
         life = scene.gpu.lives[0]
         assert life.ended is not None
@@ -209,7 +216,7 @@ def test_a_start_that_is_not_permitted_costs_nothing_and_says_why() -> None:
     denied = Failure(kind=FailureKind.STATUS, status=403, body="Permission 'run.services.update' denied")
 
     async def story(scene: Scene) -> None:
-        scene.gpu.refusal = lambda _: denied
+        scene.refuse_while(denied, lambda _count: True)
         await scene.turn()
         log = await scene.cluster.world.log(scene.responses[0])
         assert log.status is ResponseStatus.FAILED
@@ -228,7 +235,7 @@ def test_a_start_is_repeated_while_the_api_is_busy_and_paid_from_when_it_was_acc
     busy = Failure(kind=FailureKind.STATUS, status=409, body="Conflict for resource")
 
     async def story(scene: Scene) -> None:
-        scene.gpu.refusal = lambda count: busy if count and scene.gpu.now < 4 else None
+        scene.refuse_while(busy, lambda count: count > 0 and scene.gpu.now < 4)
         await scene.turn()
         await scene.cluster.assert_answered(scene.responses)
         await scene.end()

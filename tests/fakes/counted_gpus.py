@@ -23,8 +23,8 @@ def accept(count: int) -> Failure | None:
 class CountedGpu(SleepingGpu):
     """One instance while the count is 1, none while it is 0. Requests start nothing, and idle time ends nothing.
 
-    One that is not counted is a SleepingGpu. `refusal` returns why a count can't be set now. A change to 0 takes `change_s` seconds, and `calls` are the counts
-    that were asked for, with the seconds since the loop's start.
+    One that is not counted is a SleepingGpu. `refusal` returns why a count can't be set now. A change to 0 takes
+    `change_s` seconds, and `calls` are the counts that were asked for, with the seconds since the loop's start.
     """
 
     is_counted: bool = True

@@ -11,8 +11,8 @@ import pytest
 from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
-from clients.instances.port import NoCounter
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from clients.instances.port import NoCounter
 from clients.storage.port import DocumentStore
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
@@ -20,8 +20,8 @@ from domain.fleet.cold_start import SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets
-from state.fleet.count_leases import CountLeases
 from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_gpu, cold_of, in_no_time, kill
