@@ -66,6 +66,7 @@ class Settings:
     file_limit: int
     owner_files: int
     owner_file_bytes: int
+    cache_s: float
     model_required: bool
     flush_s: float
     silence_s: float
@@ -126,6 +127,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         owner_files=reader.value("OWNER_FILES", default="1000", convert=positive_whole_number),
         owner_file_bytes=reader.value("OWNER_FILE_BYTES", default="1073741824", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
+        cache_s=reader.optional("CACHE_S", convert=positive_number) or 0.0,
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive_number),

@@ -8,6 +8,7 @@ from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
 from activities.tools.call_sender import CallSender
 from activities.tools.call_task import CallTask
+from activities.tools.result_pages import ResultPages
 from activities.tools.turn_watch import TurnWatch
 from domain import wire
 from domain.content.items import Item, ItemStatus
@@ -32,6 +33,8 @@ from domain.tools.outcomes import (
     unknown,
 )
 from domain.tools.repeats import is_known_by_now
+from domain.tools.result_pages import RESULT_SERVER
+from domain.tools.source_tools import as_offered
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
@@ -46,9 +49,12 @@ ENDED: wire.CalledToolWire = {"outcome": "ended", "added": NOTHING}
 class CallTool:
     """Runs a call and writes its end to the log. A repeat returns the recorded outcome, or repeats what is safe."""
 
-    def __init__(self, *, turns: TurnStore, servers: ToolServers, sender: CallSender, log: CallLog) -> None:
+    def __init__(
+        self, *, turns: TurnStore, servers: ToolServers, sender: CallSender, pages: ResultPages, log: CallLog
+    ) -> None:
         self.turns = turns
         self.servers = servers
+        self.pages = pages
         self.sender = sender
         self.log = log
 
@@ -75,6 +81,8 @@ class CallTool:
         return self.called(response, item) if item else ENDED
 
     async def outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
+        if item.server == RESULT_SERVER:
+            return await self.pages.outcome(response, item, log)
         if item.approval:
             return await self.approved_outcome(response, item, log)
         return await self.checked_outcome(response, item, log)
@@ -159,6 +167,8 @@ class CallTool:
         tool = server.rights(item.name) if server else None
         if server is None or tool is None:
             return None
+        if server.kind is ServerKind.SOURCES:
+            return server, as_offered(response.options.tool_config, server, tool)
         return server, listed_tool(response, item, server, tool) if server.kind is ServerKind.MCP else tool
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:

@@ -70,10 +70,10 @@ class FollowUps:
             await self.open_orchestrations(client).start_delivery(delivery)
 
     async def wake_next(self, ended: Response, client: Any) -> None:
-        """Wake the first turn in the line of the conversation, if no turn has it now; without one, all followers."""
+        """Wake all followers, and the first turn in the line of the conversation, if no turn has it now."""
+        for follower in ended.progress.followers:
+            await self.open_orchestrations(client).signal_turn_ended(follower)
         if ended.history.conversation is None:
-            for follower in ended.progress.followers:
-                await self.open_orchestrations(client).signal_turn_ended(follower)
             return
         conversation = await self.turns.conversations.read(ended.owner, ended.history.conversation)
         if conversation.running is None and conversation.waiting:

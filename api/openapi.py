@@ -127,6 +127,9 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="Change budgets and rate limits of a tenant without a restart", result="Limits", body="ChangeLimits"
     ),
     "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
+    "http_fleet_investment": OpenApiOperation(
+        summary="Report what the GPU sessions of a backend earned or lost against answering elsewhere"
+    ),
     "http_tools_list": OpenApiOperation(summary="List the tools that MCP servers list", result="List"),
     "http_tools_accept": OpenApiOperation(summary="Accept a tool as its MCP server describes it now"),
     "http_fleet_warm_up": OpenApiOperation(

@@ -19,6 +19,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.economics import EconomicsReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.investments import InvestmentReports
 from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.route import RouteReports
 from api.endpoints.reports.tools import ToolReports
@@ -76,6 +77,7 @@ class HttpFunctions:
     economics: EconomicsReports
     limits: LimitFunctions
     fleet: FleetReports
+    investments: InvestmentReports
     turns: TurnReports
     tools: ToolReports
     warm_ups: WarmUps
@@ -135,6 +137,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
         Row("tools_list", "GET", "v1/tools", to.tools.list),
         Row("tools_accept", "POST", "v1/tools/{server_label}/{fingerprint}", to.tools.accept),
+        Row("fleet_investment", "GET", "v1/fleet/{backend}/investment", to.investments.retrieve),
         Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),

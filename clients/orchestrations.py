@@ -127,7 +127,7 @@ def turn_wire(response: Response) -> wire.RespondWire:
         "response": response.id,
         "traceparent": response.traceparent,
     }
-    return {**turn, "waiting": True} if response.history.waits_for else turn
+    return {**turn, "waiting": True} if response.history.waits_for or response.options.cache else turn
 
 
 def wire_of_batch(batch: Batch) -> batch_wire.RunBatchWire:

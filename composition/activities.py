@@ -26,8 +26,10 @@ from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
+from activities.tools.result_pages import ResultPages
 from api.turns.admission_plan import AdmissionPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
+from clients.tools.source_tool import WithSources
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
@@ -92,7 +94,12 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
-        enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
+        enter=Enter(
+            turns=turns,
+            answers=state.cached_answers,
+            plan=WaitingTurnPlanner(turns=turns, plans=plans).plan,
+            clock=ports.clock,
+        ),
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
@@ -103,11 +110,13 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
             servers=configuration.tools,
             sender=CallSender(
                 calls=state.tool_calls,
-                connector=ports.tool_connector,
+                results=state.whole_results,
+                connector=WithSources(ports.tool_connector, ports.source_reader),
                 billing=CallBilling(ledger=state.ledger, clock=ports.clock),
                 cache=ResultCache(ports.clock),
                 clock=ports.clock,
             ),
+            pages=ResultPages(state.whole_results, configuration.tools),
             log=CallLog(turns, ports.clock),
         ),
         finish=Finish(turns, states, configuration.fleet),

@@ -17,6 +17,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.economics import EconomicsReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.investments import InvestmentReports
 from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
 from api.endpoints.reports.route import RouteReports
 from api.endpoints.reports.tools import ToolReports
@@ -78,6 +79,9 @@ def compose_http(
         economics=EconomicsReports(authenticator=authenticator, runs=state.economics_runs),
         limits=compose_limits(configuration, ports, state, gateway.bodies),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status, usage=state.usage_rows),
+        investments=InvestmentReports(
+            authenticator=authenticator, status=state.fleet_status, demand_log=state.demand_log
+        ),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         tools=compose_tool_reports(configuration, ports, state),

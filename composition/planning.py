@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from api.http.request_body import InputMemory
 from api.turns.admission import Admission
 from api.turns.admission_plan import AdmissionPlanner
+from api.turns.answer_keys import AnswerKeys
 from api.turns.planner import Planner
 from api.turns.token_counter import BackendCounts, TokenCounter
 from api.turns.tool_planner import ToolPlanner
@@ -36,7 +37,7 @@ def compose_plans(configuration: Configuration, ports: Ports, state: State) -> A
     return AdmissionPlanner(
         turns=state.turns,
         planner=compose_planner(configuration, ports, state),
-        tools=ToolPlanner(configuration.tools, state.tool_directory),
+        tools=ToolPlanner(configuration.tools, configuration.sources, state.tool_directory),
     )
 
 
@@ -57,6 +58,8 @@ def compose_intake(configuration: Configuration, ports: Ports, state: State, pla
             ledger=state.ledger,
             limits=state.rate_limiter,
             plans=plans,
+            keys=AnswerKeys(planner=plans.planner, reader=ports.source_reader, longest_s=settings.cache_s),
+            answers=state.cached_answers,
             clock=ports.clock,
             deadline_s=settings.deadline_s,
         ),

@@ -47,6 +47,7 @@ from domain.money.budgets import Budgets
 from domain.money.plausible_prices import implausible
 from domain.money.prices import Price
 from domain.routing.least_cost import too_small_budgets
+from domain.tools.source_tools import with_source_tools
 from settings import ROOT, Settings
 
 logger = logging.getLogger("ganglion.configuration")
@@ -66,7 +67,9 @@ def read_configuration(settings: Settings) -> Configuration:
     warn_of_prices(prices)
     systems = systems_from_toml((ROOT / SYSTEMS).read_text(encoding="utf-8"))
     fleet = fleet_from_toml(file_text("FLEET", settings.fleet), settings.variables, prices, systems)
+    sources = sources_from_toml(file_text("SOURCES", settings.sources), settings.variables, on_azure=settings.on_azure)
     tools = tools_from_toml(file_text("TOOLS", settings.tools), settings.variables, on_azure=settings.on_azure)
+    tools = with_source_tools(tools, sources)
     problems = (
         *missing_library(tools),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
@@ -80,9 +83,7 @@ def read_configuration(settings: Settings) -> Configuration:
         prices=prices,
         overheads=overheads_from_toml(price_file),
         budgets=read_budgets(settings),
-        sources=sources_from_toml(
-            file_text("SOURCES", settings.sources), settings.variables, on_azure=settings.on_azure
-        ),
+        sources=sources,
         tools=tools,
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback

@@ -20,12 +20,15 @@ from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.recent_sessions import RecentSessions
 from state.money.session_outlooks import SessionOutlooks
+from state.money.session_sharers import SharerReader
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
 from state.tools.pins import ToolPins
+from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
+from state.turns.cached_answers import CachedAnswers
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
 from state.turns.tool_calls import ToolCalls
@@ -37,7 +40,9 @@ class State:
     """What the product remembers, over one store."""
 
     turns: TurnStore
+    cached_answers: CachedAnswers
     tool_calls: ToolCalls
+    whole_results: WholeResults
     tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
@@ -73,7 +78,9 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         turns=turns,
+        cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
+        whole_results=WholeResults(store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,
@@ -108,6 +115,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             rental_spend=rental_spend,
             rules=rental_rules,
             recent_sessions=RecentSessions(store, clock),
+            sharers=SharerReader(store, clock),
             fleet=configuration.fleet,
             clock=clock,
         ),

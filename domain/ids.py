@@ -7,10 +7,12 @@ prefix, its thread and 24 more digits, so that every id contains the partition o
 import re
 from typing import Literal
 
-type Prefix = Literal["resp", "msg", "fc", "fco", "rs", "mcp", "mcpl", "mcpr", "mcpa"]
+type Prefix = Literal["resp", "msg", "fc", "fco", "rs", "mcp", "mcpl", "mcpr", "mcpa", "fs"]
 
 TOKEN = re.compile(r"[0-9a-f]{24}")
-MEMBER = re.compile(r"(?P<prefix>resp|msg|fc|fco|rs|mcp|mcpl|mcpr|mcpa)_(?P<thread>[0-9a-f]{24})(?P<own>[0-9a-f]{24})")
+MEMBER = re.compile(
+    r"(?P<prefix>resp|msg|fc|fco|rs|mcp|mcpl|mcpr|mcpa|fs)_(?P<thread>[0-9a-f]{24})(?P<own>[0-9a-f]{24})"
+)
 CONVERSATION = re.compile(r"conv_(?P<thread>[0-9a-f]{24})")
 
 

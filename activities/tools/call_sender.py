@@ -34,6 +34,7 @@ from domain.tools.outcomes import (
     unknown,
 )
 from domain.tools.results import bounded
+from state.tools.whole_results import WholeResults
 from state.turns.tool_calls import ToolCalls
 from telemetry.tool import tool_span
 
@@ -55,9 +56,17 @@ class CallSender:
     """Sends calls and records their outcomes."""
 
     def __init__(
-        self, *, calls: ToolCalls, connector: ToolCaller, billing: CallBilling, cache: ResultCache, clock: Clock
+        self,
+        *,
+        calls: ToolCalls,
+        results: WholeResults,
+        connector: ToolCaller,
+        billing: CallBilling,
+        cache: ResultCache,
+        clock: Clock,
     ) -> None:
         self.calls = calls
+        self.results = results
         self.connector = connector
         self.billing = billing
         self.cache = cache
@@ -192,7 +201,10 @@ class CallSender:
                 return Answered(closed_early(task), is_final=True)
             late = failed(f"The server did not answer within {limit.seconds:g} s.")
             return Answered(late if tool.is_repeatable else unknown(), is_final=not tool.is_repeatable)
-        return Answered(outcome_of(tool, answer), is_final=answer.status not in RETRIED_STATUSES)
+        outcome = outcome_of(tool, answer)
+        if outcome.whole:
+            await with_retries(self.clock, self.results.keep, task.response, task.item.id, answer.text)
+        return Answered(outcome, is_final=answer.status not in RETRIED_STATUSES)
 
 
 @asynccontextmanager
@@ -227,13 +239,19 @@ def longest_s(tool: ServerTool) -> float:
 
 def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolRequest:
     return ToolRequest(
-        server=task.server, tool=task.tool, arguments=task.arguments, key=record.item, on_progress=limit.extend
+        server=task.server,
+        tool=task.tool,
+        arguments=task.arguments,
+        key=record.item,
+        owner=task.owner,
+        on_progress=limit.extend,
     )
 
 
 def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
     if answer.is_success:
-        return completed(bounded(answer.text, tool.max_result_tokens))
+        output = bounded(answer.text, tool.max_result_tokens)
+        return completed(output, whole=0 if output == answer.text else len(answer.text))
     if answer.by is AnsweredBy.TOOL:
         return failed(bounded(answer.text, tool.max_result_tokens))
     if answer.by is AnsweredBy.PROTOCOL:

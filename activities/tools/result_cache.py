@@ -53,11 +53,14 @@ class ResultCache:
         return found.outcome
 
     def keep(self, task: CallTask, outcome: CallOutcome) -> None:
-        """Keep the result of a read that succeeded. A write makes all results of its server doubtful."""
+        """Keep the result of a read that succeeded. A write makes all results of its server doubtful.
+
+        A result that was cut is not kept: its pages belong to the turn that has it.
+        """
         if task.is_write:
             for name in [name for name, each in self.results.items() if each.server == task.server.label]:
                 self.drop(name)
-        elif task.tool.cache_s and outcome.status is ItemStatus.COMPLETED:
+        elif task.tool.cache_s and outcome.status is ItemStatus.COMPLETED and not outcome.whole:
             name, until = key_of(task), self.clock.now() + task.tool.cache_s
             self.drop(name)
             self.results[name] = KeptResult(server=task.server.label, outcome=outcome, until=until)

@@ -12,6 +12,7 @@ from api.endpoints.responses import event_stream
 from api.http.errors import NO_RETRY, ErrorResponse, error_answer, json_answer
 from api.parsing.chat_request import ChatTurnRequest, request_from_chat
 from api.parsing.field_rules import ignored_header
+from api.rendering.cache_header import cache_header
 from api.rendering.chat import CANCELLED, chat_frames, chat_from_response
 from api.rendering.response import FAILED_MESSAGE, Json
 from api.turns.deliveries import hash_of
@@ -60,7 +61,8 @@ class ChatCompletions:
             return error_answer(NO_MODEL, str(error), field=error.field, code=error.code)
         if turn.options.store:
             await self.chats.add(turn)
-        headers, streams = ignored_header((*requested.turn.ignored, *chat.overridden)), requested.turn.stream
+        headers = {**ignored_header((*requested.turn.ignored, *chat.overridden)), **cache_header(turn)}
+        streams = requested.turn.stream
         render, cancels = (
             partial(chat_frames, include_usage=requested.include_usage),
             requested.turn.cancels_on_disconnect,

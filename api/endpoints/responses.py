@@ -12,6 +12,7 @@ from api.http.errors import json_answer
 from api.http.pagination import list_object, page_of, read_page_request
 from api.parsing.field_rules import ignored_header
 from api.parsing.responses_request import TurnRequest, request_from_openai, require_input
+from api.rendering.cache_header import cache_header
 from api.rendering.response import openai_from_item, openai_from_response
 from api.rendering.sse_events import frames
 from api.turns.deliveries import hash_of
@@ -43,7 +44,8 @@ class Responses:
         """`POST /v1/responses`"""
         owner, (turn_request, body_hash) = await self.gateway.read(req, read_request)
         turn = await self.gateway.admit(req, owner, turn_request, body_hash=body_hash, client=client)
-        headers, streams = ignored_header(turn_request.ignored), turn_request.stream
+        headers = {**ignored_header(turn_request.ignored), **cache_header(turn)}
+        streams = turn_request.stream
         cancels = turn_request.cancels_on_disconnect
         del turn_request
         if streams:

@@ -29,6 +29,7 @@ from domain.money.usage import (
     FUNCTIONS,
     INPUT,
     OUTPUT,
+    PROVISIONAL,
     STORE,
     UsageRow,
     grouped,
@@ -155,6 +156,7 @@ def usage_object(row: UsageRow) -> Json:
         "store_usd": dollars(row.counts[STORE]),
         "functions_usd": dollars(row.counts[FUNCTIONS]),
         "cost_usd": dollars(row.counts[COST] + row.counts[STORE] + row.counts[FUNCTIONS]),
+        "provisional_usd": dollars(max(0, row.counts.get(PROVISIONAL, 0))),
     }
 
 

@@ -43,7 +43,7 @@ logger = logging.getLogger("ganglion.api")
 NO_RETRY: dict[str, str] = {"x-should-retry": "false"}
 CHALLENGE: Headers = {"www-authenticate": 'Bearer error="invalid_token"'}
 RUNNING = "x-ganglion-running-response"
-EXPOSED = f"x-request-id, x-should-retry, retry-after, x-ganglion-ignored, {RUNNING}"
+EXPOSED = f"x-request-id, x-should-retry, retry-after, x-ganglion-ignored, x-ganglion-cache, {RUNNING}"
 """The headers that a page of another origin may read, where the platform allows that origin."""
 JSON = "application/json"
 UNEXPECTED = "The server had an error while processing the request."

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.validation import RequestPart, validated
+from api.parsing.cache_age import cache_age_of
 from api.parsing.chat_messages import ChatMessage, items_of, names_in
 from api.parsing.field_rules import (
     GROUP,
@@ -169,6 +170,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
         model_named=bool(request.model),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
+        cache_s=cache_age_of(metadata),
         ignored=(*ignored, *names_in(request.messages), *own_notes, *tools.ignored),
         input_field="messages",
         output_field="max_tokens" if request.max_completion_tokens is None else "max_completion_tokens",

@@ -1,6 +1,5 @@
 """Which items does the caller add to the conversation?"""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast, get_args
@@ -10,13 +9,11 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminato
 from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
 from api.http.validation import RequestPart, validated, wrong_type
 from api.parsing.files import AudioPart, FilePart, ImageUrl, known_kind, refused, unreadable
+from api.parsing.server_tools import ITEMS_LIMIT, SearchCallInput, ServerCallInput, ServerToolsInput
 from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import own_text, summary_of
 from domain.errors import Invalid
-
-ITEMS_LIMIT = 10_000
-EXECUTION_ERROR = "mcp_tool_execution_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,45 +138,6 @@ class ReasoningInput(RequestPart):
         return Item(id="", kind=ItemKind.REASONING, text=own_text(self.encrypted_content or "") or text)
 
 
-class ServerToolsInput(RequestPart):
-    """The list of a server's tools. The model does not read it: the request offers the tools."""
-
-    server_label: str = Field(min_length=1, max_length=64)
-    tools: list[dict[str, Any]] = Field(max_length=ITEMS_LIMIT)
-    error: Any = None
-
-    def item(self) -> Item:
-        error = {"message": self.error} if isinstance(self.error, str) else self.error
-        return Item(
-            id="", kind=ItemKind.MCP_TOOLS, server=self.server_label, output=json.dumps(self.tools), error=error
-        )
-
-
-class ServerCallInput(RequestPart):
-    """A call that a server ran, with its result."""
-
-    server_label: str = Field(min_length=1, max_length=64)
-    name: str = Field(min_length=1, max_length=128)
-    arguments: str
-    output: str | None = None
-    error: dict[str, Any] | str | None = None
-    approval_request_id: str | None = Field(default=None, max_length=256)
-
-    def item(self) -> Item:
-        error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
-        return Item(
-            id="",
-            kind=ItemKind.MCP_CALL,
-            text=self.arguments,
-            status=ItemStatus.FAILED if error else ItemStatus.COMPLETED,
-            name=self.name,
-            server=self.server_label,
-            output=self.output,
-            error=error,
-            approval=self.approval_request_id or "",
-        )
-
-
 SUMMARY_HEADING = "What was said before, summed up:\n"
 
 
@@ -207,6 +165,7 @@ type Shape = type[
     | ReasoningInput
     | ServerToolsInput
     | ServerCallInput
+    | SearchCallInput
     | ApprovalRequestInput
     | ApprovalResponseInput
     | CompactionInput
@@ -221,6 +180,7 @@ SHAPES: Mapping[str, Shape] = {
     "reasoning": ReasoningInput,
     "mcp_list_tools": ServerToolsInput,
     "mcp_call": ServerCallInput,
+    "file_search_call": SearchCallInput,
     "mcp_approval_request": ApprovalRequestInput,
     "mcp_approval_response": ApprovalResponseInput,
     "compaction": CompactionInput,

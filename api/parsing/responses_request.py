@@ -8,11 +8,12 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
+from api.parsing.cache_age import cache_age_of
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
 from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
-from api.parsing.server_tools import RequestedServer, ServerChoice, read_server_choices
+from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
 from domain.content.capabilities import Capability
@@ -136,14 +137,16 @@ class ResponseRequest(RequestPart):
 class TurnRequest:
     """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
+    The answer of an earlier turn may be `cache_s` seconds old; None: the turn takes none over.
+
     `truncates` is true where the oldest turns may be left out. `paths` maps parameters to the fields of the request
     that have another name. `input_field` is the field of the request that has the items, `output_field` the one that
     limits the answer. Where `pairs_calls`, each function call needs its result, and each result its call.
 
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
-    `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose
-    tools the service runs, `server_choices` those in `tool_choice`. `rules` are those of its owner and its metadata,
-    once they are known.
+    `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
+    runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
+    those of its owner and its metadata, once they are known.
     """
 
     model: str
@@ -157,11 +160,13 @@ class TurnRequest:
     sampling: Sampling
     tool_config: ToolConfig = field(default_factory=ToolConfig)
     servers: tuple[RequestedServer, ...] = ()
+    search: RequestedSearch | None = None
     server_choices: tuple[ServerChoice, ...] = ()
     truncates: bool = True
     model_named: bool = True
     metadata: Mapping[str, str]
     deadline_s: float | None = None
+    cache_s: float | None = None
     ignored: tuple[str, ...] = ()
     include: tuple[IncludedPart, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -206,10 +211,12 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         sampling=sampling_of(request),
         tool_config=tool_config_of(request, tools),
         servers=tools.servers,
+        search=tools.search,
         server_choices=read_server_choices(request.tool_choice),
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
+        cache_s=cache_age_of(metadata),
         ignored=(*ignored, *own_notes, *not_included, *tools.ignored),
         include=include,
         paths={**PATHS, "logprobs": logprobs_path(request.include, request.top_logprobs) or "include"},

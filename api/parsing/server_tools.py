@@ -3,21 +3,27 @@
 The operator's file has the addresses and the credentials: a request that brings its own is rejected.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.json_path import path_of
 from api.http.validation import RequestPart, validated
+from domain.content.file_search import SEARCH_SERVER, sent_back
+from domain.content.items import Item, ItemKind, ItemStatus
 from domain.errors import Invalid
 from domain.tools.catalog import ServerTool, ToolEffect
 
 MCP = "mcp"
+ITEMS_LIMIT = 10_000
+EXECUTION_ERROR = "mcp_tool_execution_error"
 
 type Path = tuple[str | int, ...]
 type Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+type SourceName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type ToolName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 OWN_ACCESS = ("authorization", "headers", "connector_id", "tunnel_id")
@@ -94,6 +100,20 @@ class RequestedServer:
         return path_of((*self.path, name))
 
 
+class SearchInput(RequestPart):
+    vector_store_ids: Annotated[list[SourceName], Field(min_length=1, max_length=20)]
+    max_num_results: Annotated[int, Field(ge=1, le=50)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedSearch:
+    """The sources that the model may search; `body` is the caller's own object, `path` its place in the request."""
+
+    names: tuple[str, ...]
+    body: Mapping[str, Any]
+    path: Path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerChoice:
     """A server, or one of its tools, that `tool_choice` names."""
@@ -140,22 +160,97 @@ def is_server(body: Mapping[str, Any]) -> bool:
     return body.get("type") == MCP
 
 
+def is_search(body: Mapping[str, Any]) -> bool:
+    return body.get("type") == SEARCH_SERVER
+
+
+def read_search(body: Mapping[str, Any], path: Path) -> RequestedSearch:
+    """Read a tool of the type file_search; raises Invalid."""
+    for name in ("filters", "ranking_options"):
+        if body.get(name) is not None:
+            raise not_supported((*path, name), "the operator configures which rows a source gives, and their order")
+    read = validated(SearchInput, body, *path)
+    most = {"max_num_results": read.max_num_results} if read.max_num_results else {}
+    shown = {"type": SEARCH_SERVER, "vector_store_ids": read.vector_store_ids, **most}
+    return RequestedSearch(names=tuple(read.vector_store_ids), body=shown, path=path)
+
+
 def read_server_choices(value: Any) -> tuple[ServerChoice, ...]:
     """Return the servers and their tools that the field `tool_choice` names, alone or among the allowed tools."""
     if not isinstance(value, dict):
         return ()
     body = cast("dict[str, Any]", value)
-    if is_server(body):
+    if is_server(body) or is_search(body):
         return (read_server_choice(body, ("tool_choice",)),)
     listed: Any = body.get("tools") if body.get("type") == "allowed_tools" else ()
     entries = cast("list[Any]", listed) if isinstance(listed, list) else []
     return tuple(
         read_server_choice(cast("dict[str, Any]", each), ("tool_choice", "tools", index))
         for index, each in enumerate(entries)
-        if isinstance(each, dict) and is_server(cast("dict[str, Any]", each))
+        if isinstance(each, dict)
+        and (is_server(cast("dict[str, Any]", each)) or is_search(cast("dict[str, Any]", each)))
     )
 
 
 def read_server_choice(body: Mapping[str, Any], path: Path) -> ServerChoice:
+    if is_search(body):
+        return ServerChoice(label=SEARCH_SERVER, name=None, path=path)
     read = validated(ServerChoiceInput, body, *path)
     return ServerChoice(label=read.server_label, name=read.name, path=path)
+
+
+class ServerToolsInput(RequestPart):
+    """The list of a server's tools. The model does not read it: the request offers the tools."""
+
+    server_label: str = Field(min_length=1, max_length=64)
+    tools: list[dict[str, Any]] = Field(max_length=ITEMS_LIMIT)
+    error: Any = None
+
+    def item(self) -> Item:
+        error = {"message": self.error} if isinstance(self.error, str) else self.error
+        return Item(
+            id="", kind=ItemKind.MCP_TOOLS, server=self.server_label, output=json.dumps(self.tools), error=error
+        )
+
+
+class ServerCallInput(RequestPart):
+    """A call that a server ran, with its result."""
+
+    server_label: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str
+    output: str | None = None
+    error: dict[str, Any] | str | None = None
+    approval_request_id: str | None = Field(default=None, max_length=256)
+
+    def item(self) -> Item:
+        error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
+        return Item(
+            id="",
+            kind=ItemKind.MCP_CALL,
+            text=self.arguments,
+            status=ItemStatus.FAILED if error else ItemStatus.COMPLETED,
+            name=self.name,
+            server=self.server_label,
+            output=self.output,
+            error=error,
+            approval=self.approval_request_id or "",
+        )
+
+
+class SearchResultInput(RequestPart):
+    file_id: str | None = None
+    filename: str | None = None
+    text: str | None = None
+
+
+class SearchCallInput(RequestPart):
+    """A search of private data, with its results where the caller has them."""
+
+    queries: list[str] = Field(max_length=ITEMS_LIMIT)
+    results: Annotated[list[SearchResultInput], Field(max_length=ITEMS_LIMIT)] | None = None
+    status: str | None = Field(default=None, max_length=64)
+
+    def item(self) -> Item:
+        results = None if self.results is None else [each.model_dump() for each in self.results]
+        return sent_back(self.queries, results, has_failed=self.status == ItemStatus.FAILED.value)

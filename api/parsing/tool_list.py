@@ -1,8 +1,8 @@
 """Which tools does the caller offer to the model, and which of them can it have?
 
 The caller runs functions and custom tools. A namespace is a group of them. The service runs the tools of configured
-servers (type mcp). Other tools run on the server of another vendor: they are left out and named in
-`x-ganglion-ignored`, or rejected where the caller's metadata says so.
+servers (type mcp) and searches its own sources (type file_search). Other tools run on the server of another vendor:
+they are left out and named in `x-ganglion-ignored`, or rejected where the caller's metadata says so.
 """
 
 import re
@@ -14,7 +14,15 @@ from pydantic import Field, StringConstraints
 
 from api.http.json_path import path_of
 from api.http.validation import RequestPart, validated, wrong_type
-from api.parsing.server_tools import RequestedServer, check_labels, is_server, read_server
+from api.parsing.server_tools import (
+    RequestedSearch,
+    RequestedServer,
+    check_labels,
+    is_search,
+    is_server,
+    read_search,
+    read_server,
+)
 from domain.content.custom_tools import PARAMETERS, CustomInput, ToolNamespace
 from domain.content.tools import FunctionTool
 from domain.errors import Invalid
@@ -96,10 +104,11 @@ CHAT = WireNesting(is_nested=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolList:
-    """The functions that the caller offers, the servers, and the types of the tools that are left out."""
+    """The functions that the caller offers, the servers, the search, and the types of the tools that are left out."""
 
     functions: tuple[FunctionTool, ...] = ()
     servers: tuple[RequestedServer, ...] = ()
+    search: RequestedSearch | None = None
     left_out: tuple[str, ...] = ()
 
     @property
@@ -123,7 +132,12 @@ def read_tools(value: Any, metadata: Mapping[str, str], nesting: WireNesting) ->
     servers = tuple(each for each in found if isinstance(each, RequestedServer))
     check_functions(functions)
     check_labels(servers)
-    return ToolList(functions=functions, servers=servers, left_out=tuple(kind for _, kind in left_out))
+    searches = [each for each in found if isinstance(each, RequestedSearch)]
+    if len(searches) > 1:
+        where = path_of(searches[1].path)
+        raise invalid(where, "expected one tool of the type file_search; name all sources in it")
+    search = searches[0] if searches else None
+    return ToolList(functions=functions, servers=servers, search=search, left_out=tuple(kind for _, kind in left_out))
 
 
 def leaves_out(metadata: Mapping[str, str]) -> bool:
@@ -141,14 +155,17 @@ def check_functions(functions: Sequence[FunctionTool]) -> None:
         raise invalid("tools", f"duplicate tool name '{duplicate}'")
 
 
-def read_tool(value: Any, path: Path, nesting: WireNesting) -> tuple[FunctionTool, ...] | RequestedServer | str:
-    """Return the functions that a tool is offered as, or its server, or the type of a tool that can't be run."""
+type ReadTool = tuple[FunctionTool, ...] | RequestedServer | RequestedSearch | str
+
+
+def read_tool(value: Any, path: Path, nesting: WireNesting) -> ReadTool:
+    """Return the functions that a tool is offered as, or its server or search, or the type of one that can't be run."""
     body = require_object(value, path)
     kind = body.get("type")
-    if is_server(body):
+    if is_server(body) or is_search(body):
         if nesting.is_nested:
-            raise only_in_responses(path)
-        return read_server(body, path)
+            raise only_in_responses(path, body["type"])
+        return read_server(body, path) if is_server(body) else read_search(body, path)
     if isinstance(kind, str) and HOSTED.fullmatch(kind):
         return kind[:NAMED_LIMIT]
     check_kind(body, nesting.kinds, path)
@@ -186,9 +203,11 @@ def custom_input(form: CustomFormat | None, path: Path) -> CustomInput:
     return CustomInput(syntax=syntax, grammar=definition)
 
 
-def only_in_responses(path: Path) -> Invalid:
+def only_in_responses(path: Path, kind: str) -> Invalid:
     where = f"{path_of(path)}.type"
-    message = f"Unsupported value for '{where}': Chat Completions has no tools of the type mcp; use the Responses API."
+    message = (
+        f"Unsupported value for '{where}': Chat Completions has no tools of the type {kind}; use the Responses API."
+    )
     return Invalid(message, field=where, code="unsupported_parameter")
 
 

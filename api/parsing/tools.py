@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SkipValidation, StringConstraints
 
 from api.http.validation import RequestPart, validated
-from api.parsing.server_tools import is_server
+from api.parsing.server_tools import is_search, is_server
 from api.parsing.tool_list import (
     FUNCTIONS_LIMIT,
     HOSTED,
@@ -65,8 +65,9 @@ def read_choice(value: Any, config: ToolConfig, tools: ToolList, nesting: WireNe
             raise invalid("tool_choice", "expected auto, required, none, a function, a custom tool or allowed_tools")
         return checked(replace(config, tool_choice=ToolChoice(value)), tools)
     body = require_object(value, ("tool_choice",))
-    if is_server(body) and not nesting.is_nested:
-        return checked(replace(config, tool_choice=ToolChoice.REQUIRED, must_call_one=bool(body.get("name"))), tools)
+    if runs_here(body, nesting):
+        is_one = bool(body.get("name")) or is_search(body)
+        return checked(replace(config, tool_choice=ToolChoice.REQUIRED, must_call_one=is_one), tools)
     if is_hosted(body):
         raise cannot_run(("tool_choice",), body["type"])
     check_kind(body, (*CHOSEN_KINDS, "allowed_tools"), ("tool_choice",))
@@ -83,13 +84,18 @@ def allowed_tools(body: Mapping[str, Any], config: ToolConfig, tools: ToolList, 
     inner, path = nesting.inner(body, "allowed_tools", ("tool_choice",))
     allowed = validated(AllowedTools, require_object(inner, path), *path)
     entries = [(each, (*path, "tools", index)) for index, each in enumerate(allowed.tools) if not is_hosted(each)]
-    has_servers = not nesting.is_nested and any(is_server(each) for each in allowed.tools)
+    has_servers = any(runs_here(each, nesting) for each in allowed.tools)
     if not entries and not has_servers and allowed.mode == "required":
         raise cannot_run((*path, "tools", 0), allowed.tools[0]["type"])
     if not entries and not has_servers:
         return replace(config, tool_choice=ToolChoice.NONE)
     names = tuple(name_in(each, config, nesting, *where) for each, where in entries)
     return checked(replace(config, tool_choice=ToolChoice(allowed.mode), allowed_names=names), tools)
+
+
+def runs_here(body: Mapping[str, Any], nesting: WireNesting) -> bool:
+    """Tell whether a choice is a server, or the search of private data, which this service runs."""
+    return not nesting.is_nested and (is_server(body) or is_search(body))
 
 
 def is_hosted(body: Mapping[str, Any]) -> bool:
@@ -115,7 +121,7 @@ def checked(config: ToolConfig, tools: ToolList) -> ToolConfig:
     known = {each.flat_name for each in config.functions}
     if missing := next((name for name in config.allowed_names if name not in known), None):
         raise invalid("tool_choice", f"'tools' has no function named '{missing}'")
-    if config.tool_choice is ToolChoice.REQUIRED and not config.functions and not tools.servers:
+    if config.tool_choice is ToolChoice.REQUIRED and not (config.functions or tools.servers or tools.search):
         left_out = f" besides tools that this service can't run ({', '.join(tools.left_out)})" if tools.left_out else ""
         raise invalid("tool_choice", f"a function call is required, but 'tools' has no function{left_out}")
     return config

@@ -12,6 +12,7 @@ from typing import Any
 from api.rendering.logprobs import openai_from_logprobs
 from api.rendering.tools import openai_from_text_options, openai_from_tool_config
 from domain.content.custom_tools import custom_text
+from domain.content.file_search import queries_of, results_of
 from domain.content.included_parts import IncludedPart
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import content_of
@@ -219,6 +220,16 @@ def server_call(item: Item) -> Json:
     }
 
 
+def search_call(item: Item) -> Json:
+    return {
+        "type": "file_search_call",
+        "id": item.id,
+        "queries": queries_of(item),
+        "status": item.status.value,
+        "results": None,
+    }
+
+
 def approval_request(item: Item) -> Json:
     return {
         "type": "mcp_approval_request",
@@ -246,6 +257,7 @@ SHAPES: Mapping[ItemKind, Callable[[Item], Json]] = {
     ItemKind.REASONING: reasoning,
     ItemKind.MCP_TOOLS: server_tools,
     ItemKind.MCP_CALL: server_call,
+    ItemKind.FILE_SEARCH: search_call,
     ItemKind.APPROVAL_REQUEST: approval_request,
     ItemKind.APPROVAL_RESPONSE: approval_response,
 }
@@ -255,6 +267,8 @@ def openai_from_item(item: Item, include: Collection[IncludedPart] = ()) -> Json
     """Return the object of an item; parts that are sent on demand only where `include` names them."""
     body = SHAPES[item.kind](item)
     is_packed = item.kind is ItemKind.REASONING and IncludedPart.ENCRYPTED_REASONING in include
+    if item.kind is ItemKind.FILE_SEARCH and IncludedPart.SEARCH_RESULTS in include:
+        body["results"] = results_of(item)
     return body | ({"encrypted_content": content_of(item.text)} if is_packed else {})
 
 

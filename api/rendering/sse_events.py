@@ -189,6 +189,7 @@ SERVER_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
     EventKind.CALL_STARTED: ("response.{}.in_progress", bare_place),
     EventKind.ARGUMENTS: ("response.mcp_call_arguments.delta", arguments_delta),
     EventKind.ARGUMENTS_DONE: ("response.mcp_call_arguments.done", server_arguments_done),
+    EventKind.CALL_SEARCHING: ("response.{}.searching", bare_place),
     EventKind.CALL_ENDED: ("response.{}.completed", bare_place),
 }
 """The events of lists and calls of tools that the server runs; the braces stand for the type of the item."""
@@ -225,8 +226,10 @@ def renderer_of(transcript: Transcript, event: LogEvent) -> tuple[str, Render]:
 
 
 def server_renderer_of(item: Item, event: LogEvent) -> tuple[str, Render]:
+    """Return the event of a server's tool. A search has none of its own for a failure: its item says so."""
     name, render = SERVER_EVENTS[event.kind]
-    has_failed = event.kind is EventKind.CALL_ENDED and item.error is not None
+    can_fail = item.kind is not ItemKind.FILE_SEARCH
+    has_failed = can_fail and event.kind is EventKind.CALL_ENDED and item.error is not None
     return (FAILED if has_failed else name).format(item.kind.value), render
 
 

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from domain.content.custom_tools import CustomInput
+from domain.content.file_search import SEARCH_SERVER
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolConfig
 
 type Json = dict[str, Any]
@@ -65,6 +66,8 @@ def openai_from_choice(config: ToolConfig) -> str | Json:
 
 
 def chosen(function: FunctionTool) -> Json:
+    if function.server == SEARCH_SERVER:
+        return {"type": "file_search"}
     if function.server:
         return {"type": "mcp", "server_label": function.server, "name": function.name}
     return {"type": "custom" if function.custom else "function", "name": function.name}

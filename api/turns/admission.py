@@ -10,6 +10,7 @@ from dataclasses import replace
 from api.parsing.interruptions import OnRunning
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
+from api.turns.answer_keys import AnswerKeys
 from api.turns.deliveries import ClaimedRequest, RequestClaims, RequestDelivery
 from api.turns.history import previous_not_found
 from clients.clock import Clock
@@ -22,6 +23,7 @@ from domain.turns.response import Response, ResponseOptions
 from state.money.budget_counters import Cover
 from state.money.ledger import Ledger
 from state.rate_limits import RateLimiter
+from state.turns.cached_answers import CachedAnswers, Reuse
 from state.turns.responses import TurnStore
 from telemetry.spans import current_traceparent
 
@@ -39,6 +41,8 @@ class Admission:
         ledger: Ledger,
         limits: RateLimiter,
         plans: AdmissionPlanner,
+        keys: AnswerKeys,
+        answers: CachedAnswers,
         clock: Clock,
         deadline_s: float,
     ) -> None:
@@ -48,6 +52,8 @@ class Admission:
         self.claims = RequestClaims(turns=turns, limits=limits)
         self.planner = plans.planner
         self.plans = plans
+        self.keys = keys
+        self.answers = answers
         self.clock = clock
         self.deadline_s = deadline_s
 
@@ -60,7 +66,18 @@ class Admission:
         claimed = await self.claims.claim(self.new_claim(owner, request, delivery))
         response = claimed.response or await self.create(claimed, request, orchestrations)
         if response.status is ResponseStatus.QUEUED:
+            return await self.start(response, orchestrations)
+        return response
+
+    async def start(self, response: Response, orchestrations: Orchestrations) -> Response:
+        """Start a turn, or end it at once where it can take the answer of another one over."""
+        reuse, response = await self.answers.reuse(response)
+        if reuse is not Reuse.TOOK:
             await orchestrations.start(response)
+            return response
+        await self.ledger.settle(response.owner, response.id)
+        for delivery in self.turns.endpoints.deliveries(response):
+            await orchestrations.start_delivery(delivery)
         return response
 
     def new_claim(self, owner: Owner, request: TurnRequest, delivery: RequestDelivery) -> ClaimedRequest:
@@ -113,11 +130,16 @@ class Admission:
     async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
+        key = None if waits_for else await self.keys.key_of(claimed.owner, request, plan)
         cover = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.costs.most, needed=plan.costs.least)
         approved = await self.plans.answers.decide(claimed.owner, plan.answers)
         response = replace(self.response(claimed, request, plan, cover), approved=approved)
         if waits_for:
             response = replace(response, history=replace(response.history, waits_for=waits_for))
+        if key:
+            response = replace(response, options=replace(response.options, cache=key.use))
+        if key and key.fetched:
+            await self.turns.retrieved_context.record(response, key.fetched)
         return await self.turns.admit(response, plan.items, opening_events(response))
 
     def response(self, claimed: ClaimedRequest, request: TurnRequest, plan: AdmissionPlan, cover: Cover) -> Response:

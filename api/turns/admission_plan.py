@@ -83,7 +83,7 @@ class AdmissionPlanner:
         request = self.planner.with_rules(owner, request)
         self.planner.check_allowed(request)
         request = replace(request, tool_config=await self.tools.offered(owner, request))
-        sources = self.planner.sources_of(owner, request)
+        sources = self.tools.read_beforehand(request.tool_config, self.planner.sources_of(owner, request))
         items = await self.input.resolve_all(owner, request.input_items, response_id)
         await self.planner.prepare_tokenizers(request, items)
         model_input = await self.read_history(owner, request, items, sources)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from api.parsing.input_items import InputItem, ItemReference
 from api.turns.deliveries import digest
-from domain.content.items import Item, ItemKind
+from domain.content.items import SERVER_CALLS, Item, ItemKind
 from domain.errors import Invalid, NotFound
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
@@ -79,7 +79,7 @@ def size_of(item: Item) -> int:
 def with_ids(item: Item, response_id: str, index: int) -> Item:
     """Return an item with its id; a call that a server ran gets the id by which a model knows it."""
     named = replace(item, id=item_id(item, response_id, index))
-    if item.kind not in (ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST) or item.call_id:
+    if item.kind not in (*SERVER_CALLS, ItemKind.APPROVAL_REQUEST) or item.call_id:
         return named
     return replace(named, call_id=f"call_{digest(named.id)[:24]}")
 

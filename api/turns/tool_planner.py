@@ -12,17 +12,20 @@ from dataclasses import replace
 from api.http.json_path import path_of
 from api.parsing.input_items import SUMMARY_HEADING
 from api.parsing.responses_request import TurnRequest
-from api.parsing.server_tools import RequestedServer, ServerChoice
+from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
 from api.turns.history import ModelInput
+from domain.content.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
 from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
+from domain.sources.catalog import Sources
 from domain.tools.approval_rules import is_untrusted_result
 from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.tools.listing import ListedServer
 from domain.tools.rounds import largest_result, most_calls
+from domain.tools.source_tools import read_by_tools, search_server, searched_sources
 from state.tools.directory import ToolDirectory
 
 RESULTS_KEPT = 2
@@ -35,25 +38,27 @@ LISTED_AGAIN_S = 5.0
 class ToolPlanner:
     """Resolves the servers of requests."""
 
-    def __init__(self, servers: ToolServers, directory: ToolDirectory) -> None:
+    def __init__(self, servers: ToolServers, sources: Sources, directory: ToolDirectory) -> None:
         self.servers = servers
+        self.sources = sources
         self.directory = directory
 
     async def offered(self, owner: Owner, request: TurnRequest) -> ToolConfig:
         """Return the request's tools with those of its servers; raises Invalid naming the field that is wrong."""
         config = request.tool_config
-        if not request.servers and not request.server_choices:
+        if not (request.servers or request.server_choices or request.search):
             return config
         servers = [self.server(owner, each) for each in request.servers]
         listed = await asyncio.gather(*(self.directory.listed(each) for each in servers))
         found = list(zip(request.servers, listed, strict=True))
         check_lists(found)
         check_any_list(listed, has_others=bool(config.functions))
+        search = self.search(owner, request.search) if request.search else None
         functions = tuple(each for asked, one in found for each in functions_of(asked, one.server))
         offered = replace(
             config,
-            functions=config.functions + functions,
-            servers=tuple(offered_server(asked, one) for asked, one in found),
+            functions=config.functions + functions + ((search_function(search),) if search else ()),
+            servers=tuple(offered_server(asked, one) for asked, one in found) + offered_search(request.search),
             approval_s=float(self.servers.limits.approval_ttl_s),
         )
         check_functions(offered.functions)
@@ -73,9 +78,23 @@ class ToolPlanner:
         is_tainted = is_cut or any(is_untrusted_result(item, self.servers) or is_summary(item) for item in read.items)
         return replace(config, is_tainted=is_tainted) if config.servers else config
 
+    def read_beforehand(self, config: ToolConfig, sources: Sequence[str]) -> tuple[str, ...]:
+        """Return the sources that a turn reads before its model is asked: not those that its tools read."""
+        by_tools = read_by_tools(config, self.servers)
+        return tuple(name for name in sources if name not in by_tools)
+
+    def search(self, owner: Owner, asked: RequestedSearch) -> ToolServer:
+        """Return what searches these sources. One of another tenant is answered like an unknown one."""
+        try:
+            return search_server(searched_sources(self.sources, owner, asked.names))
+        except KeyError as unknown:
+            where = path_of((*asked.path, "vector_store_ids"))
+            message = f"Invalid '{where}': no source {unknown} can be searched by this caller."
+            raise Invalid(message, field=where, code="source_not_found") from None
+
     def server(self, owner: Owner, asked: RequestedServer) -> ToolServer:
         """Return the server of a label. A label of another tenant is answered like an unknown one."""
-        server = self.servers.open_to(owner, asked.label)
+        server = self.servers.open_to(owner, asked.label) if asked.label != SEARCH_SERVER else None
         if server is None:
             where = asked.field("server_label")
             message = f"Invalid '{where}': no server {asked.label!r} is configured for this caller."
@@ -150,6 +169,16 @@ def offered_server(asked: RequestedServer, listed_server: ListedServer) -> Offer
     return OfferedServer(label=server.label, request=asked.body, tools=json.dumps(listed), problem=listed_server.told)
 
 
+def search_function(server: ToolServer) -> FunctionTool:
+    tool = server.tools[SEARCH_TOOL]
+    return FunctionTool(name=tool.name, description=tool.description, parameters=tool.input_schema, server=server.label)
+
+
+def offered_search(asked: RequestedSearch | None) -> tuple[OfferedServer, ...]:
+    """Return the search as the caller asked for it. The thread shows no list of tools for it."""
+    return (OfferedServer(label=SEARCH_SERVER, request=asked.body, is_new=False),) if asked else ()
+
+
 def with_choices(config: ToolConfig, choices: Sequence[ServerChoice]) -> ToolConfig:
     """Restrict the config to the tools that `tool_choice` names; raises Invalid where it names none."""
     names = config.allowed_names + tuple(name for choice in choices for name in chosen_names(config, choice))
@@ -178,5 +207,8 @@ def is_summary(item: Item) -> bool:
 def without_known_lists(config: ToolConfig, items: Iterable[Item]) -> ToolConfig:
     """Mark the lists that the thread has shown already: of each server, the last one counts."""
     known = {each.server: json.loads(each.output or "[]") for each in items if each.kind is ItemKind.MCP_TOOLS}
-    servers = tuple(replace(each, is_new=known.get(each.label) != json.loads(each.tools)) for each in config.servers)
+    servers = tuple(
+        replace(each, is_new=each.label != SEARCH_SERVER and known.get(each.label) != json.loads(each.tools))
+        for each in config.servers
+    )
     return replace(config, servers=servers)

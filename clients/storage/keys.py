@@ -31,6 +31,11 @@ def thread_id(thread: str) -> str:
     return f"{THREADS}{thread}"
 
 
+def answer_id(key: str) -> str:
+    """Return the id of the document in an owner's index that names the turn which answers a key."""
+    return f"answer_{key}"
+
+
 def slot_id(response_id: str, number: int) -> str:
     return f"{slot_prefix(response_id)}{number:06d}"
 
@@ -55,6 +60,11 @@ def sources_id(response_id: str) -> str:
 def rows_id(response_id: str) -> str:
     """Return the id of the document with the private data itself."""
     return f"{retrieved_prefix(response_id)}rows"
+
+
+def whole_result_id(response_id: str, item_id: str, number: int) -> str:
+    """Return the id of a part of a result that was cut."""
+    return f"{retrieved_prefix(response_id)}{own_token(item_id)}_{number:03d}"
 
 
 def delivery_id(response_id: str, endpoint: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from domain.identity.owners import Owner
 from domain.tools.catalog import ServerTool, ToolServer
 from domain.tools.listing import ToolListing
 
@@ -50,7 +51,7 @@ class ToolAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest:
-    """One request of a call. `key` identifies the call, however often it is sent.
+    """One request of a call of an owner's turn. `key` identifies the call, however often it is sent.
 
     `on_progress` is called for each sign of life that the server sends before its answer.
     """
@@ -59,6 +60,7 @@ class ToolRequest:
     tool: ServerTool
     arguments: Mapping[str, Any]
     key: str
+    owner: Owner
     on_progress: Callable[[], None] = lambda: None
 
 

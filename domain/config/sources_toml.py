@@ -66,6 +66,8 @@ def read_source(name: str, table: TomlTable, variables: Mapping[str, str], *, on
         deadline_s=table.above_zero("deadline_s", 5.0),
         max_rows=table.whole("max_rows", 20),
         max_tokens=table.whole("max_tokens", 1000),
+        is_tool=table.flag("tool", default=False),
+        description=table.any_text("description", ""),
     )
     table.known.add("scope")
     table.close()

@@ -60,6 +60,8 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
     if not LABEL.fullmatch(label):
         table.problems.append(f"{table.path}: expected a label of a-z, 0-9 and -, at most 40 characters")
     kind = read_kind(table)
+    if kind is ServerKind.SOURCES:
+        return read_source_server(label, table)
     auth = table.choice("auth", ServerAuth, ServerAuth.NONE)
     server = ToolServer(
         label=label,
@@ -89,15 +91,28 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
     return server
 
 
+def read_source_server(label: str, table: TomlTable) -> ToolServer:
+    """Read a server of our own: it has the tools of the file of the sources, and no address."""
+    server = ToolServer(
+        label=label,
+        kind=ServerKind.SOURCES,
+        address="",
+        tools={},
+        description=table.any_text("description", ""),
+        tenants=frozenset(table.texts("tenants")),
+        roles=frozenset(table.texts("roles")),
+        trusted=table.flag("trusted", default=False),
+        sources=table.texts("sources"),
+    )
+    table.close()
+    return server
+
+
 def read_kind(table: TomlTable) -> ServerKind:
     """Kinds and credentials of later releases are named, so that they are not taken for spelling mistakes."""
     if table.values.get("auth") == "obo":
         table.problems.append(f"{table.name_of('auth')}: this release cannot call a tool with the caller's own rights")
         table.values["auth"] = ServerAuth.NONE.value
-    if table.values.get("kind") == "sources":
-        table.known.add("kind")
-        table.problems.append(f"{table.name_of('kind')}: this release runs servers of the kinds http and mcp only")
-        return ServerKind.HTTP
     return table.choice("kind", ServerKind)
 
 

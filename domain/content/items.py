@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from domain.content.custom_tools import flat_name, offered_name
 
@@ -15,8 +15,13 @@ class ItemKind(StrEnum):
     REASONING = "reasoning"
     MCP_TOOLS = "mcp_list_tools"
     MCP_CALL = "mcp_call"
+    FILE_SEARCH = "file_search_call"
     APPROVAL_REQUEST = "mcp_approval_request"
     APPROVAL_RESPONSE = "mcp_approval_response"
+
+
+SERVER_CALLS: Final = frozenset({ItemKind.MCP_CALL, ItemKind.FILE_SEARCH})
+"""The calls of tools that the server runs."""
 
 
 class Role(StrEnum):
@@ -58,7 +63,8 @@ class Item:
     have a `name` and a `call_id`; only messages and outputs have `images`. A call of a tool in a namespace has that
     `namespace`; a call or an output `is_custom` where the tool takes a text. A message of the model can end with a
     `refusal`. The list and the calls of tools that the server runs have their `server`; `output` is the list as
-    JSON or the call's result, `error` is the API's object. Calls that were made together have the same `round`; it is 0
+    JSON or the call's result, `error` is the API's object. `whole` is how many characters the result had before it was
+    cut; 0 where it was not. Calls that were made together have the same `round`; it is 0
     where no other round can follow.
 
     A request for an approval has the fields of its call. `approval` is the id of the request that an approved call or
@@ -82,6 +88,7 @@ class Item:
     round: int = 0
     approval: str = ""
     approves: bool = False
+    whole: int = 0
 
     @property
     def request_id(self) -> str:
@@ -98,7 +105,7 @@ class Item:
         """The text that a model reads of the item, to count its tokens; see `recent_reasoning`."""
         if self.kind in (ItemKind.REASONING, ItemKind.MCP_TOOLS):
             return ""
-        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST):
+        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.APPROVAL_REQUEST, *SERVER_CALLS):
             return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}'
         return self.text + self.refusal
 
@@ -126,6 +133,7 @@ class Item:
             **({"round": self.round} if self.round else {}),
             **({"approval": self.approval} if self.approval else {}),
             **({"approves": True} if self.approves else {}),
+            **({"whole": self.whole} if self.whole else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -156,6 +164,7 @@ class Item:
             round=body.get("round", 0),
             approval=body.get("approval", ""),
             approves=body.get("approves", False),
+            whole=body.get("whole", 0),
         )
 
 

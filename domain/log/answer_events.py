@@ -139,6 +139,17 @@ def server_call_events(
     )
 
 
+def search_events(index: int, call: FunctionCall, *, item_id: str, call_id: str, number: int) -> tuple[LogEvent, ...]:
+    """Return the events of a search of private data that the server will run."""
+    kind = ItemKind.FILE_SEARCH
+    header = ItemHeader(id=item_id, kind=kind, name=call.name, call_id=call_id, server=call.server, round=number)
+    return (
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header, text=call.arguments),
+        LogEvent(kind=EventKind.CALL_STARTED, output=index),
+        LogEvent(kind=EventKind.CALL_SEARCHING, output=index),
+    )
+
+
 def approval_request_events(
     index: int, call: FunctionCall, *, item_id: str, call_id: str, number: int
 ) -> tuple[LogEvent, ...]:

@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     ARGUMENTS = "arguments"
     ARGUMENTS_DONE = "arguments_done"
     CALL_STARTED = "call_started"
+    CALL_SEARCHING = "call_searching"
     CALL_ENDED = "call_ended"
     ITEM_DONE = "item_done"
     ENDED = "ended"

@@ -25,17 +25,19 @@ class ItemHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """What a server's tool gave: an output, or an error as an object of the API."""
+    """What a server's tool gave: an output, or an error as an object of the API; see `Item.whole`."""
 
     output: str | None = None
     error: Mapping[str, Any] | None = None
+    whole: int = 0
 
     def to_document(self) -> dict[str, Any]:
-        return {"o": self.output, "x": dict(self.error) if self.error else None}
+        body: dict[str, Any] = {"o": self.output, "x": dict(self.error) if self.error else None}
+        return body | ({"w": self.whole} if self.whole else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(output=body["o"], error=body["x"])
+        return cls(output=body["o"], error=body["x"], whole=body.get("w", 0))
 
 
 def header_to_document(header: ItemHeader) -> dict[str, Any]:

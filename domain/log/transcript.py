@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from domain.content.items import Item, ItemKind, ItemStatus
+from domain.content.items import SERVER_CALLS, Item, ItemKind, ItemStatus
 from domain.log.events import CALLS, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemResult
 from domain.log.token_logprobs import TokenLogprob
@@ -100,7 +100,7 @@ def changed_item(item: Item, event: LogEvent) -> Item:
     if event.kind is EventKind.ITEM_DONE:
         return replace(item, status=event.status or ItemStatus.COMPLETED)
     if event.result:
-        return replace(item, output=event.result.output, error=event.result.error)
+        return replace(item, output=event.result.output, error=event.result.error, whole=event.result.whole)
     if event.is_refusal:
         return replace(item, refusal=item.refusal + event.text)
     return replace(item, text=item.text + event.text)
@@ -168,7 +168,7 @@ def closing_events_of(item: Item, index: int, status: ItemStatus) -> tuple[LogEv
     match item.kind:
         case ItemKind.FUNCTION_CALL:
             return (LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index), done)
-        case ItemKind.MCP_CALL:
+        case ItemKind.MCP_CALL | ItemKind.FILE_SEARCH:
             ended = LogEvent(kind=EventKind.CALL_ENDED, output=index, result=ItemResult(error=UNFINISHED))
             return (ended, replace(done, status=ItemStatus.INCOMPLETE))
         case _:
@@ -189,7 +189,7 @@ def part_closing_events(index: int, *, is_refusal: bool = False) -> tuple[LogEve
     )
 
 
-ROUND_ENDS: Final = frozenset({ItemKind.MCP_CALL, ItemKind.APPROVAL_REQUEST, ItemKind.APPROVAL_RESPONSE})
+ROUND_ENDS: Final = SERVER_CALLS | {ItemKind.APPROVAL_REQUEST, ItemKind.APPROVAL_RESPONSE}
 """The items after which another round begins."""
 
 

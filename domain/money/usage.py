@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from domain.log.events import TokenUsage
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.bill import lines_of
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, nanos
@@ -49,10 +50,16 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType(
 UNUSED: Final = "unused_warm_up"
 """The cause that counts the whole session of a warm-up which answered nothing, in place of its start and idle time."""
 
+PROVISIONAL: Final = "provisional"
+"""What of the cost may still change: the charges of attempts and warm-ups whose GPU session has not ended."""
+
 CAUSE: Final = "cause"
 """Grouped by it, usage shows what its money was spent for."""
 
-ALL_COUNTS: Final = (*COUNTS, *CAUSES, UNUSED)
+LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL)
+"""The counts that rows of earlier releases lack."""
+
+ALL_COUNTS: Final = (*COUNTS, *LATER_COUNTS)
 UNDIVIDED: Final = "undivided"
 """The cost in rows of earlier releases, which had no causes."""
 
@@ -81,7 +88,7 @@ class UsageRow:
         return cls(
             dimensions={name: body[name] for name in DIMENSIONS if name in body or name != HOUR},
             counts={name: body.get(name, 0) for name in COUNTS}
-            | {name: body[name] for name in (*CAUSES, UNUSED) if name in body},
+            | {name: body[name] for name in LATER_COUNTS if name in body},
         )
 
     @property
@@ -145,7 +152,9 @@ def counted_usage(attempt: AttemptRecord | None) -> Counts:
     usage = attempt.progress.usage or TokenUsage()
     cost = 0 if attempt.charge.cost is None else nanos(attempt.charge.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
-    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **cause_counts(attempt)}
+    provisional = cost if attempt.charge.status is AttemptStatus.PROVISIONAL else 0
+    counts = {ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **cause_counts(attempt), PROVISIONAL: provisional}
+    return {**dict.fromkeys(COUNTS, 0), **counts}
 
 
 def cause_counts(attempt: AttemptRecord) -> Counts:
@@ -158,7 +167,7 @@ def cause_counts(attempt: AttemptRecord) -> Counts:
 def usage_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
     """Return the changes of a row when an attempt's record changes; a count that stays is left out.
 
-    A store adds to ten fields of a document at once: an attempt has at most nine counts that are not zero.
+    A store adds to ten fields of a document at once: an attempt has at most ten counts that are not zero.
     """
     was, now = counted_usage(before), counted_usage(after)
     return {name: now[name] - was[name] for name in now if now[name] != was[name]}

@@ -32,6 +32,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "tools": "l",
         "lost": "x",
         "unused_warm_up": "u",
+        "provisional": "p",
     }
 )
 """A field is the code of a count and the hour, such as `i07`: a report reads 24 hours of each day of a month."""

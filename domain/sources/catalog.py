@@ -44,6 +44,7 @@ class Source:
     Cosmos DB query. `parameters` maps the query's names to claims. `keywords` is how many words of the last user item
     are sent under the name `keywords_as`; 0: none. `rows` is the path of the rows in an HTTP answer. `scope` is the
     scope of the access token; where it is empty, no token is sent. `tenants` may use the source; empty: all tenants.
+    `is_tool`: the model may read the source by a call, and reads its `description`.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Source:
     deadline_s: float = 5.0
     max_rows: int = 20
     max_tokens: int = 1000
+    is_tool: bool = False
+    description: str = ""
 
     def is_open_to(self, owner: Owner) -> bool:
         return not self.tenants or owner.tenant in self.tenants

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
-from domain.content.items import Item, ItemKind, ItemStatus
+from domain.content.items import SERVER_CALLS, Item, ItemStatus
 from domain.content.tools import FunctionCall, FunctionTool, ToolConfig
 from domain.tools.arguments import call_problem
 from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServers
+from domain.tools.result_pages import RESULT_SERVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,11 @@ class ApprovalRules:
 
 
 def is_untrusted_result(item: Item, servers: ToolServers) -> bool:
-    """Tell whether an item is a call that has ended, at a server that is not trusted, with whatever result."""
-    if item.kind is not ItemKind.MCP_CALL or item.status is ItemStatus.IN_PROGRESS:
+    """Tell whether an item is a call that has ended, at a server that is not trusted, with whatever result.
+
+    A page of a result is what the call with that result was.
+    """
+    if item.kind not in SERVER_CALLS or item.status is ItemStatus.IN_PROGRESS or item.server == RESULT_SERVER:
         return False
     server = servers.known.get(item.server)
     return server is None or not server.trusted

@@ -23,21 +23,30 @@ class RecordStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOutcome:
-    """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect."""
+    """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect.
+
+    `whole` is how many characters the output had before it was cut; 0 where it was not.
+    """
 
     status: ItemStatus
     output: str | None = None
     error: Mapping[str, Any] | None = None
     unknown: bool = False
+    whole: int = 0
 
     def to_document(self) -> dict[str, Any]:
         error = dict(self.error) if self.error else None
-        return {"status": self.status.value, "output": self.output, "error": error, "unknown": self.unknown}
+        body = {"status": self.status.value, "output": self.output, "error": error, "unknown": self.unknown}
+        return body | ({"whole": self.whole} if self.whole else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            status=ItemStatus(body["status"]), output=body["output"], error=body["error"], unknown=body["unknown"]
+            status=ItemStatus(body["status"]),
+            output=body["output"],
+            error=body["error"],
+            unknown=body["unknown"],
+            whole=body.get("whole", 0),
         )
 
 

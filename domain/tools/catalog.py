@@ -5,7 +5,7 @@ restrict them further.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -27,10 +27,11 @@ class ToolApproval(StrEnum):
 
 
 class ServerKind(StrEnum):
-    """How a server is spoken to: the file describes its HTTP operations, or it speaks MCP and lists its tools."""
+    """How a server is spoken to: the file describes its HTTP operations, it speaks MCP, or it is our own sources."""
 
     HTTP = "http"
     MCP = "mcp"
+    SOURCES = "sources"
 
 
 class ArgumentPlace(StrEnum):
@@ -113,7 +114,8 @@ class ServerTool:
     answer, and `fields` are the fields of an object, or of each object in a list, that are kept (empty: all). `tries`
     counts the requests of one call that fail without a result; each request costs `price` dollars. A request may be
     silent for `timeout_s` seconds, and lasts `progress_s` at most where its server reports progress. A result of a read
-    is used again for `cache_s` seconds.
+    is used again for `cache_s` seconds. A tool that reads private data has the most tokens of each of its
+    `sources`, and returns `max_rows` at most (0: as many as they give). Only `tenants` have it (empty: all).
     """
 
     name: str
@@ -135,6 +137,9 @@ class ServerTool:
     cache_s: float = 0.0
     cache_scope: CacheScope = CacheScope.OWNER
     on_unknown: OnUnknown = OnUnknown.TELL
+    sources: Mapping[str, int] = field(default_factory=dict[str, int])
+    max_rows: int = 0
+    tenants: frozenset[str] = frozenset()
 
     @property
     def is_repeatable(self) -> bool:
@@ -183,7 +188,7 @@ class ToolServer:
     lists and the file does not name are writes that need an approval. `trusted`: its hint that one of them only reads
     is believed, and a model that has read its results may write without an approval. `scope` is that of the identity's
     token; `secret` is the value of a setting, sent in `header` as it is. `tenants` and `roles` may use the server;
-    empty: all.
+    empty: all. `sources` are those that a server of this kind reads; empty: all that are tools.
     """
 
     label: str
@@ -202,6 +207,7 @@ class ToolServer:
     roles: frozenset[str] = frozenset()
     private: bool = True
     networks: tuple[Network, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -210,6 +216,13 @@ class ToolServer:
     def rights(self, name: str) -> ServerTool | None:
         """Return what the file says of a tool that may be called. One that the file does not name may write."""
         return self.tools.get(name) or (other_tool(name) if self.others else None)
+
+    def for_tenant(self, tenant: str) -> "ToolServer":
+        """Return the server with the tools that a tenant may use."""
+        if all(not each.tenants for each in self.tools.values()):
+            return self
+        tools = {name: each for name, each in self.tools.items() if not each.tenants or tenant in each.tenants}
+        return replace(self, tools=tools)
 
     def is_open_to(self, owner: Owner) -> bool:
         in_tenant = not self.tenants or owner.tenant in self.tenants
@@ -240,4 +253,4 @@ class ToolServers:
     def open_to(self, owner: Owner, label: str) -> ToolServer | None:
         """Return a server that the owner may use; an unknown server and another's are the same: None."""
         server = self.known.get(label)
-        return server if server and server.is_open_to(owner) else None
+        return server.for_tenant(owner.tenant) if server and server.is_open_to(owner) else None

@@ -3,10 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from domain.content.file_search import SEARCH_SERVER
 from domain.content.items import ItemStatus
 from domain.content.tools import FunctionCall
 from domain.ids import Prefix
-from domain.log.answer_events import approval_request_events, call_end_events, call_events, server_call_events
+from domain.log.answer_events import (
+    approval_request_events,
+    call_end_events,
+    call_events,
+    search_events,
+    server_call_events,
+)
 from domain.log.events import CALLS, AttemptOutcome, LogEvent
 from domain.log.item_events import ItemResult
 from domain.tools.outcomes import EXECUTION
@@ -74,8 +81,10 @@ def planned_calls(
             asked.append(new_id("mcpr"))
             events += approval_request_events(index, call, item_id=asked[-1], call_id=call_id, number=number)
             continue
-        item_id = new_id("mcp")
-        events += server_call_events(index, call, item_id=item_id, call_id=call_id, number=number)
+        is_search = call.server == SEARCH_SERVER
+        item_id = new_id("fs" if is_search else "mcp")
+        opening = search_events if is_search else server_call_events
+        events += opening(index, call, item_id=item_id, call_id=call_id, number=number)
         if is_within:
             run.append(item_id)
         else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from domain.content.items import Item, ItemKind
+from domain.content.items import SERVER_CALLS, Item
 from domain.tools.arguments import parsed_arguments
 from domain.tools.outcomes import INVALID_PARAMS, REPEATED
 
@@ -23,7 +23,7 @@ def is_known_by_now(item: Item, items: Iterable[Item]) -> bool:
 def equal_calls(item: Item, items: Iterable[Item]) -> Iterator[Item]:
     """Yield the calls of earlier rounds with the same tool and arguments that were run."""
     wanted = identity(item)
-    earlier = (each for each in items if each.kind is ItemKind.MCP_CALL and each.round < item.round)
+    earlier = (each for each in items if each.kind in SERVER_CALLS and each.round < item.round)
     yield from (each for each in earlier if identity(each) == wanted and not is_refused(each))
 
 

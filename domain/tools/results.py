@@ -8,6 +8,9 @@ from domain.content.server_calls import structured
 from domain.content.untrusted_text import json_line, whole_text
 from domain.tokens.estimates import BYTES_PER_TOKEN, tokens_in
 
+CHARACTERS_PER_TOKEN: Final = BYTES_PER_TOKEN
+"""A result has no more characters for each token."""
+
 CUT: Final = "\n[… {left_out} characters were left out here …]\n"
 
 

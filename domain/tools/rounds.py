@@ -5,12 +5,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from domain.content.items import ItemKind
+from domain.content.items import SERVER_CALLS
 from domain.content.tools import ToolChoice, ToolConfig
 from domain.log.transcript import Transcript
 from domain.tools.catalog import LoopLimits, ToolServers
 from domain.tools.outcomes import OVER_BUDGET
 from domain.tools.repeats import rounds_with_invalid_calls
+from domain.tools.result_pages import with_result_pages
+from domain.tools.source_tools import as_offered
 
 MAX_ROUNDS: Final = "max_rounds"
 MAX_TOOL_CALLS: Final = "max_tool_calls"
@@ -40,7 +42,7 @@ def most_calls(config: ToolConfig, limits: LoopLimits) -> int:
 
 def calls_left(config: ToolConfig, log: Transcript, limits: LoopLimits) -> int:
     """Return how many more calls of servers' tools the turn may make."""
-    made = sum(item.kind is ItemKind.MCP_CALL for item in log.items)
+    made = sum(item.kind in SERVER_CALLS for item in log.items)
     return max(0, most_calls(config, limits) - made)
 
 
@@ -57,7 +59,7 @@ def reached_limit(config: ToolConfig, log: Transcript, limits: LoopLimits) -> st
 
 def tools_of_round(config: ToolConfig, log: Transcript, limits: LoopLimits) -> ToolConfig:
     """Return the tools of the next round. At a limit, the round forbids calls and answers from what is there."""
-    tools = config.after_rounds(log.rounds)
+    tools = with_result_pages(config.after_rounds(log.rounds), log.items)
     return without_calls(tools) if reached_limit(config, log, limits) else tools
 
 
@@ -74,8 +76,9 @@ def next_round_cost(reserved: Decimal) -> Decimal:
 def largest_result(tools: ToolConfig, servers: ToolServers) -> int:
     """Return the most tokens that a result of a tool may have which the model may call; 0 where there is none."""
     offered = [(servers.known.get(each.server), each.name) for each in tools.callable_functions if each.server]
-    found = [server.rights(name) for server, name in offered if server]
-    return max((tool.max_result_tokens for tool in found if tool), default=0)
+    found = [(server, server.rights(name)) for server, name in offered if server]
+    sizes = (as_offered(tools, server, tool).max_result_tokens for server, tool in found if tool)
+    return max(sizes, default=0)
 
 
 def can_call_servers(tools: ToolConfig) -> bool:

@@ -21,6 +21,7 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
     ItemKind.REASONING: "rs",
     ItemKind.MCP_TOOLS: "mcpl",
     ItemKind.MCP_CALL: "mcp",
+    ItemKind.FILE_SEARCH: "fs",
     ItemKind.APPROVAL_REQUEST: "mcpr",
     ItemKind.APPROVAL_RESPONSE: "mcpa",
 }

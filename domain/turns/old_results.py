@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from domain.content.items import Item, ItemKind
+from domain.content.items import SERVER_CALLS, Item
 from domain.turns.context_window import Turn, WindowRoom
 
 LEFT_OUT: Final = "[This result was left out, because the conversation is too long.]"
@@ -15,7 +15,7 @@ LEFT_OUT: Final = "[This result was left out, because the conversation is too lo
 
 def is_result(item: Item) -> bool:
     """Tell whether an item has a result that is longer than the note."""
-    return item.kind is ItemKind.MCP_CALL and len(item.output or "") > len(LEFT_OUT)
+    return item.kind in SERVER_CALLS and len(item.output or "") > len(LEFT_OUT)
 
 
 def slim(item: Item) -> Item:

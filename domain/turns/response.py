@@ -13,6 +13,7 @@ from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
 from domain.log.events import ResponseStatus
 from domain.tokens.counts import NOT_COUNTED, TokenCount
+from domain.turns.cache_use import CacheUse
 from domain.turns.history_index import HistoryIndex
 
 
@@ -66,6 +67,7 @@ class ResponseOptions:
     echoed: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     include: tuple[IncludedPart, ...] = ()
     batch: str = ""
+    cache: CacheUse | None = None
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -80,6 +82,7 @@ class ResponseOptions:
             "metadata": dict(self.metadata),
             **({"include": [part.value for part in self.include]} if self.include else {}),
             **({"batch": self.batch} if self.batch else {}),
+            **({"cache": self.cache.to_document()} if self.cache else {}),
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class ResponseOptions:
             echoed=body.get("echoed", {}),
             include=tuple(IncludedPart(part) for part in body.get("include", ()) if part in IncludedPart),
             batch=body.get("batch", ""),
+            cache=CacheUse.from_document(body["cache"]) if "cache" in body else None,
         )
 
 

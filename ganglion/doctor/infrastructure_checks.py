@@ -1,30 +1,45 @@
 """Do network, GPU service, telemetry and receivers fit the settings?"""
 
+import hashlib
 import ipaddress
+import json
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from http import HTTPStatus
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from domain.fleet.catalog import Backend
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import rejection_reason
-from ganglion.doctor.backend_checks import connects, endpoint, resolves
+from ganglion.doctor.backend_checks import address, connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.outside import UnreachableError
 from ganglion.doctor.subject import NotRunError, Subject
 
-GIVEN: Final = re.compile(r"^\s*start_p99_s\s*=\s*(\d+)", re.MULTILINE)
-DEFAULT: Final = re.compile(r'variable "start_p99_s" \{.*?default\s*=\s*(\d+)', re.DOTALL)
+GIVEN: Final = r"^\s*{name}\s*=\s*(\d+)"
+DEFAULT: Final = r'variable "{name}" \{{.*?default\s*=\s*(\d+)'
 PROBES_S: Final = 240
 """A startup probe of Cloud Run takes at least this long by its periods here, and begins up to this much later."""
 
 GPU_SERVICE: Final = "cloud-run"
-QUOTA: Final = "terraform -chdir=infra/google plan compares it with max_instances"
+QUOTA: Final = "NvidiaL4GpuAllocNoZonalRedundancyPerProjectRegion"
+PROJECT: Final = re.compile(r"projects/(\d+)/")
 SETTING: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 OTLP: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+INSIGHTS: Final = "https://api.applicationinsights.io"
+ARRIVAL_TRIES, ARRIVAL_PAUSE_S = 13, 15.0
+"""Application Insights shows what it took after some minutes."""
+
 WORKBOOKS: Final = "microsoft.insights/workbooks"
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -92,7 +107,7 @@ async def webhook_reach(subject: Subject) -> AsyncIterator[Fault]:
 
 def start_up_probe(subject: Subject) -> Iterator[Fault]:
     """Compare the longest start that the startup probe allows with the one that the fleet expects."""
-    allowed_s = max(PROBES_S, start_allowed_s(subject.target.root / "infra" / "google"))
+    allowed_s = max(PROBES_S, terraform_number(subject, "start_p99_s"))
     for backend in gpu_services(subject):
         name, expected_s = f"backends.{backend.name}.cold.p99_s", backend.cold_start.p99_s
         if expected_s > 2 * PROBES_S:
@@ -103,13 +118,15 @@ def start_up_probe(subject: Subject) -> Iterator[Fault]:
             yield error(text, f"terraform -chdir=infra/google apply -var start_p99_s={expected_s:g}")
 
 
-def start_allowed_s(folder: Path) -> int:
-    """Return start_p99_s of the Terraform files: the value of terraform.tfvars, else the default."""
+def terraform_number(subject: Subject, name: str) -> int:
+    """Return a number of the Terraform files for Google: the value of terraform.tfvars, else the default."""
+    folder = subject.target.root / "infra" / "google"
     for file, pattern in (("terraform.tfvars", GIVEN), ("variables.tf", DEFAULT)):
         path = folder / file
-        if path.is_file() and (found := pattern.search(path.read_text(encoding="utf-8"))):
-            return int(found[1])
-    raise NotRunError("infra/google/variables.tf has no start_p99_s here")
+        found = re.compile(pattern.format(name=name), re.MULTILINE | re.DOTALL)
+        if path.is_file() and (number := found.search(path.read_text(encoding="utf-8"))):
+            return int(number[1])
+    raise NotRunError(f"infra/google/variables.tf has no {name} here")
 
 
 def gpu_services(subject: Subject) -> list[Backend]:
@@ -120,16 +137,38 @@ def gpu_services(subject: Subject) -> list[Backend]:
     return found
 
 
-def gpu_quota(subject: Subject) -> Iterable[Fault]:
-    gpu_services(subject)
-    raise NotRunError(f"the quota can only be read with the project's own rights: {QUOTA}")
+async def gpu_quota(subject: Subject) -> AsyncIterator[Fault]:
+    """Compare the project's quota of GPUs with the instances that the service may have."""
+    regions = {each.price.origin.region for each in gpu_services(subject)}
+    project = PROJECT.match(subject.variables.get("GANGLION_GOOGLE_PROVIDER", ""))
+    if project is None:
+        raise NotRunError("GANGLION_GOOGLE_PROVIDER names no project")
+    needed = terraform_number(subject, "max_instances")
+    options = ("--service=run.googleapis.com", f"--project={project[1]}")
+    found = await subject.google("beta", "quotas", "info", "describe", QUOTA, *options)
+    for region in sorted(regions):
+        if (allowed := quota_in(found, region)) < needed:
+            text = f"the project may run {allowed} L4 GPUs in {region}, but max_instances of infra/google is {needed}"
+            yield error(text, "terraform -chdir=infra/google apply -var quota_email=ADDRESS")
 
 
-def connection_string(subject: Subject) -> Iterator[Fault]:
+def quota_in(found: Any, region: str) -> int:
+    """Return the value of a quota in a region: a QuotaInfo lists more specific dimensions first."""
+    for each in found.get("dimensionsInfos", []):
+        if region in each.get("applicableLocations", []):
+            return int(each["details"]["value"])
+    return 0
+
+
+def connection_parts(subject: Subject) -> Mapping[str, str]:
     text = subject.variables.get(SETTING)
     if not text:
         raise NotRunError(f"{SETTING} is not set")
-    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    return dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+
+
+def connection_string(subject: Subject) -> Iterator[Fault]:
+    parts = connection_parts(subject)
     if not GUID.fullmatch(parts.get("InstrumentationKey", "")):
         yield error(f"{SETTING} has no valid InstrumentationKey", subject.set_command(SETTING, "CONNECTION_STRING"))
     elif not parts.get("IngestionEndpoint", "https://").startswith("https://"):
@@ -137,19 +176,73 @@ def connection_string(subject: Subject) -> Iterator[Fault]:
 
 
 async def collector(subject: Subject) -> AsyncIterator[Fault]:
-    """Send an empty batch of spans to the OTLP receiver."""
+    """Send one span to the OTLP receiver."""
     name = next((each for each in OTLP if subject.variables.get(each)), None)
     if name is None:
         raise NotRunError("no OTLP endpoint is set")
     base = subject.variables[name].rstrip("/")
     url = base if name == OTLP[0] else f"{base}/v1/traces"
     try:
-        answer = await subject.outside.post(url, b"", {"content-type": "application/x-protobuf"})
+        answer = await subject.outside.post(url, span_request(subject), {"content-type": "application/x-protobuf"})
     except UnreachableError as problem:
         yield error(f"{name}: {url} does not answer: {problem}", f"curl -i -X POST {url}")
         return
     if answer.status not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
-        yield error(f"{name}: {url} answers {answer.status} to an empty batch of spans", f"curl -i -X POST {url}")
+        yield error(f"{name}: {url} answers {answer.status} to a span", f"curl -i -X POST {url}")
+    elif reason := refusal_of(answer.body):
+        yield error(f"{name}: {url} drops spans: {reason}", f"curl -i -X POST {url}")
+
+
+def span_request(subject: Subject) -> bytes:
+    """Return a request with the span `doctor` of the service `ganglion-doctor`."""
+    nanos = int(subject.target.now * 1e9)
+    service = KeyValue(key="service.name", value=AnyValue(string_value="ganglion-doctor"))
+    shown = Span(
+        trace_id=bytes.fromhex(trace_of(subject)),
+        span_id=bytes.fromhex(trace_of(subject)[:16]),
+        name="doctor",
+        start_time_unix_nano=nanos,
+        end_time_unix_nano=nanos,
+    )
+    spans = ResourceSpans(resource=Resource(attributes=[service]), scope_spans=[ScopeSpans(spans=[shown])])
+    return ExportTraceServiceRequest(resource_spans=[spans]).SerializeToString()
+
+
+def refusal_of(body: bytes) -> str:
+    """Return why a receiver dropped the span; empty where it took it."""
+    try:
+        part = ExportTraceServiceResponse.FromString(body).partial_success
+    except DecodeError:
+        return ""
+    return (part.error_message or "no reason") if part.rejected_spans else ""
+
+
+def trace_of(subject: Subject) -> str:
+    """Return the id of the trace that this examination begins."""
+    return hashlib.sha256(f"{subject.target.app} {subject.target.now}".encode()).hexdigest()[:32]
+
+
+async def arrival(subject: Subject) -> AsyncIterator[Fault]:
+    """Call the app under a trace of its own, and wait until Application Insights shows the span of that request."""
+    application = connection_parts(subject).get("ApplicationId", "")
+    if not GUID.fullmatch(application):
+        raise NotRunError(f"{SETTING} has no ApplicationId, so its spans cannot be looked up")
+    trace, url = trace_of(subject), f"{address(subject)}/healthz"
+    query = f"union requests, dependencies | where operation_Id == '{trace}' | count"
+    asked = ("--url", f"{INSIGHTS}/v1/apps/{application}/query", "--body", json.dumps({"query": query}))
+    await subject.azure("account", "show")
+    try:
+        await subject.outside.get(url, {"traceparent": f"00-{trace}-{trace[:16]}-01"})
+    except UnreachableError:
+        raise NotRunError("the application is not alive: see app.alive") from None
+    for _ in range(ARRIVAL_TRIES):
+        found = await subject.azure("rest", "--method", "post", "--resource", INSIGHTS, *asked)
+        if found["tables"][0]["rows"][0][0]:
+            return
+        await subject.outside.pause(ARRIVAL_PAUSE_S)
+    waited_s = ARRIVAL_TRIES * ARRIVAL_PAUSE_S
+    text = f"no span of {url} reached Application Insights in {waited_s:g} s: boards and alarms see nothing of the app"
+    yield error(text, "make package AZURE_MONITOR=1, then deploy it")
 
 
 def console_on_azure(subject: Subject) -> Iterator[Fault]:

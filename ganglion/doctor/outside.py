@@ -33,6 +33,19 @@ ANSWER_LIMIT = 4 * 2**20
 """Bytes. No answer that a check reads is a tenth as long."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """The command line of a cloud, and the page that says how it is installed."""
+
+    program: str
+    name: str
+    page: str
+
+
+AZ = CommandLine(program="az", name="Azure CLI", page="https://learn.microsoft.com/cli/azure/install-azure-cli")
+GCLOUD = CommandLine(program="gcloud", name="Google Cloud CLI", page="https://cloud.google.com/sdk/docs/install")
+
+
 class UnreachableError(Exception):
     """A service did not answer; the message says how."""
 
@@ -87,6 +100,14 @@ class Outside(Protocol):
 
     async def azure(self, *command: str) -> Any:
         """Return the JSON that `az` answers, with the rights of the person who is signed in."""
+        ...
+
+    async def google(self, *command: str) -> Any:
+        """Return the JSON that `gcloud` answers, with the rights of the person who is signed in."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before a service is asked again."""
         ...
 
 
@@ -156,21 +177,33 @@ class RealOutside:
     async def azure(self, *command: str) -> Any:
         return await asyncio.to_thread(az_json, *command)
 
+    async def google(self, *command: str) -> Any:
+        return await asyncio.to_thread(cli_json, GCLOUD, *command, "--format=json")
+
+    async def pause(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
 
 def az_json(*command: str) -> Any:
     """Return what the Azure CLI answers; raises UnreachableError where it is missing or refuses."""
-    az = shutil.which("az")
-    if az is None:
-        raise UnreachableError("the Azure CLI is missing: https://learn.microsoft.com/cli/azure/install-azure-cli")
+    return cli_json(AZ, *command, "--output", "json")
+
+
+def cli_json(cli: CommandLine, *command: str) -> Any:
+    """Return the JSON that a cloud's command line answers; raises UnreachableError where it is missing or refuses."""
+    program = shutil.which(cli.program)
+    if program is None:
+        raise UnreachableError(f"the {cli.name} is missing: {cli.page}")
+    called = f"{cli.program} {' '.join(command[:2])}"
     try:
         done = subprocess.run(  # noqa: S603 - the command is ours
-            (az, *command, "--output", "json"), capture_output=True, text=True, check=False, timeout=CLI_TIMEOUT_S
+            (program, *command), capture_output=True, text=True, check=False, timeout=CLI_TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
-        raise UnreachableError(f"az {' '.join(command[:2])} did not answer in {CLI_TIMEOUT_S:g} s") from None
+        raise UnreachableError(f"{called} did not answer in {CLI_TIMEOUT_S:g} s") from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-        raise UnreachableError(f"az {' '.join(command[:2])} failed: {reason}")
+        raise UnreachableError(f"{called} failed: {reason}")
     return json.loads(done.stdout or "null")
 
 

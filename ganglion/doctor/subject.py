@@ -21,6 +21,7 @@ from domain.money.budgets import Budgets
 from domain.money.prices import Price
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
+from domain.tools.source_tools import with_source_tools
 from domain.turns.webhook_events import WebhookEndpoints
 from ganglion.doctor.outside import Outside, UnreachableError
 from settings import Settings, read_settings
@@ -77,6 +78,13 @@ class Subject:
             raise NotRunError("it asks Azure about an app; use --app NAME")
         try:
             return await self.outside.azure(*command)
+        except UnreachableError as problem:
+            raise NotRunError(str(problem)) from None
+
+    async def google(self, *command: str) -> Any:
+        """Return what `gcloud` says about a project; raises NotRunError where it is missing or has no right."""
+        try:
+            return await self.outside.google(*command)
         except UnreachableError as problem:
             raise NotRunError(str(problem)) from None
 
@@ -150,7 +158,7 @@ class Subject:
 
     def read_tools(self) -> ToolServers:
         text = file_text("TOOLS", self.settings.tools)
-        return tools_from_toml(text, self.variables, on_azure=self.settings.on_azure)
+        return with_source_tools(tools_from_toml(text, self.variables, on_azure=self.settings.on_azure), self.sources)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -6,73 +6,94 @@ targetScope = 'resourceGroup'
 @maxLength(11)
 param name string
 
+@description('A region with Flex Consumption, such as eastus: `make deployment STEP=check` refuses any other.')
+@maxLength(40)
 param location string = resourceGroup().location
 
 @description('standard: own network, private endpoints. small: for a trial, services ask for identities alone.')
 @allowed(['standard', 'small'])
 param profile string = 'standard'
 
-@description('The audience that access tokens must be made for: the id of the application registered for the API.')
+@description('The audience that access tokens must be made for: the id of the application registered for the API, a GUID.')
+@minLength(1)
+@maxLength(200)
 param tokenAudience string
 
-@description('Ids of the Entra tenants whose users and apps may call.')
+@description('Ids of the Entra tenants whose users and apps may call, such as 00000000-0000-0000-0000-000000000000.')
 @minLength(1)
+@maxLength(100)
 param tokenTenants array
 
-@description('The scope of the Entra token that Google accepts, api://<name>/.default. Empty: no backend at Google.')
+@description('The scope of the Entra token that Google accepts, such as api://ganglion-federation/.default. Empty: no backend at Google.')
+@maxLength(200)
 param googleSubjectScope string = ''
 
-@description('The output "provider" of infra/google.')
+@description('The output "provider" of infra/google, such as projects/NUMBER/locations/global/workloadIdentityPools/…')
+@maxLength(200)
 param googleProvider string = ''
 
-@description('The output "service_account" of infra/google.')
+@description('The output "service_account" of infra/google, such as ganglion-caller@my-project.iam.gserviceaccount.com.')
+@maxLength(200)
 param googleServiceAccount string = ''
 
 @description('Addresses of backends and sources by the name of their variable, such as GANGLION_CLOUD_RUN_L4_URL.')
 param addresses object = {}
 
-@description('Further settings, as docs/operations.md lists them: budgets, limits. The deployment history hides them.')
+@description('Further settings, such as budgets and limits: docs/operations.md lists them. The deployment history hides them.')
 @secure()
 param settings object = {}
 
-@description('The settings among `secrets`. With the first one comes a Key Vault, and each becomes a reference to it.')
+@description('The settings among `secrets`, such as a variable of webhooks.toml. With the first one comes a Key Vault, and each becomes a reference to it.')
+@maxLength(50)
 param secretNames array = []
 
-@description('Values of secrets by the name of their setting: secrets of webhooks, static bearers of backends.')
+@description('Values of secrets by the name of their setting, such as secrets of webhooks and static bearers of backends.')
 @secure()
 param secrets object = {}
 
-@description('Origins whose pages may call from a browser.')
+@description('Origins whose pages may call from a browser, such as https://chat.example.com.')
+@maxLength(100)
 param corsOrigins array = []
 
+@description('Memory of an instance, in MB, without what the platform adds.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
 @description('Calls that one instance serves at once; they wait most of their time.')
+@minValue(1)
+@maxValue(1000)
 param concurrency int = 100
 
+@description('Instances of the app at most.')
+@minValue(1)
+@maxValue(1000)
 param maximumInstanceCount int = 40
 
 @description('Where orchestrations keep their state.')
 @allowed(['durableTaskScheduler', 'azureStorage'])
 param durability string = 'durableTaskScheduler'
 
+@description('Consumption pays for each action; Dedicated rents capacity.')
 @allowed(['Consumption', 'Dedicated'])
 param schedulerSku string = 'Consumption'
 
 @description('Addresses that may call the scheduler, which also asks each caller for its identity.')
 @minLength(1)
+@maxLength(100)
 param schedulerAddresses array = ['0.0.0.0/0']
 
-@description('Object ids of people who may use the dashboard of the scheduler.')
+@description('Object ids of people who may use the dashboard of the scheduler, such as 00000000-0000-0000-0000-000000000000.')
+@maxLength(100)
 param operators array = []
 
 @description('Instances of the group "durable" that are always there; with Azure Storage, one has to watch the queues.')
 @minValue(0)
+@maxValue(1000)
 param durableInstances int = durability == 'azureStorage' ? 1 : 0
 
 @description('Instances of the group "http" that are always there: no caller waits for a cold start of the app.')
 @minValue(0)
+@maxValue(1000)
 param httpInstances int = 0
 
 @description('Whether the app and the store are spread over zones.')
@@ -88,20 +109,27 @@ param updateStrategy string = 'RollingUpdate'
 @description('Whether App Service Authentication checks tokens before the app does.')
 param platformAuthentication bool = false
 
-@description('Throughput of the store in request units a second at most; 0 pays for each request instead (serverless).')
+@description('Throughput of the store in request units a second at most, from 1000 on; 0 pays for each request instead (serverless).')
+@minValue(0)
+@maxValue(1000000)
 param maximumThroughput int = 0
 
-@description('Who gets the alarms of alerts.json by e-mail. Empty: no alarm is created.')
+@description('Who gets the alarms of alerts.json, such as operations@example.com. Empty: no alarm is created.')
+@maxLength(254)
 param alarmEmail string = ''
 
 @description('US dollars a month of this resource group above which Azure sends an e-mail to alarmEmail; 0: no budget.')
 @minValue(0)
+@maxValue(1000000)
 param monthlyBudget int = 0
 
 @description('The first day of the month in which that budget begins, such as 2026-12-01.')
+@maxLength(10)
 param budgetStart string = ''
 
 @description('Gigabytes a day after which the log workspace takes no more; -1: no cap.')
+@minValue(-1)
+@maxValue(10000)
 param dailyCapGb int = 1
 
 var isPrivate = profile == 'standard'

@@ -1,51 +1,91 @@
 variable "project" {
-  description = "The Google Cloud project."
+  description = "The id of the Google Cloud project, such as my-project."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "project must be the id of a project: 6 to 30 lower-case letters, digits and hyphens."
+  }
 }
 
 variable "region" {
   description = "A region in which Cloud Run has L4 GPUs."
   type        = string
   default     = "us-central1"
+
+  validation {
+    condition     = contains(["asia-south1", "asia-southeast1", "europe-west1", "europe-west4", "us-central1", "us-east4"], var.region)
+    error_message = "region must have L4 GPUs on Cloud Run: asia-south1, asia-southeast1, europe-west1, europe-west4, us-central1 or us-east4."
+  }
 }
 
 variable "name" {
   description = "What every name begins with."
   type        = string
   default     = "ganglion"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,19}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 21 lower-case letters, digits and hyphens, and begin with a letter."
+  }
 }
 
 variable "azure_tenant" {
   description = "The id of the Entra tenant of the app's managed identity."
   type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.azure_tenant))
+    error_message = "azure_tenant must be a GUID: az account show --query tenantId."
+  }
 }
 
 variable "azure_identity_object_id" {
   description = "The object id of that identity: the output identityObjectId of infra/azure."
   type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.azure_identity_object_id))
+    error_message = "azure_identity_object_id must be a GUID: the output identityObjectId of infra/azure."
+  }
 }
 
 variable "federation_audience" {
   description = "The application ID URI that stands for this federation in Entra, api://<name>."
   type        = string
+
+  validation {
+    condition     = can(regex("^api://[^/ ]+$", var.federation_audience))
+    error_message = "federation_audience must be like api://ganglion-federation."
+  }
 }
 
 variable "image" {
   description = "vLLM's OpenAI server on Docker Hub; the project's own registry fetches it once."
   type        = string
   default     = "vllm/vllm-openai"
+
+  validation {
+    condition     = can(regex("^[a-z0-9._-]+/[a-z0-9._-]+$", var.image))
+    error_message = "image must be OWNER/NAME on Docker Hub."
+  }
 }
 
 variable "image_tag" {
-  description = "The version of vLLM, where no digest is given."
+  description = "The version of vLLM, where image_digest is empty."
   type        = string
-  default     = "v0.33.0"
+  default     = "v0.31.0"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", var.image_tag))
+    error_message = "image_tag must be a tag of an image, such as v0.31.0."
+  }
 }
 
 variable "image_digest" {
-  description = "The digest of the image, sha256:…, so that it never changes. Empty: image_tag decides."
+  description = "The digest of the image, so that it never changes; the default is that of v0.31.0. Empty: image_tag decides."
   type        = string
-  default     = ""
+  default     = "sha256:c1c9f6fd5c109ba7f0546a59f5b2f15fb87f64c77782e90a27b648b42a8e67c3"
 
   validation {
     condition     = var.image_digest == "" || can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
@@ -68,6 +108,11 @@ variable "load_format" {
   description = "How vLLM reads the weights: auto, or runai_streamer, which reads them with several threads at once."
   type        = string
   default     = "auto"
+
+  validation {
+    condition     = contains(["auto", "safetensors", "runai_streamer", "fastsafetensors", "tensorizer"], var.load_format)
+    error_message = "load_format must be auto, safetensors, runai_streamer, fastsafetensors or tensorizer."
+  }
 }
 
 variable "deletion_protection" {
@@ -80,6 +125,11 @@ variable "quota_email" {
   description = "Who Google asks about the request for GPUs. Empty: no quota is requested."
   type        = string
   default     = ""
+
+  validation {
+    condition     = var.quota_email == "" || can(regex("^[^@ ]+@[^@ ]+$", var.quota_email))
+    error_message = "quota_email must be an e-mail address, or empty."
+  }
 }
 
 variable "monthly_budget" {
@@ -108,40 +158,75 @@ variable "budget_email" {
   description = "Who gets the e-mail of the budget, besides the administrators of the billing account."
   type        = string
   default     = ""
+
+  validation {
+    condition     = var.budget_email == "" || can(regex("^[^@ ]+@[^@ ]+$", var.budget_email))
+    error_message = "budget_email must be an e-mail address, or empty."
+  }
 }
 
 variable "weights_bucket" {
-  description = "The bucket that holds the weights, in the same region."
+  description = "The bucket that holds the weights, in the same region, such as my-weights."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.weights_bucket))
+    error_message = "weights_bucket must be the name of a bucket, without gs://."
+  }
 }
 
 variable "weights_folder" {
-  description = "The folder of the weights in the bucket."
+  description = "The folder of the weights in the bucket, such as llama-3.1-8b-instruct-awq."
   type        = string
+
+  validation {
+    condition     = can(regex("^[^/ ][^ ]*[^/ ]$", var.weights_folder))
+    error_message = "weights_folder must be a path in the bucket, without a slash at its ends."
+  }
 }
 
 variable "served_model" {
   description = "The model's name on the wire: served_model in fleet.toml, or the name of the model there."
   type        = string
   default     = "llama-3.1-8b"
+
+  validation {
+    condition     = can(regex("^[^ ]+$", var.served_model))
+    error_message = "served_model must be the name of a model, without spaces."
+  }
 }
 
 variable "context_tokens" {
   description = "limits.context_tokens of the backend in fleet.toml."
   type        = number
   default     = 16384
+
+  validation {
+    condition     = var.context_tokens >= 1 && floor(var.context_tokens) == var.context_tokens
+    error_message = "context_tokens must be a whole number of at least 1."
+  }
 }
 
 variable "concurrency" {
   description = "limits.concurrency of the backend in fleet.toml."
   type        = number
   default     = 8
+
+  validation {
+    condition     = var.concurrency >= 1 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency
+    error_message = "concurrency must be a whole number from 1 to 1000, the most that Cloud Run sends to an instance."
+  }
 }
 
 variable "request_timeout_s" {
   description = "limits.request_timeout_s of the backend in fleet.toml."
   type        = number
   default     = 900
+
+  validation {
+    condition     = var.request_timeout_s >= 1 && var.request_timeout_s <= 3600
+    error_message = "request_timeout_s must be from 1 to 3600, the longest request of Cloud Run."
+  }
 }
 
 variable "counted" {
@@ -162,7 +247,12 @@ variable "max_instances" {
 }
 
 variable "arguments" {
-  description = "Further arguments of vLLM."
+  description = "Further arguments of vLLM, such as --enable-prefix-caching."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for each in var.arguments : can(regex("^--[a-z]", each))])
+    error_message = "arguments must be like --name or --name=value."
+  }
 }

@@ -16,7 +16,7 @@ from scripts.deployment import entra, google
 from scripts.deployment.commands import ROOT, CommandRunner, DeploymentError, answer, answers
 from settings import read_budgets
 
-NAME: Final = re.compile(r"[a-z0-9]{3,11}")
+NAME: Final = re.compile(r"[a-z][a-z0-9]{2,10}")
 GPU_ADDRESS: Final = "GANGLION_CLOUD_RUN_L4_URL"
 DEFAULT_LIMITS: Final = AttemptLimits(hold_s=10, handover_s=480)
 """Those of the settings that a deployment does not change."""
@@ -26,7 +26,9 @@ def check(run: CommandRunner, environment: Mapping[str, str]) -> None:
     """Refuse by name, before anything is created, what a deployment would fail on later."""
     name, region = environment.get("AZURE_ENV_NAME", ""), environment.get("AZURE_LOCATION", "")
     if not NAME.fullmatch(name):
-        raise DeploymentError(f"the name of the azd environment is {name!r}; use 3 to 11 lower-case letters and digits")
+        raise DeploymentError(
+            f"the name of the azd environment is {name!r}; use 3 to 11 lower-case letters and digits, a letter first"
+        )
     tenant = tenant_of(run)
     if not is_guid(tenant):
         raise DeploymentError(f"az account show gives the tenant {tenant!r}, which is no GUID; run az login")

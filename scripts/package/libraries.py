@@ -12,17 +12,27 @@ FOLDER: Final = Path(".python_packages/lib/site-packages")
 """Where the Functions host looks for a Python app's libraries."""
 
 PLATFORM: Final = "x86_64-manylinux_2_28"
-UNUSED: Final = ("bin", "botocore/cacert.pem", "botocore/data", "samples", "tests", ".lock")
-"""What libraries install beside their code: commands, samples, tests, and botocore's models and certificates.
+UNUSED: Final = (
+    *("bin", "samples", "tests", ".lock"),
+    *("botocore/cacert.pem", "botocore/data", "botocore/docs"),
+    *(f"google/{name}" for name in ("api", "cloud", "gapic", "logging", "longrunning", "type")),
+    *("dateutil/zoneinfo/dateutil-zoneinfo.tar.gz", "pydantic/v1", "werkzeug/debug"),
+)
+"""What libraries install beside the code that runs: commands, samples, tests, and what the app does not use.
 
-The signatures of AWS need no model (docs/decisions/0102), and botocore opens no connection.
+The signatures of AWS need none of botocore's models (docs/decisions/0102), and botocore opens no connection. The rest
+is messages of Google's other services, a copy of the system's time zones, pydantic's version 1, and a debugger.
 """
 
 UNREAD: Final = (
     *("*.pyi", "py.typed", "*.pxd", "*.pxi", "*.pyx", "*.c", "*.h", "*.proto", "*.md", "_testcapi.*.so"),
     *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),
+    "aiohttp/_websocket/*.so",
 )
-"""Files for type checkers, compilers and installers, which the app does not read; METADATA and licences stay."""
+"""Files for type checkers, compilers and installers, which the app does not read; METADATA and licences stay.
+
+aiohttp has its web sockets in Python too, and nobody opens one.
+"""
 
 MIRRORS: Final = "set UV_DEFAULT_INDEX to a mirror, HTTPS_PROXY to a proxy, or SSL_CERT_FILE to its certificates"
 

@@ -54,12 +54,15 @@ class DemandLog:
             expires_at=now + KEPT_S,
         )
 
-    async def observed(self, backend: Backend) -> ObservedDemand:
-        """Return the demand of the last four weeks; earlier releases kept it in the partition of the backend."""
-        since, prefix = hour_of(self.clock.now() - KEPT_S), hours_prefix(backend)
+    async def observed(self, backend: Backend, *, since: float | None = None) -> ObservedDemand:
+        """Return the demand since the hour of a time, by default that of the last four weeks.
+
+        Earlier releases kept it in the partition of the backend.
+        """
+        first, prefix = hour_of(self.clock.now() - KEPT_S if since is None else since), hours_prefix(backend)
         earlier, later = await asyncio.gather(
-            self.store.list(backend_key(backend), prefix=PREFIX, after=PREFIX + since, limit=MOST_LISTED),
-            self.store.list(FLEET, prefix=prefix, after=prefix + since, limit=MOST_LISTED),
+            self.store.list(backend_key(backend), prefix=PREFIX, after=PREFIX + first, limit=MOST_LISTED),
+            self.store.list(FLEET, prefix=prefix, after=prefix + first, limit=MOST_LISTED),
         )
         hours = list(readable((*earlier, *later), demand_of))
         return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))

@@ -26,7 +26,7 @@ class ToolDirectory:
 
     async def listed(self, server: ToolServer) -> ListedServer:
         """Return a server with the tools that may be offered. A server that gives no list has none, and a problem."""
-        if server.kind is ServerKind.HTTP:
+        if server.kind is not ServerKind.MCP:
             return ListedServer(server=server)
         listing = await self.lister.listing(server)
         if listing.problem:
@@ -43,7 +43,7 @@ class ToolDirectory:
 
     async def accept(self, server: ToolServer, fingerprint: str) -> ListedTool | None:
         """Accept a tool as its server lists it now, and return it; None where it lists no tool with this hash."""
-        if server.kind is ServerKind.HTTP:
+        if server.kind is not ServerKind.MCP:
             return None
         usable = usable_tools(server, await self.lister.listing(server)).values()
         tool = next((each for each in usable if each.fingerprint == fingerprint), None)

@@ -226,11 +226,13 @@ class TurnStore:
 
         return await compare_and_swap(self.clock, step)
 
-    async def commit_ending(self, found: Document, response: Response, log: Transcript, ending: Ending) -> Response:
-        """Commit the last slot and all that ends with the turn; raises Conflict where the log or response changed."""
+    async def commit_ending(
+        self, found: Document, response: Response, log: Transcript, ending: Ending, answer: tuple[LogEvent, ...] = ()
+    ) -> Response:
+        """Commit the last slot, with an `answer` that the log lacks, and all that ends with a turn; raises Conflict."""
         key = response_key(response.owner, response.id)
         item_status = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
-        events = (*closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
+        events = (*answer, *closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
         items = tuple(stored_item(item, item_status) for item in kept_items(read_log((slot,), log)))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))

@@ -34,6 +34,8 @@ FRAMEWORKS: Final = HOME / "frameworks" / "bin" / "python"
 FRAMEWORK_REQUIREMENTS: Final = GIVEN / "frameworks" / "requirements.txt"
 QUERIES: Final = HOME / "queries" / "bin" / "python"
 QUERY_REQUIREMENTS: Final = GIVEN / "queries" / "requirements.txt"
+CHECKOV: Final = HOME / "checkov" / "bin" / "python"
+CHECKOV_REQUIREMENTS: Final = GIVEN / "checkov" / "requirements.txt"
 VENDORS: Final = GIVEN / "vendors"
 VENDOR_PYTHON: Final = HOME / "vendors" / "bin" / "python"
 MODEL_SERVERS: Final = GIVEN / "model_servers"
@@ -85,6 +87,13 @@ def query_kits() -> Path:
     with alone("queries"):
         keep(HOME / "queries", [QUERY_REQUIREMENTS], partial(install_python, QUERIES, QUERY_REQUIREMENTS))
     return QUERIES
+
+
+def checkov_kit() -> Path:
+    """Return the program of checkov, which judges the files of infrastructure; raises as python_kits."""
+    with alone("checkov"):
+        keep(HOME / "checkov", [CHECKOV_REQUIREMENTS], partial(install_python, CHECKOV, CHECKOV_REQUIREMENTS))
+    return CHECKOV.with_name("checkov")
 
 
 def vendor_kits() -> Path:

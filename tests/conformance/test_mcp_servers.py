@@ -17,6 +17,7 @@ from domain.tools.listing import unusable_reason
 from standins.paths import ROOT
 from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
 from tests.conformance.installing import everything_server
+from tests.fakes.worlds import OWNER
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
 
@@ -36,7 +37,14 @@ class Judged:
     async def call(self, name: str, on_progress: Any = lambda: None, **arguments: Any) -> ToolAnswer:
         tool = ServerTool(name=name)
         return await self.tools.call(
-            ToolRequest(server=self.server, tool=tool, arguments=arguments, key="mcp_1", on_progress=on_progress)
+            ToolRequest(
+                server=self.server,
+                tool=tool,
+                arguments=arguments,
+                key="mcp_1",
+                owner=OWNER,
+                on_progress=on_progress,
+            )
         )
 
     async def revision(self) -> str:

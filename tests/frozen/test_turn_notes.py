@@ -12,6 +12,7 @@ from domain.sources.prompt_context import context_text
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.retention.deletion import Retention
 from state.retention.erasure import SETTLED_S, Erasure
+from state.tools.whole_results import WholeResults
 from state.turns.conversations import ConversationStore, entry_document
 from state.turns.expiry import expiry_operation, expiry_operations
 from state.turns.idempotency import HOLDERS, IdempotencyRecords
@@ -35,6 +36,13 @@ from tests.frozen.objects import (
 )
 
 ENDPOINT = WebhookEndpoint(name="crm", url="https://crm.example.com/hook", secrets=(b"s",), revision=2)
+
+
+async def test_a_result_that_was_cut_is_read_and_written_as_it_was(store: SqliteStore) -> None:
+    document, call = frozen(Container.TURNS, "whole_result"), f"mcp_{THREAD}{8:024x}"
+    await WholeResults(store).keep(RESPONSE, call, "the whole of it")
+    assert await stored(store, document) == document.body
+    assert await WholeResults(store).read(RESPONSE, call, start=4, most=5) == "whole"
 
 
 async def test_a_repeated_request_finds_its_response(store: SqliteStore, clock: FakeClock) -> None:

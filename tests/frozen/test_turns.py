@@ -38,6 +38,7 @@ from tests.frozen.objects import (
 CUSTOM_CALL_ID = f"fc_{'a' * 24}{7:024x}"
 SERVER_CALL_ID = f"mcp_{'a' * 24}{8:024x}"
 REQUEST_ID = f"mcpr_{'a' * 24}{10:024x}"
+SEARCH_ID = f"fs_{'a' * 24}{18:024x}"
 UNKNOWN = {"type": "mcp_tool_execution_error", "content": "It is unknown."}
 REFUSAL_ID = f"msg_{'a' * 24}{17:024x}"
 ITEMS = {
@@ -86,6 +87,16 @@ ITEMS = {
         round=2,
     ),
     "item_mcp_list_tools": Item(id=f"mcpl_{'a' * 24}{9:024x}", kind=ItemKind.MCP_TOOLS, server="shop", output="[]"),
+    "item_file_search_call": Item(
+        id=SEARCH_ID,
+        kind=ItemKind.FILE_SEARCH,
+        text='{"query":"x"}',
+        name="search",
+        call_id="call_1",
+        server="file_search",
+        output='{"rows":[{"source":"orders","row":{"id":"1"}}]}',
+        round=1,
+    ),
     "item_approval_request": Item(
         id=REQUEST_ID,
         kind=ItemKind.APPROVAL_REQUEST,
@@ -158,6 +169,25 @@ SERVER_EVENTS = (
     ),
     LogEvent(kind=EventKind.CALL_STARTED),
     LogEvent(kind=EventKind.CALL_ENDED, result=ItemResult(error=UNKNOWN)),
+)
+SEARCH_EVENTS = (
+    LogEvent(
+        kind=EventKind.ITEM_ADDED,
+        text='{"query":"x"}',
+        header=ItemHeader(
+            id=SEARCH_ID, kind=ItemKind.FILE_SEARCH, name="search", call_id="call_1", server="file_search", round=1
+        ),
+    ),
+    LogEvent(kind=EventKind.CALL_STARTED),
+    LogEvent(kind=EventKind.CALL_SEARCHING),
+)
+SEARCH_SLOT = Slot(
+    number=4,
+    writer="execution-1",
+    first=7,
+    at=NOW,
+    events=SEARCH_EVENTS,
+    outcome=AttemptOutcome(attempt=1, result="calls", calls=(SEARCH_ID,)),
 )
 SERVER_SLOT = Slot(
     number=4,
@@ -242,7 +272,7 @@ def test_an_item_is_read_and_written_as_it_was(name: str) -> None:
 
 def test_every_kind_of_item_and_event_is_frozen() -> None:
     assert {item.kind for item in ITEMS.values()} == set(ItemKind)
-    assert {event.kind for event in (*EVENTS, *SERVER_EVENTS)} == set(EventKind)
+    assert {event.kind for event in (*EVENTS, *SERVER_EVENTS, *SEARCH_EVENTS)} == set(EventKind)
 
 
 def test_a_slot_is_read_and_written_as_it_was() -> None:
@@ -256,6 +286,13 @@ def test_a_slot_with_a_call_of_a_servers_tool_is_read_and_written_as_it_was() ->
     document = frozen(Container.TURNS, "slot_mcp_call")
     found = Slot.from_document(document.body)
     assert found == SERVER_SLOT
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_a_search_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_file_search_call")
+    found = Slot.from_document(document.body)
+    assert found == SEARCH_SLOT
     assert as_json(found.to_document()) == document.body
 
 

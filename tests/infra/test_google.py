@@ -12,6 +12,7 @@ from typing import Any, cast
 import hcl2
 import pytest
 
+from scripts.deployment.google import L4_REGIONS
 from settings import ROOT
 
 FOLDER = ROOT / "infra" / "google"
@@ -63,6 +64,15 @@ def test_the_service_is_the_one_that_has_a_price() -> None:
     assert f'"nvidia.com/gpu" = "{parts["gpu-l4"]}"' in TEXT
 
 
+def test_the_regions_with_gpus_are_those_that_a_deployment_accepts() -> None:
+    condition = blocks("variable")["region"]["validation"][0]["condition"]
+    assert re.findall(r'"([a-z0-9-]+)"', str(condition)) == list(L4_REGIONS)
+
+
+def test_the_image_is_pinned_by_a_digest() -> None:
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", label(str(blocks("variable")["image_digest"]["default"])))
+
+
 def test_only_the_identity_of_the_app_may_call() -> None:
     assert "assertion.sub == '${var.azure_identity_object_id}'" in TEXT
     assert not re.search(r"allUsers|allAuthenticatedUsers", TEXT)
@@ -93,6 +103,15 @@ def test_the_image_is_fetched_through_the_registry_of_the_project() -> None:
         ({"start_p99_s": "480"}, None),
         ({"start_p99_s": "481"}, "start_p99_s must be at most 480"),
         ({"image_digest": "latest"}, "image_digest must be sha256:"),
+        ({"image_digest": ""}, None),
+        ({"project": "My Project"}, "project must be the id of a project"),
+        ({"name": "Ganglion"}, "name must have 3 to 21 lower-case letters"),
+        ({"region": "us-west1"}, "region must have L4 GPUs on Cloud Run"),
+        ({"azure_tenant": "contoso"}, "azure_tenant must be a GUID"),
+        ({"federation_audience": "ganglion"}, "federation_audience must be like api://"),
+        ({"weights_bucket": "gs://weights"}, "weights_bucket must be the name of a bucket"),
+        ({"concurrency": "1001"}, "concurrency must be a whole number from 1 to 1000"),
+        ({"load_format": "torrent"}, "load_format must be auto, safetensors"),
         ({"monthly_budget": "2.5"}, "monthly_budget must be a whole number"),
         ({"monthly_budget": "100"}, "billing_account must be like"),
         ({"monthly_budget": "100", "billing_account": "012345-ABCDEF-678901"}, None),

@@ -26,6 +26,7 @@ from domain.money.usage import CAUSE, day_of, grouped
 from domain.routing.rent_or_buy import session_price
 from state.fleet_status import BackendSummary, FleetStatus
 from state.money.recent_sessions import EndedSession
+from state.money.session_sharers import SessionSharers
 from state.money.usage_rows import UsageRows
 
 SPENT_S = 15.0
@@ -85,7 +86,7 @@ def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
         "start": start_object(summary, now) if backend.cold_start.scales_to_zero else None,
         "rule": rule_object(summary) if backend.cold_start.scales_to_zero else None,
         "sessions": [ended_object(each) for each in summary.ended],
-        "session": summary.session and session_object(summary.session, backend.price, now, tenant),
+        "session": summary.session and session_object(summary.session, summary, now, tenant),
     }
 
 
@@ -155,8 +156,9 @@ def learned_range(state: BackendState) -> Json:
     return {"shortest_s": min(samples, default=None), "longest_s": max(samples, default=None)}
 
 
-def session_object(session: GpuSession, price: object, now: float, tenant: str) -> Json | None:
-    """Return a session under way. Of other tenants' attempts only the number is shown."""
+def session_object(session: GpuSession, summary: BackendSummary, now: float, tenant: str) -> Json | None:
+    """Return a session under way. Of other tenants' attempts only the number and the sum are shown."""
+    price = summary.backend.price
     if not isinstance(price, TimePrice):
         return None
     own = sorted(record for record, of in session.running.items() if of == tenant)
@@ -170,6 +172,21 @@ def session_object(session: GpuSession, price: object, now: float, tenant: str) 
         "members": session.members,
         "running": own,
         "running_of_others": len(session.running) - len(own),
+        "sharers": summary.sharers and sharers_object(summary.sharers, tenant),
+    }
+
+
+def sharers_object(found: SessionSharers, tenant: str) -> Json:
+    """Return what each turn of the tenant would pay of a session that stopped now, and all others together."""
+    own: dict[str, Decimal] = {}
+    for each in found.sharers:
+        if each.tenant == tenant:
+            own[each.response] = own.get(each.response, Decimal(0)) + each.used
+    others = sum((each.used for each in found.sharers if each.tenant != tenant), Decimal(0))
+    return {
+        "own": [{"response_id": name, "used_usd": f"{used:.9f}"} for name, used in sorted(own.items())],
+        "others_usd": f"{others:.9f}",
+        "at": found.at,
     }
 
 

@@ -75,7 +75,7 @@ class RouteReports:
         if turn.options.tool_config.servers:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
-            own = [each for each in await self.tool_calls.of_response(owner, turn.id) if each.item.startswith("mcp_")]
+            own = [each for each in await self.tool_calls.of_response(owner, turn.id) if not each.is_shared]
             calls = [call_report(each, costs.get(each.item)) for each in own]
             approved = [await self.approved_call(owner, item, costs) for item in log.items if is_approved(item)]
             asked = [await self.turns.approvals.find(owner, item.id) for item in log.items if is_request(item)]
@@ -134,10 +134,17 @@ def report(account: TurnAccount, bill: TurnBill, sources: Sequence[Mapping[str, 
         "routes": decisions,
         "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in account.attempts],
         "sources": list(sources),
+        **cache_report(account.turn),
         "timeline": turn_timeline(account),
         "bill": bill_report(bill),
         "cost_usd": dollars(bill.total),
     }
+
+
+def cache_report(turn: Turn) -> Json:
+    """Return which turn gave the answer first, for a turn that asked for a cached answer; None: the turn itself."""
+    use = turn.options.cache
+    return {"cache": {"response_id": use.first or None, "max_age_s": use.max_age_s}} if use else {}
 
 
 def bill_report(bill: TurnBill) -> Json:

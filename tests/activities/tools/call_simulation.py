@@ -20,6 +20,7 @@ from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
+from activities.tools.result_pages import ResultPages
 from clients.storage.port import DocumentStore
 from clients.tools.port import CallFailure, ToolAnswer, ToolError, ToolRequest
 from domain.content.items import Item, Role
@@ -35,6 +36,7 @@ from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger
 from state.retention.deletion import Retention
+from state.tools.whole_results import WholeResults
 from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
 from tests.fakes.clocks import InstantLoop, LoopClock
@@ -196,14 +198,17 @@ class Simulation:
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a history must repeat
         store = SleepyStore(self.store, chance, faults, self.clock, self.sleeps)
         turns = TurnStore(store, self.clock, WebhookEndpoints())
+        results = WholeResults(store)
         sender = self.parts.sender(
             calls=self.parts.calls(store, self.clock),
+            results=results,
             connector=OneCall(self.server, item, self.has_outcome),
             billing=self.parts.billing(ledger=self.ledger(store), clock=self.clock),
             cache=ResultCache(self.clock),
             clock=self.clock,
         )
-        return CallTool(turns=turns, servers=SERVERS, sender=sender, log=self.parts.log(turns, self.clock))
+        pages = ResultPages(results, SERVERS)
+        return CallTool(turns=turns, servers=SERVERS, sender=sender, pages=pages, log=self.parts.log(turns, self.clock))
 
     async def host(self, item: str) -> None:
         """Deliver a call until a delivery has returned. Some are delivered twice, where the first only seems dead."""

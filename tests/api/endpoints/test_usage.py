@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from api.endpoints.usage import csv_answer
-from tests.api.harness import CALLERS, STRANGER, Api, api
+from tests.api.endpoints.reports.test_fleet import GPU, PRICE
+from tests.api.harness import CALLERS, OPERATOR, STRANGER, Api, api
 from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.worlds import OWNER, backend
 
@@ -50,7 +51,24 @@ async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
         "store_usd": "0.000000000",
         "functions_usd": "0.000000000",
         "cost_usd": "0.000022000",
+        "provisional_usd": "0.000000000",
     }
+
+
+async def test_what_a_gpu_session_may_still_change_is_provisional_until_it_ends() -> None:
+    one = api(FakeBackend(), deployed={"gpu": GPU})
+    state = one.world.app.state
+    assert await state.gpu_sessions.warm_up(GPU, OPERATOR, "resp_a", cold_s=10, worst_s=40)
+    for by in ("day", "conversation"):
+        (open_one,) = (await usage(one, "operator", group_by=by))["data"]
+        assert open_one["provisional_usd"] == open_one["cost_usd"] > "0.000000000"
+    one.world.clock.advance(10 + PRICE.idle_s)
+    for found in await state.gpu_session_billing.finished_sessions():
+        await state.gpu_session_billing.close(found)
+    for found in await state.gpu_session_billing.unposted_sessions():
+        await state.gpu_session_billing.post(found)
+    (final,) = (await usage(one, "operator"))["data"]
+    assert (final["provisional_usd"], final["cost_usd"] > "0.000000000") == ("0.000000000", True)
 
 
 async def test_callers_see_their_own_usage_and_with_the_role_that_of_their_tenant() -> None:

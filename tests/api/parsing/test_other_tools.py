@@ -144,7 +144,6 @@ async def test_a_custom_tool_in_a_namespace_keeps_both() -> None:
 HOSTED: list[Json] = [
     {"type": "web_search", "external_web_access": False},
     {"type": "web_search_preview_2025_03_11"},
-    {"type": "file_search", "vector_store_ids": ["vs_1"]},
     {"type": "computer_use_preview", "display_width": 1, "display_height": 1, "environment": "linux"},
     {"type": "code_interpreter", "container": {"type": "auto"}},
     {"type": "image_generation"},

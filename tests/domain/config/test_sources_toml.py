@@ -35,6 +35,7 @@ def test_a_source_is_read_with_its_defaults() -> None:
     )
     assert source.parameters == {"account": CallerClaim.OID}
     assert source.private
+    assert not source.is_tool
     assert source.keywords == 0
     assert sources.defaults == {"*": ("orders",)}
 
@@ -100,3 +101,13 @@ def test_every_mistake_is_named(change: str, to: str, named: str) -> None:
     assert change in GOOD
     with pytest.raises(ConfigurationError, match=named):
         read(GOOD.replace(change, to))
+
+
+def test_a_source_may_be_a_tool_with_a_description() -> None:
+    source = read(GOOD + 'tool = true\ndescription = "Orders"\n').known["orders"]
+    assert (source.is_tool, source.description) == (True, "Orders")
+
+
+def test_a_tool_is_said_by_a_flag() -> None:
+    with pytest.raises(ConfigurationError, match=r"sources\.orders\.tool: expected true or false, found 'yes'"):
+        read(GOOD + 'tool = "yes"\n')

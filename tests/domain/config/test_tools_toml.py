@@ -105,8 +105,8 @@ def test_a_server_that_speaks_mcp_needs_no_named_tool_where_others_are_allowed()
 
 def test_the_file_of_the_product_is_good_and_leaves_out_what_is_not_set() -> None:
     text = (Path(__file__).parents[3] / "tools.toml").read_text()
-    assert (read(text).known, read(text).unconfigured) == ({}, {"shop"})
-    assert set(read(text, GANGLION_SHOP_URL="http://127.0.0.1:1").known) == {"shop"}
+    assert (list(read(text).known), read(text).unconfigured) == (["records"], {"shop"})
+    assert set(read(text, GANGLION_SHOP_URL="http://127.0.0.1:1").known) == {"records", "shop"}
 
 
 def test_a_server_whose_secret_is_not_set_is_disabled_and_the_secret_is_never_shown() -> None:
@@ -131,7 +131,7 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
         (SERVER, "servers.shop.tools: expected at least one tool"),
         (
             SERVER.replace('http"', 'sources"') + TOOL,
-            "servers.shop.kind: this release runs servers of the kinds http and",
+            "servers.shop.url: expected one of the fields description, kind, roles, sources",
         ),
         (SERVER.replace('http"', 'smtp"') + TOOL, "servers.shop.kind: expected one of http, mcp"),
         (SERVER.replace('http"', 'mcp"') + TOOL, "servers.shop.tools.find.method: expected one of the fields"),
@@ -210,3 +210,20 @@ def test_a_schema_that_is_nested_too_deeply_is_an_error() -> None:
     deep = '{ type = "array", items = ' * 12 + '{ type = "string" }' + " }" * 12
     with pytest.raises(ConfigurationError, match="at most 8 nested schemas"):
         read(SERVER + WRITE.replace('{ type = "string" }', deep))
+
+
+def test_a_server_of_sources_has_no_address_and_names_its_sources() -> None:
+    text = '[servers.records]\nkind = "sources"\nsources = ["orders"]\nroles = ["Records.Read"]\ntrusted = true\n'
+    server = read(text).known["records"]
+    assert (server.kind, server.address, server.sources, server.trusted) == (
+        ServerKind.SOURCES,
+        "",
+        ("orders",),
+        True,
+    )
+    assert server.roles == {"Records.Read"}
+
+
+def test_a_server_of_sources_takes_no_field_of_another_kind() -> None:
+    with pytest.raises(ConfigurationError, match=r"servers\.records\.url"):
+        read('[servers.records]\nkind = "sources"\nurl = "https://x.example"\n')

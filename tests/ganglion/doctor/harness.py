@@ -11,6 +11,8 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from clients.backends.credentials import Hop, hop_denied
 from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError, TextPiece
 from clients.identity.discovery import IssuerDiscovery
@@ -60,7 +62,8 @@ limits = { context_tokens = 8192, max_output_tokens = 1024, concurrency = 10, re
 speed = { prefill_tokens_s = 10000, decode_tokens_s = 80 }
 """
 VARIABLES = {
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={AUDIENCE};IngestionEndpoint=https://in.example",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={AUDIENCE};IngestionEndpoint=https://in.example"
+    f";ApplicationId={AUDIENCE}",
     "AZURE_FUNCTIONS_DURABLE_STRICT_TYPING": "1",
     "AzureFunctionsJobHost__extensions__durableTask__storageProvider__type": "azureManaged",
     "AzureWebJobsStorage__accountName": "account",
@@ -164,6 +167,11 @@ class FakeOutside:
     apps: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     workbooks: list[dict[str, str]] = field(default_factory=lambda: [{"name": "boards"}])
     publishes_keys: bool = True
+    gpus: int = 3
+    shown_spans: Sequence[int] = (0, 0, 1)
+    """How many spans of a trace Application Insights shows, each time it is asked; the last one stays."""
+
+    asked: list[str] = field(default_factory=list[str])
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         private = host.endswith((".documents.azure.com", ".core.windows.net")) or host == "crm.example"
@@ -179,7 +187,9 @@ class FakeOutside:
         return self.answers[url]
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
-        assert (content, headers["content-type"]) == (b"", "application/x-protobuf")
+        assert headers["content-type"] == "application/x-protobuf"
+        (sent,) = ExportTraceServiceRequest.FromString(content).resource_spans
+        assert [span.name for scope in sent.scope_spans for span in scope.spans] == ["doctor"]
         return await self.get(url)
 
     async def credentials(self, settings: Settings, backend: Backend, url: str) -> Mapping[str, str]:
@@ -222,8 +232,28 @@ class FakeOutside:
                 return [{"name": setting, "value": value} for setting, value in self.apps[name].items()]
             case ("resource", "list", *_):
                 return self.workbooks
+            case ("account", "show"):
+                return {"tenantId": TENANT}
+            case ("rest", *_, "--body", query):
+                self.asked.append(query)
+                return {"tables": [{"rows": [[self.shown_spans[min(len(self.asked), len(self.shown_spans)) - 1]]]}]}
             case _:
                 raise UnreachableError(f"az {command[0]} is unknown")
+
+    async def google(self, *command: str) -> Any:
+        """Answer about the quota of GPUs."""
+        assert command[:4] == ("beta", "quotas", "info", "describe")
+        assert command[-1] == "--project=1"
+        elsewhere = {"applicableLocations": ["europe-west1"], "details": {"value": "0"}}
+        return {
+            "dimensionsInfos": [
+                elsewhere,
+                {"applicableLocations": ["us-central1"], "details": {"value": str(self.gpus)}},
+            ]
+        }
+
+    async def pause(self, seconds: float) -> None:
+        assert seconds > 0
 
 
 @dataclass(slots=True, kw_only=True)

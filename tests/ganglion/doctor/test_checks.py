@@ -7,6 +7,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
 
 from clients.backends.credentials import Hop
 from domain.fleet.failure_classes import Failure, FailureKind
@@ -20,13 +24,10 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
 
-NEVER_HERE = {"gpu.quota"}
-"""Checks that need the rights of the other cloud's administrator."""
-
 ABOUT_A_COUNT = {"gpu.count"}
 """Checks of backends with scaling = "count"."""
 
-ABOUT_AN_APP = {"hub.shared", "boards.present"}
+ABOUT_AN_APP = {"hub.shared", "boards.present", "telemetry.arrival"}
 """Checks that ask Azure about an app by its name."""
 
 
@@ -134,6 +135,15 @@ def shared_hub(case: Case) -> None:
 def no_workbook(case: Case) -> None:
     case.app = "green"
     case.outside.workbooks = []
+
+
+def no_span(case: Case) -> None:
+    case.app = "green"
+    case.outside.shown_spans = (0,)
+
+
+def no_quota(case: Case) -> None:
+    case.outside.gpus = 0
 
 
 def no_keys(case: Case) -> None:
@@ -252,6 +262,8 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "sources.reach": unreachable("crm.example"),
     "webhooks.reach": unreachable("hooks.example"),
     "gpu.start_up_probe": edit("fleet.toml", "p99_s = 200", "p99_s = 400"),
+    "gpu.quota": no_quota,
+    "telemetry.arrival": no_span,
     "telemetry.connection": setting("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=mine"),
     "telemetry.collector": answer("https://collector.example/v1/traces", Answer(status=404)),
     "telemetry.console": setting("GANGLION_TELEMETRY", "console"),
@@ -275,14 +287,13 @@ async def found(case: Case) -> dict[str, list[str]]:
 def test_every_check_has_a_fault_and_a_name_of_its_own() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names) >= 40
-    assert {*FAULTS, *NEVER_HERE, "host.polling"} == set(names)
+    assert {*FAULTS, "host.polling"} == set(names)
 
 
 async def test_a_healthy_application_has_no_finding_and_every_check_runs(case: Case) -> None:
     results = await examine(case.subject())
-    assert {result.check.name: result.not_run for result in results if result.not_run}.keys() == (
-        NEVER_HERE | ABOUT_AN_APP | ABOUT_A_COUNT
-    )
+    not_run = {result.check.name: result.not_run for result in results if result.not_run}
+    assert not_run.keys() == ABOUT_AN_APP | ABOUT_A_COUNT
     assert await found(case) == {}
 
 
@@ -290,6 +301,29 @@ async def test_with_the_name_of_an_app_azure_is_asked_about_it(case: Case) -> No
     case.app = "green"
     results = await examine(case.subject())
     assert not ABOUT_AN_APP & {result.check.name for result in results if result.not_run or result.faults}
+
+
+async def test_a_span_of_the_doctor_is_looked_for_until_it_is_shown(case: Case) -> None:
+    case.app = "green"
+    assert await found(case) == {}
+    assert len(case.outside.asked) == len(case.outside.shown_spans)
+    assert len(set(case.outside.asked)) == 1
+
+
+async def test_a_receiver_that_drops_the_span_is_named_with_its_reason(case: Case) -> None:
+    dropped = ExportTraceServiceResponse(
+        partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="over the quota")
+    )
+    case.outside.answers["https://collector.example/v1/traces"] = Answer(status=200, body=dropped.SerializeToString())
+    ((text,),) = (await found(case)).values()
+    assert text.endswith("drops spans: over the quota")
+
+
+async def test_a_quota_below_the_instances_of_the_gpu_service_is_named(case: Case) -> None:
+    case.outside.gpus = 2
+    (case.root / "infra" / "google" / "terraform.tfvars").write_text("max_instances = 3\n", encoding="utf-8")
+    ((text,),) = (await found(case)).values()
+    assert text == "the project may run 2 L4 GPUs in us-central1, but max_instances of infra/google is 3"
 
 
 async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> None:

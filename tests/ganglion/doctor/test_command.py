@@ -44,7 +44,7 @@ async def test_a_finding_names_fault_command_and_page(case: Case) -> None:
     assert lines[0].startswith("error    settings.misspelled: GANGLION_BUDGET_TENNANT_DAY: ")
     assert lines[1].strip().startswith("fix: export GANGLION_BUDGET_TENANT_DAY=")
     assert lines[2].strip() == "see: docs/operations.md#settings"
-    assert lines[-1] == "78 checks: 74 passed, 0 with warnings, 1 with errors, 3 not run"
+    assert lines[-1] == "79 checks: 75 passed, 0 with warnings, 1 with errors, 3 not run"
 
 
 async def test_json_says_the_same_and_a_check_that_could_not_run_has_not_passed(case: Case) -> None:
@@ -52,14 +52,14 @@ async def test_json_says_the_same_and_a_check_that_could_not_run_has_not_passed(
     subject = case.subject()
     listed = json.loads(as_json(await examine(subject), subject.target))["checks"]
     status = {each["name"]: each["status"] for each in listed}
-    assert (status["telemetry.console"], status["gpu.quota"], status["store.access"]) == (
+    assert (status["telemetry.console"], status["hub.shared"], status["store.access"]) == (
         "warning",
         "not run",
         "passed",
     )
     (finding,) = next(each for each in listed if each["name"] == "telemetry.console")["findings"]
     assert set(finding) == {"severity", "fault", "fix"}
-    assert "terraform" in next(each["reason"] for each in listed if each["name"] == "gpu.quota")
+    assert "use --app NAME" in next(each["reason"] for each in listed if each["name"] == "hub.shared")
 
 
 def test_secrets_of_settings_and_addresses_are_hidden() -> None:

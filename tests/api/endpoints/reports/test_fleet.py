@@ -106,6 +106,11 @@ async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> 
         "members": 2,
         "running": [mine.id],
         "running_of_others": 1,
+        "sharers": {
+            "own": [{"response_id": mine.response, "used_usd": "0.019735000"}],
+            "others_usd": "0.019735000",
+            "at": one.world.clock.now(),
+        },
     }
 
 

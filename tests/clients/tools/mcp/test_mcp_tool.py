@@ -16,6 +16,7 @@ from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, T
 from standins.paths import ROOT
 from telemetry.spans import parent
 from tests.clients.tools.mcp.servers import FILE, Served, served
+from tests.fakes.worlds import OWNER
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ ERAS = pytest.mark.parametrize("era", ["new", "old"])
 def request(one: Served, name: str, on_progress: Any = lambda: None, **arguments: Any) -> ToolRequest:
     server = one.server
     return ToolRequest(
-        server=server, tool=server.tools[name], arguments=arguments, key="mcp_1", on_progress=on_progress
+        server=server, tool=server.tools[name], arguments=arguments, key="mcp_1", owner=OWNER, on_progress=on_progress
     )
 
 
@@ -161,7 +162,7 @@ async def test_a_server_that_is_not_there_has_a_problem_instead_of_a_list() -> N
         assert listing.problem.startswith("The call was not sent: it cannot be reached")
         with pytest.raises(ToolError) as raised:
             await other.tools.call(
-                ToolRequest(server=file, tool=file.tools["send_note"], arguments={"text": "?"}, key="k")
+                ToolRequest(server=file, tool=file.tools["send_note"], arguments={"text": "?"}, key="k", owner=OWNER)
             )
         assert raised.value.failure is CallFailure.NOT_SENT
 

@@ -1,0 +1,21 @@
+"""How does a turn use the cache of answers?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUse:
+    """A turn's use of the cache: its key, how many seconds old its answer may be, and the turn that answered first."""
+
+    key: str
+    max_age_s: float
+    first: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        return {"key": self.key, "max_age_s": self.max_age_s, "first": self.first}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(key=body["key"], max_age_s=body["max_age_s"], first=body["first"])
