@@ -47,8 +47,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(data: Path, **options: object) -> AsyncGenerator[Scene]:
-    async with running_gpu(data, start=0, **options) as gpu, httpx.AsyncClient() as http:
+async def scene(data: Path, **options: float) -> AsyncGenerator[Scene]:
+    async with running_gpu(data, start=0) as gpu, httpx.AsyncClient() as http:
+        await gpu.change(**options)
         control = InstanceControl(service=SERVICE, url=str(gpu.client.base_url).rstrip("/"))
         auth = Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience="x", service_account="sa@p")
         counted = replace(backend("gpu"), scaling=Scaling.COUNT, instances=control, auth=auth)

@@ -27,8 +27,9 @@ def test_a_provider_scales_unless_the_file_says_otherwise() -> None:
 def test_a_counted_backend_names_its_service() -> None:
     one = read(GOOD + COLD + SERVICE)
     assert one.scaling is Scaling.COUNT
-    assert one.instances == InstanceControl(service="projects/p/locations/europe-west4/services/llm", url=CLOUD_RUN)
-    assert one.instances.limits(0.0) == CountLimits(minimum=0, maximum=1)
+    control = InstanceControl(service="projects/p/locations/europe-west4/services/llm", url=CLOUD_RUN)
+    assert one.instances == control
+    assert control.limits(0.0) == CountLimits(minimum=0, maximum=1)
 
 
 def test_the_service_may_come_from_a_variable() -> None:
