@@ -101,7 +101,7 @@ class RouteTurn:
             owner, response.id, number=request["number"], route=document, routed=result
         )
         if recorded is result:
-            await self.count(planned, result)
+            await self.count(planned, result, is_repeated=request.get("repeated", False))
         return cast("wire.RoutedWire", recorded)
 
     async def prepare(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
@@ -132,12 +132,12 @@ class RouteTurn:
         if name and wait and not turn.is_deferrable:
             await self.backend_states.record_queued_turn(self.decider.fleet.backends[name], turn, wait)
 
-    async def count(self, planned: PlannedRoute, result: wire.RoutedWire) -> None:
+    async def count(self, planned: PlannedRoute, result: wire.RoutedWire, *, is_repeated: bool) -> None:
         """Count the rental spend of a turn that does not wait, or the seconds and cause of its wait.
 
-        An answer that goes on is not counted again.
+        An answer that goes on, or that a failed attempt did not give, is not counted again.
         """
-        if planned.wait is None and planned.capped is None:
+        if planned.wait is None and not is_repeated:
             await self.decider.record_rental_spend(planned.decided)
         if result["delay_s"]:
             name = planned.route.backend

@@ -70,6 +70,7 @@ def compose_batches(
             source=source,
             requests=requests,
             turns=state.turns,
+            store=state.store,
             inline=InlineTurns(activities.by_name(), respond, ports.clock),
             pauses=state.batches.pauses,
             clock=ports.clock,

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from activities.tools.caller_grants import CallerGrants
+from clients.sealing import Seal
+from clients.storage.port import DocumentStore
+from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
@@ -25,6 +29,7 @@ from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
+from state.tools.grants import Grants
 from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
@@ -39,10 +44,12 @@ from state.webhook_outbox import WebhookOutbox
 class State:
     """What the product remembers, over one store."""
 
+    store: SparingStore
     turns: TurnStore
     cached_answers: CachedAnswers
     tool_calls: ToolCalls
     whole_results: WholeResults
+    grants: CallerGrants
     tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
@@ -68,8 +75,15 @@ class State:
     webhook_outbox: WebhookOutbox
 
 
+def compose_grants(configuration: Configuration, ports: Ports, store: DocumentStore) -> CallerGrants:
+    key = configuration.settings.sealing_key
+    grants = Grants(store, Seal(key), ports.clock) if key else None
+    return CallerGrants(grants=grants, exchange=ports.token_exchange, servers=configuration.tools)
+
+
 def compose_state(configuration: Configuration, ports: Ports) -> State:
-    store, clock = ports.store, ports.clock
+    clock = ports.clock
+    store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
@@ -77,10 +91,12 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     rental_rules = RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
+        store=store,
         turns=turns,
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
         whole_results=WholeResults(store),
+        grants=compose_grants(configuration, ports, store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,

@@ -123,13 +123,15 @@ class TriedWire(TypedDict):
 class RouteWire(TurnWire):
     """`number` counts routes from 1; `excluded` maps the names of excluded backends to reasons.
 
-    `prefers` names the backend that takes the turn if it can: the one that was started for its batch.
+    `prefers` names the backend that takes the turn if it can: the one that was started for its batch. `repeated`: an
+    earlier attempt has begun this answer, or has failed to.
     """
 
     number: int
     size: SizeWire
     excluded: dict[str, str]
     capped: NotRequired[CappedWire]
+    repeated: NotRequired[bool]
     prefers: NotRequired[str]
 
 

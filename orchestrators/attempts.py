@@ -1,10 +1,12 @@
 """Which attempts has this turn made, and what follows from their results?"""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from domain import wire
 from domain.log.events import CALLS
+
+OF_ROUND: Final = ("capped", "is_repeated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +14,8 @@ class AttemptHistory:
     """The attempts so far. `capped` is the answer of the present round that has reached its cap.
 
     `retries` counts the failures in a row at `backend`, `failures` all failures by backend and failure class.
-    `excluded` gives the reason for each backend that the turn no longer uses.
+    `excluded` gives the reason for each backend that the turn no longer uses. `is_repeated`: the last attempt did
+    not complete the answer of the present round.
     """
 
     routes: int = 0
@@ -22,10 +25,12 @@ class AttemptHistory:
     excluded: dict[str, str] = field(default_factory=dict[str, str])
     failures: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     capped: wire.CappedWire | None = None
+    is_repeated: bool = False
 
     def for_route(self) -> dict[str, Any]:
         capped = {"capped": self.capped} if self.capped else {}
-        return {"number": self.routes + 1, "excluded": self.excluded, **capped}
+        repeated = {"repeated": True} if self.is_repeated else {}
+        return {"number": self.routes + 1, "excluded": self.excluded, **capped, **repeated}
 
     def for_infer(self, routed: wire.RoutedWire) -> dict[str, Any]:
         return {
@@ -44,8 +49,8 @@ class AttemptHistory:
         }
 
     def between_rounds(self) -> dict[str, Any]:
-        """Return the attempts as a new history of the orchestration takes them over; no answer is capped then."""
-        return {name: value for name, value in asdict(self).items() if name != "capped"}
+        """Return the attempts as a new history of the orchestration takes them over: the last one ended its round."""
+        return {name: value for name, value in asdict(self).items() if name not in OF_ROUND}
 
 
 def after_attempt(history: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
@@ -57,6 +62,7 @@ def after_attempt(history: AttemptHistory, backend: str, inferred: wire.Inferred
         backend=backend,
         failures=with_failure(history.failures, backend, inferred.get("posture", "")),
         capped=None if inferred["result"] == CALLS else inferred.get("capped", history.capped),
+        is_repeated=inferred["result"] != CALLS,
     )
     if inferred["result"] == wire.FAILOVER:
         return replace(counted, retries=0, excluded={**history.excluded, backend: inferred["message"]})

@@ -1,8 +1,8 @@
 """What does a step of a batch read again and again: the batch, its file and one of its lines?"""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from clients.clock import Clock
 from domain.batches.batch import CHUNK_LINES, Batch
@@ -34,14 +34,21 @@ class BatchInput:
         self.known: OrderedDict[str, tuple[float, Batch]] = OrderedDict()
         self.stored: OrderedDict[tuple[str, str], StoredFile] = OrderedDict()
         self.starts: OrderedDict[str, StartDecision] = OrderedDict()
+        self.waiting: OrderedDict[tuple[str, int], set[int]] = OrderedDict()
         self.bounds: OrderedDict[tuple[str, int], Sequence[int]] = OrderedDict()
 
     async def batch(self, owner: Owner, identifier: str) -> Batch:
         """Return a batch as it was at most a second ago; raises NotFound."""
         read_at, found = self.known.get(identifier, (0.0, None))
         if found is None or found.owner != owner or self.clock.now() >= read_at + TRUSTED_S:
-            found = await self.batches.read(owner, identifier)
-            keep(self.known, identifier, (self.clock.now(), found))
+            found = await self.fresh_batch(owner, identifier)
+        return found
+
+    async def fresh_batch(self, owner: Owner, identifier: str) -> Batch:
+        """Return a batch as it is now; raises NotFound."""
+        asked_at = self.clock.now()
+        found = await self.batches.read(owner, identifier)
+        keep(self.known, identifier, (asked_at, found))
         return found
 
     async def started(self, batch: Batch) -> str:
@@ -53,6 +60,18 @@ class BatchInput:
             keep(self.starts, batch.id, start)
         until = (max(start.latest_start, batch.created_at) + batch.expires_at) / 2
         return start.backend if self.clock.now() < until else ""
+
+    async def may_have_run(self, batch: Batch, line: int) -> bool:
+        """Return whether a line is known to have run before; of another process's run its turn will tell."""
+        chunk = chunk_of(line)
+        if (batch.id, chunk) not in self.waiting:
+            keep(self.waiting, (batch.id, chunk), set(await self.lines.begun(batch, chunk)))
+        return line in self.waiting[batch.id, chunk]
+
+    async def save_run(self, batch: Batch, line: int, body: Mapping[str, Any]) -> None:
+        """Store how far the turn of a line has come."""
+        await self.lines.save_run(batch, line, body)
+        self.waiting.get((batch.id, chunk_of(line)), set()).add(line)
 
     async def file(self, batch: Batch) -> StoredFile:
         """Return the input file; raises NotFound."""

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
 from clients.storage.request_units import RequestCharge, metered
+from clients.storage.sparing.store import forget_turn
 from domain import wire
 from domain.errors import Retryable
 
@@ -185,6 +186,7 @@ class InlineRun:
             self.context.results.append({**entry, "at": self.turns.clock.now()})
             if must_be_kept(yielded, entry):
                 await self.store()
+                forget_turn()
                 self.give_back()
         self.number += 1
         return self.context.results[self.number - 1]

@@ -34,6 +34,14 @@ class CheckedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedLine:
+    """The turn of a line, and whether it has been recorded only now."""
+
+    turn: Response
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineAnswer:
     """What the endpoint answers for a line."""
 
@@ -48,8 +56,8 @@ class BatchRequests(Protocol):
         """Return what a line asks for, or what is wrong with it; raises Retryable."""
         ...
 
-    async def admit(self, batch: Batch, line: int, content: bytes) -> Response:
-        """Record the turn of a line, once, and reserve its worst cost.
+    async def admit(self, batch: Batch, line: int, content: bytes) -> AdmittedLine:
+        """Record the turn of a line, once, as one that has begun, and reserve its worst cost.
 
         Raises Exhausted where a budget has no room, Locked while another turn has its conversation, Invalid and
         NotFound where its endpoint refuses it now, and Retryable.

@@ -8,12 +8,16 @@ from activities.batches.inline_turn import InlineTurns, new_run
 from activities.batches.ports import BatchRequests, LineAnswer
 from activities.batches.rows import GONE, OK, custom_id_of, row_of
 from clients.clock import Clock
+from clients.storage.keys import response_key, slot_prefix
+from clients.storage.sparing.store import SparingStore
 from domain import wire
 from domain.batches.batch import Batch
 from domain.batches.batch_wire import LineRanWire, LineWire
 from domain.batches.line_ids import chunk_of, chunk_thread
 from domain.batches.totals import BatchTotals
 from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound
+from domain.identity.owners import Owner
+from domain.ids import own_token
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from state.batches.line_store import LineStore
@@ -45,6 +49,14 @@ OWN_BUDGET: Final = "response"
 ANSWERED: Final = frozenset({ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE})
 
 
+class LinePutOff(Exception):
+    """A line has no turn: it is tried again after `delay_s`; 0.0 where its endpoint refuses it."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(delay_s)
+        self.delay_s = delay_s
+
+
 class RunLine:
     """Runs lines. A step that is repeated finds the same turn, and goes on with it."""
 
@@ -54,6 +66,7 @@ class RunLine:
         source: BatchInput,
         requests: BatchRequests,
         turns: TurnStore,
+        store: SparingStore,
         inline: InlineTurns,
         pauses: BatchPauses,
         clock: Clock,
@@ -61,6 +74,7 @@ class RunLine:
         self.source = source
         self.requests = requests
         self.turns = turns
+        self.store = store
         self.inline = inline
         self.pauses = pauses
         self.clock = clock
@@ -72,11 +86,8 @@ class RunLine:
 
     async def run(self, request: LineWire) -> LineRanWire:
         """Run a line until it has an answer or has to wait."""
-        try:
-            batch = await self.source.batch(wire.owner_from_wire(request), request["response"])
-        except NotFound:
-            return STOPPED
-        if not batch.status.runs_lines or self.clock.now() >= batch.expires_at:
+        batch = await self.open_batch(wire.owner_from_wire(request), request["response"])
+        if batch is None:
             return STOPPED
         if self.running >= MOST_OF_A_PROCESS:
             return waits(BUSY_S)
@@ -86,29 +97,53 @@ class RunLine:
         finally:
             self.running -= 1
 
+    async def open_batch(self, owner: Owner, identifier: str, *, fresh: bool = False) -> Batch | None:
+        """Return a batch whose lines may run; None where it was deleted or stopped, or has expired.
+
+        A cancel that this does not show finds each turn that is recorded by then.
+        """
+        try:
+            batch = await (self.source.fresh_batch if fresh else self.source.batch)(owner, identifier)
+        except NotFound:
+            return None
+        return batch if batch.status.runs_lines and self.clock.now() < batch.expires_at else None
+
     async def run_one(self, batch: Batch, line: int) -> LineRanWire:
-        found = await self.lines.run(batch, line)
         content = await self.source.line_or_none(batch, line)
         if content is None:
             return waits(LOCKED_S)
-        stored = found.body if found else None
-        if stored is None:
-            delay_s = await self.admit(batch, line, content)
-            if delay_s is not None:
-                return waits(delay_s)
-        return await self.answer(batch, line, content, stored)
+        response_id = self.requests.response_id(batch, line, content)
+        with self.store.sparing(own_token(response_id)) as memory:
+            stored = await self.stored_run(batch, line) if await self.source.may_have_run(batch, line) else None
+            if stored is None:
+                try:
+                    is_new = await self.admit(batch, line, content)
+                except LinePutOff as put_off:
+                    return waits(put_off.delay_s)
+                if await self.open_batch(batch.owner, batch.id, fresh=True) is None:
+                    return STOPPED
+                if is_new:
+                    memory.know_all(response_key(batch.owner, response_id), slot_prefix(response_id))
+                else:
+                    stored = await self.stored_run(batch, line)
+            return await self.answer(batch, line, content, stored)
 
-    async def admit(self, batch: Batch, line: int, content: bytes) -> float | None:
-        """Record the turn of a line; return None, or when to try again; 0.0 where its endpoint refuses it."""
+    async def stored_run(self, batch: Batch, line: int) -> Any:
+        found = await self.lines.run(batch, line)
+        return found.body if found else None
+
+    async def admit(self, batch: Batch, line: int, content: bytes) -> bool:
+        """Record the turn of a line; return whether no earlier run has. Raises LinePutOff where there is no turn."""
         try:
-            turn = await self.requests.admit(batch, line, content)
+            admitted = await self.requests.admit(batch, line, content)
         except (Exhausted, Locked, Invalid, NotFound) as error:
             if await self.has_turn(batch, line, content):
-                return None
-            return await self.put_off(batch, line, content, error)
-        if turn.thread != chunk_thread(batch.id, chunk_of(line)):
-            await self.lines.save_run(batch, line, new_run(turn_of(batch, turn.id), at=self.clock.now()))
-        return None
+                return False
+            raise LinePutOff(await self.put_off(batch, line, content, error)) from error
+        turn = admitted.turn
+        if admitted.is_new and turn.thread != chunk_thread(batch.id, chunk_of(line)):
+            await self.source.save_run(batch, line, new_run(turn_of(batch, turn.id), at=self.clock.now()))
+        return admitted.is_new
 
     async def has_turn(self, batch: Batch, line: int, content: bytes) -> bool:
         """Return whether an earlier run, which died, has recorded the turn: what it asked for may be gone by now."""
@@ -139,7 +174,7 @@ class RunLine:
         response_id = self.requests.response_id(batch, line, content)
         turn = turn_of(batch, response_id)
         delay_s = await self.inline.run(
-            turn, stored, lambda body: self.lines.save_run(batch, line, body), prefers=await self.source.started(batch)
+            turn, stored, lambda body: self.source.save_run(batch, line, body), prefers=await self.source.started(batch)
         )
         if delay_s:
             return waits(delay_s)

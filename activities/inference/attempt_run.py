@@ -73,7 +73,7 @@ class AttemptRun:
     ) -> None:
         self.task = task
         self.history = history
-        self.is_held = task.is_held(history)
+        self.is_held, self.is_followed = task.is_held(history), not task.response.options.batch
         self.meter = meter
         self.writer = writer
         self.answer = AnswerWriter(
@@ -129,7 +129,7 @@ class AttemptRun:
         await self.client.authenticate()
         self.meter.start_call()
         call = await with_prediction(self.client, call, self.writer, self.meter.earlier)
-        async with StreamReader(self.client, call, self.clock) as stream:
+        async with StreamReader(self.client, call, self.clock, is_followed=self.is_followed) as stream:
             try:
                 end = await self.write_pieces(stream)
             finally:

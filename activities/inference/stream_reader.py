@@ -14,6 +14,9 @@ from domain.fleet.failure_classes import FailureKind
 MAX_CONNECT_ATTEMPTS = 4
 MAX_CONNECT_S = 2.0
 
+UNFOLLOWED_S = 0.5
+"""The words of an answer that nobody follows wait so long for more."""
+
 WITHDRAW_S = 0.25
 """How long a withdrawn stream may take to end; after that its connection is cut."""
 
@@ -25,9 +28,10 @@ class StreamReader:
     backend was still sending.
     """
 
-    def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock) -> None:
+    def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock, *, is_followed: bool = True) -> None:
         self.backend = backend
         self.call = call
+        self.is_followed = is_followed
         self.clock = clock
         self.opened_at: float | None = None
         self.stream: AsyncIterator[TextPiece | AnswerEnd] | None = None
@@ -93,11 +97,16 @@ class StreamReader:
             self.has_news.set()
 
     async def take(self, *, within_s: float) -> Sequence[TextPiece | AnswerEnd]:
-        """Return the pieces that have arrived; wait at most `within_s` seconds for the first. Raises BackendError."""
+        """Return the pieces that have arrived; wait at most `within_s` seconds for the first. Raises BackendError.
+
+        The first words of an answer that nobody follows wait for the next ones.
+        """
         if not self.has_news.is_set():
             waiting = asyncio.ensure_future(self.has_news.wait())
             await asyncio.wait((waiting,), timeout=within_s)
             waiting.cancel()
+        if self.pieces and not self.is_followed:
+            await self.wait_for_end(within_s=UNFOLLOWED_S)
         taken, self.pieces = self.pieces, []
         if not taken and self.task.done():
             self.task.result()

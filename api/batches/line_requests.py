@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from activities.batches.ports import CheckedLine, LineAnswer, LineMistake
+from activities.batches.ports import AdmittedLine, CheckedLine, LineAnswer, LineMistake
 from api.endpoints.chat_completions import answer_of_chat
 from api.http.errors import response_to
 from api.http.json_body import read_object
@@ -22,9 +22,11 @@ from api.uploads.inputs import FileInputs
 from domain.batches.batch import ENDPOINTS, Batch
 from domain.batches.line_ids import response_id_of
 from domain.errors import GanglionError, Invalid
+from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
 from domain.tokens.estimates import tokens_in_request
 from domain.turns.response import Response
+from domain.turns.tool_lists import first_events
 from state.turns.stored_completions import StoredCompletions
 
 RESPONSES: Final = ENDPOINTS[0]
@@ -74,13 +76,17 @@ class LineRequests:
         """Raise Invalid where no backend, or no server of tools, can serve a request."""
         try:
             self.admission.planner.check_model_choice(request)
-            if request.servers or request.server_choices:
-                await self.admission.plans.tools.offered(batch.owner, request)
+            if request.servers or request.server_choices or request.search:
+                config = await self.admission.plans.tools.offered(batch.owner, request)
+                self.admission.grants.check_unneeded(config)
         except Invalid as error:
             raise in_body(error) from None
 
-    async def admit(self, batch: Batch, line: int, content: bytes) -> Response:
-        """Record the turn of a line as admission does, but for the claim of its request and the rate limits."""
+    async def admit(self, batch: Batch, line: int, content: bytes) -> AdmittedLine:
+        """Record the turn of a line as admission does, but for the claim of its request and the rate limits.
+
+        It has begun at once, as the only execution of the turn; the approved calls of one that answers are begun later.
+        """
         request = await self.complete_request(batch, content)
         response_id = response_id_of(batch, line, parent=request.previous or request.conversation)
         claimed = ClaimedRequest(owner=batch.owner, delivery=NO_DELIVERY, response_id=response_id, new_thread=False)
@@ -93,10 +99,15 @@ class LineRequests:
         response = replace(
             planned, options=options, deadline_at=deadline_at, traceparent=batch.traceparent, approved=approved
         )
-        turn = await self.admission.turns.admit(response, plan.items, opening_events(response))
+        events = opening_events(response)
+        if not approved:
+            response = response.begun(execution=response_id, at=response.created_at)
+            started = first_events(response, (), self.admission.clock.token)
+            events = (*events, LogEvent(kind=EventKind.STARTED), *started)
+        turn = await self.admission.turns.admit(response, plan.items, events)
         if batch.request.endpoint != RESPONSES and turn.options.store:
             await self.chats.add(turn)
-        return turn
+        return AdmittedLine(turn=turn, is_new=turn is response)
 
     async def complete_request(self, batch: Batch, content: bytes) -> TurnRequest:
         """Return the request of a line, with the content of the files that it names."""

@@ -31,10 +31,10 @@ class MeteredStore:
         await self.return_()
         return found
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         await self.travel("commit")
         try:
-            await self.store.commit(key, operations)
+            return await self.store.commit(key, operations)
         except Conflict as conflict:
             self.conflicts[f"{key.container} {conflict.identifier.partition('_')[0]}"] += 1
             raise

@@ -41,9 +41,9 @@ async def list_range(
     return await usual_list(self, key, prefix=prefix, after=after, limit=limit)
 
 
-async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
+async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
     calls["commits"] += 1
-    await usual_commit(self, key, operations)
+    return await usual_commit(self, key, operations)
 
 
 def write_counts() -> None:

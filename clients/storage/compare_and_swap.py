@@ -72,11 +72,13 @@ async def commit_creating(
     left = dict(create)
     while True:
         try:
-            return await store.commit(key, operations)
+            await store.commit(key, operations)
         except Conflict as conflict:
             if conflict.identifier not in left:
                 raise
             await left.pop(conflict.identifier)()
+        else:
+            return
 
 
 async def create_once(store: DocumentStore, key: DocumentKey, *operations: Create) -> bool:

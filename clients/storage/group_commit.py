@@ -18,18 +18,35 @@ class PendingChange[C, R]:
     taken: bool = False
 
 
+async def no_longer() -> None:
+    """Wait for no other changes than those that arrive during a commit."""
+
+
 class GroupCommit[C, R]:
     """`write` gets the changes of one commit in the order of their arrival, and returns the result of each.
 
-    An exception among the results is raised for its caller alone; what `write` raises, for all of them.
+    An exception among the results is raised for its caller alone; what `write` raises, for all of them. Before each
+    commit `linger` may wait for more changes.
     """
 
-    def __init__(self, write: Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]], *, most: int) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]],
+        *,
+        most: int,
+        linger: Callable[[], Awaitable[None]] = no_longer,
+    ) -> None:
         self.write = write
         self.most = most
+        self.linger = linger
         self.waiting: list[PendingChange[C, R]] = []
         self.lock = asyncio.Lock()
         self.writing = asyncio.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no change waits and none is written."""
+        return not (self.waiting or self.lock.locked() or self.writing.locked())
 
     async def submit(self, change: C) -> R:
         """Write a change together with the others that wait. A caller that is cancelled may have written it."""
@@ -47,6 +64,7 @@ class GroupCommit[C, R]:
     async def write_batch(self) -> None:
         """Write what waits, after a commit whose caller was cancelled: that still goes on."""
         async with self.writing:
+            await self.linger()
             batch, self.waiting = self.waiting[: self.most], self.waiting[self.most :]
             for each in batch:
                 each.taken = True

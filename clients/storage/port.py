@@ -118,8 +118,11 @@ class DocumentStore(Protocol):
         """Return the documents whose id starts with `prefix` and is greater than `after`, in the order of their ids."""
         ...
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
-        """Do all of it or nothing. Conflict and Exhausted carry the id of the operation that failed."""
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        """Do all of it or nothing; return the etag after each operation, an empty text where that is not known.
+
+        Conflict and Exhausted carry the id of the operation that failed.
+        """
         ...
 
     async def find(

@@ -26,6 +26,10 @@ class RequestCharge:
         self.units += other.units
         self.requests += other.requests
 
+    def part(self, count: int) -> "RequestCharge":
+        """Return what each of `count` works is charged for a request that they share."""
+        return RequestCharge(units=self.units / count, requests=self.requests)
+
 
 current: ContextVar[RequestCharge | None] = ContextVar("charge", default=None)
 
@@ -54,3 +58,10 @@ def add_charge(units: float) -> None:
     charge = current.get()
     if charge:
         charge.add(RequestCharge(units=units, requests=1))
+
+
+def add_part(part: RequestCharge) -> None:
+    """Add the part of a request that was counted where it was sent."""
+    charge = current.get()
+    if charge:
+        charge.add(part)

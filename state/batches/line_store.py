@@ -130,6 +130,11 @@ class LineStore:
         """Return how far the turn of a line has come, where it has been recorded."""
         return await self.store.read(lines_key(batch), f"run_{line_name(line)}")
 
+    async def begun(self, batch: Batch, chunk: int) -> Sequence[int]:
+        """Return the lines of a chunk whose turns have come so far that a run of them is stored."""
+        found = await list_all(self.store, lines_key(batch), prefix=f"run_{chunk:05d}_", size=ROWS_AT_ONCE)
+        return [line_of(each.id) for each in found]
+
     async def turns_elsewhere(self, batch: Batch, chunk: int) -> Sequence[str]:
         """Return the turns of lines that continue a response or conversation: these are not in the chunk's thread."""
         found = await list_all(self.store, lines_key(batch), prefix=f"run_{chunk:05d}_", size=ROWS_AT_ONCE)

@@ -6,13 +6,14 @@ owner.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import reduce
+from functools import partial, reduce
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import read_or_none
+from clients.storage.group_commit import GroupCommit
 from clients.storage.keys import owner_index_key
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict, Retryable
@@ -29,12 +30,19 @@ TENANT_S = 5.0
 """A process writes the lengths of a tenant at most this often, as soon as it has enough of them."""
 
 
+MOST_AT_ONCE = 100
+
+type LengthChange = Callable[[AnswerLengths], AnswerLengths]
+type LengthChanges = GroupCommit[LengthChange, AnswerLengths]
+
+
 class LearnedAnswerLengths:
     """Learns how long the answers of each owner and tenant are."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self.changes: dict[DocumentKey, LengthChanges] = {}
         self.unwritten: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self.written_at: dict[str, float] = {}
         self.writing: set[str] = set()
@@ -81,14 +89,27 @@ class LearnedAnswerLengths:
             self.written_at[owner.tenant] = self.clock.now()
         del waiting[: len(answers)]
 
-    async def change(self, key: DocumentKey, decide: Callable[[AnswerLengths], AnswerLengths]) -> AnswerLengths:
-        async def step() -> AnswerLengths:
+    async def change(self, key: DocumentKey, decide: LengthChange) -> AnswerLengths:
+        """Change stored lengths; changes that come at once are written at once."""
+        group = self.changes.get(key)
+        if group is None:
+            group = self.changes[key] = GroupCommit(partial(self.write, key), most=MOST_AT_ONCE)
+        try:
+            return await group.submit(decide)
+        finally:
+            if group.is_idle:
+                self.changes.pop(key, None)
+
+    async def write(self, key: DocumentKey, changes: Sequence[LengthChange]) -> Sequence[AnswerLengths]:
+        async def step() -> Sequence[AnswerLengths]:
             found = await self.store.read(key, ANSWERS)
-            after = decide(lengths_from(found))
-            body = {"kind": "answers", "v": 1, "at": self.clock.now(), **after.to_document()}
+            after = [lengths_from(found)]
+            for decide in changes:
+                after.append(decide(after[-1]))
+            body = {"kind": "answers", "v": 1, "at": self.clock.now(), **after[-1].to_document()}
             write = Replace(id=ANSWERS, body=body, etag=found.etag) if found else Create(id=ANSWERS, body=body)
             await self.store.commit(key, (write,))
-            return after
+            return after[1:]
 
         return await compare_and_swap(self.clock, step, tries=TRIES, retry_on=(Conflict, Retryable))
 

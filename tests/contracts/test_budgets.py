@@ -51,12 +51,13 @@ class Watched:
     async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         return await self.store.list(key, prefix=prefix, after=after, limit=limit)
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
-        await self.store.commit(key, operations)
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        etags = await self.store.commit(key, operations)
         found = await self.store.read(key, "budget_tenant_2027-01-15")
         if found:
             self.seen += 1
             assert 0 <= found.body[HELD] <= found.body[TAKEN] <= self.limit
+        return etags
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100

@@ -118,6 +118,15 @@ async def test_an_id_is_created_once(store: DocumentStore) -> None:
     assert (await there(store, "one")).body == {"n": 1}
 
 
+async def test_a_commit_tells_the_etags_that_a_read_has(store: DocumentStore) -> None:
+    both = [Create(id="one", body={"n": 1}), Create(id="two", body={})]
+    first, _ = await store.commit(KEY, both)
+    (second,) = await store.commit(KEY, [Replace(id="one", body={"n": 2}, etag=first)])
+    assert second == (await there(store, "one")).etag
+    (alone,) = await store.commit(KEY, [Create(id="three", body={})])
+    assert alone == (await there(store, "three")).etag
+
+
 async def test_every_write_changes_the_etag_and_a_read_does_not(store: DocumentStore) -> None:
     await create(store, "one", n=1)
     etags = [(await there(store, "one")).etag]

@@ -48,11 +48,12 @@ def crash_if_ordered(step: str, when: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
+async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
     step = step_of(operations)
     crash_if_ordered(step, "before")
-    await usual_commit(self, key, operations)
+    etags = await usual_commit(self, key, operations)
     crash_if_ordered(step, "after")
+    return etags
 
 
 async def start(self: DurableOrchestrations, response: Response) -> None:

@@ -81,7 +81,7 @@ class MemoryStore:
             found += [row.document] if row else []
         return found
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         bodies = payloads(key, operations)
         await asyncio.sleep(0)
         changed: dict[str, Row | None] = {}
@@ -90,6 +90,8 @@ class MemoryStore:
             changed[operation.id] = self.applied(row, operation, data)
         for identifier, row in changed.items():
             self.put(key, identifier, row)
+        rows = [changed[operation.id] for operation in operations]
+        return [row.etag if row else "" for row in rows]
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
@@ -225,9 +227,9 @@ class FlakyStore:
     async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         return await self.reading("list", prefix, lambda: self.store.list(key, prefix=prefix, after=after, limit=limit))
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         about = ", ".join(f"{type(operation).__name__} {operation.id}" for operation in operations)
-        await self.guarded("commit", about, lambda: self.store.commit(key, operations), self.drawn())
+        return await self.guarded("commit", about, lambda: self.store.commit(key, operations), self.drawn())
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100

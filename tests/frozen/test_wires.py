@@ -65,7 +65,7 @@ CONTINUED: dict[str, Any] = {
 
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ADDED: dict[type, dict[str, Any]] = {
-    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4"},
+    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True},
     wire.InferWire: {"capped": True},
     wire.RespondWire: {"continued": CONTINUED},
     wire.RoutedWire: {"wait": WAIT},

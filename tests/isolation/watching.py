@@ -28,9 +28,9 @@ class WatchedStore:
         self.touched.append(key)
         return await self.inner.list(key, prefix=prefix, after=after, limit=limit)
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         self.touched.append(key)
-        await self.inner.commit(key, operations)
+        return await self.inner.commit(key, operations)
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100

@@ -14,8 +14,8 @@ class IgnoresEtags(FlakyStore):
     """A replacement succeeds over the write of another."""
 
     @override
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
-        await super().commit(key, [await self.with_new_etag(key, one) for one in operations])
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        return await super().commit(key, [await self.with_new_etag(key, one) for one in operations])
 
     async def with_new_etag(self, key: DocumentKey, one: Operation) -> Operation:
         found = await self.store.read(key, one.id) if isinstance(one, Replace) else None
@@ -26,19 +26,21 @@ class Overwrites(FlakyStore):
     """A creation succeeds where the document exists."""
 
     @override
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         for one in operations:
             if isinstance(one, Create):
                 await self.store.commit(key, [Delete(id=one.id)])
-        await super().commit(key, operations)
+        return await super().commit(key, operations)
 
 
 class KnowsNoLimits(FlakyStore):
     """A counter passes its limit."""
 
     @override
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
-        await super().commit(key, [replace(one, at_most={}) if isinstance(one, Add) else one for one in operations])
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        return await super().commit(
+            key, [replace(one, at_most={}) if isinstance(one, Add) else one for one in operations]
+        )
 
 
 class ReadsLate(FlakyStore):
@@ -60,10 +62,12 @@ class CommitsInParts(FlakyStore):
     """Others see the first half of a commit without the second."""
 
     @override
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        etags: list[str] = []
         for one in operations:
-            await super().commit(key, [one])
+            etags += await super().commit(key, [one])
             await asyncio.sleep(0)
+        return etags
 
 
 MUTANTS = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain import wire
+from domain.log.events import CALLS
 from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 
 
@@ -42,3 +43,15 @@ def test_an_attempt_gets_the_values_of_its_route() -> None:
 def test_a_pause_counts_as_a_route_and_as_no_attempt() -> None:
     paused = after_pause(AttemptHistory())
     assert (paused.routes, paused.attempts) == (1, 0)
+
+
+def test_a_route_tells_that_an_attempt_for_the_same_answer_came_before() -> None:
+    first = AttemptHistory()
+    assert "repeated" not in first.for_route()
+    for result in ("wait", wire.FAILOVER, "handover"):
+        assert after_attempt(first, "small", inferred(result)).for_route()["repeated"]
+
+
+def test_the_next_round_is_another_answer() -> None:
+    failed = after_attempt(AttemptHistory(), "small", inferred("wait"))
+    assert "repeated" not in after_attempt(failed, "small", inferred(CALLS)).for_route()

@@ -94,6 +94,17 @@ def found_document(container: Container, item: Item) -> FoundDocument:
     return FoundDocument(key=key_of(container, item), document=document_of(item))
 
 
+def etags_of(
+    operations: Sequence[Operation], batch: Sequence[CosmosOperation], answers: Sequence[Item]
+) -> Sequence[str]:
+    """Return the etag of each document that a batch has created or replaced for good."""
+    etags = {
+        step.origin: answer.get("eTag") or answer.get("etag") for step, answer in zip(batch, answers, strict=False)
+    }
+    lasting = [isinstance(each, Create | Replace) and each.expires_at is None for each in operations]
+    return [str(etags.get(origin) or "") if lasts else "" for origin, lasts in enumerate(lasting)]
+
+
 def etag_condition(etag: str, now: float) -> str:
     """Return the etag for the condition; one that matches nothing where the etag is malformed or has expired."""
     parts = ETAG.fullmatch(etag)

@@ -6,7 +6,7 @@ done or not. Only after a rejection is the document read: an expired one is dele
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -25,6 +25,7 @@ from clients.storage.cosmos.items import (
     check_addition,
     check_numbers,
     document_of,
+    etags_of,
     expired,
     found_document,
     levels,
@@ -67,16 +68,16 @@ class CosmosStore:
         items = await self.query(key.container, LIST, parameters, limit, partition_key=partition(key))
         return [document_of(item) for item in items]
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
         payloads(key, operations)
         check_numbers(operations)
         absent: frozenset[int] = frozenset()
         for _ in range(MAX_ROUNDS):
             batch = batch_operations(key, operations, absent=absent, now=self.clock.now())
-            rejection = await self.send(key, batch)
-            if rejection is None:
-                return
-            absent = await self.after_rejection(key, operations, batch[rejection.step].origin, rejection.status, absent)
+            sent = await self.send(key, batch)
+            if not isinstance(sent, DocumentRejection):
+                return etags_of(operations, batch, sent)
+            absent = await self.after_rejection(key, operations, batch[sent.step].origin, sent.status, absent)
         raise Unavailable("the documents of a commit kept changing; try again")
 
     async def find(
@@ -143,14 +144,17 @@ class CosmosStore:
         items = await self.send_with_retries(pages, write=False) if limit > 0 else ()
         return () if isinstance(items, DocumentRejection) else items
 
-    async def send(self, key: DocumentKey, batch: Sequence[CosmosOperation]) -> DocumentRejection | None:
-        async def write() -> None:
+    async def send(
+        self, key: DocumentKey, batch: Sequence[CosmosOperation]
+    ) -> Sequence[Mapping[str, Any]] | DocumentRejection:
+        """Return what Cosmos DB answers to each operation."""
+
+        async def write() -> Sequence[Mapping[str, Any]]:
             container = await self.container(key.container)
             if len(batch) == 1 and batch[0].name in POINTS:
-                await send_point_operation(container, key, batch[0])
-            else:
-                calls = [(step.name, step.args, step.options) for step in batch]
-                await container.execute_item_batch(calls, partition_key=partition(key))
+                return [await send_point_operation(container, key, batch[0])]
+            calls = [(step.name, step.args, step.options) for step in batch]
+            return await container.execute_item_batch(calls, partition_key=partition(key))
 
         return await self.send_with_retries(write, write=True)
 
@@ -209,10 +213,11 @@ async def take(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
     return found
 
 
-async def send_point_operation(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> None:
-    """Send one operation as a request of its own."""
+async def send_point_operation(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> Mapping[str, Any]:
+    """Send one operation as a request of its own; return the headers of the answer, which has no body."""
     if step.name == "create":
-        await container.create_item(*step.args)
-    else:
-        identifier, changes = step.args
-        await container.patch_item(identifier, partition(key), changes, **step.options)
+        created = await container.create_item(*step.args)
+        return created.get_response_headers()
+    identifier, changes = step.args
+    patched = await container.patch_item(identifier, partition(key), changes, **step.options)
+    return patched.get_response_headers()

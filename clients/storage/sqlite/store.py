@@ -51,8 +51,8 @@ class SqliteStore:
         values = self.partition_values(key) | {"prefix": prefix, "after": after, "limit": max(limit, 0)}
         return await self.on_thread(lambda connection: sqlite_documents.list_range(connection, values))
 
-    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
-        await self.on_thread(partial(self.write, key, tuple(operations), self.clock.now()))
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:
+        return await self.on_thread(partial(self.write, key, tuple(operations), self.clock.now()))
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
@@ -101,7 +101,7 @@ class SqliteStore:
 
     def write(
         self, key: DocumentKey, operations: Sequence[Operation], now: float, connection: sqlite3.Connection
-    ) -> None:
+    ) -> Sequence[str]:
         bodies = payloads(key, operations)
         where = sqlite_documents.partition_values(key, now)
         with transaction(connection):
@@ -111,6 +111,7 @@ class SqliteStore:
             self.delete_expired_sometimes(connection, now)
         if key.container is Container.TURNS and any(isinstance(operation, Delete) for operation in operations):
             overwrite_deleted(connection)
+        return [str(etag) for etag in etags]
 
     def delete_expired_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
         if now >= self.forget_at:

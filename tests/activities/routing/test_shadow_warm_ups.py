@@ -1,6 +1,7 @@
 """Does a cold GPU start when that pays, while turns that cannot wait use another backend?"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import RentalSpend
 from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
 from tests.checks import every
-from tests.fakes.backends import FakeBackend, rejects, says
+from tests.fakes.backends import Act, FakeBackend, rejects, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, THREAD, backend
 
@@ -31,6 +32,10 @@ def steady() -> tuple[SleepingGpu, Cluster]:
 async def add_rental_spend(cluster: Cluster, dollars: Decimal) -> None:
     gpu, _ = cluster.backends["gpu"]
     await RentalSpend(cluster.store, cluster.clock).add(gpu, dollars, window_s=window_s(gpu))
+
+
+async def rental_spend(cluster: Cluster) -> Decimal:
+    return await RentalSpend(cluster.store, cluster.clock).total(cluster.backends["gpu"][0], window_s=630)
 
 
 async def backends_of(cluster: Cluster, *responses: str) -> list[str]:
@@ -159,5 +164,20 @@ def test_a_caller_with_short_answers_warms_nothing_up() -> None:
         assert gpu.lives == []
         known = await cluster.world.app.state.answer_lengths.forecast(OWNER, THREAD)
         assert known.answers == {"model": (4, 4)}
+
+    in_no_time(story())
+
+
+def test_a_turn_that_an_api_refuses_twice_counts_once_as_rental_spend() -> None:
+    async def spent_after(*scripts: Sequence[Act]) -> Decimal:
+        cluster = cluster_with(SleepingGpu(start_s=lambda: 30.0), cold_of(30.0), api=api(FakeBackend(*scripts)))
+        response = await cluster.world.admit("hello", model="auto", deadline_s=25)
+        await cluster.run([response])
+        assert len(await backends_of(cluster, response.id)) == len(scripts)
+        return await rental_spend(cluster)
+
+    async def story() -> None:
+        refused = rejects(429)
+        assert await spent_after(refused, refused, says(ANSWER)) == await spent_after(says(ANSWER)) > 0
 
     in_no_time(story())
