@@ -1,4 +1,7 @@
-"""What does a caller want where its turn meets another one, or where it hangs up? Two reserved keys of `metadata`."""
+"""What does a caller want where its turn meets another one, needs an approval, or where it hangs up?
+
+Reserved keys of `metadata` say so.
+"""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -8,6 +11,8 @@ from domain.errors import Invalid
 ON_RUNNING = "on_running"
 ON_DISCONNECT = "on_disconnect"
 CANCEL = "cancel"
+APPROVAL_WAIT = "approval_wait_s"
+APPROVAL_WAIT_LIMIT_S = 30 * 86_400
 
 
 class OnRunning(StrEnum):
@@ -34,3 +39,17 @@ def choice(metadata: Mapping[str, str], key: str, known: Sequence[str]) -> str:
         message = f"Invalid value for '{path}': supported values are {', '.join(known)}."
         raise Invalid(message, field=path, code="invalid_value")
     return value
+
+
+def approval_wait_of(metadata: Mapping[str, str], *, background: bool) -> float:
+    """Return how many seconds a turn may wait in place for approvals; 0 where it ends with its requests."""
+    text, path = metadata.get(APPROVAL_WAIT), f"metadata.{APPROVAL_WAIT}"
+    if text is None:
+        return 0.0
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(APPROVAL_WAIT_LIMIT_S)) else 0
+    if not 1 <= seconds <= APPROVAL_WAIT_LIMIT_S:
+        message = f"Invalid '{path}': expected a whole number from 1 to {APPROVAL_WAIT_LIMIT_S}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    if not background:
+        raise Invalid(f"Invalid '{path}': it needs 'background': true.", field=path, code="invalid_value")
+    return float(seconds)
