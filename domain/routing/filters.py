@@ -23,7 +23,6 @@ WARM_UP_FAILED: Final = "wake"
 LOOK_AGAIN_S: Final = 2.0
 """How long a turn waits while another turn tries the backend, in seconds."""
 
-
 COUNTED: Final[Mapping[CountedBy, str]] = {
     CountedBy.ESTIMATE: "estimated from its bytes",
     CountedBy.TOKENIZER: "counted with the tokenizer of {}",
