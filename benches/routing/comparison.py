@@ -14,9 +14,8 @@ from benches.routing.arrivals import DATA
 from benches.routing.cells import COUNTED_IDLE_S, Cell
 from benches.routing.decisions import print_decisions
 from benches.routing.demand import counted_requests, demand_of, terms_of
-from benches.routing.fortnights import fortnights
 from benches.routing.gate import record
-from benches.routing.measured_cells import DEVELOPMENT, FINAL
+from benches.routing.measured_cells import DEVELOPMENT, FINAL, fortnights
 from benches.routing.optimum import controlled_optimum, optimum
 from benches.routing.plots import plot
 from benches.routing.product import Outcome, simulate

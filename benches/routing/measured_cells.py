@@ -4,10 +4,21 @@ Each has other arrivals than the rest: other clients or other days, other seeds.
 until an API costs more than the GPU in some of their ten minutes and less in others: elsewhere any rule is right. The
 other factors were dealt out, so that each level comes about equally often. Of 28 final cells seven were left out before
 the product ran on them: to save time, and mostly because one service alone was the optimum there.
+
+Whole fortnights are not chosen by their result: each client that policies were not developed on is drawn twice, and
+the factors are dealt out. A fortnight of a real client has more requests than virtual time can serve, so clients are
+thinned. What a GPU costs is therefore a multiple of what the same requests cost at the API: this ratio, and not the
+number of requests, decides which service is cheaper.
 """
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Final
 
 from benches.routing.arrivals import Arrivals
 from benches.routing.cells import GPT_4O, MINI, SMALLEST, Cell, drawn, real
+from benches.routing.services import token_dollars
 
 SMALL_GPU_USD = 0.32
 """An hour of a small GPU (an NVIDIA T4 on Azure Container Apps). So few requests pay for it that a cell lasts days."""
@@ -87,3 +98,46 @@ FINAL = (
     small(drawn("fives", 1000, 640, seed=3), api=SMALLEST, start_s=20, idle_s=60, room=8),
 )
 """Figures are published of these."""
+
+CLIENTS: Final = ("2", "7", "13", "16", "19", "21", "24", "29", "35", "36", "39", "41")
+CELLS: Final = 2 * len(CLIENTS)
+REQUESTS: Final = 1500
+DAYS: Final = 14
+APIS: Final = (GPT_4O, MINI, SMALLEST)
+STARTS_S: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
+IDLES_S: Final = (60.0, 300.0, 600.0, 900.0)
+ROOMS: Final = (8, 64)
+CONFIGURED: Final = (1.0, 1.0, 0.2, 0.5, 2.0, 5.0)
+ALWAYS_ON: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""What a GPU that is always on costs, as a multiple of what the API costs."""
+
+
+def fortnights() -> Iterator[Cell]:
+    """Yield the cells."""
+    random = Random("fortnights")  # noqa: S311 - deals out factors
+    factors = [dealt(levels, random) for levels in (APIS, STARTS_S, IDLES_S, ROOMS, CONFIGURED, ALWAYS_ON)]
+    for number, (api, start_s, idle_s, room, configured, ratio) in enumerate(zip(*factors, strict=True)):
+        client, again = CLIENTS[number % len(CLIENTS)], number // len(CLIENTS)
+        cell = Cell(
+            name=f"client {client}{' again' if again else ''}, {ratio:g}",
+            arrivals=real(client, REQUESTS, day=0, days=DAYS, seed=5 + again),
+            api=api,
+            start_s=start_s,
+            idle_s=idle_s,
+            room=room,
+            configured=configured,
+        )
+        yield replace(cell, gpu_hour_usd=round(ratio * hour_usd(cell), 6))
+
+
+def dealt[T](levels: Sequence[T], random: Random) -> Sequence[T]:
+    """Return a level for each cell; each comes about equally often."""
+    cards = [levels[number % len(levels)] for number in range(CELLS)]
+    random.shuffle(cards)
+    return cards
+
+
+def hour_usd(cell: Cell) -> float:
+    """Return what all requests of a cell cost at its API, divided by its hours."""
+    spent = sum(token_dollars(cell.token_price, request) for request in cell.arrivals.draw())
+    return spent / (24 * DAYS)
