@@ -22,13 +22,12 @@ from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerCho
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
 from domain.content.capabilities import Capability
-from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.fleet.caller_rules import CallerRules
 from domain.log.token_logprobs import MOST_OPTIONS
-from domain.turns.response import Sampling
+from domain.turns.response import IncludedPart, Sampling
 
 AUTO = "auto"
 DEADLINE = "deadline_ms"

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from domain.routing.replay import PastDemand, SessionTerms
+from domain.routing.rules.replay import PastDemand, SessionTerms
 
 
 @dataclass(slots=True, kw_only=True)
