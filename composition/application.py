@@ -6,6 +6,7 @@ from activities.batches.time_batch import StartPlanner
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.maintenance.batch_sweep import BatchSweep
+from activities.maintenance.instance_timer import InstanceTimer
 from activities.maintenance.rule_replay import RuleReplay
 from activities.maintenance.survey import TurnSurvey
 from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays, tolerate_failure
@@ -58,6 +59,7 @@ class Application:
     follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
+    instance_timer: InstanceTimer
 
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
@@ -76,6 +78,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         follow_ups=FollowUps(state.turns, state.webhook_outbox, ports.open_orchestrations),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
         maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, batches.planner),
+        instance_timer=InstanceTimer(activities.keeper, activities.warmer, ports.clock),
     )
 
 
