@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
+from api.parsing import reserved_metadata
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing import reserved_metadata
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
@@ -173,7 +173,7 @@ class TurnRequest:
     output_field: str = "max_output_tokens"
     pairs_calls: bool = True
     on_running: reserved_metadata.OnRunning = reserved_metadata.OnRunning.REJECT
-    reserved_metadata.cancels_on_disconnect: bool = False
+    cancels_on_disconnect: bool = False
     approval_wait_s: float = 0.0
     ignores_lock: bool = False
     waits_as: str = ""
@@ -222,7 +222,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         paths={**PATHS, "logprobs": logprobs_path(request.include, request.top_logprobs) or "include"},
         echoed=request.echoed,
         on_running=reserved_metadata.on_running_of(metadata),
-        reserved_metadata.cancels_on_disconnect=reserved_metadata.cancels_on_disconnect(metadata),
+        cancels_on_disconnect=reserved_metadata.cancels_on_disconnect(metadata),
         approval_wait_s=reserved_metadata.approval_wait_of(metadata, background=bool(request.background)),
     )
 
