@@ -79,7 +79,9 @@ def add_lists(added: Commands) -> None:
     batches.add_argument("--cancel", action="store_true", help="cancel the batch")
     batches.add_argument("--limit", type=int, default=20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
-    usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
+    usage.add_argument(
+        "--by", default="day", help="day, hour, cause, owner, conversation, model, backend; several with commas"
+    )
     usage.add_argument("--limit", type=int, default=100)
 
 
