@@ -32,6 +32,7 @@ from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
+from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.environment import KEY_EXPECTED, PREFIX
@@ -47,6 +48,7 @@ from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
 from domain.money.plausible_prices import implausible
 from domain.money.prices import Price
+from domain.pipelines.pipelines_toml import pipelines_from_toml
 from domain.routing.least_cost import too_small_budgets
 from domain.tools.catalog import ServerAuth, ToolServers
 from domain.tools.source_tools import with_source_tools
@@ -58,7 +60,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
-SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml")
+SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -91,8 +93,11 @@ def read_configuration(settings: Settings) -> Configuration:
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
+        pipelines=pipelines_from_toml(file_text("PIPELINES", settings.pipelines), settings.variables),
     )
     check_budgets(configuration)
+    if found := pipeline_problems(configuration):
+        raise ConfigurationError(found)
     return configuration
 
 
@@ -145,7 +150,7 @@ def unknown_names(settings: Settings) -> Sequence[UnknownName]:
 
     Variables of the shipped files count too, so that an operator's own fleet file may use fewer of them.
     """
-    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks)
+    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks, settings.pipelines)
     shipped = (path for path in (ROOT / name for name in SHIPPED_FILES) if path.is_file())
     mentioned = names_in(path.read_text(encoding="utf-8", errors="replace") for path in (*own, *shipped))
     known = settings.names | mentioned

@@ -1,13 +1,20 @@
-"""What does a caller want where its turn meets another one, or where it hangs up? Two reserved keys of `metadata`."""
+"""What does a caller want where its turn meets another one, where it hangs up, or where an answer is cached?
+
+Three reserved keys of `metadata`.
+"""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
 from domain.errors import Invalid
 
 ON_RUNNING = "on_running"
 ON_DISCONNECT = "on_disconnect"
 CANCEL = "cancel"
+CACHE: Final = "cache_s"
+CACHE_PATH: Final = f"metadata.{CACHE}"
+LONGEST_CACHE_S: Final = 30 * 86_400
 
 
 class OnRunning(StrEnum):
@@ -34,3 +41,17 @@ def choice(metadata: Mapping[str, str], key: str, known: Sequence[str]) -> str:
         message = f"Invalid value for '{path}': supported values are {', '.join(known)}."
         raise Invalid(message, field=path, code="invalid_value")
     return value
+
+
+def cache_age_of(metadata: Mapping[str, str]) -> float | None:
+    """Return the seconds; None where the caller asks for no cached answer. Raises Invalid."""
+    text = metadata.get(CACHE)
+    if text is None:
+        return None
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(LONGEST_CACHE_S)) else 0
+    if not 1 <= seconds <= LONGEST_CACHE_S:
+        message = (
+            f"Invalid '{CACHE_PATH}': expected a whole number of seconds from 1 to {LONGEST_CACHE_S}, as a string."
+        )
+        raise Invalid(message, field=CACHE_PATH, code="invalid_value")
+    return float(seconds)

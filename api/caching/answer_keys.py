@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activities.retrieve import last_user_text
-from api.parsing.cache_age import PATH
+from api.parsing.interruptions import CACHE_PATH as PATH
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan
 from api.turns.planner import Planner
