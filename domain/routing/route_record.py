@@ -23,7 +23,17 @@ def route_to_document(decision: RouteDecision) -> dict[str, Any]:
         **savings_to_document(decision),
         **rules_to_document(decision),
         **counts_to_document(decision),
+        **wanted_to_document(decision),
     }
+
+
+def wanted_to_document(decision: RouteDecision) -> dict[str, Any]:
+    """Return how hard the turn seems and its tier; nothing where the caller or the fleet file leaves no choice."""
+    if decision.wanted is None:
+        return {}
+    tier, (level, reasons), is_met = decision.wanted
+    shown = {"level": level.value, "reasons": list(reasons), "tier": tier, "met": is_met}
+    return {"difficulty": {**shown, "reason": decision.wanted.reason}}
 
 
 def savings_to_document(decision: RouteDecision) -> dict[str, Any]:
