@@ -37,6 +37,7 @@ from composition.setting_names import UnknownName, names_in, unknown_host_settin
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.environment import KEY_EXPECTED, PREFIX
 from domain.config.fleet_toml import fleet_from_toml
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.config.prices_toml import overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
@@ -48,7 +49,6 @@ from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
 from domain.money.plausible_prices import implausible
 from domain.money.prices import Price
-from domain.pipelines.pipelines_toml import pipelines_from_toml
 from domain.routing.least_cost import too_small_budgets
 from domain.tools.catalog import ServerAuth, ToolServers
 from domain.tools.source_tools import with_source_tools

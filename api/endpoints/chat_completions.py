@@ -7,12 +7,12 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.caching.cache_header import cache_header
 from api.endpoints.azure_paths import DEPLOYMENT
 from api.endpoints.responses import event_stream
 from api.http.errors import NO_RETRY, ErrorResponse, error_answer, json_answer
 from api.parsing.chat_request import ChatTurnRequest, request_from_chat
 from api.parsing.field_rules import ignored_header
+from api.rendering.cache_header import cache_header
 from api.rendering.chat import CANCELLED, chat_frames, chat_from_response
 from api.rendering.response import FAILED_MESSAGE, Json
 from api.turns.deliveries import hash_of

@@ -7,12 +7,12 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from api.caching.cache_header import cache_header
 from api.http.conditional import conditional, for_method, tag_of
 from api.http.errors import json_answer
 from api.http.pagination import list_object, page_of, read_page_request
 from api.parsing.field_rules import ignored_header
 from api.parsing.responses_request import TurnRequest, request_from_openai, require_input
+from api.rendering.cache_header import cache_header
 from api.rendering.response import openai_from_item, openai_from_response
 from api.rendering.sse_events import frames
 from api.turns.deliveries import hash_of

@@ -2,9 +2,9 @@
 
 import pytest
 
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.errors import ConfigurationError
 from domain.pipelines.pipeline import Sink, SinkKind, TriggerKind
-from domain.pipelines.pipelines_toml import pipelines_from_toml
 from domain.pipelines.schedules import schedule_problem
 
 RIGHT = """
