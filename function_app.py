@@ -17,6 +17,7 @@ from composition.application import Application, compose
 from composition.misconfigured import misconfigured_routes
 from composition.production import open_ports, read_configuration
 from domain import wire
+from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from domain.pipelines.pipeline import Pipeline, TriggerKind
@@ -84,6 +85,8 @@ def add_activity(app: df.DFApp, application: Application, name: str, step: Calla
     bound: Any = step
     if name == wire.FINISH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
+    if name == ASK:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.after_asking(step))
     if name == batch_wire.FINISH_BATCH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after_batch(step))
     app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))

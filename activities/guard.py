@@ -8,6 +8,7 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.storage.request_units import metered
+from domain.approval_wire import ASK
 from domain.batches.batch_wire import RUN_LINE
 from domain.errors import GanglionError, NoResponse, Terminal
 from domain.wire import (
@@ -49,6 +50,7 @@ RESULTS_AFTER_DELETION: Mapping[str, Mapping[str, Any]] = {
     INFER: {"result": "ended", "code": "", "message": RESPONSE_DELETED, "delay_s": 0.0},
     CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
     TRY_CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
+    ASK: {"follows": "ended", "calls": [], "open": [], "until": 0.0, "added": NO_SIZE},
     FINISH: {"status": "deleted"},
 }
 """The result of each step for a deleted response. With it the orchestration proceeds to settle what was spent."""

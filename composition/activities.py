@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.anticipate import Anticipate
+from activities.approvals.ask import AskApprovals
 from activities.begin import Begin
 from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
@@ -32,6 +33,7 @@ from clients.tools.source_tool import WithSources
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
+from domain.approval_wire import ASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Activities:
     route: RouteTurn
     infer: Infer
     call_tool: CallTool
+    ask: AskApprovals
     finish: Finish
     settle: Settle
     deliver_webhook: DeliverWebhook
@@ -64,6 +67,7 @@ class Activities:
             wire.INFER: self.infer.infer,
             wire.CALL_TOOL: self.call_tool.call,
             wire.TRY_CALL_TOOL: self.call_tool.call,
+            ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
             wire.DELIVER_WEBHOOK: self.deliver_webhook.deliver,
@@ -101,27 +105,32 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state, watch),
-        call_tool=CallTool(
-            turns=turns,
-            servers=configuration.tools,
-            sender=CallSender(
-                calls=state.tool_calls,
-                results=state.whole_results,
-                connector=WithSources(ports.tool_connector, ports.source_reader),
-                billing=CallBilling(ledger=state.ledger, clock=ports.clock),
-                cache=ResultCache(ports.clock),
-                clock=ports.clock,
-            ),
-            grants=state.grants,
-            pages=ResultPages(state.whole_results, configuration.tools),
-            log=CallLog(turns, ports.clock),
-        ),
+        call_tool=compose_call_tool(configuration, ports, state),
+        ask=AskApprovals(waits=state.approval_waits, reservations=state.reservations_aside, limits=state.rate_limiter),
         finish=Finish(turns, states, configuration.fleet, state.grants),
         settle=Settle(state.ledger, configuration.overheads, watch.notice),
         deliver_webhook=deliver,
         watch=watch,
         warmer=warmer,
         observer=observer,
+    )
+
+
+def compose_call_tool(configuration: Configuration, ports: Ports, state: State) -> CallTool:
+    return CallTool(
+        turns=state.turns,
+        servers=configuration.tools,
+        sender=CallSender(
+            calls=state.tool_calls,
+            results=state.whole_results,
+            connector=WithSources(ports.tool_connector, ports.source_reader),
+            billing=CallBilling(ledger=state.ledger, clock=ports.clock),
+            cache=ResultCache(ports.clock),
+            clock=ports.clock,
+        ),
+        grants=state.grants,
+        pages=ResultPages(state.whole_results, configuration.tools),
+        log=CallLog(state.turns, ports.clock),
     )
 
 

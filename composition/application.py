@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from activities.follow_ups import FollowUps
+from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.maintenance.batch_sweep import BatchSweep
 from activities.maintenance.pipeline_sweep import PipelineSweep
 from activities.maintenance.rule_replay import RuleReplay
@@ -27,6 +28,7 @@ class Maintenance:
     """What the timer runs once a minute."""
 
     sweep: Sweep
+    approval_sweep: ApprovalSweep
     survey: TurnSurvey
     batch_sweep: BatchSweep
     pipeline_sweep: PipelineSweep
@@ -38,6 +40,7 @@ class Maintenance:
     async def run(self, orchestrations: Orchestrations) -> None:
         await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
+        await self.approval_sweep.run(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
         await tolerate_failure(self.batch_sweep.run(orchestrations), "start and wake batches")
         await tolerate_failure(self.pipeline_sweep.run(orchestrations), "advance the events of pipelines")
@@ -100,6 +103,14 @@ def compose_maintenance(
     )
     return Maintenance(
         sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
+        approval_sweep=ApprovalSweep(
+            turns=state.turns,
+            waits=state.approval_waits,
+            reservations=state.reservations_aside,
+            clock=clock,
+            undone_s=settings.sweep_unbegun_s,
+            silent_s=settings.sweep_silent_s,
+        ),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
         batch_sweep=BatchSweep(state.batches, batches.planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
         pipeline_sweep=PipelineSweep(

@@ -7,6 +7,9 @@ from clients.sealing import Seal
 from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
+from state.approvals.index import ApprovalIndex
+from state.approvals.reservations import ReservationsAside
+from state.approvals.waits import ApprovalWaits
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
@@ -50,6 +53,8 @@ class State:
     whole_results: WholeResults
     grants: CallerGrants
     tool_directory: ToolDirectory
+    approval_waits: ApprovalWaits
+    reservations_aside: ReservationsAside
     ledger: Ledger
     gpu_sessions: GpuSessions
     gpu_session_billing: GpuSessionBilling
@@ -94,6 +99,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     return State(
         store=store,
         turns=turns,
+        approval_waits=compose_waits(configuration, ports, turns),
+        reservations_aside=ReservationsAside(store, clock),
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
         whole_results=WholeResults(store),
@@ -126,14 +133,26 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         economics_runs=EconomicsRuns(store, clock),
         session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
         turn_list=TurnList(store, turns, ledger),
-        fleet_status=FleetStatus(
-            states=states,
-            rental_spend=rental_spend,
-            rules=rental_rules,
-            recent_sessions=RecentSessions(store, clock),
-            sharers=SharerReader(store, clock),
-            fleet=configuration.fleet,
-            clock=clock,
-        ),
+        fleet_status=compose_fleet_status(configuration, ports, states, rental_spend, rental_rules),
         webhook_outbox=WebhookOutbox(store, clock),
+    )
+
+
+def compose_waits(configuration: Configuration, ports: Ports, turns: TurnStore) -> ApprovalWaits:
+    is_shared = any(each.approvers for each in configuration.tools.known.values())
+    index = ApprovalIndex(ports.store, ports.clock, is_shared=is_shared)
+    return ApprovalWaits(turns, index, configuration.tools, ports.clock)
+
+
+def compose_fleet_status(
+    configuration: Configuration, ports: Ports, states: BackendStates, rental_spend: RentalSpend, rules: RentalRules
+) -> FleetStatus:
+    return FleetStatus(
+        states=states,
+        rental_spend=rental_spend,
+        rules=rules,
+        recent_sessions=RecentSessions(ports.store, ports.clock),
+        sharers=SharerReader(ports.store, ports.clock),
+        fleet=configuration.fleet,
+        clock=ports.clock,
     )

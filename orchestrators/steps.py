@@ -1,6 +1,7 @@
 """How does an orchestrator call a step, and what becomes of a step that fails?"""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from azure.durable_functions import RetryOptions
@@ -21,3 +22,19 @@ def call_together(context: Context, calls: Sequence[tuple[str, Any]]) -> Steps[S
     """Run steps that never fail in parallel. The host does not repeat a failed step of a `task_all`."""
     results = yield context.task_all([context.call_activity(name, request) for name, request in calls])
     return results
+
+
+def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
+    """Wait on a durable timer, which costs nothing. Return True at once where the response is cancelled meanwhile."""
+    event = context.wait_for_external_event(wire.CANCELLED_EVENT)
+    return (yield from first_within(context, seconds, (event,))) is event
+
+
+def first_within(context: Context, seconds: float, events: Sequence[DurableTask]) -> Steps[DurableTask | None]:
+    """Wait on a durable timer; return the event that was raised meanwhile, if any."""
+    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
+    winner = yield context.task_any([timer, *events])
+    if winner is timer:
+        return None
+    timer.cancel()
+    return winner

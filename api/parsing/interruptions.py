@@ -1,6 +1,6 @@
-"""What does a caller want where its turn meets another one, where it hangs up, or where an answer is cached?
+"""What does a caller want where its turn meets another one, needs an approval, hangs up or has a cached answer?
 
-Three reserved keys of `metadata`.
+Reserved keys of `metadata` say so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,8 @@ CANCEL = "cancel"
 CACHE: Final = "cache_s"
 CACHE_PATH: Final = f"metadata.{CACHE}"
 LONGEST_CACHE_S: Final = 30 * 86_400
+APPROVAL_WAIT = "approval_wait_s"
+APPROVAL_WAIT_LIMIT_S = 30 * 86_400
 
 
 class OnRunning(StrEnum):
@@ -54,4 +56,18 @@ def cache_age_of(metadata: Mapping[str, str]) -> float | None:
             f"Invalid '{CACHE_PATH}': expected a whole number of seconds from 1 to {LONGEST_CACHE_S}, as a string."
         )
         raise Invalid(message, field=CACHE_PATH, code="invalid_value")
+    return float(seconds)
+
+
+def approval_wait_of(metadata: Mapping[str, str], *, background: bool) -> float:
+    """Return how many seconds a turn may wait in place for approvals; 0 where it ends with its requests."""
+    text, path = metadata.get(APPROVAL_WAIT), f"metadata.{APPROVAL_WAIT}"
+    if text is None:
+        return 0.0
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(APPROVAL_WAIT_LIMIT_S)) else 0
+    if not 1 <= seconds <= APPROVAL_WAIT_LIMIT_S:
+        message = f"Invalid '{path}': expected a whole number from 1 to {APPROVAL_WAIT_LIMIT_S}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    if not background:
+        raise Invalid(f"Invalid '{path}': it needs 'background': true.", field=path, code="invalid_value")
     return float(seconds)

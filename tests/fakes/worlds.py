@@ -47,7 +47,7 @@ from settings import Settings, read_settings
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
-from tests.fakes.orchestration import FakeOrchestrations, Run
+from tests.fakes.orchestration import EventBoard, FakeOrchestrations, Run
 from tests.fakes.tools import FakeTools
 
 OWNER = Owner(tenant="11111111-1111-1111-1111-111111111111", subject="user:22222222-2222-2222-2222-222222222222")
@@ -229,9 +229,9 @@ class World[C: Clock = FakeClock]:
         await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))
         return response
 
-    async def run(self, response: Response, *, execution: int = 1) -> Run:
+    async def run(self, response: Response, *, execution: int = 1, events: EventBoard | None = None) -> Run:
         """Run the turn's orchestration to its end."""
-        run = Run(clock=self.clock, steps=self.steps, done=[], history=[])
+        run = Run(clock=self.clock, steps=self.steps, done=[], history=[], events=events)
         await run.respond(turn_wire(response), execution=execution)
         return run
 

@@ -16,7 +16,7 @@ from orchestrators.respond import respond
 
 START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
 TURN = timedelta(milliseconds=10)
-VERSION = "1.4"
+VERSION = "1.5"
 """`defaultVersion` of host.json, which a test compares."""
 
 
