@@ -12,6 +12,8 @@ from domain.errors import Invalid
 ON_RUNNING = "on_running"
 ON_DISCONNECT = "on_disconnect"
 CANCEL = "cancel"
+DEADLINE = "deadline_ms"
+DEADLINE_LIMIT_MS = 86_400_000
 CACHE: Final = "cache_s"
 CACHE_PATH: Final = f"metadata.{CACHE}"
 LONGEST_CACHE_S: Final = 30 * 86_400
@@ -43,6 +45,18 @@ def choice(metadata: Mapping[str, str], key: str, known: Sequence[str]) -> str:
         message = f"Invalid value for '{path}': supported values are {', '.join(known)}."
         raise Invalid(message, field=path, code="invalid_value")
     return value
+
+
+def deadline_of(metadata: Mapping[str, str]) -> float | None:
+    text = metadata.get(DEADLINE)
+    if text is None:
+        return None
+    milliseconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(DEADLINE_LIMIT_MS)) else 0
+    if not 1 <= milliseconds <= DEADLINE_LIMIT_MS:
+        path = f"metadata.{DEADLINE}"
+        message = f"Invalid '{path}': expected a whole number from 1 to {DEADLINE_LIMIT_MS}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    return milliseconds / 1000
 
 
 def cache_age_of(metadata: Mapping[str, str]) -> float | None:

@@ -16,6 +16,7 @@ from api.parsing.interruptions import (
     approval_wait_of,
     cache_age_of,
     cancels_on_disconnect,
+    deadline_of,
     on_running_of,
 )
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
@@ -31,9 +32,6 @@ from domain.log.token_logprobs import MOST_OPTIONS
 from domain.turns.response import Sampling
 
 AUTO = "auto"
-DEADLINE = "deadline_ms"
-DEADLINE_LIMIT_MS = 86_400_000
-
 SOURCES = "sources"
 METADATA_PAIRS = 16
 NOTES = "ganglion_"
@@ -291,15 +289,3 @@ def tool_config_of(request: ResponseRequest, tools: ToolList) -> ToolConfig:
         max_tool_calls=request.max_tool_calls,
     )
     return read_choice(request.tool_choice, config, tools, RESPONSES)
-
-
-def deadline_of(metadata: Mapping[str, str]) -> float | None:
-    text = metadata.get(DEADLINE)
-    if text is None:
-        return None
-    milliseconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(DEADLINE_LIMIT_MS)) else 0
-    if not 1 <= milliseconds <= DEADLINE_LIMIT_MS:
-        path = f"metadata.{DEADLINE}"
-        message = f"Invalid '{path}': expected a whole number from 1 to {DEADLINE_LIMIT_MS}, as a string."
-        raise Invalid(message, field=path, code="invalid_value")
-    return milliseconds / 1000
