@@ -20,7 +20,7 @@ from api.parsing.field_rules import (
 )
 from api.parsing.include import check_top_logprobs
 from api.parsing.input_items import ITEMS_LIMIT
-from api.parsing.interruptions import cache_age_of, cancels_on_disconnect, deadline_of
+from api.parsing.reserved_metadata import cache_age_of, cancels_on_disconnect
 from api.parsing.responses_request import (
     AUTO,
     Effort,
@@ -30,6 +30,7 @@ from api.parsing.responses_request import (
     TopLogprobs,
     TurnRequest,
     Verbosity,
+    deadline_of,
     own_metadata,
 )
 from api.parsing.tool_list import CHAT, ToolList, read_tools

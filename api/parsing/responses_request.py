@@ -11,12 +11,11 @@ from api.http.validation import RequestPart, validated
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing.interruptions import (
+from api.parsing.reserved_metadata import (
     OnRunning,
     approval_wait_of,
     cache_age_of,
     cancels_on_disconnect,
-    deadline_of,
     on_running_of,
 )
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
@@ -32,6 +31,9 @@ from domain.log.token_logprobs import MOST_OPTIONS
 from domain.turns.response import Sampling
 
 AUTO = "auto"
+DEADLINE = "deadline_ms"
+DEADLINE_LIMIT_MS = 86_400_000
+
 SOURCES = "sources"
 METADATA_PAIRS = 16
 NOTES = "ganglion_"
@@ -289,3 +291,15 @@ def tool_config_of(request: ResponseRequest, tools: ToolList) -> ToolConfig:
         max_tool_calls=request.max_tool_calls,
     )
     return read_choice(request.tool_choice, config, tools, RESPONSES)
+
+
+def deadline_of(metadata: Mapping[str, str]) -> float | None:
+    text = metadata.get(DEADLINE)
+    if text is None:
+        return None
+    milliseconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(DEADLINE_LIMIT_MS)) else 0
+    if not 1 <= milliseconds <= DEADLINE_LIMIT_MS:
+        path = f"metadata.{DEADLINE}"
+        message = f"Invalid '{path}': expected a whole number from 1 to {DEADLINE_LIMIT_MS}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    return milliseconds / 1000
