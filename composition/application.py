@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.maintenance.batch_sweep import BatchSweep
+from activities.maintenance.instance_timer import InstanceTimer
 from activities.maintenance.pipeline_sweep import PipelineSweep
 from activities.maintenance.rule_replay import RuleReplay
 from activities.maintenance.survey import TurnSurvey
@@ -62,6 +63,7 @@ class Application:
     follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
+    instance_timer: InstanceTimer
 
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
@@ -85,6 +87,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         ),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, steps=steps),
         maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, steps),
+        instance_timer=InstanceTimer(activities.keeper, activities.warmer, ports.clock),
     )
 
 
