@@ -99,10 +99,7 @@ class PipelineTurns:
         await admission.limits.enter(run.owner, run.response)
         claimed = ClaimedRequest(owner=run.owner, delivery=NO_DELIVERY, response_id=run.response, new_thread=False)
         plan = await admission.plans.plan(run.owner, request, run.response)
-        if pipeline.response_budget is not None and plan.costs.least > pipeline.response_budget:
-            raise Exhausted(
-                f"The turn may cost ${plan.costs.least:f}, more than the pipeline's budget for one response."
-            )
+        check_budget(pipeline, plan.costs.most)
         if plan.tool_config.servers and not pipeline.trusted:
             plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
         cover = await admission.ledger.reserve(run.owner, run.response, plan.costs.most, needed=plan.costs.least)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -145,6 +146,15 @@ async def test_an_event_without_the_part_that_is_read_is_dead() -> None:
     assert answer.json()["data"][0]["status"] == "dead"
     (found,) = await dead(one)
     assert found["reason"] == "the event has nothing at the place that the pipeline reads"
+
+
+async def test_a_turn_that_could_cost_more_than_its_budget_is_not_begun() -> None:
+    model = FakeBackend(says(ANSWER))
+    one = piped(replace(TICKETS, name="poor", response_budget=Decimal("0.000001")), model=model)
+    await send(one, name="poor")
+    (found,) = await dead(one, "poor")
+    assert "more than the pipeline's budget" in found["reason"]
+    assert model.calls == []
 
 
 async def test_a_turn_that_fails_is_dead_until_it_is_sent_again() -> None:
