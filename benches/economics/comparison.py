@@ -10,7 +10,7 @@ from typing import Final
 from benches.economics.inputs import HOUR_S, Machine, OwnedMachine, Request
 from domain.money.costing import BackendWork, attempt_cost, time_cost
 from domain.money.prices import TokenPrice
-from domain.routing.rent_or_buy import DEFAULT_RULE
+from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
 from domain.routing.replay import ALWAYS, PastDemand, SessionTerms, replay
 
 MONTH_HOURS: Final = Decimal("730.5")
@@ -86,8 +86,8 @@ def strategies(
     }
 
 
-def replayed_cost(demand: Sequence[PastDemand], machine: Machine, rule: tuple[float, ...], idle_s: float) -> Decimal:
-    return rounded(Decimal(replay(demand, type(DEFAULT_RULE)(*rule), terms_of(machine, idle_s)).dollars))
+def replayed_cost(demand: Sequence[PastDemand], machine: Machine, rule: Rule, idle_s: float) -> Decimal:
+    return rounded(Decimal(replay(demand, rule, terms_of(machine, idle_s)).dollars))
 
 
 def rounded(amount: Decimal) -> Decimal:
