@@ -40,7 +40,7 @@ async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
 
 
 async def test_a_turn_is_watched_from_a_sleeping_gpu_to_its_final_bill(tmp_path: Path, chromium: str) -> None:
-    """The price has ten idle seconds, and the program runs the sweeper every second. The machine itself stays longer."""
+    """The price has ten idle seconds, and the program runs the sweeper every second. The machine stays up longer."""
     javascript_kits()
     environment = {**QUIET, **environment_in(tmp_path)}
     options = ClusterOptions(
