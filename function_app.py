@@ -9,6 +9,7 @@ import azure.functions as func
 
 from activities.guard import as_activity
 from activities.maintenance.sweep import SCHEDULE
+from activities.routing.instance_keeper import SCHEDULE as INSTANCE_SCHEDULE
 from api.builtin_pages import remove_builtin_pages
 from api.routes import HttpRoute, routes
 from clients.clock import SystemClock, cpu_seconds
@@ -20,6 +21,7 @@ from domain import wire
 from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
+from domain.pipelines.pipeline import Pipeline, TriggerKind
 from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
 from orchestrators.run_batch import run_batch
@@ -64,6 +66,10 @@ def build(settings: Settings) -> df.DFApp:
     for route in routes(application.http):
         add_route(app, route)
     add_sweeper(app, application)
+    for pipeline in configuration.pipelines.known.values():
+        if pipeline.trigger is TriggerKind.SCHEDULE:
+            add_schedule(app, application, pipeline)
+    add_instance_timer(app, application)
     warm_up(configuration.fleet)
     set_up(settings.telemetry, settings.variables)
     named_tenants.allow(settings.telemetry_tenants)
@@ -93,12 +99,39 @@ def add_route(app: df.DFApp, route: HttpRoute) -> None:
     app.function_name(route.name)(app.route(route.template, methods=route.methods)(handler))
 
 
+def add_instance_timer(app: df.DFApp, application: Application) -> None:
+    """Register the timer that ends instances; a fleet whose providers end them all has none, and pays for none."""
+
+    async def instance_timer(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own argument
+        await application.instance_timer.run()
+
+    if application.instance_timer.has_work:
+        timed = app.timer_trigger(arg_name="timer", schedule=INSTANCE_SCHEDULE)
+        app.function_name("instance_timer")(timed(instance_timer))
+
+
 def add_sweeper(app: df.DFApp, application: Application) -> None:
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
         await application.maintenance.run(application.ports.open_orchestrations(client))
 
     timed = app.timer_trigger(arg_name="timer", schedule=SCHEDULE)
     app.function_name("sweeper")(timed(app.durable_client_input(client_name="client")(sweeper)))
+
+
+def add_schedule(app: df.DFApp, application: Application, pipeline: Pipeline) -> None:
+    """Register the timer of a pipeline; the host computes when it is due."""
+
+    async def schedule(timer: func.TimerRequest, client: Any) -> None:
+        orchestrations = application.ports.open_orchestrations(client)
+        await application.pipelines.schedules.fire(pipeline, status_of(timer), orchestrations)
+
+    timed = app.timer_trigger(arg_name="timer", schedule=pipeline.schedule)
+    app.function_name(f"pipeline_{pipeline.name}")(timed(app.durable_client_input(client_name="client")(schedule)))
+
+
+def status_of(timer: Any) -> Mapping[str, Any]:
+    """Return the host's account of a schedule, which the SDK's own type of the argument lacks; empty: there is none."""
+    return timer.schedule_status or {}
 
 
 app = load(os.environ)

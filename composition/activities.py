@@ -19,6 +19,7 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
+from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
@@ -54,6 +55,7 @@ class Activities:
     watch: BudgetWatch
     warmer: BackendWarmer
     observer: StartObserver
+    keeper: InstanceKeeper
 
     def by_name(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         """Return each step under the durable name that orchestrations call it by."""
@@ -85,12 +87,14 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         deliver=deliver.deliver,
         clock=ports.clock,
     )
+    keeper = compose_keeper(configuration, ports, state)
     warmer = BackendWarmer(
         backend_states=states,
         sessions=state.gpu_sessions,
         clients=ports.backends,
         clock=ports.clock,
         observer=observer,
+        keeper=keeper,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
@@ -113,6 +117,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         watch=watch,
         warmer=warmer,
         observer=observer,
+        keeper=keeper,
     )
 
 
@@ -148,6 +153,18 @@ def compose_observer(configuration: Configuration, ports: Ports, state: State) -
     return StartObserver(
         backend_states=state.backend_states,
         sessions=state.gpu_sessions,
+        clients=ports.backends,
+        fleet=configuration.fleet,
+        clock=ports.clock,
+    )
+
+
+def compose_keeper(configuration: Configuration, ports: Ports, state: State) -> InstanceKeeper:
+    return InstanceKeeper(
+        backend_states=state.backend_states,
+        sessions=state.gpu_sessions,
+        leases=state.count_leases,
+        counter=ports.instance_counter,
         clients=ports.backends,
         fleet=configuration.fleet,
         clock=ports.clock,

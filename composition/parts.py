@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
@@ -17,6 +18,7 @@ from domain.fleet.catalog import Fleet
 from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
+from domain.pipelines.pipeline import Pipelines
 from domain.routing.estimates import AttemptLimits
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
@@ -36,6 +38,7 @@ class Configuration:
     sources: Sources = field(default_factory=Sources)
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+    pipelines: Pipelines = field(default_factory=Pipelines)
 
     @property
     def attempt_limits(self) -> AttemptLimits:
@@ -58,3 +61,4 @@ class Ports:
     token_exchange: TokenExchange
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations
+    instance_counter: InstanceCounter = field(default_factory=NoCounter)

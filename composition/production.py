@@ -17,6 +17,7 @@ from clients.identity.backend_credentials import BackendCredentials, credential_
 from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
+from clients.instances.cloud_run import CloudRunInstances
 from clients.orchestrations import DurableOrchestrations
 from clients.sources.egress import pinned_client
 from clients.sources.factory import build_reader
@@ -32,10 +33,12 @@ from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
+from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.environment import KEY_EXPECTED, PREFIX
 from domain.config.fleet_toml import fleet_from_toml
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.config.prices_toml import overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
@@ -58,7 +61,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
-SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml")
+SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -91,8 +94,11 @@ def read_configuration(settings: Settings) -> Configuration:
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
+        pipelines=pipelines_from_toml(file_text("PIPELINES", settings.pipelines), settings.variables),
     )
     check_budgets(configuration)
+    if found := pipeline_problems(configuration):
+        raise ConfigurationError(found)
     return configuration
 
 
@@ -145,7 +151,7 @@ def unknown_names(settings: Settings) -> Sequence[UnknownName]:
 
     Variables of the shipped files count too, so that an operator's own fleet file may use fewer of them.
     """
-    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks)
+    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks, settings.pipelines)
     shipped = (path for path in (ROOT / name for name in SHIPPED_FILES) if path.is_file())
     mentioned = names_in(path.read_text(encoding="utf-8", errors="replace") for path in (*own, *shipped))
     known = settings.names | mentioned
@@ -162,7 +168,8 @@ def read_budgets(settings: Settings) -> Budgets:
 def open_ports(configuration: Configuration, clock: Clock) -> Ports:
     """Return the real adapters; each opens its files and connections at its first use."""
     settings = configuration.settings
-    backends = backend_clients(configuration.fleet, settings, clock)
+    http, credentials = backend_http(), backend_credentials(settings, clock)
+    backends = backend_clients(configuration.fleet, settings, http, credentials)
     return Ports(
         clock=clock,
         store=document_store(settings, clock),
@@ -187,6 +194,7 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
+        instance_counter=CloudRunInstances(http, credentials),
     )
 
 
@@ -229,17 +237,25 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
     }
 
 
-def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
+def backend_http() -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
-    images = PublicImages(pinned_client(loopback=False))
-    credentials = BackendCredentials(
+    return httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
+
+
+def backend_credentials(settings: Settings, clock: Clock) -> BackendCredentials:
+    return BackendCredentials(
         federation=settings.federation,
         aws=settings.aws,
         variables=settings.variables,
         clock=clock,
         client_id=settings.identity_client_id,
     )
+
+
+def backend_clients(
+    fleet: Fleet, settings: Settings, http: httpx.AsyncClient, credentials: BackendCredentials
+) -> Mapping[str, HttpBackend]:
+    images = PublicImages(pinned_client(loopback=False))
     return {
         name: backend_client(backend, http, silence_s=settings.silence_s, credentials=credentials, images=images)
         for name, backend in fleet.backends.items()

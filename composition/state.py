@@ -15,6 +15,7 @@ from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
@@ -61,6 +62,7 @@ class State:
     backend_states: BackendStates
     rental_spend: RentalSpend
     rental_rules: RentalRules
+    count_leases: CountLeases
     demand_log: DemandLog
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
@@ -90,8 +92,11 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
-    states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
-    rental_rules = RentalRules(store, clock)
+    states, rental_spend, rental_rules = (
+        BackendStates(store, clock),
+        RentalSpend(store, clock),
+        RentalRules(store, clock),
+    )
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         store=store,
@@ -111,6 +116,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         backend_states=states,
         rental_spend=rental_spend,
         rental_rules=rental_rules,
+        count_leases=CountLeases(store, clock),
         demand_log=DemandLog(store, clock, rental_spend.counters),
         answer_lengths=LearnedAnswerLengths(store, clock),
         rate_limiter=RateLimiter(

@@ -14,7 +14,7 @@ from ganglion.remote.client import ApiClient, ApiError, access_from, connect
 from settings import ROOT
 
 
-class Commands(Protocol):
+class Subparsers(Protocol):
     """What argparse calls the parsers of the commands."""
 
     def add_parser(self, name: str, *, help: str = "", description: str = "") -> argparse.ArgumentParser: ...  # noqa: A002 - argparse's own name
@@ -59,7 +59,7 @@ def project_version() -> str:
     return project["tool"]["ganglion"]["version"]
 
 
-def add_lists(added: Commands) -> None:
+def add_lists(added: Subparsers) -> None:
     turns = remote(added, "turns", commands.turns, "list turns, newest first")
     turns.add_argument("--limit", type=int, default=20)
     turns.add_argument("--status", default="", help="for example in_progress or failed")
@@ -78,12 +78,16 @@ def add_lists(added: Commands) -> None:
     batches.add_argument("id", nargs="?", default="", help="the id of a batch, batch_…; without it, all are listed")
     batches.add_argument("--cancel", action="store_true", help="cancel the batch")
     batches.add_argument("--limit", type=int, default=20)
+    pipelines = remote(added, "pipelines", commands.pipelines, "list pipelines or dead events, or send one again")
+    pipelines.add_argument("name", nargs="?", default="", help="a pipeline, whose dead events are listed")
+    pipelines.add_argument("--send-again", default="", metavar="ID", help="a dead event, dead_… (role Events.Send)")
+    pipelines.add_argument("--limit", type=int, default=20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
     usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
     usage.add_argument("--limit", type=int, default=100)
 
 
-def remote(added: Commands, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+def remote(added: Subparsers, name: str, command: Command, text: str) -> argparse.ArgumentParser:
     parser = added.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="write the answer of the API")
 

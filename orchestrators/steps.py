@@ -7,6 +7,7 @@ from typing import Any
 from azure.durable_functions import RetryOptions
 
 from domain import wire
+from domain.packed_wire import PLAIN, packed_request
 from orchestrators.context import Context, DurableTask, Steps
 
 STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
@@ -15,12 +16,27 @@ STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_
 
 def call_step(context: Context, name: str, request: Any) -> DurableTask:
     """Call an activity, and again where it fails. Failures of backends are results; it fails where the store does."""
-    return context.call_activity_with_retry(name, STEP_RETRY, request)
+    return context.call_activity_with_retry(name, STEP_RETRY, sent(context, name, request))
+
+
+def sent(context: Context, name: str, request: Any) -> Any:
+    """Return a request as this version of the orchestration sends it."""
+    return request if context.version in PLAIN else packed_request(name, request)
 
 
 def call_together(context: Context, calls: Sequence[tuple[str, Any]]) -> Steps[Sequence[wire.TriedWire]]:
-    """Run steps that never fail in parallel. The host does not repeat a failed step of a `task_all`."""
-    results = yield context.task_all([context.call_activity(name, request) for name, request in calls])
+    """Run steps that never fail in parallel. The host does not repeat a failed step of a `task_all`.
+
+    An instance of a release before 1.6, which still runs during an update, fails at a packed request: then none of the
+    steps has a result.
+    """
+    together = context.task_all([context.call_activity(name, sent(context, name, request)) for name, request in calls])
+    try:
+        results = yield together
+    except Exception as error:
+        if context.version in PLAIN:
+            raise
+        return [{"value": None, "problem": str(error)} for _ in calls]
     return results
 
 

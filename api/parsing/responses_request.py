@@ -8,11 +8,16 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
-from api.parsing.cache_age import cache_age_of
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing.interruptions import OnRunning, approval_wait_of, cancels_on_disconnect, on_running_of
+from api.parsing.reserved_metadata import (
+    OnRunning,
+    approval_wait_of,
+    cache_age_of,
+    cancels_on_disconnect,
+    on_running_of,
+)
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from api.http.json_path import path_of
 from api.parsing.input_items import SUMMARY_HEADING
-from api.parsing.interruptions import APPROVAL_WAIT
+from api.parsing.reserved_metadata import APPROVAL_WAIT
 from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions

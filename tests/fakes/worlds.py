@@ -14,6 +14,7 @@ from api.http.authentication import Authenticator
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
 from clients.sources.port import SourceConnector
@@ -38,6 +39,7 @@ from domain.log.transcript import Transcript
 from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import PriceSource, TokenPrice
+from domain.pipelines.pipeline import Pipelines
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns.response import Response, ResponseHistory, ResponseOptions, Sampling
@@ -128,6 +130,7 @@ class World[C: Clock = FakeClock]:
     sources: Sources = field(default_factory=Sources)
     connectors: Mapping[SourceKind, SourceConnector] = field(default_factory=dict[SourceKind, SourceConnector])
     tool_servers: ToolServers = field(default_factory=ToolServers)
+    pipelines: Pipelines = field(default_factory=Pipelines)
     tools: ToolConnector = field(default_factory=FakeTools)
     exchange: TokenExchange = field(default_factory=NoExchange)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
@@ -137,6 +140,7 @@ class World[C: Clock = FakeClock]:
     capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
+    instance_counter: InstanceCounter = field(default_factory=NoCounter)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -152,6 +156,7 @@ class World[C: Clock = FakeClock]:
             sources=self.sources,
             endpoints=self.endpoints,
             tools=self.tool_servers,
+            pipelines=self.pipelines,
         )
         ports = Ports(
             clock=self.clock,
@@ -164,6 +169,7 @@ class World[C: Clock = FakeClock]:
             tool_connector=self.tools,
             token_exchange=self.exchange,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
+            instance_counter=self.instance_counter,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
