@@ -16,12 +16,12 @@ from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
 from api.turns.history import ModelInput
-from domain.content.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
 from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.sources.catalog import Sources
+from domain.sources.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.tools.approval_rules import is_untrusted_result
 from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.tools.listing import ListedServer
