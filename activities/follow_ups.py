@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from clients.orchestrations import OpenOrchestrations
+from clients.orchestrations import OpenOrchestrations, Orchestrations
 from domain import wire
 from domain.approval_wire import AskedWire
 from domain.batches.batch_wire import BatchFinishedWire, BatchWire
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
+type AfterEvent = Callable[[Response, Orchestrations], Awaitable[None]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
@@ -29,9 +30,18 @@ class FollowUps:
     The sweep starts the deliveries that could not be started here; a turn in line also looks for itself.
     """
 
-    def __init__(self, turns: TurnStore, outbox: WebhookOutbox, open_orchestrations: OpenOrchestrations) -> None:
+    def __init__(
+        self,
+        turns: TurnStore,
+        outbox: WebhookOutbox,
+        open_orchestrations: OpenOrchestrations,
+        *,
+        after_event: AfterEvent,
+    ) -> None:
+        """`after_event` brings the answer of a pipeline's turn to its sink."""
         self.turns = turns
         self.outbox = outbox
+        self.after_event = after_event
         self.open_orchestrations = open_orchestrations
 
     def after(self, step: FinishStep) -> Callable[[wire.FinishWire, Any], Awaitable[wire.FinishedWire]]:
@@ -50,6 +60,8 @@ class FollowUps:
             await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
+            if ended.options.pipeline:
+                await self.after_event(ended, self.open_orchestrations(client))
             await self.announce_requests(ended.owner, requests_of(ended), client)
         except GanglionError as error:
             log.warning(
