@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from clients.orchestrations import OpenOrchestrations
+from clients.orchestrations import OpenOrchestrations, Orchestrations
 from domain import wire
 from domain.batches.batch_wire import BatchFinishedWire, BatchWire
 from domain.batches.line_ids import ending_id
@@ -16,6 +16,7 @@ from state.webhook_outbox import WebhookOutbox
 log = logging.getLogger(__name__)
 
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
+type WakeBatches = Callable[[Orchestrations], Awaitable[None]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
@@ -25,10 +26,18 @@ class FollowUps:
     The sweep starts the deliveries that could not be started here; a turn in line also looks for itself.
     """
 
-    def __init__(self, turns: TurnStore, outbox: WebhookOutbox, open_orchestrations: OpenOrchestrations) -> None:
+    def __init__(
+        self,
+        turns: TurnStore,
+        outbox: WebhookOutbox,
+        open_orchestrations: OpenOrchestrations,
+        wake_batches: WakeBatches | None = None,
+    ) -> None:
+        """`wake_batches` wakes the batches that wait for a backend which has become warm."""
         self.turns = turns
         self.outbox = outbox
         self.open_orchestrations = open_orchestrations
+        self.wake_batches = wake_batches
 
     def after(self, step: FinishStep) -> Callable[[wire.FinishWire, Any], Awaitable[wire.FinishedWire]]:
         """Return the step with a second argument: the durable client of its invocation."""
@@ -46,6 +55,8 @@ class FollowUps:
             await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
+            if self.wake_batches:
+                await self.wake_batches(self.open_orchestrations(client))
         except GanglionError as error:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error

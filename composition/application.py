@@ -64,15 +64,21 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
     activities = compose_activities(configuration, ports, state, plans)
     intake = compose_intake(configuration, ports, state, plans)
     batches = compose_batches(configuration, ports, state, activities, intake)
+    maintenance = compose_maintenance(configuration, ports.clock, state, activities.observer, batches.planner)
     return Application(
         configuration=configuration,
         ports=ports,
         state=state,
         activities=activities,
         batches=batches,
-        follow_ups=FollowUps(state.turns, state.webhook_outbox, ports.open_orchestrations),
+        follow_ups=FollowUps(
+            state.turns,
+            state.webhook_outbox,
+            ports.open_orchestrations,
+            maintenance.batch_sweep.wake_where_warm,
+        ),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
-        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, batches.planner),
+        maintenance=maintenance,
     )
 
 
@@ -88,7 +94,13 @@ def compose_maintenance(
     return Maintenance(
         sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
-        batch_sweep=BatchSweep(state.batches, planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
+        batch_sweep=BatchSweep(
+            state.batches,
+            planner.decide,
+            clock,
+            unbegun_s=settings.sweep_unbegun_s,
+            has_warmed=state.backend_states.take_opened,
+        ),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
         start_observer=observer,
