@@ -9,7 +9,8 @@ which died never makes the same call again.
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, cast
 
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
@@ -110,6 +111,13 @@ class TurnContext:
         return activities
 
 
+class TurnRan(NamedTuple):
+    """After how many seconds a turn is to be run again, 0.0 where it has ended; and then its cost in dollars."""
+
+    delay_s: float = 0.0
+    cost: Decimal = Decimal(0)
+
+
 class TurnSuspended(Exception):
     """The turn is to be run again after `delay_s`: it waits on a timer, or has run for long."""
 
@@ -128,8 +136,8 @@ class InlineTurns:
 
     async def run(
         self, turn: wire.RespondWire, stored: Mapping[str, Any] | None, save: SaveRun, *, prefers: str = ""
-    ) -> float:
-        """Run a turn on; return 0.0 when it has ended, or the seconds that it waits before it is run again.
+    ) -> TurnRan:
+        """Run a turn on, until it has ended or waits.
 
         `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can.
         """
@@ -138,16 +146,17 @@ class InlineTurns:
             request, began_at, results = stored["request"], stored["began_at"], list(stored["results"])
             version = stored.get("version", FIRST_VERSION)
         started_at = self.clock.now()
+        cost = Decimal(0)
         with metered() as charge:
             while request:
                 context = TurnContext(request=request, now=began_at, results=results, version=version)
                 run = InlineRun(self, context, save, began_at, started_at, charge, prefers)
                 try:
-                    await run.to_end()
+                    cost = await run.to_end()
                 except TurnSuspended as wait:
-                    return wait.delay_s
+                    return TurnRan(delay_s=wait.delay_s)
                 request, began_at, results, version = context.next_request, self.clock.now(), [], VERSION
-        return 0.0
+        return TurnRan(cost=cost)
 
 
 @dataclass(slots=True)
@@ -163,7 +172,8 @@ class InlineRun:
     prefers: str = ""
     number: int = 0
 
-    async def to_end(self) -> None:
+    async def to_end(self) -> Decimal:
+        """Run this history to its end; return the cost of the turn, in dollars."""
         steps = self.turns.respond(self.context)
         try:
             yielded = next(steps)
@@ -175,13 +185,15 @@ class InlineRun:
                 else:
                     yielded = steps.send(sent_value(entry, yielded))
         except StopIteration as end:
-            await self.settle_lost(end.value)
+            return await self.settled(end.value)
 
-    async def settle_lost(self, output: wire.RespondedWire) -> None:
+    async def settled(self, output: wire.RespondedWire) -> Decimal:
         """Settle a turn that had ended before this run: the one that ended it may have died before it settled."""
-        if self.context.next_request is None and "cost" not in output:
-            turn = {name: value for name, value in self.context.request.items() if name != "continued"}
-            await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
+        if self.context.next_request is not None or "cost" in output:
+            return Decimal(output.get("cost", "0"))
+        turn = {name: value for name, value in self.context.request.items() if name != "continued"}
+        settled: wire.SettledWire = await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
+        return Decimal(settled["cost"])
 
     async def entry(self, yielded: Any) -> dict[str, Any]:
         """Return the recorded result of a step, or run it and record its result."""

@@ -1,10 +1,12 @@
 """How is a batch shown? The object is the one of the OpenAI API."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from domain.batches.batch import WINDOW, Batch, BatchStatus
 from domain.batches.totals import BatchTotals
+from domain.money.ledger_records import NANOS
 
 type Json = dict[str, Any]
 
@@ -54,3 +56,10 @@ def noted(batch: Batch, pause: str) -> Json:
     if pause and len(metadata) < METADATA_LIMIT:
         metadata[ENDING_KEY] = f"paused: {pause}"[:NOTE_CHARACTERS]
     return metadata
+
+
+def cost_of_lines(totals: BatchTotals) -> Json:
+    """Return the dollars of all lines that have ended, and of one of them."""
+    cost = Decimal(totals.cost) / NANOS
+    each = cost / totals.lines if totals.lines else Decimal(0)
+    return {"lines": totals.lines, "total_usd": f"{cost:.9f}", "line_usd": f"{each:.9f}"}

@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from activities.batches.check_batch import CheckBatch
 from api.batches.batch_body import batch_request
-from api.batches.batch_object import openai_from_batch
+from api.batches.batch_object import cost_of_lines, openai_from_batch
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.pagination import continued_list, read_newest_first, unknown_cursor
@@ -109,10 +109,12 @@ class BatchFunctions:
         return json_answer(await self.shown(cancelled))
 
     async def route(self, req: Request) -> Response:
-        """`GET /v1/batches/{batch_id}/route`: when the batch begins, and why."""
+        """`GET /v1/batches/{batch_id}/route`: when the batch begins, why, and what its lines have cost so far."""
         batch = await self.named(req)
         start = await self.batches.starts.read(batch)
+        totals = batch.totals if batch.status.has_ended else await self.batches.lines.totals(batch)
         body: Json = {"object": "batch.route", "batch_id": batch.id, "decided_at": None, "decision": None}
+        body["cost"] = cost_of_lines(totals)
         if start:
             body |= {"decided_at": start.at, "decision": start.decision.to_document()}
         return json_answer(body)

@@ -290,9 +290,8 @@ async def test_a_row_replaces_the_parts_that_a_run_left_behind_which_died() -> N
     one = api()
     batch = await checked(one, await held(one, [line(0)]))
     lines = one.world.app.state.batches.lines
-    parts = [
-        Create(id=f"row_00000_00_{number:04d}", body={"kind": "batch_row", "v": 1, "text": "x"}) for number in (0, 1)
-    ]
+    body = {"kind": "batch_row", "v": 1, "text": "x"}
+    parts = [Create(id=f"row_00000_00_{number:04d}", body=body) for number in (0, 1)]
     await one.world.store.commit(lines_key(batch), parts)
     await lines.end_line(batch, 0, "{}", BatchTotals(failed=1))
     assert await lines.rows(batch, 0) == {0: ("{}", BatchTotals(failed=1))}
