@@ -1,7 +1,7 @@
 """Which settings do the environment variables hold? They are read once, and one error lists every problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.config.environment import (
@@ -53,6 +53,8 @@ class Settings:
     console_client_id: str | None
     operator_tenant: str | None
     identity_client_id: str | None
+    obo_client_id: str | None
+    sealing_key: bytes | None = field(repr=False)
     federation: Federation
     aws: AwsFederation
     telemetry: str
@@ -114,6 +116,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
         operator_tenant=reader.optional("OPERATOR_TENANT", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
+        obo_client_id=reader.optional("OBO_CLIENT_ID", convert=str),
+        sealing_key=reader.key("SEALING_KEY"),
         federation=read_federation(reader),
         aws=read_aws(reader),
         telemetry=reader.choice("TELEMETRY", ("standard", "console", "none"), default="standard"),

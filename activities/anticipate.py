@@ -27,7 +27,8 @@ class Anticipate:
             return NO_WARM_UP
         owner = wire.owner_from_wire(request)
         response = await self.turns.read(owner, request["response"])
-        decision = (await self.decider.decide(response, await self.largest_size(response), excluded={})).route
+        decided = await self.decider.decide(response, await self.largest_size(response), excluded={})
+        decision = decided.route
         if decision.warm_up is None:
             return NO_WARM_UP
         is_woken = await self.warmer.warm_up(
@@ -38,7 +39,7 @@ class Anticipate:
             following=following_attempt(decision),
         )
         result: wire.AnticipatedWire = {"backend": decision.warm_up, "woken": is_woken}
-        document = {**route_to_document(decision), "woken": is_woken}
+        document = {**route_to_document(decision), "woken": is_woken, "decided_at": decided.at}
         await self.turns.record_route(owner, response.id, number=0, route=document, routed=result)
         return result
 

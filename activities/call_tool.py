@@ -8,6 +8,7 @@ from activities.routing.request_size import NOTHING, added_size
 from activities.tools.call_log import CallLog, indexed_item
 from activities.tools.call_sender import CallSender
 from activities.tools.call_task import CallTask
+from activities.tools.caller_grants import CallerGrants
 from activities.tools.result_pages import ResultPages
 from activities.tools.turn_watch import TurnWatch
 from domain import wire
@@ -50,11 +51,19 @@ class CallTool:
     """Runs a call and writes its end to the log. A repeat returns the recorded outcome, or repeats what is safe."""
 
     def __init__(
-        self, *, turns: TurnStore, servers: ToolServers, sender: CallSender, pages: ResultPages, log: CallLog
+        self,
+        *,
+        turns: TurnStore,
+        servers: ToolServers,
+        sender: CallSender,
+        pages: ResultPages,
+        grants: CallerGrants,
+        log: CallLog,
     ) -> None:
         self.turns = turns
         self.servers = servers
         self.pages = pages
+        self.grants = grants
         self.sender = sender
         self.log = log
 
@@ -113,6 +122,7 @@ class CallTool:
             watch=watch,
             follows_write=any(is_write_to(server, each) for each in log.items),
             approval=approval,
+            grant=await self.grants.token(response, server),
         )
         return await self.sender.outcome(task)
 

@@ -1,5 +1,6 @@
 """How does a turn end exactly once?"""
 
+from activities.tools.caller_grants import CallerGrants
 from domain import wire
 from domain.fleet.catalog import Fleet
 from domain.identity.owners import Owner
@@ -14,10 +15,11 @@ ANSWERED = frozenset({ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE})
 class Finish:
     """Ends the response in one commit. A response that has ended already keeps its status."""
 
-    def __init__(self, turns: TurnStore, backend_states: BackendStates, fleet: Fleet) -> None:
+    def __init__(self, turns: TurnStore, backend_states: BackendStates, fleet: Fleet, grants: CallerGrants) -> None:
         self.turns = turns
         self.backend_states = backend_states
         self.fleet = fleet
+        self.grants = grants
 
     async def finish(self, request: wire.FinishWire) -> wire.FinishedWire:
         response = await self.turns.finish(
@@ -27,6 +29,7 @@ class Finish:
             code=request["code"],
             message=request["message"],
         )
+        await self.grants.drop(response)
         if request["status"] not in ANSWERED:
             await self.leave_queue(wire.owner_from_wire(request), response.id)
         return {"status": response.status.value}

@@ -10,6 +10,7 @@ from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
+from clients.tools.on_behalf_of import TokenExchange
 from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from domain.fleet.catalog import Fleet
@@ -56,5 +57,6 @@ class Ports:
     tokenizers: Mapping[str, Tokenizer]
     source_reader: SourceReader
     tool_connector: ToolConnector
+    token_exchange: TokenExchange
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations

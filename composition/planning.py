@@ -60,6 +60,7 @@ def compose_intake(configuration: Configuration, ports: Ports, state: State, pla
             plans=plans,
             keys=AnswerKeys(planner=plans.planner, reader=ports.source_reader, longest_s=settings.cache_s),
             answers=state.cached_answers,
+            grants=state.grants,
             clock=ports.clock,
             deadline_s=settings.deadline_s,
         ),

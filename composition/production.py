@@ -21,6 +21,7 @@ from clients.orchestrations import DurableOrchestrations
 from clients.sources.egress import pinned_client
 from clients.sources.factory import build_reader
 from clients.sources.image_loader import PublicImages
+from clients.sources.tokens import IdentityTokens
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
@@ -28,11 +29,12 @@ from clients.tls import tls_context
 from clients.tokenizers.port import Tokenizer
 from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools, missing_library
+from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
-from domain.config.environment import PREFIX
+from domain.config.environment import KEY_EXPECTED, PREFIX
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import cheap_hours_from_toml, overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
@@ -46,6 +48,7 @@ from domain.money.budgets import Budgets
 from domain.money.plausible_prices import implausible
 from domain.money.prices import Price
 from domain.routing.least_cost import too_small_budgets
+from domain.tools.catalog import ServerAuth, ToolServers
 from domain.tools.source_tools import with_source_tools
 from settings import ROOT, Settings
 
@@ -71,6 +74,7 @@ def read_configuration(settings: Settings) -> Configuration:
     tools = with_source_tools(tools, sources)
     problems = (
         *missing_library(tools),
+        *missing_key(tools, settings),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
         *missing_tokenizers(fleet, settings.fleet),
     )
@@ -91,6 +95,14 @@ def read_configuration(settings: Settings) -> Configuration:
     )
     check_budgets(configuration)
     return configuration
+
+
+def missing_key(tools: ToolServers, settings: Settings) -> Sequence[str]:
+    """Return the problem of servers that are called in their caller's name, where no key can seal its tokens."""
+    labels = [label for label, server in tools.known.items() if server.auth is ServerAuth.OBO]
+    if not labels or settings.sealing_key:
+        return ()
+    return [f"{PREFIX}SEALING_KEY is not set, but tools.toml has auth obo for {', '.join(labels)}: {KEY_EXPECTED}"]
 
 
 def check_budgets(configuration: Configuration) -> None:
@@ -168,6 +180,12 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
             configuration.sources, clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id
         ),
         tool_connector=build_tools(clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id),
+        token_exchange=OnBehalfOf(
+            authority=settings.token_authority,
+            client_id=settings.obo_client_id or settings.token_audience.removeprefix("api://"),
+            identity=IdentityTokens(clock, client_id=settings.identity_client_id),
+            clock=clock,
+        ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
     )

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from activities.tools.caller_grants import CallerGrants
+from clients.sealing import Seal
+from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
 from state.batches.batch_store import BatchStore
@@ -25,6 +28,7 @@ from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
+from state.tools.grants import Grants
 from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
@@ -44,6 +48,7 @@ class State:
     cached_answers: CachedAnswers
     tool_calls: ToolCalls
     whole_results: WholeResults
+    grants: CallerGrants
     tool_directory: ToolDirectory
     ledger: Ledger
     gpu_sessions: GpuSessions
@@ -68,6 +73,12 @@ class State:
     webhook_outbox: WebhookOutbox
 
 
+def compose_grants(configuration: Configuration, ports: Ports, store: DocumentStore) -> CallerGrants:
+    key = configuration.settings.sealing_key
+    grants = Grants(store, Seal(key), ports.clock) if key else None
+    return CallerGrants(grants=grants, exchange=ports.token_exchange, servers=configuration.tools)
+
+
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     clock = ports.clock
     store = SparingStore(ports.store, clock)
@@ -83,6 +94,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
         whole_results=WholeResults(store),
+        grants=compose_grants(configuration, ports, store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         ledger=ledger,
         gpu_sessions=sessions,

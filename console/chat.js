@@ -36,6 +36,7 @@ export default function Chat() {
       </select></label>
       <button class="quiet" disabled=${state.running} onClick=${() => setState(FIRST)}>New conversation</button>
     </p>
+    ${!state.messages.length && html`<p class="lead">A question goes to the backend that the router finds cheapest and soonest; the answer links to its route, timeline and bill.</p>`}
     <div class="messages" role="log" aria-live="polite">
       ${state.messages.map((message) => html`<${Message} message=${message} />`)}
     </div>

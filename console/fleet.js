@@ -3,7 +3,7 @@
 import { html, useState } from "./htm-preact.js";
 import { post } from "./api.js";
 import { Lanes } from "./lanes.js";
-import { ago, clock, day, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Status, Table, useApi } from "./parts.js";
+import { ago, clock, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Status, Table, Tiles, useApi } from "./parts.js";
 
 export default function Fleet() {
   const fleet = useApi("/v1/fleet");
@@ -12,12 +12,41 @@ export default function Fleet() {
     <${ErrorNotice} error=${fleet.error} />
     <${Reading} of=${fleet} />
     <${Stale} of=${fleet} />
+    ${fleet.data && html`<${Figures} fleet=${fleet.data} />`}
     ${fleet.data && html`<${Lanes} fleet=${{ ...fleet.data, at: fleet.at }} />`}
+    ${fleet.data && html`<section class="card"><h2>Backends</h2><${Table} caption="What each backend does now" columns=${BACKEND_COLUMNS} rows=${fleet.data.data} empty="The fleet has no backend." /></section>`}
+    ${fleet.data?.data.filter((each) => each.start || each.obstacle).map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
     ${fleet.data?.today_usd && html`<${Today} causes=${fleet.data.today_usd} />`}
-    ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} again=${fleet.again} />`)}
     <${ReadAt} of=${fleet} />
   </div>`;
 }
+
+/** The figures of the whole fleet. */
+function Figures({ fleet }) {
+  const gpus = fleet.data.filter((each) => each.start);
+  const up = gpus.filter((each) => each.status === "warm").length;
+  const starting = gpus.filter((each) => each.status === "starting").length;
+  const sum = (values) => values.reduce((total, each) => total + each, 0);
+  const open = sum(gpus.map((each) => Number(each.session?.cost_usd ?? 0)));
+  return html`<${Tiles} tiles=${[
+    ["GPUs up", gpus.length ? `${up} of ${gpus.length}` : "none sleeps", starting ? `${starting} starting` : ""],
+    ["Requests", sum(fleet.data.map((each) => each.running)), `${sum(fleet.data.map((each) => each.queued))} queued`],
+    ["Open sessions", dollars(open), "so far"],
+    fleet.today_usd && ["Your tenant today", dollars(sum(Object.values(fleet.today_usd).map(Number))), "UTC"],
+  ]} />`;
+}
+
+const BACKEND_COLUMNS = [
+  { title: "Backend", of: (each) => html`<strong>${each.id}</strong>` },
+  { title: "State", of: (each) => html`<${Status} value=${each.obstacle?.reason ?? each.status} />` },
+  { title: "Model", of: (each) => each.model },
+  { title: "System", of: (each) => `${each.system}, ${each.region}` },
+  { title: "Running", number: true, of: (each) => `${each.running} of ${each.concurrency}` },
+  { title: "Queued", number: true, of: (each) => each.queued },
+  { title: "Tokens/s", number: true, of: (each) => (each.speed ? Math.round(each.speed.decode_tokens_s) : "–") },
+  { title: "Start, median", number: true, of: (each) => (each.start ? seconds(each.start.p50_s) : "none") },
+  { title: "Session so far", number: true, of: (each) => (each.session ? dollars(each.session.cost_usd) : "–") },
+];
 
 const TODAY_COLUMNS = [
   { title: "Cause", of: ([cause]) => cause.replaceAll("_", " ") },
@@ -40,18 +69,15 @@ function Backend({ backend, again }) {
     <h2>${backend.id} <${Status} value=${backend.status} /></h2>
     ${backend.obstacle && html`<p class="notice error">No request goes here until ${clock(backend.obstacle.until)}: ${backend.obstacle.reason.replaceAll("_", " ")}.</p>`}
     ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}.${start.failed_warm_up.grant && ` It needs ${start.failed_warm_up.grant}.`}</p>`}
-    <${Facts} facts=${[
-      ["Model", backend.model],
-      ["System", `${backend.system}, ${backend.region}`],
-      ["Requests", `${backend.running} running, ${backend.queued} queued, room for ${backend.concurrency}`],
-      ["Warm until", start ? (start.warm_until ? clock(start.warm_until) : "–") : undefined],
-      ["Starting", start?.since ? `since ${ago(start.since)}` : undefined],
-      ["Learned start", start ? `${seconds(start.p50_s)} median, ${seconds(start.p99_s)} p99, ${start.samples} seen` : undefined],
-      ["Speed", backend.speed ? `${Math.round(backend.speed.decode_tokens_s)} tokens/s out` : "–"],
-    ]} />
+    ${start && html`<${Facts} facts=${[
+      ["Warm until", start.warm_until && backend.status === "warm" ? clock(start.warm_until) : "–"],
+      ["Starting", start.since ? `since ${ago(start.since)}` : undefined],
+      ["Learned start", `${seconds(start.p50_s)} median, ${seconds(start.p99_s)} p99, ${start.samples} seen`],
+      ["A warm-up that no turn uses", `${dollars(start.worst_warm_up_usd)} at most`],
+    ]} />`}
     ${backend.status === "asleep" && html`<${WarmUp} backend=${backend} again=${again} />`}
-    ${backend.rule && html`<${Investment} start=${start} rule=${backend.rule} />`}
     ${session ? html`<${Session} session=${session} />` : start && html`<p class="hint">No GPU session is open.</p>`}
+    ${start && html`<p><a href=${`#/investment/${encodeURIComponent(backend.id)}`}>Do its sessions pay?</a></p>`}
   </section>`;
 }
 
@@ -70,37 +96,14 @@ function WarmUp({ backend, again }) {
       : html`<p><button class="quiet" onClick=${() => setAsked(true)}>Warm up</button></p>`}`;
 }
 
-const RIVALS = {
-  adopted: "the rule in force",
-  default: "the default rule",
-  next: "the next best rule",
-  never: "never a session",
-  always: "a session for every turn",
-};
-
-/** When does a session pay? The rental spend of the window against the price of a session, and what rivals would cost. */
-function Investment({ start, rule }) {
-  const spent = Number(start.rental_spend_usd ?? 0);
-  const price = Number(rule.buys_at_usd);
-  const rivals = Object.entries(rule.would_have_cost_usd);
-  const columns = [
-    { title: "Rule", of: ([name]) => RIVALS[name] ?? name },
-    { title: "Would have cost", number: true, of: ([, cost]) => dollars(cost) },
-  ];
-  return html`<h3>A session as an investment</h3>
-    <p>
-      Turns of the last ${seconds(start.rental_window_s)} paid ${dollars(spent)} elsewhere that this GPU would have saved. From
-      ${" "}${dollars(price)} on, a session is bought; the GPU is kept up from ${dollars(rule.keeps_at_usd)} on.
-    </p>
-    <div class="bar" role="img" aria-label=${`${dollars(spent)} of ${dollars(price)}`}>
-      <span class="part idle" style=${{ flexGrow: Math.min(spent, price) }}></span>
-      <span class="part left" style=${{ flexGrow: Math.max(price - spent, 0) }}></span>
-    </div>
-    <p class="hint">${rule.reason}${rule.chosen_at ? `, chosen ${day(rule.chosen_at)} from ${rule.turns} turns` : ""}.</p>
-    ${rivals.length > 0 && html`<${Table} caption="The demand of the last weeks under each rule" columns=${columns} rows=${rivals} empty="" />`}`;
-}
+const SHARER_COLUMNS = [
+  { title: "Who", wrap: true, of: (each) => (each.id ? html`<a href=${`#/turn/${encodeURIComponent(each.id)}`}>${each.id}</a>` : each.name) },
+  { title: "Part so far", number: true, of: (each) => dollars(each.used_usd) },
+];
 
 function Session({ session }) {
+  const { sharers } = session;
+  const rows = sharers ? [...sharers.own.map((each) => ({ id: each.response_id, used_usd: each.used_usd })), { name: "all other tenants together", used_usd: sharers.others_usd }] : [];
   return html`<h3>Open GPU session</h3>
     <${Facts} facts=${[
       ["Started", clock(session.started_at)],
@@ -108,5 +111,6 @@ function Session({ session }) {
       ["Ends at the earliest", session.ends_at ? clock(session.ends_at) : "–"],
       ["Cost so far", dollars(session.cost_usd)],
       ["Requests", `${session.members} in all, ${session.running.length + session.running_of_others} running`],
-    ]} />`;
+    ]} />
+    ${sharers && html`<${Table} caption="Who shares it: the parts if the machine stopped now" columns=${SHARER_COLUMNS} rows=${rows} empty="" />`}`;
 }

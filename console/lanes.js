@@ -2,11 +2,12 @@
 
 import { html } from "./htm-preact.js";
 import { clock, day, dollars, seconds, Table } from "./parts.js";
+import { HEIGHT, Plot, timesBetween } from "./plots.js";
 
 const BINS = 120;
 
 const LONGEST_S = 6 * 3600;
-const SHORTEST_S = 900;
+const SHORTEST_S = 300;
 
 export function Lanes({ fleet }) {
   const lanes = fleet.data.filter((backend) => backend.start).map((backend) => ({ backend, sessions: sessionsOf(backend, fleet.at) }));
@@ -58,13 +59,10 @@ function MoneyPerMinute({ sessions, from, to }) {
   const width = (to - from) / BINS;
   const spent = Array.from({ length: BINS }, (_, bin) => sessions.reduce((sum, each) => sum + spentWithin(each, from + bin * width, from + (bin + 1) * width), 0) / (width / 60));
   const highest = Math.max(...spent);
-  if (!highest) return null;
-  const said = `Money a minute: at most ${dollars(highest)}, now ${dollars(spent.at(-1))}`;
-  return html`<div class="lane-row">
-    <span>${dollars(highest)} a minute</span>
-    <svg class="lanes spending" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label=${said}>
-      ${spent.map((value, bin) => value > 0 && html`<rect x=${(100 * bin) / BINS} width=${100 / BINS + 0.05} y=${20 - (19 * value) / highest} height=${(19 * value) / highest} />`)}
-    </svg>
+  const said = highest ? `Money a minute: at most ${dollars(highest)}, now ${dollars(spent.at(-1))}` : "Money a minute: none";
+  const draw = (top) => spent.map((value, bin) => value > 0 && html`<rect class="lane tokens" x=${(100 * bin) / BINS} width=${100 / BINS + 0.05} y=${HEIGHT * (1 - value / top)} height=${(HEIGHT * value) / top} />`);
+  return html`<div class="lane-row"><span>Money a minute</span>
+    <${Plot} small label=${said} highest=${highest} below=${timesBetween(from, to)} draw=${draw} />
   </div>`;
 }
 

@@ -9,7 +9,9 @@ import { SignIn } from "./sign_in.js";
 const VIEWS = {
   turns: { title: "Turns", load: () => import("./turns.js") },
   turn: { title: "Turn", load: () => import("./turn.js"), hidden: true },
+  crash: { title: "Crash", load: () => import("./turn.js"), hidden: true },
   fleet: { title: "Fleet", load: () => import("./fleet.js") },
+  investment: { title: "Investment", load: () => import("./investment.js") },
   starts: { title: "Starts", load: () => import("./starts.js") },
   money: { title: "Money", load: () => import("./money.js") },
   chat: { title: "Try it", load: () => import("./chat.js") },
@@ -54,17 +56,25 @@ function View({ place }) {
     );
   }, [place.name]);
   if (error) return html`<${ErrorNotice} error=${error} />`;
-  return loaded.name === place.name ? html`<${loaded.view} key=${location.hash} rest=${place.rest} />` : null;
+  return loaded.name === place.name ? html`<${loaded.view} key=${location.hash} rest=${place.rest} view=${place.name} />` : null;
 }
 
 function Navigation({ current }) {
   const shown = Object.entries(VIEWS).filter(([, view]) => !view.hidden);
-  const marked = current === "turn" ? "turns" : current;
+  const marked = ["turn", "crash"].includes(current) ? "turns" : current;
   return html`<nav aria-label="Views">
     ${shown.map(
       ([name, view]) => html`<a href=${`#/${name}`} aria-current=${name === marked ? "page" : undefined}>${view.title}</a>`,
     )}
   </nav>`;
+}
+
+/** Cells that lead to one: the mark of the product. */
+function Mark() {
+  return html`<svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
+    <path d="M12 12 5 5M12 12 19 6M12 12 6 19M12 12 18.5 18.5" /><circle cx="12" cy="12" r="4.2" />
+    <circle cx="4.5" cy="4.5" r="2.2" /><circle cx="19.5" cy="5.5" r="2.2" /><circle cx="5.5" cy="19.5" r="2.2" /><circle cx="19" cy="19" r="2.2" />
+  </svg>`;
 }
 
 function App({ error }) {
@@ -73,7 +83,7 @@ function App({ error }) {
   return html`
     <header>
       <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-      <strong>Ganglion</strong>
+      <a class="brand" href="#/turns"><${Mark} />Ganglion</a>
       ${known && html`<${Navigation} current=${place.name} /><button class="quiet" onClick=${() => signOut()}>Sign out</button>`}
     </header>
     <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} error=${refused || error} />`}</main>

@@ -2,14 +2,15 @@
 
 import { html, useState } from "./htm-preact.js";
 import { download, serverNow } from "./api.js";
-import { Bar, Columns, day, dollars, ErrorNotice, Facts, Legend, ReadAt, Reading, Stale, Table, useApi } from "./parts.js";
+import { Bar, day, dollars, ErrorNotice, Facts, Legend, ReadAt, Reading, Stale, Table, Tiles, useApi } from "./parts.js";
 import { Month, Stacked } from "./plots.js";
 
 const SLOWLY = { every: 90_000 };
 
 const GROUPS = { day: "day", "day,backend": "day and backend", backend: "backend", model: "model", owner: "person or application", hour: "hour", cause: "cause", "day,cause": "day and cause" };
 
-const CAUSES = { running: "running", start: "start", idle: "idle", tokens: "tokens", tools: "tools", held: "held", store: "store", functions: "functions", unused_warm_up: "waiting", lost: "lost" };
+/** The colours of the causes, from the top of a column to its bottom: first those of GPU sessions, which may still change. */
+const CAUSES = { idle: "idle", start: "start", running: "running", unused_warm_up: "waiting", tokens: "tokens", tools: "tools", held: "held", lost: "lost", store: "store", functions: "functions" };
 
 const AMOUNTS = [
   { title: "Attempts", number: true, of: (row) => row.attempts },
@@ -19,6 +20,7 @@ const AMOUNTS = [
   { title: "Backends", number: true, of: (row) => dollars(row.backends_usd) },
   { title: "Store", number: true, of: (row) => dollars(row.store_usd) },
   { title: "Functions", number: true, of: (row) => dollars(row.functions_usd) },
+  { title: "Provisional", number: true, of: (row) => (Number(row.provisional_usd) ? html`<span class="provisional">${dollars(row.provisional_usd)}</span>` : "–") },
   { title: "In all", number: true, of: (row) => dollars(row.cost_usd) },
 ];
 
@@ -60,13 +62,13 @@ export default function Money() {
   return html`<div>
     <h1>Money</h1>
     <${Stale} of=${budgets} />
+    <${Spend} budgets=${budgets.data?.data ?? []} />
     <section class="card">
       <h2>Budgets</h2>
       <${ErrorNotice} error=${budgets.error} />
       <${Reading} of=${budgets} />
       ${budgets.data && html`<${Table} caption="Budgets that count you" columns=${BUDGET_COLUMNS} rows=${budgets.data.data} empty="No budget counts you." />`}
     </section>
-    <${Spend} budgets=${budgets.data?.data ?? []} />
     <${Usage} />
     <${ReadAt} of=${budgets} />
   </div>`;
@@ -87,13 +89,22 @@ function Spend({ budgets }) {
   if (!rows.length) return null;
   const whole = sum(rows);
   const idle = sum(rows.filter((row) => row.cause === "idle" || row.cause === "unused_warm_up"));
+  const provisional = Object.fromEntries(days.data.data.map((row) => [row.day, Number(row.provisional_usd)]));
+  const open = Object.values(provisional).reduce((total, each) => total + each, 0);
+  const ofMonth = sum(days.data.data);
+  const today = new Date(serverNow() * 1000).toISOString().slice(0, 10);
   const kinds = [...new Set(rows.map((row) => CAUSES[row.cause] ?? "tools"))];
-  return html`<section class="card">
+  return html`<${Tiles} tiles=${[
+    ["Today", dollars(sum(rows.filter((row) => row.day === today))), "UTC"],
+    ["This month", dollars(ofMonth), scope === "tenant" ? "of your tenant" : "yours"],
+    ["Idle share", `${Math.round((100 * idle) / whole)} %`, `${dollars(idle)} of ${dollars(whole)} in the days shown`, idle > whole / 2 ? "late" : ""],
+    ["Provisional", dollars(open), open ? "may still change" : "every bill is final", open ? "provisional" : ""],
+  ]} />
+  <section class="card">
     <h2>Spend by day and cause</h2>
     <${ErrorNotice} error=${error} />
-    <${Stacked} rows=${rows} kinds=${CAUSES} />
-    <${Legend} kinds=${kinds} names=${Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")]))} />
-    <p>${dollars(whole)} in the days shown, of which ${Math.round((100 * idle) / whole)} % were idle GPU time. The table below has the same amounts.</p>
+    <${Stacked} rows=${rows} kinds=${CAUSES} provisional=${provisional} />
+    <${Legend} kinds=${[...kinds, ...(open ? ["open"] : [])]} names=${{ ...Object.fromEntries(Object.entries(CAUSES).map(([name, kind]) => [kind, name.replaceAll("_", " ")])), open: "provisional" }} />
     <${Month} rows=${days.data?.data ?? []} month=${month} budget=${budget} today=${budgets.find((each) => each.id === `${scope}_day`)} />
   </section>
   ${scope === "tenant" && html`<${Economics} />`}`;
@@ -124,11 +135,21 @@ function Usage() {
     </select></label> <button class="quiet" onClick=${save("csv")}>Save as CSV</button> <button class="quiet" onClick=${save("focus")}>Save as FOCUS</button></p>
     <${ErrorNotice} error=${problem ?? usage.error} />
     <${Reading} of=${usage} />
-    ${rows.length > 1 && by !== "day,cause" && html`<${Columns} label="Spend by group" rows=${rows.toReversed()} value=${(row) => Number(row.cost_usd)} name=${(row) => row.id} />`}
-    ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
+    ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, shareOf(rows), ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
     ${usage.data?.has_more && html`<p class="hint">The last ${rows.length} rows are shown. A saved file has all of them.</p>`}
     <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
   </section>`;
+}
+
+/** A bar of each row on one scale: the amounts of the table as a plot. */
+function shareOf(rows) {
+  const dearest = Math.max(...rows.map((row) => Number(row.cost_usd)));
+  const partsOf = (row) => {
+    if (row.cause) return [{ name: row.cause, kind: CAUSES[row.cause] ?? "tools", value: Number(row.cost_usd) }];
+    const open = Math.min(Number(row.provisional_usd ?? 0), Number(row.cost_usd));
+    return [{ name: "final", kind: "tokens", value: Number(row.cost_usd) - open }, { name: "provisional", kind: "tokens", open: true, value: open }];
+  };
+  return { title: "Share", of: (row) => html`<${Bar} label=${row.id} whole=${dearest} parts=${partsOf(row)} />` };
 }
 
 const WAYS = [
@@ -150,13 +171,17 @@ function Economics() {
   </section>`;
 }
 
+function monthOf(ways) {
+  const dearest = Math.max(...ways.map((way) => Number(way.month)));
+  return { title: "A month of each way", of: (way) => html`<${Bar} label=${way.name} whole=${dearest} parts=${[{ name: "a month", kind: "tokens", value: Number(way.month) }]} />` };
+}
+
 function Comparison({ report, at }) {
   const ways = Object.entries(report.usd).map(([name, usd]) => ({ name, usd, month: report.usd_a_month[name] }));
   const even = report.break_even;
   const mix = [...report.cheapest_mix.gpus, "API"].join(" + ");
   return html`<p>The cheapest way for these requests: <strong>${report.cheapest}</strong>.</p>
-    <${Columns} label="A month of each way" rows=${ways} value=${(way) => Number(way.month)} name=${(way) => way.name} />
-    <${Table} caption=${`${report.requests.toLocaleString()} requests in ${Number(report.hours).toFixed(1)} hours`} columns=${WAYS} rows=${ways} empty="" />
+    <${Table} caption=${`${report.requests.toLocaleString()} requests in ${Number(report.hours).toFixed(1)} hours`} columns=${[WAYS[0], monthOf(ways), ...WAYS.slice(1)]} rows=${ways} empty="" />
     <${Facts} facts=${[
       ["Break-even of API and GPU", `${Number(even.requests_an_hour).toFixed(0)} requests an hour, ${Math.round(100 * even.utilisation)} % in use${even.within_one_gpu ? "" : "; one GPU cannot serve so many"}`],
       ["Owning pays in", report.owning_pays_in_month === null ? "no month" : `month ${report.owning_pays_in_month}`],

@@ -12,8 +12,19 @@ export function dollars(text) {
   return `$${amount.toFixed(digits)}`;
 }
 
+/** Dollars to the millionth: amounts that are compared with each other. */
+export function exactly(text) {
+  return text === null || text === undefined ? "–" : `$${Number(text).toFixed(6)}`.replace("$-", "−$");
+}
+
+/** A round amount of a scale, without zeros at its end. */
+export function round(amount) {
+  return dollars(amount).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+}
+
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
+  if (value === 0) return "0 s";
   if (value < 1) return `${Math.round(value * 1000)} ms`;
   return value < 120 ? `${value.toFixed(1)} s` : `${Math.round(value / 60)} min`;
 }
@@ -54,29 +65,27 @@ export function Table({ caption, columns, rows, empty }) {
   </div>`;
 }
 
-/** Parts of a whole as one bar with a legend. A part: `{name, value, kind}`; `kind` chooses the colour. */
-export function Bar({ label, parts, shown = dollars }) {
-  const whole = parts.reduce((sum, part) => sum + Math.max(0, part.value), 0);
+/** Key figures: `[name, value, what it means, class]` each; what is undefined is left out. */
+export function Tiles({ tiles }) {
+  return html`<dl class="tiles">
+    ${tiles.filter(Boolean).map(([name, value, about, kind]) => html`<div><dt>${name}</dt><dd class=${kind ?? ""}>${value}</dd><dd class="about">${about}</dd></div>`)}
+  </dl>`;
+}
+
+/**
+ * Parts of a whole as one bar. A part: `{name, value, kind}`; `kind` chooses the colour, `open` hatches what may change.
+ * With `whole`, the parts leave room: bars with the same whole have the same scale.
+ */
+export function Bar({ label, parts, whole: given, shown = dollars }) {
   const kept = parts.filter((part) => part.value > 0);
+  const sum = kept.reduce((total, part) => total + part.value, 0);
+  const whole = given ?? sum;
   if (!whole) return null;
   const said = kept.map((part) => `${part.name} ${shown(part.value)}`).join(", ");
   return html`<div class="bar" role="img" aria-label=${`${label}: ${said}`}>
-    ${kept.map((part) => html`<span class=${`part ${part.kind}`} style=${{ flexGrow: part.value / whole }} title=${`${part.name} ${shown(part.value)}`}></span>`)}
+    ${kept.map((part) => html`<span class=${`part ${part.kind} ${part.open ? "open" : ""}`} style=${{ flexGrow: part.value / whole }} title=${`${part.name} ${shown(part.value)}`}></span>`)}
+    ${whole - sum > whole / 1e6 && html`<span class="part rest" style=${{ flexGrow: (whole - sum) / whole }}></span>`}
   </div>`;
-}
-
-/** Bars over time: one a row, as high as its value. The table beside it says the same. */
-export function Columns({ label, rows, value, name, mark }) {
-  const highest = Math.max(...rows.map(value), Number.MIN_VALUE);
-  const width = 100 / Math.max(rows.length, 1);
-  return html`<svg class="columns" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label=${label}>
-    ${rows.map((row, index) => {
-      const height = (38 * value(row)) / highest;
-      return html`<rect x=${index * width + width * 0.1} width=${width * 0.8} y=${40 - height} height=${height} class=${mark?.(row) ?? ""}>
-        <title>${name(row)}: ${dollars(value(row))}</title>
-      </rect>`;
-    })}
-  </svg>`;
 }
 
 /** What the colours mean: `names` says it for each kind. */
@@ -127,7 +136,8 @@ export function useApi(path, parameters = {}, { poll = true, every = POLL_MS } =
   const key = JSON.stringify([path, parameters]);
   const read = async (signal) => {
     try {
-      setState({ data: await get(path, parameters, signal), error: null, stale: false, at: serverNow() });
+      const data = await get(path, parameters, signal);
+      setState((old) => ({ ...old, data, error: null, at: serverNow() }));
     } catch (error) {
       if (!signal?.aborted) setState((old) => ({ ...old, error }));
     }
@@ -151,6 +161,7 @@ export function useApi(path, parameters = {}, { poll = true, every = POLL_MS } =
   }, [key, poll, every]);
   const again = () => {
     touched.current = Date.now();
+    setState((old) => ({ ...old, stale: false }));
     return read();
   };
   return { ...state, again };

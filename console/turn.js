@@ -2,7 +2,8 @@
 
 import { html, useEffect, useState } from "./htm-preact.js";
 import { get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
-import { Bar, clock, dollars, ErrorNotice, Facts, Legend, seconds, Status, Table } from "./parts.js";
+import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, seconds, Status, Table, Tiles } from "./parts.js";
+import { Crash, startOf, Timeline, writingSince } from "./timeline.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
 const CAUSES = [
@@ -16,16 +17,36 @@ const CAUSES = [
   ["functions_usd", "functions", "functions"],
 ];
 
-export default function Turn({ rest: [id] }) {
+export default function Turn({ rest: [id], view }) {
   const turn = useTurn(id);
+  const [crash, whole] = [view === "crash", turn.route !== null];
+  useEffect(() => {
+    if (crash && whole) document.getElementById("crash")?.focus();
+  }, [crash, whole]);
   return html`<div>
     <p><a href="#/turns">All turns</a></p>
     <h1>Turn</h1>
     <p class="id">${id}</p>
     <${ErrorNotice} error=${turn.error} />
+    ${crash && whole && !turn.route.runs.some((run) => run.taken_over_at) && html`<p class="notice">No run of this turn has died.</p>`}
+    ${turn.response && turn.route && html`<${Figures} response=${turn.response} route=${turn.route} />`}
     ${turn.response && html`<${Answer} response=${turn.response} live=${turn.live} />`}
     ${turn.route && html`<${Account} route=${turn.route} />`}
   </div>`;
+}
+
+/** The figures of a turn: where it ran, how long it took, and what it costs until now. */
+function Figures({ response, route }) {
+  const first = route.attempts.map((attempt) => writingSince(route.runs, attempt)).find((at) => at);
+  const ended = route.timeline.find((step) => step.step === "finished");
+  const start = startOf(route);
+  const open = route.bill.sessions.map((session) => clock(session.final_after)).at(-1);
+  return html`<${Tiles} tiles=${[
+    ["Backend", route.attempts.at(-1)?.backend ?? "–", start ? `started for it in ${seconds(start.took)}` : "no start"],
+    ["First text after", first ? seconds(first - response.created_at) : "–", `${route.attempts.length} ${route.attempts.length === 1 ? "attempt" : "attempts"}`],
+    ["Took", ended ? seconds(ended.at - response.created_at) : "running", response.usage ? `${response.usage.output_tokens} tokens out` : ""],
+    [route.bill.status === "final" ? "Cost" : "Charged now", dollars(route.bill.total_usd), route.bill.status === "final" ? "final" : open ? `final after ${open}` : "not final", route.bill.status],
+  ]} />`;
 }
 
 const NOTHING = { pieces: [""], breaks: [], number: null };
@@ -45,8 +66,9 @@ function useTurn(id) {
 async function follow(id, merge, signal) {
   const path = `/v1/responses/${encodeURIComponent(id)}`;
   const response = await get(path, {}, signal);
-  merge({ response, route: await get(`${path}/route`, {}, signal) });
-  if (ENDED.includes(response.status)) return;
+  if (!ENDED.includes(response.status)) merge({ response, route: await get(`${path}/route`, {}, signal) });
+  merge({ response });
+  if (ENDED.includes(response.status)) return readUntilFinal(path, merge, signal);
   let live = NOTHING;
   let routes = Promise.resolve();
   // In order, and beside the events: the death of a worker breaks both, and none waits for the other.
@@ -64,6 +86,21 @@ async function follow(id, merge, signal) {
   readRoute();
   merge({ response: await getPatiently(path, signal) });
   await routes;
+  return readUntilFinal(path, merge, signal);
+}
+
+const BILL_MS = 30_000;
+const BILL_READS = 120;
+
+/** Read the account again while it is seen, until its bill is final, for an hour of looking at most. */
+async function readUntilFinal(path, merge, signal) {
+  for (let reads = 0; reads < BILL_READS && !signal.aborted; reads++) {
+    const route = await getPatiently(`${path}/route`, signal);
+    merge({ route });
+    if (route.bill.status === "final") return;
+    do await new Promise((done) => setTimeout(done, BILL_MS));
+    while (document.hidden && !signal.aborted);
+  }
 }
 
 /** Return what is known after an event: the text in pieces, one more after each break of the connection. */
@@ -108,6 +145,7 @@ function KillWorker() {
 
 function Account({ route }) {
   return html`
+    <${Crash} route=${route} />
     <${Timeline} route=${route} />
     <${Bill} bill=${route.bill} />
     ${route.routes.map((decision, index) => html`<${Decision} key=${index} place=${index + 1} decision=${decision} />`)}
@@ -115,133 +153,18 @@ function Account({ route }) {
   `;
 }
 
-const RUN_COLUMNS = [
-  { title: "Began", of: (run) => clock(run.began_at) },
-  { title: "Last sign", of: (run) => clock(run.last_at) },
-  { title: "Events", of: (run) => (run.first_event === null ? "none" : `${run.first_event} to ${run.last_event}`) },
-  { title: "End", wrap: true, of: (run) => (run.taken_over_at ? `died or was stopped; the next run took over after ${seconds(run.lost_s)}` : "came to its end, or is running") },
-];
-
-/** Return the spans of a turn: what it waited for, each attempt until its first token, and the runs that wrote it. */
-function spansOf(route) {
-  const spans = [];
-  let cursor = route.timeline[0]?.at ?? 0;
-  for (const attempt of route.attempts) {
-    if (attempt.started_at > cursor) spans.push({ name: "waiting", kind: "waiting", from: cursor, to: attempt.started_at });
-    const end = attempt.ended_at ?? route.timeline.at(-1).at;
-    const token = writingSince(route.runs, attempt) ?? attempt.ended_at ?? attempt.started_at;
-    spans.push({ name: `${attempt.backend}: until the first token`, kind: "start", from: attempt.started_at, to: token });
-    spans.push(...writtenSpans(route.runs, attempt, token, end));
-    cursor = Math.max(cursor, end);
-  }
-  return spans;
-}
-
-/** Return when an attempt began to write; of a run that died before it wrote down its first token, when it began. */
-function writingSince(runs, attempt) {
-  const died = runs.find((run) => run.taken_over_at && run.began_at >= attempt.started_at && run.first_event !== null);
-  return died ? died.began_at : attempt.first_token_at;
-}
-
-/** Return who wrote an answer: a run, the gap after its death, and the run that went on, in another colour. */
-function writtenSpans(runs, attempt, token, end) {
-  const own = runs.filter((run) => run.last_at >= token && run.began_at <= end);
-  if (!own.some((run) => run.taken_over_at)) {
-    const kind = attempt.result === "done" || !attempt.ended_at ? "running" : "lost";
-    return [{ name: `${attempt.backend}: answering`, kind, from: token, to: end }];
-  }
-  return own.flatMap((run, index) => {
-    const written = { name: `run ${index + 1}: events ${run.first_event} to ${run.last_event}`, kind: index % 2 ? "resumed" : "running" };
-    const last = run.taken_over_at ? run.last_at : end;
-    const gap = { name: "no writer", kind: "lost", from: last, to: run.taken_over_at };
-    return [{ ...written, from: Math.max(token, run.began_at), to: last }, ...(run.taken_over_at ? [gap] : [])];
-  });
-}
-
-/** Return how much of a start other steps hid: the time from the warm-up until the first attempt, or until it was up. */
-function hiddenStart(route) {
-  const warmUp = route.timeline.find((step) => step.step === "warm-up");
-  const attempt = route.attempts[0];
-  const up = route.timeline.find((step) => step.step.endsWith("accepted by a cold backend"))?.at ?? attempt?.first_token_at;
-  if (!warmUp || !attempt || !up) return null;
-  return Math.max(0, Math.min(attempt.started_at, up) - warmUp.at);
-}
-
-const STEP_COLUMNS = [
-  { title: "Step", of: (step) => step.step },
-  { title: "After", number: true, of: (step) => seconds(step.after) },
-  { title: "At", of: (step) => clock(step.at) },
-  { title: "What", wrap: true, of: whatOf },
-];
-
-const ATTEMPT_COLUMNS = [
-  { title: "Attempt", number: true, of: (attempt) => Number(attempt.id.split("_").at(-1)) },
-  { title: "Backend", of: (attempt) => attempt.backend },
-  { title: "Result", of: (attempt) => attempt.result || attempt.status },
-  { title: "Reason", wrap: true, of: (attempt) => attempt.reason || "–" },
-  { title: "First token", number: true, of: (attempt) => (attempt.first_token_at ? seconds(attempt.first_token_at - attempt.started_at) : "–") },
-  { title: "Tokens out", number: true, of: (attempt) => attempt.output_tokens ?? "–" },
-  { title: "Cost", number: true, of: (attempt) => dollars(attempt.cost_usd) },
-];
-
-/** Return what a step of the timeline is about: a wait and its end, a warm-up and its reason, a takeover. */
-function whatOf(step) {
-  const about = [step.backend, step.reason].filter(Boolean).join(": ");
-  if (step.endpoint) return webhookOf(step);
-  if (step.until) return `${about}, on a timer until ${clock(step.until)}`;
-  if (step.lost_s !== undefined) return takeoverOf(step);
-  if (step.step === "handed over") return `attempt ${step.attempt} ended as planned after event ${step.after_event}; the next one goes on`;
-  return about;
-}
-
-function eventsOf([first, last]) {
-  return first === null ? "no event" : `events ${first} to ${last}`;
-}
-
-function takeoverOf(step) {
-  const cost = step.cost_usd === null ? "" : `; that cost ${dollars(step.cost_usd)}`;
-  return `no writer for ${seconds(step.lost_s)}, last seen at ${clock(step.previous_seen_at)}: ${eventsOf(step.previous)} before, ${eventsOf(step.next)} after${cost}`;
-}
-
-function webhookOf(step) {
-  const failed = step.tries === 1 ? "1 try" : `${step.tries} tries`;
-  if (step.until) return `${step.endpoint}: due, next try at ${clock(step.until)} after ${failed}`;
-  return `${step.endpoint}: ${step.outcome} after ${failed}`;
-}
-
-function Timeline({ route }) {
-  const first = route.timeline[0]?.at ?? 0;
-  const steps = route.timeline.map((step) => ({ ...step, after: step.at - first }));
-  const hidden = hiddenStart(route);
-  const spans = spansOf(route).map((span) => ({ ...span, value: span.to - span.from }));
-  return html`<section class="card">
-    <h2>Timeline</h2>
-    <${Bar} label="Where the time went" parts=${spans} shown=${seconds} />
-    <${Legend} kinds=${[...new Map(spans.map((span) => [span.kind, span]))].map(([kind]) => kind)} names=${KINDS} />
-    ${hidden !== null && html`<p class="hint">The start was hidden by other steps of the turn for ${seconds(hidden)}.</p>`}
-    <${Table} caption="Attempts" columns=${ATTEMPT_COLUMNS} rows=${route.attempts} empty="No attempt has begun." />
-    ${route.runs.some((run) => run.taken_over_at) && html`<${Table} caption="Runs: who wrote which events" columns=${RUN_COLUMNS} rows=${route.runs} empty="" />`}
-    <${Table} caption="Steps" columns=${STEP_COLUMNS} rows=${steps} empty="Nothing has happened yet." />
-  </section>`;
-}
-
-const KINDS = {
-  waiting: "waiting, no backend called",
-  start: "called, no token yet",
-  running: "answering",
-  lost: "no writer, or an answer that was cut",
-  resumed: "another run went on",
-};
-
 function Bill({ bill }) {
-  const parts = CAUSES.map(([field, name, kind]) => ({ name, kind, value: Number(bill[field] ?? 0) })).filter((part) => part.value);
+  const open = new Set(bill.sessions.flatMap((session) => session.lines.map((line) => `${line.line}_usd`)));
+  const parts = CAUSES.map(([field, name, kind]) => ({ name, kind, value: Number(bill[field] ?? 0), open: open.has(field) })).filter((part) => part.value);
   const columns = [
-    { title: "Cause", of: (part) => html`<i class=${`part ${part.kind}`}></i> ${part.name}` },
+    { title: "Cause", of: (part) => html`<i class=${`part ${part.kind} ${part.open ? "open" : ""}`}></i> ${part.name}` },
+    { title: "State", of: (part) => (part.open ? "provisional" : "final") },
     { title: "Amount", number: true, of: (part) => dollars(part.value) },
   ];
   return html`<section class="card">
     <h2>Bill: ${dollars(bill.total_usd)} <${Status} value=${bill.status} /></h2>
     <${Bar} label="Bill by cause" parts=${parts} />
+    ${open.size > 0 && html`<p class="hint">What is hatched may still change: the time below moves while other turns use the machine.</p>`}
     <${Table} caption="Amounts by cause" columns=${columns} rows=${parts} empty="Nothing has been charged." />
     ${bill.sessions.map((session) => html`<${SessionPart} session=${session} />`)}
     ${(bill.settled_sessions ?? []).map((session) => html`<${Settled} session=${session} />`)}
@@ -253,7 +176,7 @@ function SessionPart({ session }) {
     <p>${session.reason}</p>
     <${Table} caption="What is provisional" columns=${LINE_COLUMNS} rows=${[...session.lines, { line: "in all", ...session }]} empty="" />
     <${Facts} facts=${[
-      ["The machine so far", dollars(session.session_usd)],
+      ["The machine so far", exactly(session.session_usd)],
       ["Final after", clock(session.final_after)],
       ["Shared with", `${session.responses.length} of your responses, ${session.members_of_others} of others`],
       ["Price", `${session.price.name}, ${session.price.source}, ${session.price.date}`],
@@ -264,9 +187,9 @@ const LINES = { gpu: "GPU running", cold: "GPU start", tail: "GPU idle period" }
 
 const LINE_COLUMNS = [
   { title: "Line", of: (line) => LINES[line.line] ?? line.line },
-  { title: "Charged now", number: true, of: (line) => dollars(line.charged_usd) },
-  { title: "Used so far", number: true, of: (line) => dollars(line.used_usd) },
-  { title: "Expected at the end", number: true, of: (line) => dollars(line.expected_usd) },
+  { title: "Charged now", number: true, of: (line) => exactly(line.charged_usd) },
+  { title: "Used so far", number: true, of: (line) => exactly(line.used_usd) },
+  { title: "Expected at the end", number: true, of: (line) => exactly(line.expected_usd) },
 ];
 
 /** What a session costs that is over, and why that is not what was charged before. */
@@ -274,9 +197,9 @@ function Settled({ session }) {
   return html`<h3>GPU session on ${session.backend}, ended</h3>
     <p>${session.reason}</p>
     <${Facts} facts=${[
-      ["Charged before the end", dollars(session.provisional_usd)],
-      ["Final", dollars(session.final_usd)],
-      ["Difference", dollars(session.difference_usd)],
+      ["Charged before the end", exactly(session.provisional_usd)],
+      ["Final", exactly(session.final_usd)],
+      ["Difference", exactly(session.difference_usd)],
     ]} />`;
 }
 
@@ -289,9 +212,10 @@ const REFUSED_COLUMNS = [
 ];
 
 function Decision({ decision, place }) {
+  const dearest = Math.max(...decision.candidates.map((each) => sum(termsOf(each))), 0);
   const columns = [
     { title: "Backend", of: (each) => (each.backend === decision.backend ? html`<strong>${each.backend}</strong>` : each.backend) },
-    { title: "Score by term", of: (each) => html`<${Bar} label=${each.backend} parts=${termsOf(each)} />` },
+    { title: "Score by term", of: (each) => html`<${Bar} label=${each.backend} whole=${dearest} parts=${termsOf(each)} />` },
     { title: "Cost", number: true, of: (each) => dollars(each.cost_usd) },
     { title: "Expected", number: true, of: (each) => seconds(each.seconds) },
     { title: "Score", number: true, of: (each) => dollars(each.score_usd) },
@@ -305,6 +229,10 @@ function Decision({ decision, place }) {
     <${Table} caption="Candidates: the lowest score wins" columns=${columns} rows=${decision.candidates} empty="No backend was eligible." />
     ${decision.refused.length > 0 && html`<${Table} caption="Not eligible" columns=${REFUSED_COLUMNS} rows=${decision.refused} empty="" />`}
   </section>`;
+}
+
+function sum(parts) {
+  return parts.reduce((total, part) => total + part.value, 0);
 }
 
 function termsOf(candidate) {

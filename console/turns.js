@@ -33,15 +33,15 @@ export default function Turns() {
   return html`<div>
     <h1>Turns</h1>
     <p>
-      <label>Whose <select value=${scope} onChange=${choose}>
+      <label class="inline">Whose <select value=${scope} onChange=${choose}>
         <option value="owner">mine</option>
-        <option value="tenant">of the whole tenant (needs the role Operations.Read)</option>
+        <option value="tenant">of the whole tenant (role Operations.Read)</option>
       </select></label>
     </p>
     <${ErrorNotice} error=${turns.error} />
     <${Reading} of=${turns} />
     <${Stale} of=${turns} />
-    ${turns.data && html`<${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." />`}
+    ${turns.data && html`<section class="card"><${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." /></section>`}
     ${turns.data?.has_more && html`<button onClick=${more}>Older turns</button>`}
     <${ReadAt} of=${turns} />
   </div>`;

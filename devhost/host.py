@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 
@@ -146,6 +147,7 @@ class FunctionsHost:
     async def run(self) -> int:
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, self.on_signal)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_hangup)
         self.storage.start()
         starting = asyncio.ensure_future(self.start())
         stopped = asyncio.ensure_future(self.stopped.wait())
@@ -251,6 +253,11 @@ class FunctionsHost:
             os._exit(130)
         log_line("stopping")
         self.stopped.set()
+
+    def on_hangup(self) -> None:
+        """Updates the app worker by worker, from the folder to which a link of the app leads now."""
+        if not self.stopped.is_set():
+            self.tasks.spawn(self.supervisor.update(replace(self.bootstrap.command, app=self.options.app.resolve())))
 
     def on_internal_error(self, error: BaseException) -> None:
         write("".join(traceback.format_exception(error)))

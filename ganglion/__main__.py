@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ganglion.doctor import command as doctor
 from ganglion.remote import commands
 from ganglion.remote.client import ApiClient, ApiError, access_from, connect
+from settings import ROOT
 
 
 class Commands(Protocol):
@@ -33,6 +35,7 @@ def command_line() -> argparse.ArgumentParser:
         description="operate Ganglion from a command line",
         epilog="All commands except doctor call the HTTP API at GANGLION_URL with GANGLION_ACCESS_TOKEN.",
     )
+    parser.add_argument("--version", action="version", version=f"ganglion {project_version()}")
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     examine = added.add_parser("doctor", help="check that everything the application needs is present and right")
     doctor.add_arguments(examine)
@@ -48,6 +51,12 @@ def command_line() -> argparse.ArgumentParser:
     ):
         remote(added, name, command, text).add_argument("id", help="the id of the response, resp_…")
     return parser
+
+
+def project_version() -> str:
+    """Return the version of this checkout. `GET /readyz` of an app shows the release that it was built as."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["tool"]["ganglion"]["version"]
 
 
 def add_lists(added: Commands) -> None:

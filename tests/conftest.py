@@ -1,5 +1,6 @@
 """What holds for every test? No property has a deadline: times are measured in benches/, never by tests."""
 
+import functools
 import gc
 import os
 import re
@@ -37,6 +38,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if marks and left_out & set(MARK.findall(marks[0])) else None
 
 
+@functools.cache
 def starts_processes(file: Path) -> bool:
     return file.relative_to(FOLDER).parts[0] in WITH_PROCESSES
 

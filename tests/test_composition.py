@@ -168,3 +168,38 @@ def test_a_budget_that_no_backend_fits_is_an_error_at_start_and_one_that_exclude
     assert "GANGLION_BUDGET_RESPONSE: $0.005 is below" in caplog.text
     with pytest.raises(ConfigurationError, match=r"GANGLION_BUDGET_RESPONSE: \$0.000000001 is below.*no turn can run"):
         read_configuration(read_settings({**ENVIRONMENT, **gpu, "GANGLION_BUDGET_RESPONSE": "0.000000001"}))
+
+
+OBO = """
+[servers.cases]
+kind = "http"
+url = "https://cases.internal"
+auth = "obo"
+scope = "api://cases/.default"
+
+[servers.cases.tools.find]
+description = "Finds."
+method = "GET"
+path = "/v1/cases"
+effect = "read"
+"""
+
+
+@pytest.mark.parametrize("key", [None, "c2hvcnQ=", "not base64"])
+def test_tools_in_the_callers_name_need_a_key_of_the_right_length(tmp_path: Path, key: str | None) -> None:
+    file = tmp_path / "tools.toml"
+    file.write_text(OBO)
+    given = {"GANGLION_SEALING_KEY": key} if key else {}
+    variables = {**ENVIRONMENT, "GANGLION_DATA": str(tmp_path), "GANGLION_TOOLS": str(file), **given}
+    with pytest.raises(ConfigurationError, match=r"GANGLION_SEALING_KEY.*expected 32 bytes in base64") as raised:
+        read_configuration(read_settings(variables))
+    assert key is None or key not in str(raised.value)
+
+
+def test_they_are_taken_with_such_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "tools.toml"
+    file.write_text(OBO)
+    key = {"GANGLION_SEALING_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
+    settings = read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path), "GANGLION_TOOLS": str(file), **key})
+    assert "cases" in read_configuration(settings).tools.known
+    assert "sealing_key" not in repr(settings)

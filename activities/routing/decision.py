@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from activities.routing.request_size import counts_from_wire
 from clients.clock import Clock
@@ -15,6 +16,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.log.capped_answers import CappedAnswer
 from domain.money.sessions.transitions import FollowingAttempt
+from domain.routing.difficulty import Difficulty, difficulty
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.rent_or_buy import DEFAULT_RULE, SpendPart, unspent, window_s
 from domain.routing.router import RouteDecision, route
@@ -104,9 +106,12 @@ class RouteDecider:
             cached=expected.cached,
             capped=CappedAnswer(**capped) if capped else None,
         )
-        decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
+        decide = partial(
+            route, fleet=self.fleet, states=states, now=now, spent=spent, rules=rules, hardness=hardness(demand, size)
+        )
+        decision = decide(demand)
         if decision.lacks_budget_alone:
-            decision = route(replace(demand, budget=None), self.fleet, states, now, spent=spent, rules=rules)
+            decision = decide(replace(demand, budget=None))
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
 
     async def recent_rental_spend(
@@ -161,6 +166,12 @@ class RouteDecider:
             admitted_at=response.created_at,
             attempt_limits=self.attempt_limits,
         )
+
+
+def hardness(demand: Demand, size: wire.SizeWire) -> Difficulty | None:
+    """Return how hard a turn of `auto` seems; None where its size was told by an earlier release."""
+    signs = size.get("signs")
+    return difficulty(signs, input_tokens=demand.input_tokens, needs=demand.needs) if signs else None
 
 
 def following_attempt(decision: RouteDecision) -> FollowingAttempt:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from domain import wire
 from domain.content.items import Item
+from domain.fleet.catalog import AUTO
+from domain.routing.difficulty import signs_of
 from domain.tokens.counts import CountedBy, TokenCount
 from domain.tokens.estimates import BYTES_PER_TOKEN, MESSAGE_TOKENS, TokenEstimate, tokens_in, tokens_in_request
 from domain.tokens.prompt_texts import PromptTexts
@@ -22,6 +24,8 @@ def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
         "ceiling": tokens.ceiling,
         "bytes": prompt.size,
     }
+    if response.model == AUTO:
+        size = {**size, "signs": signs_of(items)}
     counts = response.history.counts
     return {**size, "counts": counts_to_wire(counts)} if counts else size
 
@@ -50,6 +54,8 @@ def with_added(size: wire.SizeWire, added: wire.SizeWire) -> wire.SizeWire:
         "ceiling": size["ceiling"] + more.ceiling,
         "bytes": size["bytes"] + added["bytes"],
     }
+    if "signs" in size:
+        grown = {**grown, "signs": size["signs"]}
     counts = {model: count + more for model, count in counts_from_wire(size).items()}
     return {**grown, "counts": counts_to_wire(counts)} if counts else grown
 

@@ -244,6 +244,7 @@ def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolR
         arguments=task.arguments,
         key=record.item,
         owner=task.owner,
+        grant=task.grant,
         on_progress=limit.extend,
     )
 

@@ -1,7 +1,7 @@
 """What does one call have to do?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from activities.tools.turn_watch import TurnWatch
@@ -20,7 +20,7 @@ class CallTask:
     """One call of one turn, with arguments that match the tool's schema. `watch` tells whether the turn has ended.
 
     `follows_write`: the turn has called a tool that writes to the same server. `approval` is the request for a call
-    that had to be approved.
+    that had to be approved. `grant` is a token of the caller, for a server that is called in its name.
     """
 
     response: Response
@@ -31,6 +31,7 @@ class CallTask:
     watch: TurnWatch
     follows_write: bool = False
     approval: Approval | None = None
+    grant: str = field(default="", repr=False)
 
     @property
     def owner(self) -> Owner:

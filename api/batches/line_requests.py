@@ -76,8 +76,9 @@ class LineRequests:
         """Raise Invalid where no backend, or no server of tools, can serve a request."""
         try:
             self.admission.planner.check_model_choice(request)
-            if request.servers or request.server_choices:
-                await self.admission.plans.tools.offered(batch.owner, request)
+            if request.servers or request.server_choices or request.search:
+                config = await self.admission.plans.tools.offered(batch.owner, request)
+                self.admission.grants.check_unneeded(config)
         except Invalid as error:
             raise in_body(error) from None
 

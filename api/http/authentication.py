@@ -48,6 +48,12 @@ def bearer_token(request: Request) -> str:
     return match["token"]
 
 
+def presented_token(request: Request) -> str:
+    """Return the access token that a request of a known caller has; an empty text where the platform has taken it."""
+    match = BEARER.fullmatch(request.headers.get("authorization", "").strip())
+    return match["token"] if match else ""
+
+
 async def owner_of(request: Request, authenticator: Authenticator) -> Owner:
     """Return the caller; raises what `Authenticator.authenticate` raises, and logs the reason."""
     try:

@@ -146,7 +146,7 @@ class TurnRequest:
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
     `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
     runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
-    those of its owner and its metadata, once they are known.
+    those of its owner and its metadata, once they are known. `assertion` is the caller's access token.
     """
 
     model: str
@@ -179,6 +179,7 @@ class TurnRequest:
     ignores_lock: bool = False
     waits_as: str = ""
     rules: CallerRules = field(default_factory=CallerRules)
+    assertion: str = field(default="", repr=False)
 
     @property
     def parameters(self) -> Mapping[str, Capability]:

@@ -38,8 +38,10 @@ class TurnAccount:
 def turn_timeline(account: TurnAccount) -> list[Json]:
     """Return what has happened, by time: each entry has `step` and `at`, in seconds since the epoch.
 
-    A wait has `until`, its `backend` and its `reason`; a warm-up its `backend` and `reason`; a handover the `attempt`
-    that goes on in another one; a webhook its `endpoint`, `outcome` and `tries`. For a takeover see `takeovers`.
+    A wait has `until`, its `backend` and its `reason`; a warm-up its `backend`, `reason` and `outcome`: `sent`,
+    `not sent` as another request starts the backend or no budget covers it, null where it is not known; a handover the
+    `attempt` that goes on in another one; a webhook its `endpoint`, `outcome` and `tries`. For a takeover see
+    `takeovers`.
     """
     routes = account.routes
     steps = [{"step": step, "at": at} for step, at in moments(account.turn, routes, account.attempts) if at is not None]
@@ -62,11 +64,19 @@ def moments(turn: Turn, routes: Routes, attempts: Iterable[AttemptRecord]) -> It
 
 
 def warm_ups(routes: Routes) -> Iterator[Json]:
-    """Yield each warm-up that a decision of the turn asked for."""
+    """Yield each warm-up that a decision of the turn asked for. The decision is recorded after the request was held."""
     for each in routes:
         route = each["route"]
         if route.get("wakes"):
-            yield {"step": "warm-up", "at": each["at"], "backend": route["wakes"], "reason": route.get("why_wake", "")}
+            routed: Mapping[str, Any] = each.get("routed") or {}
+            sent = routed.get("woken")
+            yield {
+                "step": "warm-up",
+                "at": route.get("decided_at", each["at"]),
+                "backend": route["wakes"],
+                "reason": route.get("why_wake", ""),
+                "outcome": None if sent is None else "sent" if sent else "not sent",
+            }
 
 
 def waits(routes: Routes) -> Iterator[Json]:

@@ -7,6 +7,7 @@ the first.
 from contextlib import suppress
 from dataclasses import replace
 
+from activities.tools.caller_grants import CallerGrants
 from api.parsing.interruptions import OnRunning
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
@@ -43,6 +44,7 @@ class Admission:
         plans: AdmissionPlanner,
         keys: AnswerKeys,
         answers: CachedAnswers,
+        grants: CallerGrants,
         clock: Clock,
         deadline_s: float,
     ) -> None:
@@ -54,6 +56,7 @@ class Admission:
         self.plans = plans
         self.keys = keys
         self.answers = answers
+        self.grants = grants
         self.clock = clock
         self.deadline_s = deadline_s
 
@@ -130,6 +133,7 @@ class Admission:
     async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
+        await self.grants.obtain(claimed.owner, claimed.response_id, plan.tool_config, request.assertion)
         key = None if waits_for else await self.keys.key_of(claimed.owner, request, plan)
         cover = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.costs.most, needed=plan.costs.least)
         approved = await self.plans.answers.decide(claimed.owner, plan.answers)

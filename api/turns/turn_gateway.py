@@ -1,13 +1,13 @@
 """What do all endpoints share that start a turn and wait for it?"""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from api.http.authentication import Authenticator, owner_of
+from api.http.authentication import Authenticator, owner_of, presented_token
 from api.http.packed_body import UNKNOWN_CODING
 from api.http.request_body import BodyReader, is_large
 from api.parsing.responses_request import TurnRequest
@@ -67,7 +67,8 @@ class TurnGateway:
         use = self.request_costs.start()
         with use.metered():
             delivery = read_delivery(request, body_hash)
-            turn = await self.admission.admit(owner, turn_request, delivery, self.open_orchestrations(client))
+            asked = replace(turn_request, assertion=presented_token(request))
+            turn = await self.admission.admit(owner, asked, delivery, self.open_orchestrations(client))
         self.request_costs.keep(turn.id, use)
         return turn
 

@@ -1,4 +1,7 @@
-"""What does the choice of a backend cost? `python -m benches.routing [development | record]` measures it."""
+"""What does the choice of a backend cost?
+
+`python -m benches.routing [fortnights | development | record]` measures it.
+"""
 
 from benches.routing.comparison import main
 

@@ -14,6 +14,7 @@ from benches.routing.arrivals import DATA
 from benches.routing.cells import Cell
 from benches.routing.decisions import print_decisions
 from benches.routing.demand import counted_requests, demand_of, terms_of
+from benches.routing.fortnights import fortnights
 from benches.routing.gate import record
 from benches.routing.measured_cells import DEVELOPMENT, FINAL
 from benches.routing.optimum import controlled_optimum, optimum
@@ -184,12 +185,18 @@ def print_wrong_bills(measured: Iterable[Measured]) -> None:
             print(f"{each.cell.name}: the ledger says ${outcome.ledger_usd:.2f}, the bills ${outcome.bill_usd:.2f}")
 
 
+def chosen_cells(arguments: Sequence[str]) -> Sequence[Cell]:
+    if "fortnights" in arguments:
+        return list(fortnights())
+    return DEVELOPMENT if "development" in arguments else FINAL
+
+
 def main() -> None:
-    """Measure the cells that figures are published of, or those of development; `record` is for the gate."""
+    """Measure the cells near break-even, whole fortnights, or the cells of development; `record` is for the gate."""
     if "record" in sys.argv:
         record()
         return
-    measured = measure_all(DEVELOPMENT if "development" in sys.argv else FINAL)
+    measured = measure_all(chosen_cells(sys.argv))
     print_cells(measured)
     print_spreads(measured)
     print_wrong_bills(measured)

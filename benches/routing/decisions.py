@@ -38,9 +38,9 @@ def took_ms(backends: int) -> list[float]:
         for number, (name, backend) in enumerate(many.items())
     }
     limits = AttemptLimits(hold_s=10, handover_s=480)
-    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800, attempt_limits=limits)
     took: list[float] = []
     for number in range(DECISIONS):
+        demand = Demand(input_tokens=800 + number, output_tokens=400, deadline_s=1800, attempt_limits=limits)
         began = time.thread_time()
         route(demand, fleet, states, HOUR_S + number)
         took.append((time.thread_time() - began) * 1000)

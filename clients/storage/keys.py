@@ -67,6 +67,15 @@ def whole_result_id(response_id: str, item_id: str, number: int) -> str:
     return f"{retrieved_prefix(response_id)}{own_token(item_id)}_{number:03d}"
 
 
+def grant_prefix(response_id: str) -> str:
+    return f"{retrieved_prefix(response_id)}grant_"
+
+
+def grant_id(response_id: str, server: str) -> str:
+    """Return the id of the sealed token with which a response calls a server in its caller's name."""
+    return f"{grant_prefix(response_id)}{server}"
+
+
 def delivery_id(response_id: str, endpoint: str) -> str:
     return f"{DELIVERIES}{own_token(response_id)}_{endpoint}"
 

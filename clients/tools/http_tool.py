@@ -38,7 +38,7 @@ class HttpTool:
                 path_of(tool, placed[ArgumentPlace.PATH]),
                 query=tuple(query_of(tool, placed[ArgumentPlace.QUERY], key)),
                 body=body_of(tool, placed[ArgumentPlace.BODY], key),
-                headers={**await server_credentials(self.tokens, server), **key_header(tool, key)},
+                headers={**await server_credentials(self.tokens, server, request.grant), **key_header(tool, key)},
                 deadline_s=tool.timeout_s,
                 reads_errors=True,
             )

@@ -1,7 +1,7 @@
 """Which interface has a connector to a server of tools?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -53,6 +53,7 @@ class ToolAnswer:
 class ToolRequest:
     """One request of a call of an owner's turn. `key` identifies the call, however often it is sent.
 
+    `grant` is a token of the owner, where the server is called in its name.
     `on_progress` is called for each sign of life that the server sends before its answer.
     """
 
@@ -61,6 +62,7 @@ class ToolRequest:
     arguments: Mapping[str, Any]
     key: str
     owner: Owner
+    grant: str = field(default="", repr=False)
     on_progress: Callable[[], None] = lambda: None
 
 

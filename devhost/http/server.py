@@ -179,10 +179,10 @@ class FunctionServer:
             worker=worker,
         )
         self.traces[call.id] = call.trace.parent
+        uri = self.http()
         try:
-            return (
-                await self.call_classic(call) if (uri := self.http()) is None else await self.call_streaming(call, uri)
-            )
+            with worker.answering():
+                return await self.call_classic(call) if uri is None else await self.call_streaming(call, uri)
         finally:
             del self.traces[call.id]
 

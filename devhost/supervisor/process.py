@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from devhost.frames import Header, Pipe
@@ -37,7 +39,8 @@ def ready_from_frame(header: Header) -> WorkerReady:
 class WorkerProcess:
     """One worker process. `lost` is set when the process has ended, even if one of its children holds the pipe.
 
-    `begun` are the HTTP invocations that the worker has begun, until they are forgotten.
+    `begun` are the HTTP invocations that the worker has begun, until they are forgotten. `answers` counts the HTTP
+    answers that are not complete: a stream outlives its invocation.
     """
 
     def __init__(self) -> None:
@@ -47,6 +50,7 @@ class WorkerProcess:
         self.lost = asyncio.Event()
         self.pending: dict[str, tuple[Invocation, asyncio.Future[InvocationResult]]] = {}
         self.begun: set[str] = set()
+        self.answers = 0
         self.launched: LaunchedWorker | None = None
         self.exit: asyncio.Future[int] | None = None
         self.lifeline_closed = False
@@ -60,6 +64,18 @@ class WorkerProcess:
     def has_ended(self) -> bool:
         """Known at once: `lost` follows when the event loop hears of it."""
         return self.lost.is_set() or (self.launched is not None and has_exited(self.pid))
+
+    @property
+    def is_working(self) -> bool:
+        return not self.has_ended and (self.answers > 0 or bool(self.pending))
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        self.answers += 1
+        try:
+            yield
+        finally:
+            self.answers -= 1
 
     def trace_of(self, invocation: str) -> str | None:
         waiting = self.pending.get(invocation)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from devhost.clock import now
@@ -23,6 +24,7 @@ FIRST_RESTART_DELAY_S = 0.1
 MAX_RESTART_DELAY_S = 10.0
 STABLE_AFTER_S = 10.0
 MAX_FIRST_LOADS = 5
+RETIRED_POLL_S = 0.1
 
 
 def restart_delay_s(quick_exits: int) -> float:
@@ -57,6 +59,7 @@ class Supervisor:
         self.observer = observer
         self.timeout = timeout
         self.process: WorkerProcess | None = None
+        self.retired: list[WorkerProcess] = []
         self.up = asyncio.Event()
         self.exit_handled = asyncio.Event()
         self.exits = 0
@@ -98,13 +101,16 @@ class Supervisor:
         while True:
             started = now()
             if self.process is not None and self.up.is_set():
-                await self.handle_exit(self.process)
+                process = self.process
+                await process.lost.wait()
+                if process is not self.process:  # an update has replaced it
+                    continue
+                await self.handle_exit(process)
             quick_exits = 1 if now() - started > STABLE_AFTER_S else quick_exits + 1
             await asyncio.sleep(restart_delay_s(quick_exits))
             await self.relaunch()
 
     async def handle_exit(self, process: WorkerProcess) -> None:
-        await process.lost.wait()
         self.up.clear()
         self.exit_handled.set()
         self.observer.lost()
@@ -121,6 +127,40 @@ class Supervisor:
             write(str(error))
         except WorkerLostError:
             log_line("the worker ended while it loaded the app; trying again")
+
+    async def update(self, command: WorkerCommand) -> None:
+        """Starts a worker beside the running one, like a rolling update.
+
+        New work goes to it once it has loaded the app, and the old worker ends when its work has ended. If the new one
+        does not load, the old one stays.
+        """
+        old = await self.wait_for_worker(None)
+        new = WorkerProcess()
+        await new.connect(launch_worker(command), self.client)
+        try:
+            self.take_over(new, await new.wait_until_loaded(), old)
+        except (AppFailedToLoadError, WorkerLostError) as error:
+            await new.stop()
+            log_line(f"the update failed, and worker {old.pid} stays: {error}")
+            return
+        self.command = command
+        await self.retire(old)
+
+    def take_over(self, new: WorkerProcess, ready: WorkerReady, old: WorkerProcess) -> None:
+        if self.process is not old:
+            raise WorkerLostError(f"worker {old.pid} ended meanwhile")
+        self.observer.ready(new.pid, ready)
+        self.process = new
+
+    async def retire(self, process: WorkerProcess) -> None:
+        log_line(f"worker {process.pid} gets no new work")
+        self.retired.append(process)
+        while process.is_working:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.lost.wait(), RETIRED_POLL_S)
+        await process.stop()
+        self.retired.remove(process)
+        log_line(f"worker {process.pid} has ended its work")
 
     async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
         """Returns the running worker. Waits up to `timeout_s` seconds; None waits without a limit."""
@@ -154,11 +194,15 @@ class Supervisor:
 
     def trace_of(self, invocation: str) -> str | None:
         """The trace of a running invocation."""
-        return self.process.trace_of(invocation) if self.process else None
+        return next((trace for each in self.processes if (trace := each.trace_of(invocation))), None)
+
+    @property
+    def processes(self) -> list[WorkerProcess]:
+        return [*([self.process] if self.process else []), *self.retired]
 
     async def stop(self) -> None:
-        if self.process is not None:
-            await self.process.stop()
+        for each in self.processes:
+            await each.stop()
 
 
 def exit_text(code: int) -> str:

@@ -1,9 +1,18 @@
-"""What does the file of the fleet say of the data and the time of callers?"""
+"""What does the file of the fleet say of the data and the time of callers, and of their turns of `auto`?"""
 
 from collections.abc import Collection
 
 from domain.config.toml_table import TomlTable
-from domain.fleet.caller_rules import MOST_TIME_VALUE, RESIDENCY, TIME_VALUE, CallerRules, TenantRules
+from domain.fleet.caller_rules import (
+    MOST_TIME_VALUE,
+    RESIDENCY,
+    TIME_VALUE,
+    AutoTiers,
+    CallerRules,
+    Level,
+    TenantRules,
+)
+from domain.fleet.catalog import MAX_TIER, MIN_TIER
 
 RESIDENCIES = "residencies"
 
@@ -30,3 +39,14 @@ def read_rules(table: TomlTable, usual: CallerRules, known: Collection[str], *, 
     if close:
         table.close()
     return CallerRules(residencies=residencies, time_value=value)
+
+
+def read_auto_tiers(table: TomlTable) -> AutoTiers | None:
+    """Read the table `auto`; without it, `auto` may use any model."""
+    if not table.values:
+        return None
+    found = AutoTiers(*(table.within(level, MIN_TIER, MAX_TIER) for level in Level))
+    if list(found) != sorted(found):
+        table.report(Level.HARD, "tiers that rise, or stay, from easy to medium and hard")
+    table.close()
+    return found

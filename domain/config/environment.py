@@ -1,5 +1,6 @@
 """What does an environment variable say, and what is wrong with it?"""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -10,6 +11,10 @@ from domain.network_names import LOOPBACK
 
 PREFIX: Final = "GANGLION_"
 MAX_DOLLARS: Final = 1_000_000
+
+
+KEY_BYTES: Final = 32
+KEY_EXPECTED: Final = f"expected {KEY_BYTES} bytes in base64, as from: openssl rand -base64 {KEY_BYTES}"
 
 
 class EnvironmentReader:
@@ -43,6 +48,16 @@ class EnvironmentReader:
         except ValueError as error:
             self.report(name, error, text)
             return None
+
+    def key(self, name: str) -> bytes | None:
+        """Return the key that a variable holds in base64. What it holds is never told: it is a secret."""
+        text = self.text(name)
+        try:
+            found = b64decode(text or "", validate=True)
+        except ValueError:
+            found = b""
+        self.reject(text is not None and len(found) != KEY_BYTES, name, KEY_EXPECTED)
+        return found if len(found) == KEY_BYTES else None
 
     def flag(self, name: str) -> bool:
         return self.choice(name, ("false", "true"), default="false") == "true"

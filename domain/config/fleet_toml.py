@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from domain.config.backend_auth import read_auth
-from domain.config.caller_rules_toml import read_tenant_rules
+from domain.config.caller_rules_toml import read_auto_tiers, read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
@@ -95,10 +95,11 @@ def fleet_from_toml(
         else:
             unconfigured.append(UnconfiguredBackend(backend=name, model=backend.model, variable=missing))
     callers = read_tenant_rules(top.table("callers"), residencies)
+    auto = read_auto_tiers(top.table("auto"))
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured), callers=callers)
+    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured), callers=callers, auto=auto)
 
 
 def read_model(name: str, table: TomlTable) -> Model:

@@ -11,7 +11,7 @@ from domain.config.tool_rows.common import HEADER, RESERVED_HEADERS
 from domain.config.tool_rows.http_tools import read_http_tool
 from domain.config.tool_rows.mcp_tools import read_mcp_tool
 from domain.errors import ConfigurationError
-from domain.tools.catalog import LoopLimits, ServerAuth, ServerKind, ServerTool, ToolServer, ToolServers
+from domain.tools.catalog import CacheScope, LoopLimits, ServerAuth, ServerKind, ServerTool, ToolServer, ToolServers
 
 LABEL: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SETTING: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
@@ -59,7 +59,7 @@ def read_limits(table: TomlTable) -> LoopLimits:
 def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, on_azure: bool) -> ToolServer:
     if not LABEL.fullmatch(label):
         table.problems.append(f"{table.path}: expected a label of a-z, 0-9 and -, at most 40 characters")
-    kind = read_kind(table)
+    kind = table.choice("kind", ServerKind)
     if kind is ServerKind.SOURCES:
         return read_source_server(label, table)
     auth = table.choice("auth", ServerAuth, ServerAuth.NONE)
@@ -69,7 +69,7 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
         address=read_address(table, variables, on_azure=on_azure),
         description=table.text("description") if "description" in table.values else "",
         auth=auth,
-        scope=table.text("scope") if auth is ServerAuth.IDENTITY else "",
+        scope=table.text("scope") if auth in (ServerAuth.IDENTITY, ServerAuth.OBO) else "",
         secret=read_secret(table, variables) if auth is ServerAuth.SETTING else "",
         header=read_header(table, auth),
         tenants=frozenset(table.texts("tenants")),
@@ -108,14 +108,6 @@ def read_source_server(label: str, table: TomlTable) -> ToolServer:
     return server
 
 
-def read_kind(table: TomlTable) -> ServerKind:
-    """Kinds and credentials of later releases are named, so that they are not taken for spelling mistakes."""
-    if table.values.get("auth") == "obo":
-        table.problems.append(f"{table.name_of('auth')}: this release cannot call a tool with the caller's own rights")
-        table.values["auth"] = ServerAuth.NONE.value
-    return table.choice("kind", ServerKind)
-
-
 def read_endpoint(table: TomlTable) -> str:
     path = table.any_text("path", "/mcp")
     if not ENDPOINT.fullmatch(path) or ".." in path:
@@ -140,6 +132,11 @@ def read_header(table: TomlTable, auth: ServerAuth) -> str:
 def check_server(server: ToolServer, table: TomlTable) -> None:
     if not server.tools and not server.others:
         table.problems.append(f"{table.name_of('tools')}: expected at least one tool, found nothing")
+    if server.auth is ServerAuth.OBO and server.kind is ServerKind.MCP:
+        table.report("auth", "none, identity or setting for a server of the kind mcp")
+    shared = [name for name, each in server.tools.items() if each.cache_scope is CacheScope.TENANT]
+    if server.auth is ServerAuth.OBO and shared:
+        table.problems.append(f"{table.name_of('tools')}.{shared[0]}.cache_scope: expected owner with auth obo")
     has_secret = server.auth is not ServerAuth.NONE
     if has_secret and not server.address.startswith("https://") and not is_local(server.address):
         table.problems.append(f"{table.name_of('url')}: expected https to send a secret to")

@@ -1,9 +1,10 @@
-"""To which locations may a caller's data be sent, and what is a second of waiting worth to the caller?"""
+"""Where may a caller's data go, what is a second of waiting worth, and which tiers are good enough for `auto`?"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from domain.errors import Invalid
 
@@ -93,3 +94,22 @@ def check_residencies(named: frozenset[str], rules: CallerRules, known: Iterable
         allowed = ", ".join(sorted(rules.residencies))
         message = f"Invalid '{path}': the data of your organisation may only be sent to {allowed}."
         raise Invalid(message, field=path, code="invalid_value")
+
+
+class Level(StrEnum):
+    """How hard a turn seems: `domain.routing.difficulty`."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+
+
+class AutoTiers(NamedTuple):
+    """The least quality tier, from 1 to 5, for turns of each level; none is lower than that of the level before."""
+
+    easy: int
+    medium: int
+    hard: int
+
+    def least(self, level: Level) -> int:
+        return {Level.EASY: self.easy, Level.MEDIUM: self.medium, Level.HARD: self.hard}[level]

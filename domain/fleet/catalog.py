@@ -7,7 +7,7 @@ from typing import Final
 
 from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
-from domain.fleet.caller_rules import TenantRules
+from domain.fleet.caller_rules import AutoTiers, TenantRules
 from domain.fleet.failure_classes import FailureSignature
 from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
@@ -276,12 +276,13 @@ class UnconfiguredBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """`callers` says where data may be sent, and what waiting is worth."""
+    """`callers` says where data may go, and what waiting is worth; `auto` which tiers are good enough for `auto`."""
 
     models: Mapping[str, Model]
     backends: Mapping[str, Backend]
     unconfigured: tuple[UnconfiguredBackend, ...] = ()
     callers: TenantRules = field(default_factory=TenantRules)
+    auto: AutoTiers | None = None
 
     @property
     def residencies(self) -> frozenset[str]:

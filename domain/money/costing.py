@@ -7,6 +7,7 @@ the microsecond, so that 0.1 s is one step of 100 ms, not two.
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from domain.money.prices import SECONDS_IN_HOUR, Price, TimePrice, TokenPrice
@@ -85,13 +86,15 @@ def token_cost(
 
 def worst_token_cost(price: TokenPrice, *, input_tokens: int, output: int) -> Decimal:
     """Return the most that one request with so many tokens costs: its whole input at the dearest rate."""
-    tokens = price.dearest_input * input_tokens + price.output * output
-    return rounded(tokens * PER_MILLION + price.request)
+    dearest = price.input if price.cache_write is None else price.dearest_input
+    dollars = (dearest * input_tokens + price.output * output) * PER_MILLION
+    return rounded(dollars + price.request if price.request else dollars)
 
 
 def time_cost(price: TimePrice, seconds: float) -> Decimal:
     """Return rate x time, the time rounded up to whole steps of the price's granularity."""
-    return rate_cost(price.amount, per_s=price.per_s, granularity_ms=price.granularity_ms, seconds=seconds)
+    step = price.granularity_ms * 1000
+    return cost_of_steps(price.amount, price.per_s, step, -(-microseconds(seconds) // step))
 
 
 def energy_cost(price: TimePrice, seconds: float) -> Decimal:
@@ -102,7 +105,12 @@ def energy_cost(price: TimePrice, seconds: float) -> Decimal:
 
 def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: float) -> Decimal:
     step = granularity_ms * 1000
-    steps = -(-microseconds(seconds) // step)
+    return cost_of_steps(amount, per_s, step, -(-microseconds(seconds) // step))
+
+
+@lru_cache(maxsize=4096)
+def cost_of_steps(amount: Decimal, per_s: int, step: int, steps: int) -> Decimal:
+    """Return what so many steps of `step` microseconds cost. It is cached: most turns are of few lengths."""
     return HALF_EVEN.quantize(amount * (steps * step) / (per_s * MICROSECONDS), NANO)
 
 
@@ -119,4 +127,4 @@ def rounded(dollars: Decimal) -> Decimal:
 
 
 def microseconds(seconds: float) -> int:
-    return max(0, round(seconds * MICROSECONDS))
+    return round(seconds * MICROSECONDS) if seconds > 0 else 0

@@ -1,6 +1,7 @@
 """How do the backends that can serve a turn compare, and what would a cold one save if it were up?"""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -16,9 +17,11 @@ from domain.routing.filters import (
     rejection_before_estimate,
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, session_price, window_s
+from domain.values import value
 
 
-class Candidate(NamedTuple):
+@value
+class Candidate:
     """A backend that can serve the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
     `remaining_start_s` is the part of the expected seconds until the backend is up; `session` says whether a GPU
@@ -73,7 +76,7 @@ class Candidate(NamedTuple):
     @property
     def is_last(self) -> bool:
         """Return whether this backend is picked only if no other can serve the turn."""
-        return self.found.late_s > 0 or (self.session is not None and self.is_cold_for_nothing)
+        return self.found.late_s > 0 or self.is_cold_for_nothing
 
     @property
     def why_last(self) -> str | None:
@@ -87,7 +90,8 @@ class Candidate(NamedTuple):
         return self.session.scheduled or NOTHING if self.session else NOTHING
 
 
-class EvaluatedOption(NamedTuple):
+@value
+class EvaluatedOption:
     """An option with its estimate or its rejection; with both if it takes too long.
 
     `filters` are those of its model.
@@ -260,7 +264,8 @@ def only_waits_for_start(option: RoutingOption, demand: Demand) -> bool:
 
 def if_up(option: RoutingOption) -> RoutingOption:
     """Return the option as it is when its start has just ended."""
-    return option._replace(
+    return replace(
+        option,
         warm_until=option.now + option.backend.cold_start.idle_s,
         readiness=Readiness.UP,
         remaining_start_s=0.0,

@@ -25,7 +25,8 @@ THOUSANDTH: Final = Decimal("0.001")
 
 
 def estimate(option: RoutingOption, demand: Demand) -> Estimate:
-    demand = demand.read_by(option.backend)
+    if demand.capped:
+        demand = demand.read_by(option.backend)
     found = durations(option, demand)
     price = option.price
     if isinstance(price, TokenPrice):

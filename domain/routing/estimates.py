@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
@@ -18,6 +18,7 @@ from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
 from domain.routing.reservations import next_reservation
 from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
+from domain.values import value
 
 SLOW: Final = 2.0
 """The worst case of an attempt is this many times slower than the learned speed."""
@@ -136,7 +137,8 @@ class Readiness(StrEnum):
     COLD = "cold"
 
 
-class RoutingOption(NamedTuple):
+@value
+class RoutingOption:
     """One backend with its configuration and its state at one time.
 
     `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now;
@@ -175,7 +177,8 @@ class RoutingOption(NamedTuple):
         )
 
 
-class Estimate(NamedTuple):
+@value
+class Estimate:
     """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
 
     `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
@@ -195,7 +198,8 @@ class Estimate(NamedTuple):
     queue_s: float = 0.0
 
 
-class Durations(NamedTuple):
+@value
+class Durations:
     """How long a turn takes on a backend, as in `Estimate`, `queue_s` of it in line, and the tokens that this assumes.
 
     Of the expected input, `cached` tokens are in the prompt cache of the backend, and `fresh` ones are not.

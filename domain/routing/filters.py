@@ -1,14 +1,15 @@
 """Why can't a backend serve this turn?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final
 
 from domain.content.capabilities import Capability
 from domain.fleet.catalog import ImageMode, LogprobsMode
 from domain.routing.estimates import Demand, Durations, Estimate, Readiness, RoutingOption
 from domain.tokens.counts import CountedBy
 from domain.tokens.estimates import fits, memory_gb, usable_gb
+from domain.values import value
 
 LATE: Final = "deadline"
 """The code of a backend that takes too long."""
@@ -210,7 +211,8 @@ DURATION_FILTERS: Final[tuple[tuple[str, Callable[[Estimate | Durations, Demand]
 COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = ((BUDGET, by_budget),)
 
 
-class Filters(NamedTuple):
+@value
+class Filters:
     """The demand of a turn and the filters that apply to it. A filter without a demand is left out.
 
     `durations` are those of `estimates` that need no cost.
@@ -228,7 +230,7 @@ class Filters(NamedTuple):
 
     def for_model(self, model: str) -> "Filters":
         """Return the filters with the demand of the turn on a model."""
-        return self._replace(demand=self.counted[model]) if model in self.counted else self
+        return replace(self, demand=self.counted[model]) if model in self.counted else self
 
 
 def filters_for(demand: Demand, choice: ModelChoice) -> Filters:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from domain.fleet.catalog import Backend
 from domain.money.costing import rate_cost
 from domain.money.prices import Price, TokenPrice
+from domain.values import value
 
 NOTHING: Final = Decimal(0)
 
@@ -36,7 +37,8 @@ DEFAULT_RULE: Final = Rule(threshold=1.0, keep=0.6, window=0.75)
 """Cheapest at the 90th percentile of 125 rules, over 65 drawn fleets and arrivals (`benches/routing`, development)."""
 
 
-class RentOrBuy(NamedTuple):
+@value
+class RentOrBuy:
     """Whether a GPU session is worth its `price`; amounts are dollars. `pays`: the rental spend has reached `multiple`
     times the price.
 

@@ -1,7 +1,7 @@
 """Which backend serves this turn, and why? Filter, score, pick."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.routing.candidates import Candidate, compare, evaluate
+from domain.routing.difficulty import Difficulty, WantedTier, wanted_tier
 from domain.routing.estimates import Demand, Readiness, RoutingOption
-from domain.routing.filters import BUDGET, Rejection, filters_for
+from domain.routing.filters import BUDGET, ModelChoice, Rejection, filters_for
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING
 from domain.routing.rule_choice import RuleChoice
@@ -31,7 +32,7 @@ class RouteDecision:
     cost of the turn at the cheapest backend that never scales to zero; None if there is none. `savings` are the dollars
     by which each backend that scales to zero beats the alternatives if it is up; they add to its rental spend. `rules`
     are those that were adopted for cold and warm GPUs, with their costs and those of their rivals. `counts` are the
-    tokens of the input for each model that they were counted for.
+    tokens of the input for each model that they were counted for. `wanted` is the tier that `auto` should get.
     """
 
     backend: str | None
@@ -47,6 +48,7 @@ class RouteDecision:
     savings: Mapping[str, Decimal] = NO_RENTAL_SPEND
     rules: Mapping[str, RuleChoice] = NO_RULES
     counts: Mapping[str, TokenCount] = NOT_COUNTED
+    wanted: WantedTier | None = None
 
     @property
     def chosen(self) -> Candidate | None:
@@ -70,14 +72,36 @@ def route(
     *,
     spent: Mapping[str, Decimal] = NO_RENTAL_SPEND,
     rules: Mapping[str, RuleChoice] = NO_RULES,
+    hardness: Difficulty | None = None,
 ) -> RouteDecision:
     """Decide. A backend without a state has its initial state, and one without a rule the default rule.
 
-    `spent` is the rental spend of each backend, in the window of its rule.
+    `spent` is the rental spend of each backend, in the window of its rule. A turn of `auto` gets the tier that its
+    `hardness` asks for, or any other where no backend of that tier can serve it now.
     """
     choice = read_model_choice(demand.model, demand.tier, fleet)
     if isinstance(choice, UnknownModel):
         return RouteDecision(backend=None, reason=choice.reason, problem=choice.problem)
+    wanted = wanted_tier(hardness, choice, fleet) if demand.tier is None else None
+    if wanted:
+        decision = decide(demand, replace(choice, tier=wanted.tier), fleet, states, now, spent=spent, rules=rules)
+        if decision.backend:
+            return replace(decision, wanted=wanted)
+    decision = decide(demand, choice, fleet, states, now, spent=spent, rules=rules)
+    return replace(decision, wanted=wanted.unmet()) if wanted else decision
+
+
+def decide(
+    demand: Demand,
+    choice: ModelChoice,
+    fleet: Fleet,
+    states: Mapping[str, BackendState],
+    now: float,
+    *,
+    spent: Mapping[str, Decimal],
+    rules: Mapping[str, RuleChoice],
+) -> RouteDecision:
+    """Compare the backends that the choice of model, backend and tier leaves."""
     filters = filters_for(demand, choice)
     asked = {model: filters.for_model(model) for model in fleet.models}
     found_options = options(fleet, states, now, spent=spent, rules=rules)

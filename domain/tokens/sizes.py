@@ -12,10 +12,17 @@ class CountWire(TypedDict):
     counted_by: str
 
 
+class SignsWire(TypedDict):
+    """What the texts of a conversation show of how hard its turn is: code in the last message, earlier turns."""
+
+    code: bool
+    turns: int
+
+
 class SizeWire(TypedDict):
     """A conversation's size in tokens, as in `domain.tokens.estimates.TokenEstimate`, and in bytes.
 
-    `counts` has the tokens for each model that they were counted for.
+    `counts` has the tokens for each model that they were counted for; `signs` are those of a turn of `auto`.
     """
 
     expected: int
@@ -23,3 +30,4 @@ class SizeWire(TypedDict):
     ceiling: int
     bytes: int
     counts: NotRequired[dict[str, CountWire]]
+    signs: NotRequired[SignsWire]

@@ -80,10 +80,11 @@ class CacheScope(StrEnum):
 
 
 class ServerAuth(StrEnum):
-    """How the app authenticates: not at all, by a token of its managed identity, or by the value of a setting."""
+    """How the app authenticates: not at all, as its managed identity, in its caller's name, or by a setting's value."""
 
     NONE = "none"
     IDENTITY = "identity"
+    OBO = "obo"
     SETTING = "setting"
 
 

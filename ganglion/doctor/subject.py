@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from composition.production import file_text, read_budgets
+from composition.production import file_text, missing_key, read_budgets
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
 from domain.config.sources_toml import sources_from_toml
@@ -158,7 +158,10 @@ class Subject:
 
     def read_tools(self) -> ToolServers:
         text = file_text("TOOLS", self.settings.tools)
-        return with_source_tools(tools_from_toml(text, self.variables, on_azure=self.settings.on_azure), self.sources)
+        tools = with_source_tools(tools_from_toml(text, self.variables, on_azure=self.settings.on_azure), self.sources)
+        if problems := missing_key(tools, self.settings):
+            raise ConfigurationError(tuple(problems))
+        return tools
 
     @cached_property
     def budgets(self) -> Budgets:

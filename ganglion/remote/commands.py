@@ -133,12 +133,18 @@ def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what is provisional in a bill: each GPU session with the charged and the expected amount, and why."""
+    """Yield what is provisional in a bill: each line of a GPU session with its three amounts, why, and until when."""
     for each in sessions:
-        amounts = f"charged ${each['charged_usd']}, used so far ${each['used_usd']}, expected ${each['expected_usd']}"
-        final = f"final after {moment(each['final_after'])} UTC"
-        yield f"\nsession on {shown('backend', each['backend'])}: {amounts}; {final}"
+        yield f"\nsession on {shown('backend', each['backend'])}: final after {moment(each['final_after'])} UTC"
+        yield f"{'':>10}  {'charged now':>13}  {'used so far':>13}  {'expected':>13}"
+        for line in (*each["lines"], {"line": "in all", **each}):
+            amounts = (f"${line[f'{name}_usd']}" for name in ("charged", "used", "expected"))
+            yield f"{shown('line', line['line']):>10}  {'  '.join(f'{amount:>13}' for amount in amounts)}"
+        price = each["price"]
         yield f"  {shown('reason', each['reason'])}"
+        own, others = len(each["responses"]) - 1, each["members_of_others"]
+        yield f"  shared with {own} other turns of yours and {others} of others"
+        yield f"  price {', '.join(shown(name, price[name]) for name in ('name', 'source', 'date'))}"
 
 
 def settled_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def build(root: Path, output: Path, requirements: Sequence[str] = (REQUIREMENTS,
         (folder / RELEASE).write_text(f"{release}\n", encoding="utf-8")
         install([root / name for name in requirements], folder / FOLDER)
         compile_bytecode(folder, shown_as=MOUNTED)
-        listed = contents_list(folder / FOLDER, name=NAME, python=version())
+        number = f"{project_version(root)}+{release}"
+        listed = contents_list(folder / FOLDER, name=NAME, version=number, python=version())
         package.contents.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
         write_archive(folder, package.archive)
     return package
@@ -76,6 +78,11 @@ def release_of(root: Path, requirements: Sequence[str]) -> str:
         content = (root / path).read_bytes()
         digest.update(f"{path.as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:12]
+
+
+def project_version(root: Path) -> str:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["tool"]["ganglion"]["version"]
 
 
 def copy_files(root: Path, folder: Path) -> None:

@@ -14,7 +14,7 @@ LONGEST_NAME: Final = 64
 """A longer text is no name of a licence but the licence itself."""
 
 
-def contents_list(libraries: Path, *, name: str, python: str) -> Mapping[str, Any]:
+def contents_list(libraries: Path, *, name: str, version: str, python: str) -> Mapping[str, Any]:
     found = sorted(distributions(path=[str(libraries)]), key=lambda each: each.name.lower())
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -22,7 +22,7 @@ def contents_list(libraries: Path, *, name: str, python: str) -> Mapping[str, An
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "component": {"type": "application", "name": name, "bom-ref": name},
+            "component": {"type": "application", "name": name, "version": version, "bom-ref": name},
             "properties": [{"name": "python", "value": python}],
         },
         "components": [component(each) for each in found],

@@ -17,6 +17,7 @@ from standins.issuer.entra_tokens import (
     published_keys,
 )
 from standins.issuer.issuer_state import IssuerState
+from standins.issuer.on_behalf_of import JWT_BEARER, RefusedError, exchanged
 
 TENANT_NAMES = {guid_of("tenant", name): name for name in (*TENANTS, *UNTRUSTED_TENANTS)}
 SHARED = ("common", "organizations")
@@ -75,6 +76,8 @@ async def sign_in(state: IssuerState, request: web.Request) -> web.Response:
     if tenant is None or tenant in SHARED:
         return no_tenant(request)
     fields = {name: str(value) for name, value in form.items()}
+    if fields.get("grant_type") == JWT_BEARER:
+        return on_behalf_of(fields, issuer, tenant, state)
     grant = GRANTS.get(fields.get("grant_type", ""))
     if grant is None:
         return oauth_error("unsupported_grant_type", "AADSTS70003: The app requested an unsupported grant type.")
@@ -85,6 +88,15 @@ async def sign_in(state: IssuerState, request: web.Request) -> web.Response:
             "invalid_grant", "AADSTS50126: Error validating credentials due to invalid username or password."
         )
     lifetime = state.conditions.entra_lifetime
+    return web.json_response({"token_type": "Bearer", "expires_in": lifetime, "access_token": token})
+
+
+def on_behalf_of(form: Mapping[str, str], issuer: LocalIssuer, tenant: str, state: IssuerState) -> web.Response:
+    lifetime = state.conditions.entra_lifetime
+    try:
+        token = exchanged(form, issuer, tenant, now=state.now(), lifetime_s=lifetime)
+    except RefusedError as refused:
+        return oauth_error(refused.error, str(refused))
     return web.json_response({"token_type": "Bearer", "expires_in": lifetime, "access_token": token})
 
 

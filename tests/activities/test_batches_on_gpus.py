@@ -128,9 +128,9 @@ def test_lines_that_pay_for_a_start_prefer_the_gpu() -> None:
     async def story() -> None:
         service = gpu()
         world = beside_an_api(service, EXPENSIVE).world
-        done = await run(world, await batch_of(world, 300, window_s=HOUR))
-        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 300)
-        assert (len(service.lives), len(service.admitted)) == (1, 300)
+        done = await run(world, await batch_of(world, 100, window_s=HOUR))
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 100)
+        assert (len(service.lives), len(service.admitted)) == (1, 100)
 
     plays(story)
 

@@ -18,6 +18,7 @@ from clients.backends.port import BackendClient, PromptCounter
 from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
+from clients.tools.on_behalf_of import TokenExchange
 from clients.tools.port import ToolConnector
 from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
@@ -37,7 +38,7 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
 from tests.fakes.tools import FakeTools
-from tests.fakes.worlds import OWNER, SETTINGS, World, backend
+from tests.fakes.worlds import OWNER, SETTINGS, NoExchange, World, backend
 
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
 READER = Owner(tenant=OWNER.tenant, subject="app:44444444-4444-4444-4444-444444444444", roles=("Usage.Read",))
@@ -166,6 +167,7 @@ def api(
     authenticator: Authenticator | None = None,
     tool_servers: ToolServers | None = None,
     tools: ToolConnector | None = None,
+    exchange: TokenExchange | None = None,
     budgets: Budgets | None = None,
     deployed: Mapping[str, Backend] | None = None,
     sources: Sources | None = None,
@@ -195,6 +197,7 @@ def api(
         authenticator=authenticator or FakeAuthenticator(),
         tool_servers=tool_servers or ToolServers(),
         tools=tools or FakeTools(),
+        exchange=exchange or NoExchange(),
         orchestrations=orchestrations,
         sources=sources or Sources(),
         connectors=connectors or {},

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.demo.costs import environment_in
+from standins.demo.gpu import IDLE_S
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
 from tests.conformance.programs import Program, found_by
@@ -13,15 +15,17 @@ from tests.conformance.programs import Program, found_by
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
 
 TITLE = "the console in a browser"
+BILL = "one bill in a browser"
 PROGRAM = Program(file="console.mjs")
+BILL_PROGRAM = Program(file="console_bill.mjs")
+QUIET = {"GANGLION_TELEMETRY": "none", "GANGLION_SILENCE_S": "600"}
 
 
 async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
     """SCREENSHOTS in the environment names a folder for pictures of every view."""
     javascript_kits()
-    quiet = {"GANGLION_TELEMETRY": "none", "GANGLION_SILENCE_S": "600"}
     with LocalCluster(
-        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=quiet)
+        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=QUIET)
     ) as cluster:
         where = {
             "CHROMIUM": chromium,
@@ -31,3 +35,16 @@ async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
             "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
         }
         judge(TITLE, await found_by(PROGRAM, where), {})
+
+
+async def test_a_turn_is_watched_from_a_sleeping_gpu_to_its_final_bill(tmp_path: Path, chromium: str) -> None:
+    """The GPU stops after ten idle seconds, and the program runs the sweeper every second."""
+    javascript_kits()
+    environment = {**QUIET, **environment_in(tmp_path)}
+    options = ClusterOptions(
+        data=tmp_path / "cluster", rate=60, cold="2", gpu=("--tail", IDLE_S), environment=environment
+    )
+    with LocalCluster(options) as cluster:
+        console = f"{cluster.issuer_url}/console?port={cluster.port}"
+        where = {"CHROMIUM": chromium, "APP": cluster.base_url, "CONSOLE": console}
+        judge(BILL, await found_by(BILL_PROGRAM, where), {})

@@ -107,6 +107,11 @@ class RunningHost:
             "a new worker",
         )
 
+    def update(self) -> None:
+        """Asks the host for a rolling update."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """Ends the host at once; its worker must end by itself."""
         worker = self.state.get("worker_pid")

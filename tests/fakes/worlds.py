@@ -11,6 +11,7 @@ import httpx
 from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
+from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations, turn_wire
@@ -19,6 +20,7 @@ from clients.sources.port import SourceConnector
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
+from clients.tools.on_behalf_of import ExchangeRefused, TokenExchange
 from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from composition.application import Application, compose
@@ -105,6 +107,13 @@ class NoCallers:
         raise Unauthenticated(f"nobody is {principal}")
 
 
+class NoExchange:
+    """Gives nobody the rights of a caller."""
+
+    async def exchange(self, owner: Owner, assertion: str, scope: str) -> BearerToken:
+        raise ExchangeRefused(f"unauthorized_client for {scope} of {owner.subject} ({len(assertion)} characters)")
+
+
 @dataclass(slots=True)
 class World[C: Clock = FakeClock]:
     """The product, composed over a given store, with backends by name that are mostly fakes."""
@@ -120,6 +129,7 @@ class World[C: Clock = FakeClock]:
     connectors: Mapping[SourceKind, SourceConnector] = field(default_factory=dict[SourceKind, SourceConnector])
     tool_servers: ToolServers = field(default_factory=ToolServers)
     tools: ToolConnector = field(default_factory=FakeTools)
+    exchange: TokenExchange = field(default_factory=NoExchange)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
     tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict[str, Tokenizer])
     callers: TenantRules = field(default_factory=TenantRules)
@@ -152,6 +162,7 @@ class World[C: Clock = FakeClock]:
             tokenizers=self.tokenizers,
             source_reader=SourceReader(self.sources, self.connectors, self.clock),
             tool_connector=self.tools,
+            token_exchange=self.exchange,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             open_orchestrations=lambda _client: self.orchestrations,
         )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clients.sealing import Seal
 from clients.storage.keys import owner_index_key, turns_key
 from clients.storage.paging import list_all
 from clients.storage.port import Container, Create
@@ -12,6 +13,7 @@ from domain.sources.prompt_context import context_text
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.retention.deletion import Retention
 from state.retention.erasure import SETTLED_S, Erasure
+from state.tools.grants import Grants
 from state.tools.whole_results import WholeResults
 from state.turns.conversations import ConversationStore, entry_document
 from state.turns.expiry import expiry_operation, expiry_operations
@@ -43,6 +45,15 @@ async def test_a_result_that_was_cut_is_read_and_written_as_it_was(store: Sqlite
     await WholeResults(store).keep(RESPONSE, call, "the whole of it")
     assert await stored(store, document) == document.body
     assert await WholeResults(store).read(RESPONSE, call, start=4, most=5) == "whole"
+
+
+async def test_a_sealed_token_is_opened_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.TURNS, "grant")
+    grants = Grants(store, Seal(bytes(range(32))), clock)
+    assert await grants.token(RESPONSE, "tickets") == "a token"
+    assert await grants.token(RESPONSE, "shop") == ""
+    await grants.drop(RESPONSE)
+    assert await grants.token(RESPONSE, "tickets") == ""
 
 
 async def test_a_repeated_request_finds_its_response(store: SqliteStore, clock: FakeClock) -> None:

@@ -12,12 +12,13 @@ from domain.log.capped_answers import CappedAnswer
 from domain.log.events import EMPTIED_BY, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemHeader, ItemResult
 from domain.log.token_logprobs import TokenLogprob, TokenOption
-from domain.routing.route_record import route_from_document, route_to_document
+from domain.routing.route_record import route_to_document
 from domain.tools.call_record import CallOutcome, CallRecord
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.turns.responses import TurnStore
+from tests.domain.routing.stored_routes import route_from_document
 from tests.fakes.clocks import FakeClock
 from tests.frozen.documents import as_json, frozen, insert
 from tests.frozen.objects import (

@@ -69,7 +69,7 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.InferWire: {"capped": True},
     wire.RespondWire: {"continued": CONTINUED},
     wire.RoutedWire: {"wait": WAIT},
-    wire.SizeWire: COUNTED,
+    wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
     batch_wire.RunBatchWire: {"looks": 3},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},

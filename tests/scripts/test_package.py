@@ -69,10 +69,11 @@ def test_the_list_names_each_library_with_its_licence(tmp_path: Path, line: str,
     folder = tmp_path / "Some_Library-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: Some_Library\nVersion: 1.0\n{line}\n")
-    listed = contents_list(tmp_path, name="app", python="3.13")
+    listed = contents_list(tmp_path, name="app", version="1.2.3+abc", python="3.13")
+    assert listed["metadata"]["component"]["version"] == "1.2.3+abc"
     (library,) = listed["components"]
     assert (library["purl"], library["licenses"]) == ("pkg:pypi/some-library@1.0", [licence])
-    assert json.dumps(listed) == json.dumps(contents_list(tmp_path, name="app", python="3.13"))
+    assert json.dumps(listed) == json.dumps(contents_list(tmp_path, name="app", version="1.2.3+abc", python="3.13"))
 
 
 def test_an_unreachable_registry_names_the_settings_of_mirror_and_proxy(

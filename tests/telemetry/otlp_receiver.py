@@ -40,7 +40,7 @@ class SeenSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenPoint:
-    """A data point of a metric: a number, or the sum and the count of a histogram."""
+    """A data point of a metric: a number, or the sum, the count and the highest value of a histogram."""
 
     metric: str
     unit: str
@@ -48,6 +48,7 @@ class SeenPoint:
     attributes: Mapping[str, Value]
     value: float
     count: int
+    highest: float
 
 
 @dataclass(slots=True)
@@ -118,6 +119,7 @@ def points_of(metric: Any) -> Iterator[SeenPoint]:
             attributes=attributes_of(point),
             value=number,
             count=count,
+            highest=point.max if is_histogram else number,
         )
 
 

@@ -39,6 +39,11 @@ def diagnosed(queries: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
 def kql_results(metrics: Collection[Recorded], queries: Mapping[str, str], *, minutes: int = 1) -> Answer:
     """Return the rows that queries give over metrics as Azure Monitor's exporter sent them in each of some minutes."""
     rows = [row | {"age_s": 60 * minute + 1} for minute in range(minutes) for row in app_metrics(metrics)]
+    return kql_rows(rows, queries)
+
+
+def kql_rows(rows: Sequence[Mapping[str, Any]], queries: Mapping[str, str]) -> Answer:
+    """Return the rows that queries give over rows of the table AppMetrics."""
     given = {"rows": rows, "queries": queries}
     return called(query_kits(), ROOT / "tests/conformance/kits/queries/run_kql.py", given=given)
 

@@ -19,6 +19,7 @@ from activities.call_tool import CallTool
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
+from activities.tools.caller_grants import CallerGrants
 from activities.tools.result_cache import ResultCache
 from activities.tools.result_pages import ResultPages
 from clients.storage.port import DocumentStore
@@ -42,7 +43,7 @@ from state.turns.tool_calls import ToolCalls
 from tests.fakes.clocks import InstantLoop, LoopClock
 from tests.fakes.stores import Call, CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.tools import FILE, shop
-from tests.fakes.worlds import OWNER, THREAD
+from tests.fakes.worlds import OWNER, THREAD, NoExchange
 
 SERVERS = shop(
     FILE.replace('effect = "read"', 'effect = "read"\ntries = 2\nprice = "0.001"')
@@ -208,7 +209,9 @@ class Simulation:
             clock=self.clock,
         )
         pages = ResultPages(results, SERVERS)
-        return CallTool(turns=turns, servers=SERVERS, sender=sender, pages=pages, log=self.parts.log(turns, self.clock))
+        grants = CallerGrants(grants=None, exchange=NoExchange(), servers=SERVERS)
+        log = self.parts.log(turns, self.clock)
+        return CallTool(turns=turns, servers=SERVERS, sender=sender, pages=pages, grants=grants, log=log)
 
     async def host(self, item: str) -> None:
         """Deliver a call until a delivery has returned. Some are delivered twice, where the first only seems dead."""

@@ -139,3 +139,35 @@ def test_vendored_files_are_the_published_ones() -> None:
     for each in vendored():
         assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
         assert every((FOLDER / file).exists() for file in each["licence_files"])
+
+
+COLOURS = dict(
+    re.findall(
+        r"--(\w+): light-dark\((#[0-9a-f]{6}, #[0-9a-f]{6})\)", (FOLDER / "console.css").read_text(encoding="utf-8")
+    )
+)
+TEXTS = ("text", "soft", "link", "good", "bad", "warn")
+MARKS = ("running", "start", "idle", "waiting", "lost", "tokens", "tools", "held", "store", "functions")
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of `#rrggbb` (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_texts_and_marks_stand_out_from_what_they_are_on(theme: int) -> None:
+    """WCAG 2.2 wants 4.5 for texts (1.4.3) and 3 for what a plot draws (1.4.11)."""
+    shown = {name: pair.split(", ")[theme] for name, pair in COLOURS.items()}
+    for ground in ("card", "ground"):
+        texts = {name: contrast(shown[name], shown[ground]) for name in TEXTS}
+        marks = {name: contrast(shown[name], shown[ground]) for name in MARKS}
+        assert {name: ratio for name, ratio in texts.items() if ratio < 4.5} == {}
+        assert {name: ratio for name, ratio in marks.items() if ratio < 3} == {}

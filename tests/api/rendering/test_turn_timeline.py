@@ -11,7 +11,12 @@ from tests.domain.money.sessions.test_gpu_sessions import PRICE
 from tests.frozen.objects import ATTEMPT, RESPONSE
 
 ROUTES = (
-    {"number": 0, "at": 10.0, "route": {"wakes": "gpu", "why_wake": "no warm backend"}, "routed": {"woken": True}},
+    {
+        "number": 0,
+        "at": 10.5,
+        "route": {"wakes": "gpu", "why_wake": "no warm backend", "decided_at": 10.0},
+        "routed": {"woken": True},
+    },
     {
         "number": 1,
         "at": 11.0,
@@ -52,7 +57,13 @@ def test_waits_warm_ups_and_takeovers_stand_between_the_steps() -> None:
     found = turn_timeline(account)
     assert [each["at"] for each in found] == sorted(each["at"] for each in found)
     steps = {each["step"]: each for each in found}
-    assert steps["warm-up"] == {"step": "warm-up", "at": 10.0, "backend": "gpu", "reason": "no warm backend"}
+    assert steps["warm-up"] == {
+        "step": "warm-up",
+        "at": 10.0,
+        "backend": "gpu",
+        "reason": "no warm backend",
+        "outcome": "sent",
+    }
     assert steps["waiting"] == {"step": "waiting", "at": 11.0, "until": 16.0, "backend": "gpu", "reason": "starting"}
     assert steps["taken over"] == {
         "step": "taken over",

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from devhost.supervisor.supervisor import (
     restart_delay_s,
     running_text,
 )
-from tests.devhost.hosts import APPS, RunningHost, until
+from tests.devhost.hosts import APPS, RunningHost, is_alive, until
 
 
 def ignore_ready(pid: int, ready: WorkerReady) -> None:
@@ -211,3 +212,56 @@ NEWER_SDK_FUNCTION = """
 def starts(req: func.HttpRequest, client: str) -> str:
     return client
 """
+
+
+UPDATED_APP = """
+import asyncio, pathlib
+import azure.functions as func
+{broken}
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route(route="version")
+def version(req: func.HttpRequest) -> str:
+    return "{version}"
+
+@app.route(route="slow")
+async def slow(req: func.HttpRequest) -> str:
+    pathlib.Path("{folder}/begun").touch()
+    while not pathlib.Path("{folder}/ends").exists():
+        await asyncio.sleep(0.01)
+    return "{version}"
+"""
+
+
+def test_an_update_lets_the_old_worker_end_its_work_and_keeps_it_if_the_new_app_is_broken(tmp_path: Path) -> None:
+    link = tmp_path / "app"
+
+    def deploy(version: str, broken: str = "") -> None:
+        folder = tmp_path / version
+        folder.mkdir()
+        text = UPDATED_APP.format(version=version, broken=broken, folder=tmp_path)
+        (folder / "function_app.py").write_text(text, encoding="utf-8")
+        (tmp_path / "fresh").symlink_to(folder)
+        (tmp_path / "fresh").replace(link)
+
+    deploy("one")
+    host = RunningHost(app=link, folder=tmp_path).start()
+    try:
+        old = host.state["worker_pid"]
+        with host.client() as client, ThreadPoolExecutor() as threads:
+            slow = threads.submit(lambda: client.get("/api/slow").text)
+            until((tmp_path / "begun").exists, "the slow function has begun")
+            deploy("broken", broken="1 / 0")
+            host.update()
+            until(lambda: f"the update failed, and worker {old} stays" in host.log, "the host says so")
+            assert client.get("/api/version").text == "one"
+            deploy("two")
+            host.update()
+            host.wait_new_worker(old)
+            assert client.get("/api/version").text == "two"
+            assert is_alive(old)
+            (tmp_path / "ends").touch()
+            assert slow.result() == "one"
+        until(lambda: not is_alive(old), "the old worker has ended")
+    finally:
+        host.stop()

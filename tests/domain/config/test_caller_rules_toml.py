@@ -6,7 +6,7 @@ import pytest
 
 from domain.config.fleet_toml import fleet_from_toml
 from domain.errors import ConfigurationError
-from domain.fleet.caller_rules import TenantRules
+from domain.fleet.caller_rules import AutoTiers, TenantRules
 from tests.domain.config.test_fleet_toml import GOOD, VARIABLES
 from tests.domain.fleets import PRICES
 
@@ -52,3 +52,27 @@ def test_each_mistake_is_named_by_table_and_field(text: str, problem: str) -> No
     with pytest.raises(ConfigurationError) as caught:
         fleet_from_toml(FLEET + text, VARIABLES, PRICES)
     assert caught.value.problems == (problem,)
+
+
+def test_the_tiers_of_auto_are_read() -> None:
+    found = fleet_from_toml(FLEET + "[auto]\neasy = 1\nmedium = 2\nhard = 2\n", VARIABLES, PRICES).auto
+    assert found == AutoTiers(easy=1, medium=2, hard=2)
+    assert fleet_from_toml(FLEET, VARIABLES, PRICES).auto is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("easy = 1\nmedium = 2", "auto.hard: expected a whole number from 1 to 5, found nothing"),
+        ("easy = 0\nmedium = 2\nhard = 3", "auto.easy: expected a whole number from 1 to 5, found 0"),
+        (
+            "easy = 3\nmedium = 2\nhard = 3",
+            "auto.hard: expected tiers that rise, or stay, from easy to medium and hard, found 3",
+        ),
+        ("easy = 1\nmedium = 1\nhard = 2\nharder = 3", "auto.harder: expected one of the fields easy, hard, medium"),
+    ],
+)
+def test_each_mistake_in_the_tiers_of_auto_is_named(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(f"{FLEET}[auto]\n{text}\n", VARIABLES, PRICES)
+    assert problem in caught.value.problems

@@ -6,6 +6,7 @@ import pytest
 
 from domain.config.fleet_toml import fleet_from_toml
 from domain.errors import ConfigurationError
+from domain.fleet.caller_rules import AutoTiers
 from domain.fleet.catalog import (
     Adapter,
     Auth,
@@ -293,12 +294,14 @@ def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> Non
 
 
 def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
-    rules, example = (each.split("```")[0] for each in shipped_text("docs/fleet.md").split("```toml\n")[1:3])
+    examples = [each.split("```")[0] for each in shipped_text("docs/fleet.md").split("```toml\n")]
+    rules, tiers, example = examples[1:4]
     variables = {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"}
-    found = fleet_from_toml(f"{SHIPPED}\n{example}\n{rules}", variables, SHIPPED_PRICES, SHIPPED_SYSTEMS)
+    found = fleet_from_toml(f"{SHIPPED}\n{example}\n{rules}\n{tiers}", variables, SHIPPED_PRICES, SHIPPED_SYSTEMS)
     (backend,) = found.backends.values()
     assert backend.auth.audience == "https://qwen.run.app"
     assert found.callers.of("11111111-1111-1111-1111-111111111111").residencies == {backend.residency}
+    assert found.auto == AutoTiers(easy=1, medium=2, hard=3)
 
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:

@@ -141,7 +141,7 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
         ),
         (MCP + LISTED + "progress_s = 4000", "servers.shop.tools.find.progress_s: expected at most 3600"),
         (SERVER + "others = true" + TOOL, "servers.shop.others: expected one of the fields"),
-        (SERVER + 'auth = "obo"' + TOOL, "servers.shop.auth: this release cannot call a tool with the caller's own"),
+        (SERVER + 'auth = "obo"' + TOOL, "servers.shop.scope: expected text, found nothing"),
         (SERVER.replace("https://shop.internal", "http://169.254.169.254/x") + TOOL, "servers.shop.url: expected http"),
         (SERVER.replace("https://shop.internal", "http://metadata.google.internal") + TOOL, "servers.shop.url: a meta"),
         (SERVER.replace("https", "http") + 'auth = "identity"\nscope = "s"' + TOOL, "url: expected https to send a se"),

@@ -40,7 +40,7 @@ def demand(**changes: Any) -> Demand:
 
 
 def option(of: Backend, state: BackendState | None = None, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, SMALL, of.price, state or initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, SMALL, of.price, state or initial_state(of), NOW), **changes)
 
 
 def loaded(of: Backend, *, running: int, queued: int) -> BackendState:

@@ -39,7 +39,7 @@ def filters(asked: Demand) -> Filters:
 
 
 def option(of: Backend, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, SMALL, of.price, initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, SMALL, of.price, initial_state(of), NOW), **changes)
 
 
 def api(name: str, factor: Decimal) -> Backend:
@@ -67,7 +67,7 @@ def of(comparison: Comparison, name: str) -> Candidate:
 
 def found(**changes: Any) -> Estimate:
     usual = estimate(option(GPU), demand())
-    return usual._replace(**({"seconds": 10.0, "cost": Decimal("0.01"), "why_cost": "a test"} | changes))
+    return replace(usual, **({"seconds": 10.0, "cost": Decimal("0.01"), "why_cost": "a test"} | changes))
 
 
 def session(*, pays: bool = False) -> RentOrBuy:

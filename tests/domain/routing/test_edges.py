@@ -33,7 +33,7 @@ def demand(**changes: Any) -> Demand:
 
 
 def option(of: Backend, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, SMALL, of.price, initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, SMALL, of.price, initial_state(of), NOW), **changes)
 
 
 def estimate(**changes: Any) -> Estimate:
@@ -47,7 +47,7 @@ def estimate(**changes: Any) -> Estimate:
         output_tokens=500,
         why_cost="a test",
     )
-    return usual._replace(**changes)
+    return replace(usual, **changes)
 
 
 @pytest.mark.parametrize(("window", "fits"), [(1001, True), (1000, True), (999, False)])
@@ -97,7 +97,7 @@ def test_lateness_is_kept_to_the_millisecond(slow_s: float, late: float) -> None
 def test_a_backend_that_is_up_or_a_turn_without_a_deadline_is_never_late() -> None:
     late = option(backend("gpu", cold=SERVERLESS), slow_remaining_start_s=1e6)
     assert late_s(late, demand(deadline_s=1.0), 10.0) == 0.0
-    assert late_s(late._replace(readiness=Readiness.COLD), demand(), 10.0) == 0.0
+    assert late_s(replace(late, readiness=Readiness.COLD), demand(), 10.0) == 0.0
 
 
 def price_of(of: RoutingOption) -> TimePrice:
@@ -122,7 +122,7 @@ def test_a_queue_lengthens_the_worst_case_of_a_warm_machine() -> None:
     warm = option(backend("gpu", cold=SERVERLESS), warm_until=NOW + 1.0)
     worst = [worst_cost(warm, price_of(warm), 10.0, queue_s) for queue_s in (0.0, 5.0)]
     assert worst[1] - worst[0] == pytest.approx(PRICE.amount * 5)
-    later = worst_cost(warm._replace(remaining_start_s=5.0), price_of(warm), 10.0, 0.0)
+    later = worst_cost(replace(warm, remaining_start_s=5.0), price_of(warm), 10.0, 0.0)
     assert later == worst[1]
 
 
@@ -137,10 +137,10 @@ def test_a_backend_that_cannot_continue_writes_what_fits_in_one_attempt() -> Non
     whole = writable(afresh, demand(output_tokens=10**9))
     assert 0 < whole < 10**9
     assert writable(afresh, demand(output_tokens=whole - 1)) == whole - 1
-    held = writable(afresh._replace(remaining_start_s=10.0), demand(output_tokens=10**9))
+    held = writable(replace(afresh, remaining_start_s=10.0), demand(output_tokens=10**9))
     assert held < whole
-    most = writable(afresh._replace(remaining_start_s=1e6), demand(output_tokens=10**9))
-    assert most == writable(afresh._replace(remaining_start_s=ATTEMPT_LIMITS.hold_s), demand(output_tokens=10**9))
+    most = writable(replace(afresh, remaining_start_s=1e6), demand(output_tokens=10**9))
+    assert most == writable(replace(afresh, remaining_start_s=ATTEMPT_LIMITS.hold_s), demand(output_tokens=10**9))
 
 
 def test_the_longest_output_of_the_backend_is_still_allowed() -> None:

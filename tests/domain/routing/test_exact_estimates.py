@@ -37,7 +37,7 @@ def demand(**changes: Any) -> Demand:
 
 
 def option(of: Backend, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, SMALL, of.price, initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, SMALL, of.price, initial_state(of), NOW), **changes)
 
 
 def test_the_figures_behind_each_estimate() -> None:
@@ -136,7 +136,7 @@ def test_only_a_backend_that_is_up_has_a_prompt_cache() -> None:
     assert [cached_tokens(one, cached, size) for size in (2000, 900, 400)] == [900, 900, 400]
     assert cached_tokens(one, demand(), 2000) == 0
     assert cached_tokens(option(backend("b")), cached, 2000) == 0
-    assert cached_tokens(one._replace(readiness=Readiness.COLD), cached, 2000) == 0
+    assert cached_tokens(replace(one, readiness=Readiness.COLD), cached, 2000) == 0
     found = estimate(option(backend("a", price="api")), replace(cached, expected_output_tokens=100))
     assert found.busy_s == pytest.approx(1.1 + 2.0)
     assert found.cost == token_cost(API, fresh=1100, cached=900, output=100, requests=1)
@@ -157,8 +157,8 @@ def test_an_open_answer_reserves_what_fits_and_nothing_where_too_little_does() -
 def test_an_attempt_that_cannot_continue_writes_at_half_the_speed_until_its_handover() -> None:
     afresh = option(backend("a", continues=ContinuationMode.NO))
     assert writable(afresh, demand(output_tokens=10**6)) == int((480 - 2) * 50 / SLOW)
-    assert writable(afresh._replace(remaining_start_s=4.0), demand(output_tokens=10**6)) == ((480 - 4 - 2) * 25)
-    assert writable(afresh._replace(remaining_start_s=99.0), demand(output_tokens=10**6)) == ((480 - 10 - 2) * 25)
+    assert writable(replace(afresh, remaining_start_s=4.0), demand(output_tokens=10**6)) == ((480 - 4 - 2) * 25)
+    assert writable(replace(afresh, remaining_start_s=99.0), demand(output_tokens=10**6)) == ((480 - 10 - 2) * 25)
     brief = option(backend("a", continues=ContinuationMode.NO, bounds=limits(request_timeout_s=3)))
     assert writable(brief, demand(output_tokens=10**6)) == 25
     assert writable(brief, demand(output_tokens=10**6, input_tokens=5000)) == 0
@@ -177,8 +177,8 @@ def test_a_warm_machine_costs_what_its_life_is_longer() -> None:
     warm = option(backend("a", cold=SERVERLESS), warm_until=NOW + 300.0)
     assert expiry(warm, PRICE) == NOW + 300.0
     assert expected_cost(warm, PRICE, 10.0, 12.0)[0] == marginal_cost(PRICE, end=NOW + 12.0, expiry=NOW + 300.0)
-    starting = warm._replace(readiness=Readiness.STARTING, remaining_start_s=8.0)
+    starting = replace(warm, readiness=Readiness.STARTING, remaining_start_s=8.0)
     assert expiry(starting, PRICE) == NOW + 8.0 + 600
-    assert expiry(warm._replace(warm_until=None, remaining_start_s=3.0), PRICE) == NOW + 3.0 + 600
+    assert expiry(replace(warm, warm_until=None, remaining_start_s=3.0), PRICE) == NOW + 3.0 + 600
     most = marginal_cost(PRICE, end=NOW + 8.0 + 5.0 + 10.0, expiry=NOW + 608.0)
     assert worst_cost(starting, PRICE, 10.0, 5.0) == max(time_cost(PRICE, 10.0), most)

@@ -39,7 +39,7 @@ def demand(*needs: Capability, **changes: Any) -> Demand:
 
 
 def option(of: Backend, model: Model = SMALL, state: BackendState | None = None, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, model, of.price, state or initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, model, of.price, state or initial_state(of), NOW), **changes)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_pause_is_over_at_its_very_end(until: float | None, seconds: float | N
 
 def test_a_turn_that_ends_at_its_deadline_with_its_longest_answer_is_in_time() -> None:
     for seconds, fits in ((10.0, True), (10.001, False)):
-        assert (by_time(room(1)._replace(seconds=5.0, long_seconds=seconds), demand(deadline_s=10.0)) is None) is fits
+        assert (by_time(replace(room(1), seconds=5.0, long_seconds=seconds), demand(deadline_s=10.0)) is None) is fits
 
 
 @pytest.mark.parametrize(("memory_gb", "fits"), [(None, True), (24.0, True), (1.0, False)])

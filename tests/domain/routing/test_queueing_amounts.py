@@ -21,7 +21,7 @@ TURN = QueuedTurn(response="mine", input_tokens=2000, admitted_at=NOW, hold_s=10
 def candidate(*, start_s: float = 0.0, busy_s: float = 1.0) -> Candidate:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(GPU), {"gpu": up()}, NOW).candidates
-    return found._replace(remaining_start_s=start_s, found=found.found._replace(busy_s=busy_s))
+    return replace(found, remaining_start_s=start_s, found=replace(found.found, busy_s=busy_s))
 
 
 def wait(state: BackendState, **amounts: float) -> QueueWait | None:

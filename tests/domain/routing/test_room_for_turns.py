@@ -37,7 +37,7 @@ def demand(**changes: Any) -> Demand:
 
 
 def option(of: Backend, **changes: Any) -> RoutingOption:
-    return RoutingOption(of, SMALL, of.price, initial_state(of), NOW)._replace(**changes)
+    return replace(RoutingOption(of, SMALL, of.price, initial_state(of), NOW), **changes)
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from domain.fleet.warmth import Warmth
 from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
-from domain.routing.route_record import route_from_document, route_to_document
+from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 from tests.domain.fleets import GPU as GPU_PRICE
+from tests.domain.routing.stored_routes import route_from_document
 
 NOW = 1_000_000.0
 
@@ -442,6 +443,6 @@ def test_a_demand_that_excludes_nothing_can_t_be_changed_by_another() -> None:
 
 def test_a_reason_names_the_time_that_the_record_keeps() -> None:
     found = decide(API, input_tokens=100).candidates[0]
-    between = found._replace(found=found.found._replace(seconds=0.54996))
+    between = replace(found, found=replace(found.found, seconds=0.54996))
     [kept] = route_from_document(route_to_document(replace(decide(API), candidates=(between,)))).candidates
     assert kept.reason == between.reason

@@ -24,7 +24,7 @@ def session(*, pays: bool, scheduled: str | None = "0.5") -> RentOrBuy:
 
 def candidate(name: str, rented: RentOrBuy | None, readiness: Readiness = Readiness.COLD) -> Candidate:
     (found,) = route(DEMAND, fleet(GPU), {}, NOW).candidates
-    return found._replace(backend=name, session=rented, readiness=readiness)
+    return replace(found, backend=name, session=rented, readiness=readiness)
 
 
 def decided(*candidates: Candidate) -> RouteDecision:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clients.backends.credentials import Hop
+from ganglion.__main__ import main
 from ganglion.doctor.command import as_json, as_text, examine, examined
 from ganglion.doctor.findings import redacted
 from ganglion.doctor.subject import Subject
@@ -60,6 +62,13 @@ async def test_json_says_the_same_and_a_check_that_could_not_run_has_not_passed(
     (finding,) = next(each for each in listed if each["name"] == "telemetry.console")["findings"]
     assert set(finding) == {"severity", "fault", "fix"}
     assert "use --app NAME" in next(each["reason"] for each in listed if each["name"] == "hub.shared")
+
+
+def test_the_command_says_which_version_this_checkout_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"ganglion \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_secrets_of_settings_and_addresses_are_hidden() -> None:

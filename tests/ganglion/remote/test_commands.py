@@ -59,20 +59,27 @@ async def test_a_turn_is_shown_with_its_timeline_route_and_bill() -> None:
 
 
 def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
+    amounts = {"charged_usd": "0.38", "used_usd": "0.006", "expected_usd": "0.24"}
     session = {
+        **amounts,
         "backend": "gpu",
-        "charged_usd": "0.38",
-        "used_usd": "0.006",
-        "expected_usd": "0.24",
+        "lines": [{**amounts, "line": "tail", "charged_usd": "0.356"}],
         "final_after": 0,
         "reason": "The machine is paid until it stops.",
+        "responses": ["resp_1", "resp_2"],
+        "members_of_others": 3,
+        "price": {"name": "l4", "source": "a page", "date": "2026-08"},
     }
-    line, reason = commands.session_lines([session])
-    assert (
-        line
-        == "\nsession on gpu: charged $0.38, used so far $0.006, expected $0.24; final after 1970-01-01 00:00:00 UTC"
-    )
-    assert reason.strip() == session["reason"]
+    head, titles, tail, whole, *rest = commands.session_lines([session])
+    assert head == "\nsession on gpu: final after 1970-01-01 00:00:00 UTC"
+    assert titles.split() == ["charged", "now", "used", "so", "far", "expected"]
+    assert tail.split() == ["tail", "$0.356", "$0.006", "$0.24"]
+    assert whole.split() == ["in", "all", "$0.38", "$0.006", "$0.24"]
+    assert [each.strip() for each in rest] == [
+        session["reason"],
+        "shared with 1 other turns of yours and 3 of others",
+        "price l4, a page, 2026-08",
+    ]
 
 
 def test_a_session_that_is_over_says_what_was_charged_before_and_why_that_changed() -> None:

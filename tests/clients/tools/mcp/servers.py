@@ -1,18 +1,15 @@
 """How do tests reach a server of the official MCP SDK? It runs in the test's own loop, on a free port."""
 
-import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import uvicorn
 
 from clients.tools.factory import ToolClients, build_tools
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer, ToolServers
 from tests.fakes.clocks import FakeClock
+from tests.fakes.listening import listening
 
 if TYPE_CHECKING:
     from standins.mcp_tools.server import McpShop
@@ -70,19 +67,10 @@ async def served(*, era: str = "new", file: str = FILE) -> AsyncGenerator[Served
     from standins.mcp_tools.server import McpShop  # noqa: PLC0415 - the SDK takes half a second to import
 
     shop, clock = McpShop(is_old=era == "old"), FakeClock()
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    config = uvicorn.Config(shop.application(), log_level="critical", timeout_graceful_shutdown=0)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve([listening]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
     tools = build_tools(clock, loopback=True, client_id=None)
-    servers = tools_from_toml(file.format(url=url), {}, on_azure=False)
-    try:
-        yield Served(shop=shop, url=url, servers=servers, tools=tools, clock=clock)
-    finally:
-        await tools.close()
-        server.should_exit = True
-        await running
-        listening.close()
+    async with listening(shop.application()) as url:
+        servers = tools_from_toml(file.format(url=url), {}, on_azure=False)
+        try:
+            yield Served(shop=shop, url=url, servers=servers, tools=tools, clock=clock)
+        finally:
+            await tools.close()

@@ -133,8 +133,14 @@ checks["a GPU is started from the page, after a look at its cost"] = async () =>
   await card.getByText("warm", { exact: true }).waitFor();
   await card.getByRole("heading", { name: "Open GPU session" }).waitFor();
   await page.getByRole("img", { name: /^Money a minute: at most \$/ }).waitFor();
+  await card.getByRole("table", { name: /^Who shares it/ }).waitFor();
+  await page.getByRole("link", { name: "Do its sessions pay?" }).click();
+  await page.getByRole("heading", { level: 1, name: "Investment" }).waitFor();
+  await page.getByRole("table", { name: /against answering elsewhere/ }).getByText("still up").waitFor();
+  await page.getByRole("img", { name: /a session is bought at \$0/ }).waitFor();
   await show(page, "starts", "Starts");
   await page.getByRole("table", { name: "Starts of the last day" }).waitFor();
+  await page.getByRole("heading", { name: "Hidden starts" }).waitFor();
 };
 
 checks["the chosen model answers, on the GPU that was started"] = async () => {
@@ -190,7 +196,7 @@ checks["the money is shown by day and cause, and saved in the columns of FOCUS"]
   assert.ok(lines.length > 2);
 };
 
-const VIEWS = { turns: "Turns", fleet: "Fleet", starts: "Starts", money: "Money", chat: "Try it" };
+const VIEWS = { turns: "Turns", fleet: "Fleet", investment: "Investment", starts: "Starts", money: "Money", chat: "Try it" };
 
 for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]]) {
   checks[`no view has a barrier, ${colorScheme}, ${width} pixels wide`] = async () => {
@@ -223,8 +229,39 @@ checks["every view is reached by the keyboard alone"] = async () => {
   }
 };
 
+checks["everything in a view is reached and used by the keyboard alone, and the focus is seen"] = async () => {
+  const page = await signedIn();
+  await show(page, "turns", "Turns");
+  const first = (await page.getByRole("link", { name: /^resp_/ }).first().getAttribute("href")).slice(2);
+  for (const [name, heading] of Object.entries({ ...VIEWS, [first]: "Turn" })) {
+    await show(page, name, heading);
+    const reached = await page.evaluate(() => {
+      document.activeElement?.blur();
+      const usable = "a[href], button:not(:disabled), select:not(:disabled), input, textarea, summary, [tabindex='0']";
+      window.wanted = new Set([...document.querySelectorAll(`main :is(${usable})`)].filter((each) => each.checkVisibility()));
+      return window.wanted.size;
+    });
+    assert.ok(reached > 0, name);
+    for (let presses = 0; presses < reached + 20; presses++) {
+      await page.keyboard.press("Tab");
+      const unseen = await page.evaluate(() => {
+        const node = document.activeElement;
+        window.wanted.delete(node);
+        return node !== document.body && getComputedStyle(node).outlineStyle === "none" ? node.outerHTML.slice(0, 200) : "";
+      });
+      assert.equal(unseen, "", `${name}: the focus is not seen`);
+    }
+    assert.deepEqual(await page.evaluate(() => [...window.wanted].filter((each) => each.isConnected).map((each) => each.outerHTML.slice(0, 200))), [], name);
+  }
+  await show(page, "money", "Money");
+  await page.getByRole("combobox", { name: /^By/ }).focus();
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("ArrowUp");
+  await page.getByRole("table", { name: "Usage" }).getByText("Hour").waitFor();
+};
+
 checks["a page asks for little in ten minutes, and stops when it is left open overnight"] = async () => {
-  for (const [name, heading] of Object.entries({ turns: "Turns", fleet: "Fleet", money: "Money" })) {
+  for (const [name, heading] of Object.entries({ turns: "Turns", fleet: "Fleet", investment: "Investment", starts: "Starts", money: "Money" })) {
     const page = await opened();
     await page.clock.install();
     let asked = 0;
@@ -234,7 +271,7 @@ checks["a page asks for little in ten minutes, and stops when it is left open ov
     await page.clock.runFor(600_000);
     assert.ok(asked <= 50, `${name}: ${asked} requests`);
     await page.clock.runFor(3_600_000);
-    await page.getByText(/This page has stopped reading/).waitFor();
+    await page.getByText(/This page has stopped reading/).first().waitFor();
     const stopped = asked;
     await page.clock.runFor(600_000);
     assert.equal(asked, stopped);

@@ -1,0 +1,220 @@
+"""Does a server get the rights of the turn's own caller, for as long as they last, and does nobody read its token?"""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from clients.backends.credentials import BearerToken
+from clients.sealing import Seal
+from clients.sources.egress import HttpAnswer
+from clients.tools.factory import ToolClients
+from clients.tools.http_tool import HttpTool
+from clients.tools.on_behalf_of import ExchangeRefused
+from domain.errors import ConfigurationError
+from domain.identity.owners import Owner
+from tests.api.harness import STRANGER, Api
+from tests.api.tools.agents import agent, calls, sent
+from tests.fakes.backends import says
+from tests.fakes.stores import MemoryStore
+from tests.fakes.tools import FILE, shop
+from tests.fakes.worlds import OWNER
+
+SCOPE = "api://tickets/.default"
+TICKETS = f"""
+[servers.tickets]
+kind = "http"
+url = "http://127.0.0.1:2"
+auth = "obo"
+scope = "{SCOPE}"
+trusted = true
+
+[servers.tickets.tools.list]
+description = "Lists the tickets."
+method = "GET"
+path = "/v1/tickets"
+effect = "read"
+
+[servers.tickets.tools.close]
+description = "Closes a ticket."
+method = "POST"
+path = "/v1/tickets/close"
+effect = "write"
+approval = "always"
+arguments.number = {{}}
+"""
+ASK: Any = {"type": "mcp", "server_label": "tickets"}
+LIST = calls(("tickets__list", {}))
+KEY = bytes(range(32))
+
+
+class Exchange:
+    """Gives each caller a token of its own that lasts `lasts_s`; refuses the callers in `refused`."""
+
+    def __init__(self, at: float = 1_800_000_000.0, *, lasts_s: float = 3600, refused: str = "") -> None:
+        self.until = at + lasts_s
+        self.refused = refused
+        self.asked: list[tuple[Owner, str, str]] = []
+
+    async def exchange(self, owner: Owner, assertion: str, scope: str) -> BearerToken:
+        self.asked.append((owner, assertion, scope))
+        if self.refused:
+            raise ExchangeRefused(self.refused)
+        return BearerToken(token=token_of(owner, len(self.asked)), expires_at=self.until)
+
+
+def token_of(owner: Owner, number: int) -> str:
+    return f"secret-of-{owner.subject.rpartition(':')[2]}-{number}"
+
+
+class Service:
+    """Takes the requests that a server of tools would get."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+
+    async def exchange(self, *_: Any, headers: dict[str, str], **__: Any) -> HttpAnswer:
+        self.headers.append(dict(headers))
+        return HttpAnswer(status=200, body=b'{"tickets": []}')
+
+
+def api_of(*scripts: Any, exchange: Exchange, service: Service | None = None, key: bytes | None = KEY) -> Api:
+    given: Any = service or Service()
+    nothing: Any = None
+    tools = ToolClients(HttpTool(given, nothing), nothing)
+    return agent(*scripts, tools=tools, servers=shop(FILE + TICKETS), exchange=exchange, sealing_key=key)
+
+
+def everything_in(one: Api) -> str:
+    """Return all that the store has, as text."""
+    store = one.world.store
+    assert isinstance(store, MemoryStore)
+    return json.dumps([row.document.body for rows in store.partitions.values() for row in rows.values()], default=str)
+
+
+async def ask(one: Api, caller: str = "mine", **more: Any) -> dict[str, Any]:
+    made = await one.create({"input": "?", "tools": [ASK], **more}, authorization=f"Bearer {caller}")
+    await one.orchestrations.ended()
+    assert made.status_code == 200, made.text
+    return made.json()
+
+
+async def test_a_call_has_the_token_of_the_turns_own_caller() -> None:
+    exchange, service = Exchange(), Service()
+    one = api_of(LIST, says("none"), LIST, says("none"), exchange=exchange, service=service)
+    first = await ask(one)
+    await ask(one, "strange")
+    assert [each["type"] for each in first["output"]] == ["mcp_list_tools", "mcp_call", "message"]
+    assert exchange.asked == [(OWNER, "mine", SCOPE), (STRANGER, "strange", SCOPE)]
+    sent_tokens = [each["authorization"] for each in service.headers]
+    assert sent_tokens == [f"Bearer {token_of(OWNER, 1)}", f"Bearer {token_of(STRANGER, 2)}"]
+
+
+async def test_no_token_is_in_the_store_the_histories_or_the_logs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen: list[str] = []
+    exchange, service = Exchange(), Service()
+    one = api_of(LIST, says("none"), exchange=exchange, service=service)
+    real = service.exchange
+
+    async def watched(*given: Any, **named: Any) -> HttpAnswer:
+        seen.append(everything_in(one))
+        return await real(*given, **named)
+
+    service.exchange = watched
+    made = await ask(one)
+    assert '"kind": "grant"' in seen[0]
+    assert service.headers
+    everything = "".join((*seen, everything_in(one), json.dumps(made), caplog.text, json.dumps(sent(one))))
+    assert "secret-of-" not in everything
+    history = await one.http.get(f"/v1/responses/{made['id']}/route")
+    assert "secret-of-" not in history.text
+
+
+async def test_a_token_is_forgotten_when_its_turn_ends() -> None:
+    one = api_of(LIST, says("none"), exchange=Exchange())
+    await ask(one)
+    assert "grant" not in await one.stored()
+
+
+async def test_a_token_that_has_expired_ends_the_call_with_a_clear_outcome_and_is_not_sent() -> None:
+    service = Service()
+    one = api_of(LIST, says("sorry"), exchange=Exchange(lasts_s=20), service=service)
+    call = (await ask(one))["output"][1]
+    assert (call["status"], service.headers) == ("failed", [])
+    assert call["error"]["content"].startswith(
+        "The call was not sent: the user's permission for this server has expired"
+    )
+
+
+async def test_a_caller_without_the_rights_is_told_before_anything_is_spent() -> None:
+    one = api_of(LIST, exchange=Exchange(refused="invalid_grant (AADSTS65001)"))
+    made = await one.create({"input": "?", "tools": [ASK]})
+    error = made.json()["error"]
+    assert (made.status_code, error["code"], error["param"]) == (400, "caller_rights_refused", "tools")
+    assert "invalid_grant (AADSTS65001)" in error["message"]
+    assert "response" not in await one.stored()
+
+
+async def test_a_turn_of_other_servers_exchanges_nothing() -> None:
+    exchange = Exchange()
+    one = api_of(says("hello"), exchange=exchange)
+    await ask(one, tools=[{"type": "mcp", "server_label": "shop"}])
+    assert exchange.asked == []
+
+
+async def test_an_approval_brings_a_fresh_token() -> None:
+    exchange, service = Exchange(), Service()
+    one = api_of(calls(("tickets__close", {"number": "1"})), says("closed"), exchange=exchange, service=service)
+    first = await ask(one)
+    request = first["output"][-1]
+    assert request["type"] == "mcp_approval_request"
+    assert "grant" not in await one.stored()
+    answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
+    await ask(one, previous_response_id=first["id"], input=[answer])
+    assert [each["authorization"] for each in service.headers] == [f"Bearer {token_of(OWNER, 2)}"]
+
+
+async def test_a_deleted_turn_keeps_no_token() -> None:
+    one = api_of(LIST, says("none"), exchange=Exchange())
+    made = await ask(one)
+    assert (await one.http.delete(f"/v1/responses/{made['id']}")).status_code == 200
+    assert "grant" not in await one.stored()
+
+
+def test_a_sealed_text_is_opened_in_its_own_place_alone() -> None:
+    seal = Seal(KEY)
+    sealed = seal.sealed("token", place="resp_1/tickets")
+    assert "token" not in sealed
+    assert seal.sealed("token", place="resp_1/tickets") != sealed
+    assert seal.opened(sealed, place="resp_1/tickets") == "token"
+    assert seal.opened(sealed, place="resp_2/tickets") is None
+    assert Seal(bytes(32)).opened(sealed, place="resp_1/tickets") is None
+    assert seal.opened(sealed[:-8] + "AAAAAAA=", place="resp_1/tickets") is None
+
+
+LISTED = """
+[servers.tickets]
+kind = "mcp"
+url = "https://t.internal"
+auth = "obo"
+scope = "s"
+
+[servers.tickets.tools.find]
+effect = "read"
+"""
+SHARED = 'effect = "read"\ncache_s = 5\ncache_scope = "tenant"'
+WRONG = [
+    (TICKETS.replace(f'scope = "{SCOPE}"\n', ""), "servers.tickets.scope: expected text"),
+    (TICKETS.replace('effect = "read"', SHARED), "cache_scope: expected owner"),
+    (TICKETS.replace("http://127.0.0.1:2", "http://tickets.internal"), "servers.tickets.url: expected https"),
+    (LISTED, "servers.tickets.auth: expected none, identity or setting"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), WRONG)
+def test_a_mistake_in_the_file_is_named(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        shop(text)
+    assert problem in str(raised.value)
