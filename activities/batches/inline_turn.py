@@ -9,8 +9,7 @@ which died never makes the same call again.
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
@@ -111,13 +110,6 @@ class TurnContext:
         return activities
 
 
-class TurnRan(NamedTuple):
-    """After how many seconds a turn is to be run again, 0.0 where it has ended; and then its cost in dollars."""
-
-    delay_s: float = 0.0
-    cost: Decimal = Decimal(0)
-
-
 class TurnSuspended(Exception):
     """The turn is to be run again after `delay_s`: it waits on a timer, or has run for long."""
 
@@ -136,8 +128,8 @@ class InlineTurns:
 
     async def run(
         self, turn: wire.RespondWire, stored: Mapping[str, Any] | None, save: SaveRun, *, prefers: str = ""
-    ) -> TurnRan:
-        """Run a turn on, until it has ended or waits.
+    ) -> float:
+        """Run a turn on; return 0.0 when it has ended, or the seconds that it waits before it is run again.
 
         `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can.
         """
@@ -146,17 +138,16 @@ class InlineTurns:
             request, began_at, results = stored["request"], stored["began_at"], list(stored["results"])
             version = stored.get("version", FIRST_VERSION)
         started_at = self.clock.now()
-        cost = Decimal(0)
         with metered() as charge:
             while request:
                 context = TurnContext(request=request, now=began_at, results=results, version=version)
                 run = InlineRun(self, context, save, began_at, started_at, charge, prefers)
                 try:
-                    cost = await run.to_end()
+                    await run.to_end()
                 except TurnSuspended as wait:
-                    return TurnRan(delay_s=wait.delay_s)
+                    return wait.delay_s
                 request, began_at, results, version = context.next_request, self.clock.now(), [], VERSION
-        return TurnRan(cost=cost)
+        return 0.0
 
 
 @dataclass(slots=True)
@@ -172,8 +163,7 @@ class InlineRun:
     prefers: str = ""
     number: int = 0
 
-    async def to_end(self) -> Decimal:
-        """Run this history to its end; return the cost of the turn, in dollars."""
+    async def to_end(self) -> None:
         steps = self.turns.respond(self.context)
         try:
             yielded = next(steps)
@@ -185,15 +175,13 @@ class InlineRun:
                 else:
                     yielded = steps.send(sent_value(entry, yielded))
         except StopIteration as end:
-            return await self.settled(end.value)
+            await self.settle_lost(end.value)
 
-    async def settled(self, output: wire.RespondedWire) -> Decimal:
+    async def settle_lost(self, output: wire.RespondedWire) -> None:
         """Settle a turn that had ended before this run: the one that ended it may have died before it settled."""
-        if self.context.next_request is not None or "cost" in output:
-            return Decimal(output.get("cost", "0"))
-        turn = {name: value for name, value in self.context.request.items() if name != "continued"}
-        settled: wire.SettledWire = await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
-        return Decimal(settled["cost"])
+        if self.context.next_request is None and "cost" not in output:
+            turn = {name: value for name, value in self.context.request.items() if name != "continued"}
+            await self.turns.steps[wire.SETTLE](self.request_of(Call(wire.SETTLE, turn)))
 
     async def entry(self, yielded: Any) -> dict[str, Any]:
         """Return the recorded result of a step, or run it and record its result."""

@@ -21,7 +21,6 @@ from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound, R
 from domain.identity.owners import Owner
 from domain.ids import own_token
 from domain.log.events import ResponseStatus
-from domain.money.ledger_records import nanos
 from domain.turns.response import Response
 from state.batches.line_store import LineStore
 from state.batches.pauses import BatchPauses
@@ -207,11 +206,11 @@ class RunLine:
         """Run the turn of a line on, and record its answer when it has ended."""
         response_id = self.requests.response_id(batch, line, content)
         turn = turn_of(batch, response_id)
-        ran = await self.inline.run(
+        delay_s = await self.inline.run(
             turn, stored, lambda body: self.source.save_run(batch, line, body), prefers=await self.source.started(batch)
         )
-        if ran.delay_s:
-            return waits(ran.delay_s)
+        if delay_s:
+            return waits(delay_s)
         try:
             ended = await self.turns.read(batch.owner, response_id)
         except NotFound:
@@ -219,16 +218,16 @@ class RunLine:
             return ENDED
         if not ended.status.is_terminal:
             return waits(LOCKED_S)
-        await self.record(batch, line, content, ended, cost=nanos(ran.cost))
+        await self.record(batch, line, content, ended)
         return ENDED
 
-    async def record(self, batch: Batch, line: int, content: bytes, ended: Response, *, cost: int) -> None:
+    async def record(self, batch: Batch, line: int, content: bytes, ended: Response) -> None:
         """Record what the endpoint answers for the turn."""
         transcript = await self.turns.transcript(ended.owner, ended.id)
         answer, ending = self.requests.answer(batch, ended, transcript), transcript.ending
         is_answer = ended.status in ANSWERED and answer.status == OK
         problem = {"code": ending.code or ended.status.value, "message": ending.message} if ending else None
-        totals = BatchTotals.of_line(ending.usage if ending else None, completed=is_answer, cost=cost)
+        totals = BatchTotals.of_line(ending.usage if ending else None, completed=is_answer)
         row = row_of(
             batch,
             line,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from domain.batches.batch import WINDOW, Batch, BatchStatus
 from domain.batches.totals import BatchTotals
-from domain.money.ledger_records import NANOS
+from state.batches.line_costs import LineCosts
 
 type Json = dict[str, Any]
 
@@ -58,8 +58,9 @@ def noted(batch: Batch, pause: str) -> Json:
     return metadata
 
 
-def cost_of_lines(totals: BatchTotals) -> Json:
-    """Return the dollars of all lines that have ended, and of one of them."""
-    cost = Decimal(totals.cost) / NANOS
-    each = cost / totals.lines if totals.lines else Decimal(0)
-    return {"lines": totals.lines, "total_usd": f"{cost:.9f}", "line_usd": f"{each:.9f}"}
+def openai_from_costs(costs: LineCosts | None, lines: int) -> Json | None:
+    """Return the dollars of all lines, and of one of them on average; None where they are not known."""
+    if costs is None:
+        return None
+    each = costs.total / lines if lines else Decimal(0)
+    return {"lines": lines, "total_usd": f"{costs.total:.9f}", "line_usd": f"{each:.9f}", "final": costs.is_final}

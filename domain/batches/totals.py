@@ -1,4 +1,4 @@
-"""How many lines of a batch have ended, and what have they used and cost?"""
+"""How many lines of a batch have ended, and what have they used?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,10 +9,7 @@ from domain.log.events import TokenUsage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchTotals:
-    """The lines that ended with an answer and without one, the tokens of their turns, and their cost.
-
-    `cost` is in nano-dollars, as the turns were settled: what they pay of a GPU session may still change.
-    """
+    """The lines that ended with an answer and without one, and the tokens of their turns."""
 
     completed: int = 0
     failed: int = 0
@@ -20,26 +17,20 @@ class BatchTotals:
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
-    cost: int = 0
-
-    @property
-    def lines(self) -> int:
-        return self.completed + self.failed
 
     def __add__(self, other: "BatchTotals") -> "BatchTotals":
         names = [each.name for each in fields(self)]
         return BatchTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def to_document(self) -> dict[str, int]:
-        known = {each.name: getattr(self, each.name) for each in fields(self)}
-        return known if self.cost else {name: count for name, count in known.items() if name != "cost"}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**{each.name: body.get(each.name, 0) for each in fields(cls)})
+        return cls(**{each.name: body[each.name] for each in fields(cls)})
 
     @classmethod
-    def of_line(cls, usage: TokenUsage | None, *, completed: bool, cost: int = 0) -> Self:
+    def of_line(cls, usage: TokenUsage | None, *, completed: bool) -> Self:
         used = usage or TokenUsage()
         return cls(
             completed=int(completed),
@@ -48,5 +39,4 @@ class BatchTotals:
             cached_tokens=used.cached_tokens,
             output_tokens=used.output_tokens,
             reasoning_tokens=used.reasoning_tokens,
-            cost=cost,
         )

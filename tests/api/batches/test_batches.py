@@ -250,6 +250,7 @@ async def test_the_route_of_a_batch_says_when_it_begins_why_and_what_its_lines_c
     bills = [(await one.http.get(f"/v1/responses/{each}/route")).json()["bill"] for each in responses]
     after = (await one.http.get(path)).json()
     assert Decimal(after["cost"]["total_usd"]) == sum(Decimal(each["total_usd"]) for each in bills) > 0
+    assert (after["cost"]["lines"], after["cost"]["final"]) == (2, True)
     assert Decimal(after["cost"]["line_usd"]) * 2 == Decimal(after["cost"]["total_usd"])
     decision = after["decision"]
     assert (decision["starts"], decision["reason"]) == (True, "no backend has to be started")
