@@ -9,6 +9,7 @@ import azure.functions as func
 
 from activities.guard import as_activity
 from activities.maintenance.sweep import SCHEDULE
+from activities.routing.instance_keeper import SCHEDULE as INSTANCE_SCHEDULE
 from api.builtin_pages import remove_builtin_pages
 from api.routes import HttpRoute, routes
 from clients.clock import SystemClock, cpu_seconds
@@ -17,6 +18,7 @@ from composition.application import Application, compose
 from composition.misconfigured import misconfigured_routes
 from composition.production import open_ports, read_configuration
 from domain import wire
+from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from orchestrators.deliver_webhook import deliver_webhook
@@ -63,6 +65,7 @@ def build(settings: Settings) -> df.DFApp:
     for route in routes(application.http):
         add_route(app, route)
     add_sweeper(app, application)
+    add_instance_timer(app, application)
     warm_up(configuration.fleet)
     set_up(settings.telemetry, settings.variables)
     named_tenants.allow(settings.telemetry_tenants)
@@ -80,6 +83,8 @@ def add_activity(app: df.DFApp, application: Application, name: str, step: Calla
     bound: Any = step
     if name == wire.FINISH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
+    if name == ASK:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.after_asking(step))
     if name == batch_wire.FINISH_BATCH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after_batch(step))
     app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))
@@ -88,6 +93,17 @@ def add_activity(app: df.DFApp, application: Application, name: str, step: Calla
 def add_route(app: df.DFApp, route: HttpRoute) -> None:
     handler = app.durable_client_input(client_name="client")(route.handler) if route.needs_client else route.handler
     app.function_name(route.name)(app.route(route.template, methods=route.methods)(handler))
+
+
+def add_instance_timer(app: df.DFApp, application: Application) -> None:
+    """Register the timer that ends instances; a fleet whose providers end them all has none, and pays for none."""
+
+    async def instance_timer(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own argument
+        await application.instance_timer.run()
+
+    if application.instance_timer.has_work:
+        timed = app.timer_trigger(arg_name="timer", schedule=INSTANCE_SCHEDULE)
+        app.function_name("instance_timer")(timed(instance_timer))
 
 
 def add_sweeper(app: df.DFApp, application: Application) -> None:

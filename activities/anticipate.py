@@ -32,7 +32,7 @@ class Anticipate:
         if decision.warm_up is None:
             return NO_WARM_UP
         is_woken = await self.warmer.warm_up(
-            self.decider.fleet.backends[decision.warm_up],
+            self.decider.backend(decision.warm_up),
             response.id,
             owner=owner,
             wait=decision.backend == decision.warm_up,

@@ -1,20 +1,24 @@
 """What happens when a turn has ended? Its webhook deliveries start, and the turns that wait for it begin."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from clients.orchestrations import OpenOrchestrations, Orchestrations
 from domain import wire
+from domain.approval_wire import AskedWire
 from domain.batches.batch_wire import BatchFinishedWire, BatchWire
 from domain.batches.line_ids import ending_id
 from domain.errors import GanglionError
+from domain.identity.owners import Owner
 from domain.turns.response import Response
+from domain.turns.webhook_events import ACTION_REQUIRED, announced_as
 from state.turns.responses import TurnStore
 from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
+type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
 type WakeBatches = Callable[[Orchestrations], Awaitable[None]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
@@ -55,12 +59,34 @@ class FollowUps:
             await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
+            await self.announce_requests(ended.owner, requests_of(ended), client)
             if self.wake_batches:
                 await self.wake_batches(self.open_orchestrations(client))
         except GanglionError as error:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
             )
+
+    def after_asking(self, step: AskStep) -> Callable[[wire.TurnWire, Any], Awaitable[AskedWire]]:
+        """Return the step that asks for approvals, with its durable client as second argument."""
+
+        async def ask(request: wire.TurnWire, client: Any) -> AskedWire:
+            asked = await step(request)
+            try:
+                await self.announce_requests(wire.owner_from_wire(request), asked["open"], client)
+            except GanglionError as error:
+                log.warning("webhook deliveries of %s not started: %s", request["response"], error)
+            return asked
+
+        return ask
+
+    async def announce_requests(self, owner: Owner, requests: Sequence[str], client: Any) -> None:
+        """Start the deliveries that announce requests, where any endpoint wants them."""
+        if not self.turns.endpoints.wanting(owner.tenant, ACTION_REQUIRED):
+            return
+        for request in requests:
+            for delivery in await self.outbox.of(owner, announced_as(request)):
+                await self.open_orchestrations(client).start_delivery(delivery)
 
     def after_batch(self, step: BatchStep) -> Callable[[BatchWire, Any], Awaitable[BatchFinishedWire]]:
         """Return the step that ends a batch, with its durable client as second argument."""
@@ -89,3 +115,8 @@ class FollowUps:
         conversation = await self.turns.conversations.read(ended.owner, ended.history.conversation)
         if conversation.running is None and conversation.waiting:
             await self.open_orchestrations(client).signal_turn_ended(conversation.waiting[0])
+
+
+def requests_of(ended: Response) -> tuple[str, ...]:
+    """Return the requests for an approval among the items of a turn."""
+    return tuple(each for each in ended.progress.output_items if each.startswith("mcpr_"))

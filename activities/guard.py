@@ -8,8 +8,10 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.storage.request_units import metered
+from domain.approval_wire import ASK
 from domain.batches.batch_wire import RUN_LINE
 from domain.errors import GanglionError, NoResponse, Terminal
+from domain.packed_wire import DEFAULTS, packed_result, plain_request
 from domain.wire import (
     BEGIN,
     CALL_TOOL,
@@ -49,6 +51,7 @@ RESULTS_AFTER_DELETION: Mapping[str, Mapping[str, Any]] = {
     INFER: {"result": "ended", "code": "", "message": RESPONSE_DELETED, "delay_s": 0.0},
     CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
     TRY_CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
+    ASK: {"follows": "ended", "calls": [], "open": [], "until": 0.0, "added": NO_SIZE},
     FINISH: {"status": "deleted"},
 }
 """The result of each step for a deleted response. With it the orchestration proceeds to settle what was spent."""
@@ -63,7 +66,18 @@ def as_activity[Request: TurnWire](
 ) -> Callable[[Request], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
     safe = log_and_mask(name, tolerate_deletion(name, step))
-    return with_cost(never_raises(safe) if name in (*NEVER_RAISING, RUN_LINE) else safe, clock)
+    costed = with_cost(never_raises(safe) if name in (*NEVER_RAISING, RUN_LINE) else safe, clock)
+    return with_packing(name, costed) if name in DEFAULTS else costed
+
+
+def with_packing(name: str, step: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """Let a step take a packed request too, and give a packed result for it."""
+
+    @functools.wraps(step)
+    async def run(request: Any) -> Any:
+        return packed_result(name, request, await step(plain_request(name, request)))
+
+    return run
 
 
 def with_cost[Request: TurnWire](

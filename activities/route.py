@@ -207,7 +207,7 @@ class RouteTurn:
         if route.warm_up is None:
             return False
         wait = planned.wait is not None and route.warm_up == route.backend
-        backend = self.decider.fleet.backends[route.warm_up]
+        backend = self.decider.backend(route.warm_up)
         await self.warmer.warm_up(
             backend, planned.turn.response, owner=owner, wait=wait, following=following_attempt(route)
         )

@@ -76,6 +76,14 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
         summary="Retrieve or stream a response", result="Response", query=("stream", "starting_after"), streams=True
     ),
     "http_responses_cancel": OpenApiOperation(summary="Cancel a background response", result="Response"),
+    "http_approvals_decide": OpenApiOperation(
+        summary="Decide a request for an approval that a response waits for", result="Item", body="DecideApproval"
+    ),
+    "http_approvals_list": OpenApiOperation(
+        summary="List the open requests for an approval that the caller may decide, newest first",
+        result="List",
+        query=("limit", "after"),
+    ),
     "http_responses_delete": OpenApiOperation(summary="Delete a response", result="Deleted"),
     "http_responses_items": OpenApiOperation(summary="List the input items of a response", result="List", query=PAGE),
     "http_responses_route": OpenApiOperation(summary="Report the routes and the cost of a turn"),

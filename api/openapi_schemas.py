@@ -6,6 +6,7 @@ from typing import Any, override
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from api.approvals.items import ApprovalResponseInput
 from api.batches.batch_body import BatchBody
 from api.endpoints.compaction import UNUSED_FIELDS
 from api.http.validation import RequestPart
@@ -150,6 +151,7 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
     "CreateBatch": BatchBody,
     "CreateConversation": NewConversation,
     "AddItems": NewItems,
+    "DecideApproval": ApprovalResponseInput,
     "ChangeMetadata": MetadataChange,
     "ChangeLimits": LimitsChange,
 }

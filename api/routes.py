@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.approvals.decisions import ApprovalFunctions
 from api.batches.functions import BatchFunctions
 from api.endpoints.azure_paths import AzurePaths
 from api.endpoints.chat_completions import ChatCompletions
@@ -62,6 +63,7 @@ class HttpFunctions:
 
     clock: Clock
     responses: Responses
+    approvals: ApprovalFunctions
     route_reports: RouteReports
     input_tokens: InputTokens
     compaction: Compaction
@@ -103,6 +105,8 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
     return (
         Row("responses_create", "POST", "v1/responses", to.responses.create, starts=True),
         Row("responses_cancel", "POST", f"{RESPONSE}/cancel", to.responses.cancel, starts=True),
+        Row("approvals_decide", "POST", f"{RESPONSE}/approvals", to.approvals.decide, starts=True),
+        Row("approvals_list", "GET", "v1/approvals", to.approvals.list),
         Row("responses_delete", "DELETE", RESPONSE, to.responses.delete, starts=True),
         Row("responses_items", "GET", f"{RESPONSE}/input_items", to.responses.list_items),
         Row("responses_retrieve", "GET", RESPONSE, to.responses.retrieve, answers_head=True),

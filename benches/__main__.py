@@ -9,6 +9,7 @@ from benches import (
     inputs,
     limits,
     money,
+    operations,
     store,
     telemetry,
     tokens,
@@ -24,6 +25,7 @@ from benches.streams import many_streams
 BENCHES = (
     ("importing", app.main),
     ("package import", package.main),
+    ("operations", operations.main),
     ("store", store.main),
     ("backends", measures.main),
     ("tokens", tokens.main),

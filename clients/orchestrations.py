@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from clients.clock import Clock
 from domain import webhook_wire, wire
+from domain.approval_wire import decided_event
 from domain.batches import batch_wire
 from domain.batches.batch import Batch
 from domain.errors import Unavailable
@@ -52,6 +53,10 @@ class Orchestrations(Protocol):
 
     async def signal_turn_ended(self, response_id: str) -> None:
         """Signal a waiting orchestration that the turn before it has ended. An optimisation, as `signal_cancelled`."""
+        ...
+
+    async def signal_decided(self, response_id: str, request_id: str) -> None:
+        """Wake a turn that waits for a decision, which is in the store. Raises Unavailable."""
         ...
 
     async def is_running(self, instance_id: str) -> bool:
@@ -101,6 +106,10 @@ class DurableOrchestrations:
     async def signal_turn_ended(self, response_id: str) -> None:
         await self.signal(response_id, wire.TURN_ENDED_EVENT)
 
+    async def signal_decided(self, response_id: str, request_id: str) -> None:
+        if await self.is_running(response_id):
+            await translate_errors(self.client.raise_event(response_id, decided_event(request_id), {}))
+
     async def signal(self, response_id: str, event: str) -> None:
         with suppress(Unavailable):
             if await self.is_running(response_id):
@@ -127,6 +136,8 @@ def turn_wire(response: Response) -> wire.RespondWire:
         "response": response.id,
         "traceparent": response.traceparent,
     }
+    if response.options.approval_wait_s:
+        turn["in_place"] = True
     return {**turn, "waiting": True} if response.history.waits_for or response.options.cache else turn
 
 

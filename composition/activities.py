@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.anticipate import Anticipate
+from activities.approvals.ask import AskApprovals
 from activities.begin import Begin
 from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
@@ -18,6 +19,7 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
+from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
@@ -32,6 +34,7 @@ from clients.tools.source_tool import WithSources
 from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
+from domain.approval_wire import ASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +48,14 @@ class Activities:
     route: RouteTurn
     infer: Infer
     call_tool: CallTool
+    ask: AskApprovals
     finish: Finish
     settle: Settle
     deliver_webhook: DeliverWebhook
     watch: BudgetWatch
     warmer: BackendWarmer
     observer: StartObserver
+    keeper: InstanceKeeper
 
     def by_name(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         """Return each step under the durable name that orchestrations call it by."""
@@ -64,6 +69,7 @@ class Activities:
             wire.INFER: self.infer.infer,
             wire.CALL_TOOL: self.call_tool.call,
             wire.TRY_CALL_TOOL: self.call_tool.call,
+            ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
             wire.DELIVER_WEBHOOK: self.deliver_webhook.deliver,
@@ -81,12 +87,14 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         deliver=deliver.deliver,
         clock=ports.clock,
     )
+    keeper = compose_keeper(configuration, ports, state)
     warmer = BackendWarmer(
         backend_states=states,
         sessions=state.gpu_sessions,
         clients=ports.backends,
         clock=ports.clock,
         observer=observer,
+        keeper=keeper,
     )
     decider = compose_decider(configuration, ports, state)
     return Activities(
@@ -101,27 +109,33 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state, watch),
-        call_tool=CallTool(
-            turns=turns,
-            servers=configuration.tools,
-            sender=CallSender(
-                calls=state.tool_calls,
-                results=state.whole_results,
-                connector=WithSources(ports.tool_connector, ports.source_reader),
-                billing=CallBilling(ledger=state.ledger, clock=ports.clock),
-                cache=ResultCache(ports.clock),
-                clock=ports.clock,
-            ),
-            grants=state.grants,
-            pages=ResultPages(state.whole_results, configuration.tools),
-            log=CallLog(turns, ports.clock),
-        ),
+        call_tool=compose_call_tool(configuration, ports, state),
+        ask=AskApprovals(waits=state.approval_waits, reservations=state.reservations_aside, limits=state.rate_limiter),
         finish=Finish(turns, states, configuration.fleet, state.grants),
         settle=Settle(state.ledger, configuration.overheads, watch.notice),
         deliver_webhook=deliver,
         watch=watch,
         warmer=warmer,
         observer=observer,
+        keeper=keeper,
+    )
+
+
+def compose_call_tool(configuration: Configuration, ports: Ports, state: State) -> CallTool:
+    return CallTool(
+        turns=state.turns,
+        servers=configuration.tools,
+        sender=CallSender(
+            calls=state.tool_calls,
+            results=state.whole_results,
+            connector=WithSources(ports.tool_connector, ports.source_reader),
+            billing=CallBilling(ledger=state.ledger, clock=ports.clock),
+            cache=ResultCache(ports.clock),
+            clock=ports.clock,
+        ),
+        grants=state.grants,
+        pages=ResultPages(state.whole_results, configuration.tools),
+        log=CallLog(state.turns, ports.clock),
     )
 
 
@@ -138,6 +152,18 @@ def compose_observer(configuration: Configuration, ports: Ports, state: State) -
     return StartObserver(
         backend_states=state.backend_states,
         sessions=state.gpu_sessions,
+        clients=ports.backends,
+        fleet=configuration.fleet,
+        clock=ports.clock,
+    )
+
+
+def compose_keeper(configuration: Configuration, ports: Ports, state: State) -> InstanceKeeper:
+    return InstanceKeeper(
+        backend_states=state.backend_states,
+        sessions=state.gpu_sessions,
+        leases=state.count_leases,
+        counter=ports.instance_counter,
         clients=ports.backends,
         fleet=configuration.fleet,
         clock=ports.clock,

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from activities.batches.time_batch import StartPlanner
 from activities.follow_ups import FollowUps
+from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.maintenance.batch_sweep import BatchSweep
+from activities.maintenance.instance_timer import InstanceTimer
 from activities.maintenance.rule_replay import RuleReplay
 from activities.maintenance.survey import TurnSurvey
 from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays, tolerate_failure
@@ -26,6 +28,7 @@ class Maintenance:
     """What the timer runs once a minute."""
 
     sweep: Sweep
+    approval_sweep: ApprovalSweep
     survey: TurnSurvey
     batch_sweep: BatchSweep
     session_closer: GpuSessionCloser
@@ -36,6 +39,7 @@ class Maintenance:
     async def run(self, orchestrations: Orchestrations) -> None:
         await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
+        await self.approval_sweep.run(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
         await tolerate_failure(self.batch_sweep.run(orchestrations), "start and wake batches")
         await self.session_closer.close_sessions()
@@ -55,6 +59,7 @@ class Application:
     follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
+    instance_timer: InstanceTimer
 
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
@@ -79,6 +84,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         ),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
         maintenance=maintenance,
+        instance_timer=InstanceTimer(activities.keeper, activities.warmer, ports.clock),
     )
 
 
@@ -93,6 +99,14 @@ def compose_maintenance(
     )
     return Maintenance(
         sweep=Sweep(turns=state.turns, outbox=state.webhook_outbox, ledger=state.ledger, clock=clock, delays=delays),
+        approval_sweep=ApprovalSweep(
+            turns=state.turns,
+            waits=state.approval_waits,
+            reservations=state.reservations_aside,
+            clock=clock,
+            undone_s=settings.sweep_unbegun_s,
+            silent_s=settings.sweep_silent_s,
+        ),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
         batch_sweep=BatchSweep(
             state.batches,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from activities.routing.warm_up import BackendWarmer
+from api.approvals.decisions import ApprovalFunctions
 from api.batches.functions import BatchFunctions
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
@@ -57,6 +58,7 @@ def compose_http(
     return HttpFunctions(
         clock=ports.clock,
         responses=Responses(gateway=gateway, turns=turns, retention=state.retention),
+        approvals=compose_approvals(configuration, ports, state, gateway.bodies),
         route_reports=compose_route_reports(configuration, ports, state),
         input_tokens=InputTokens(gateway=gateway),
         compaction=Compaction(gateway=gateway, turns=state.turns),
@@ -88,6 +90,21 @@ def compose_http(
         usage=compose_usage(configuration, ports, state),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+    )
+
+
+def compose_approvals(
+    configuration: Configuration, ports: Ports, state: State, bodies: BodyReader
+) -> ApprovalFunctions:
+    return ApprovalFunctions(
+        authenticator=ports.authenticator,
+        limits=state.rate_limiter,
+        bodies=bodies,
+        turns=state.turns,
+        index=state.approval_waits.index,
+        servers=configuration.tools,
+        open_orchestrations=ports.open_orchestrations,
+        clock=ports.clock,
     )
 
 

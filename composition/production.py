@@ -17,6 +17,7 @@ from clients.identity.backend_credentials import BackendCredentials, credential_
 from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
+from clients.instances.cloud_run import CloudRunInstances
 from clients.orchestrations import DurableOrchestrations
 from clients.sources.egress import pinned_client
 from clients.sources.factory import build_reader
@@ -163,7 +164,8 @@ def read_budgets(settings: Settings) -> Budgets:
 def open_ports(configuration: Configuration, clock: Clock) -> Ports:
     """Return the real adapters; each opens its files and connections at its first use."""
     settings = configuration.settings
-    backends = backend_clients(configuration.fleet, settings, clock)
+    http, credentials = backend_http(), backend_credentials(settings, clock)
+    backends = backend_clients(configuration.fleet, settings, http, credentials)
     return Ports(
         clock=clock,
         store=document_store(settings, clock),
@@ -188,6 +190,7 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
+        instance_counter=CloudRunInstances(http, credentials),
     )
 
 
@@ -230,17 +233,25 @@ def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptC
     }
 
 
-def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
+def backend_http() -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    http = httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
-    images = PublicImages(pinned_client(loopback=False))
-    credentials = BackendCredentials(
+    return httpx.AsyncClient(limits=limits, trust_env=False, verify=tls_context())
+
+
+def backend_credentials(settings: Settings, clock: Clock) -> BackendCredentials:
+    return BackendCredentials(
         federation=settings.federation,
         aws=settings.aws,
         variables=settings.variables,
         clock=clock,
         client_id=settings.identity_client_id,
     )
+
+
+def backend_clients(
+    fleet: Fleet, settings: Settings, http: httpx.AsyncClient, credentials: BackendCredentials
+) -> Mapping[str, HttpBackend]:
+    images = PublicImages(pinned_client(loopback=False))
     return {
         name: backend_client(backend, http, silence_s=settings.silence_s, credentials=credentials, images=images)
         for name, backend in fleet.backends.items()

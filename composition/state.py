@@ -7,11 +7,15 @@ from clients.sealing import Seal
 from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
+from state.approvals.index import ApprovalIndex
+from state.approvals.reservations import ReservationsAside
+from state.approvals.waits import ApprovalWaits
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
@@ -50,12 +54,15 @@ class State:
     whole_results: WholeResults
     grants: CallerGrants
     tool_directory: ToolDirectory
+    approval_waits: ApprovalWaits
+    reservations_aside: ReservationsAside
     ledger: Ledger
     gpu_sessions: GpuSessions
     gpu_session_billing: GpuSessionBilling
     backend_states: BackendStates
     rental_spend: RentalSpend
     rental_rules: RentalRules
+    count_leases: CountLeases
     demand_log: DemandLog
     answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
@@ -91,6 +98,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     return State(
         store=store,
         turns=turns,
+        approval_waits=compose_waits(configuration, ports, turns),
+        reservations_aside=ReservationsAside(store, clock),
         cached_answers=CachedAnswers(turns, clock),
         tool_calls=ToolCalls(store, clock),
         whole_results=WholeResults(store),
@@ -104,6 +113,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         backend_states=states,
         rental_spend=rental_spend,
         rental_rules=rental_rules,
+        count_leases=CountLeases(store, clock),
         demand_log=DemandLog(store, clock, rental_spend.counters),
         answer_lengths=LearnedAnswerLengths(store, clock),
         rate_limiter=RateLimiter(
@@ -123,14 +133,26 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         economics_runs=EconomicsRuns(store, clock),
         session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
         turn_list=TurnList(store, turns, ledger),
-        fleet_status=FleetStatus(
-            states=states,
-            rental_spend=rental_spend,
-            rules=rental_rules,
-            recent_sessions=RecentSessions(store, clock),
-            sharers=SharerReader(store, clock),
-            fleet=configuration.fleet,
-            clock=clock,
-        ),
+        fleet_status=compose_fleet_status(configuration, ports, states, rental_spend, rental_rules),
         webhook_outbox=WebhookOutbox(store, clock),
+    )
+
+
+def compose_waits(configuration: Configuration, ports: Ports, turns: TurnStore) -> ApprovalWaits:
+    is_shared = any(each.approvers for each in configuration.tools.known.values())
+    index = ApprovalIndex(ports.store, ports.clock, is_shared=is_shared)
+    return ApprovalWaits(turns, index, configuration.tools, ports.clock)
+
+
+def compose_fleet_status(
+    configuration: Configuration, ports: Ports, states: BackendStates, rental_spend: RentalSpend, rules: RentalRules
+) -> FleetStatus:
+    return FleetStatus(
+        states=states,
+        rental_spend=rental_spend,
+        rules=rules,
+        recent_sessions=RecentSessions(ports.store, ports.clock),
+        sharers=SharerReader(ports.store, ports.clock),
+        fleet=configuration.fleet,
+        clock=ports.clock,
     )

@@ -3,7 +3,7 @@
 import { html, useState } from "./htm-preact.js";
 import { download, serverNow } from "./api.js";
 import { Bar, day, dollars, ErrorNotice, Facts, Legend, ReadAt, Reading, Stale, Table, Tiles, useApi } from "./parts.js";
-import { Month, Stacked } from "./plots.js";
+import { Curves, Month, Stacked } from "./plots.js";
 
 const SLOWLY = { every: 90_000 };
 
@@ -182,6 +182,7 @@ function Comparison({ report, at }) {
   const mix = [...report.cheapest_mix.gpus, "API"].join(" + ");
   return html`<p>The cheapest way for these requests: <strong>${report.cheapest}</strong>.</p>
     <${Table} caption=${`${report.requests.toLocaleString()} requests in ${Number(report.hours).toFixed(1)} hours`} columns=${[WAYS[0], monthOf(ways), ...WAYS.slice(1)]} rows=${ways} empty="" />
+    ${report.gpu_hour_usd && html`<${BreakEven} report=${report} /><${Owning} report=${report} /><${Mixes} mixes=${report.mixes} />`}
     <${Facts} facts=${[
       ["Break-even of API and GPU", `${Number(even.requests_an_hour).toFixed(0)} requests an hour, ${Math.round(100 * even.utilisation)} % in use${even.within_one_gpu ? "" : "; one GPU cannot serve so many"}`],
       ["Owning pays in", report.owning_pays_in_month === null ? "no month" : `month ${report.owning_pays_in_month}`],
@@ -189,4 +190,31 @@ function Comparison({ report, at }) {
       ...report.prices.map((price) => [price.name, `${price.source}, ${price.date}`]),
     ]} />
     <p class="hint">Published ${day(at)}, from ${report.inputs.requests}. Owned hardware is counted without its purchase.</p>`;
+}
+
+/** Dollars of an hour by its requests: those of the API rise, those of a GPU that is up do not. */
+function BreakEven({ report }) {
+  const even = Number(report.break_even.requests_an_hour);
+  const hour = Number(report.gpu_hour_usd);
+  const curves = { "API alone": [[0, 0], [2 * even, 2 * hour]], "GPU always on": [[0, hour], [2 * even, hour]] };
+  return html`<${Curves} label=${`Break-even at ${even.toFixed(0)} requests an hour: dollars of an hour`} curves=${curves} mark=${even} below=${(x) => `${x.toFixed(0)} requests an hour`} />`;
+}
+
+/** Dollars until each month of owned hardware and of the cheapest other way. */
+function Owning({ report }) {
+  const month = report.owning_pays_in_month;
+  const most = month ? 2 * month : 24;
+  const [bought, kept, other] = [report.owned.purchase_usd, report.owned.month_usd, report.usd_a_month[report.cheapest]].map(Number);
+  const curves = { [report.cheapest]: [[0, 0], [most, most * other]], "owned hardware": [[0, bought], [most, bought + most * kept]] };
+  return html`<${Curves} label=${month ? `Owning pays in month ${month}: dollars until then` : "Owning never pays: dollars until then"} curves=${curves} mark=${month ?? 0} below=${(x) => `month ${x.toFixed(0)}`} />`;
+}
+
+function Mixes({ mixes }) {
+  const dearest = Math.max(...mixes.map((mix) => Number(mix.usd)));
+  const columns = [
+    { title: "Mix", of: (mix) => [...mix.gpus, "API"].join(" + ") },
+    { title: "On one scale", of: (mix) => html`<${Bar} label=${[...mix.gpus, "API"].join(" + ")} whole=${dearest} parts=${[{ name: "cost", kind: "tokens", value: Number(mix.usd) }]} />` },
+    { title: "These requests", number: true, of: (mix) => dollars(mix.usd) },
+  ];
+  return html`<${Table} caption="Mixes of GPU types beside the API, the cheapest first" columns=${columns} rows=${mixes} empty="" />`;
 }

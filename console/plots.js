@@ -102,3 +102,15 @@ export function Month({ rows, month, budget, today }) {
       ${high > 0 && html`<span><i class="part band"></i>projected</span>`}${limit > 0 && html`<span><i class="stroke limit"></i>budget</span>`}</p>
     <p class="hint">${known.length ? `At the end of ${month}: ${known.join(", ")}.` : "No budget limits this month, and there is no forecast yet: it needs a few days, and the role Usage.Read."}</p>`;
 }
+
+/** Straight lines over one scale: `curves` maps names to `[[x, dollars], …]`; `mark` is where they cross, if they do. */
+export function Curves({ label, curves, below, mark }) {
+  const names = Object.keys(curves);
+  const points = Object.values(curves).flat();
+  const most = Math.max(...points.map(([x]) => x));
+  const draw = (top) => html`${names.map((name, index) => html`<polyline class=${index ? "line-limit" : "line-spent"} points=${curves[name].map(([x, y]) => `${(100 * x) / most},${HEIGHT * (1 - y / top)}`).join(" ")} />`)}
+    ${mark > 0 && html`<line class="line-mark" x1=${(100 * mark) / most} x2=${(100 * mark) / most} y1="0" y2=${HEIGHT} />`}`;
+  return html`<h3>${label}</h3>
+    <${Plot} label=${label} highest=${Math.max(...points.map(([, y]) => y))} below=${["0", below(most / 2), below(most)]} draw=${draw} />
+    <p class="legend">${names.map((name, index) => html`<span><i class=${`stroke ${index ? "limit" : "spent"}`}></i>${name}</span>`)}</p>`;
+}

@@ -52,6 +52,10 @@ class Forbidden(Terminal):
     """The caller is known but has no permission for the operation."""
 
 
+class ApproverRequired(Forbidden):
+    """Somebody else than the owner of a turn has to decide."""
+
+
 class NotFound(Terminal):
     """The caller's own partition has no such object."""
 

@@ -65,10 +65,12 @@ class TurnWire(TypedDict):
 class RespondWire(TurnWire):
     """`waiting`: the turn was admitted while another one had its conversation.
 
-    `continued` is what the turn's earlier histories leave to this one; see `orchestrators.continuation`.
+    `continued` is what the turn's earlier histories leave to this one; see `orchestrators.continuation`. `in_place`:
+    the turn waits for approvals, instead of ending with its requests for them.
     """
 
     waiting: NotRequired[bool]
+    in_place: NotRequired[bool]
     continued: NotRequired[dict[str, Any]]
 
 

@@ -14,7 +14,7 @@ from ganglion.remote.client import ApiClient, ApiError, access_from, connect
 from settings import ROOT
 
 
-class Commands(Protocol):
+class Subparsers(Protocol):
     """What argparse calls the parsers of the commands."""
 
     def add_parser(self, name: str, *, help: str = "", description: str = "") -> argparse.ArgumentParser: ...  # noqa: A002 - argparse's own name
@@ -59,7 +59,7 @@ def project_version() -> str:
     return project["tool"]["ganglion"]["version"]
 
 
-def add_lists(added: Commands) -> None:
+def add_lists(added: Subparsers) -> None:
     turns = remote(added, "turns", commands.turns, "list turns, newest first")
     turns.add_argument("--limit", type=int, default=20)
     turns.add_argument("--status", default="", help="for example in_progress or failed")
@@ -83,7 +83,7 @@ def add_lists(added: Commands) -> None:
     usage.add_argument("--limit", type=int, default=100)
 
 
-def remote(added: Commands, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+def remote(added: Subparsers, name: str, command: Command, text: str) -> argparse.ArgumentParser:
     parser = added.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="write the answer of the API")
 

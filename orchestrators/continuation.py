@@ -38,7 +38,8 @@ def is_long(context: Context, costs: StepCosts) -> bool:
 def go_on(context: Context, turn: wire.TurnWire, progress: Progress, costs: StepCosts, waits: TurnWaits) -> None:
     """Begin a new history with what the turn has; the orchestrator must return after it."""
     carried = {"size": progress.size, "attempts": progress.history.between_rounds(), "waits": waits.waits}
-    context.continue_as_new({**turn, "continued": {**carried, **costs.for_settle()}})
+    in_place = {"in_place": True} if waits.in_place else {}
+    context.continue_as_new({**turn, **in_place, "continued": {**carried, **costs.for_settle()}})
 
 
 def take_over(continued: dict[str, Any], costs: StepCosts, waits: TurnWaits) -> None:

@@ -4,17 +4,17 @@
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 from domain import wire
 from domain.log.events import CALLS
+from orchestrators.approval_waits import settle_requests
 from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
-from orchestrators.context import Context, DurableTask, Steps
+from orchestrators.context import Context, Steps
 from orchestrators.continuation import Progress, go_on, is_long, take_over
 from orchestrators.rounds import run_calls, size_after
 from orchestrators.step_costs import StepCosts
-from orchestrators.steps import call_step, call_together
+from orchestrators.steps import call_step, call_together, cancelled_within, first_within
 from orchestrators.turn_waits import TurnWaits
 
 EARLIER_TURNS: wire.WaitReasonWire = {"backend": "", "reason": "turn"}
@@ -28,13 +28,15 @@ UNKNOWN_OUTCOME: Final = (
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
     """Run one turn. The costs of its steps are settled with it."""
-    costs = StepCosts()
-    return (yield from costs.track(one_turn(context, costs, TurnWaits())))
+    costs, request = StepCosts(), context.get_input()
+    waits = TurnWaits(in_place=request.get("in_place", False))
+    return (yield from costs.track(one_turn(context, request, costs, waits)))
 
 
-def one_turn(context: Context, costs: StepCosts, waits: TurnWaits) -> Steps[wire.RespondedWire]:
+def one_turn(
+    context: Context, request: wire.RespondWire, costs: StepCosts, waits: TurnWaits
+) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. Only the first execution of a response runs them."""
-    request: wire.RespondWire = context.get_input()
     turn, continued, approved = turn_of(request), request.get("continued"), list[str]()
     if continued:
         take_over(continued, costs, waits)
@@ -62,10 +64,10 @@ def answer_from_start(
 ) -> Steps[dict[str, str] | None]:
     """Run the calls that were approved, then answer."""
     called = yield from run_calls(context, turn, approved)
-    ending = ending_after(called)
+    ending, added = yield from after_calls(context, turn, called, waits)
     if ending:
         return ending
-    size = size_after((yield from gather(context, turn)), None, called)
+    size = size_after((yield from gather(context, turn)), added, called)
     return (yield from answer(context, turn, Progress(size=size), costs, waits))
 
 
@@ -81,6 +83,7 @@ def finish(
 def turn_of(request: wire.RespondWire) -> wire.TurnWire:
     turn = request.copy()
     turn.pop("waiting", None)
+    turn.pop("in_place", None)
     turn.pop("continued", None)
     return turn
 
@@ -121,12 +124,10 @@ def answer(
         if inferred["result"] != CALLS:
             return ending_of(inferred)
         called = yield from run_calls(context, turn, inferred.get("calls", []))
-        ending = ending_after(called)
+        ending, added = yield from after_calls(context, turn, called, waits, asks=inferred.get("hands_back", False))
         if ending:
             return ending
-        if inferred.get("hands_back"):
-            return completed(inferred)
-        size = size_after(size, inferred.get("added"), called)
+        size = size_after(size_after(size, inferred.get("added"), called), added)
         if is_long(context, costs):
             go_on(context, turn, Progress(size=size, history=history), costs, waits)
             return None
@@ -170,22 +171,6 @@ def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
     return recalled["size"]
 
 
-def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
-    """Wait on a durable timer, which costs nothing. Return True at once where the response is cancelled meanwhile."""
-    event = context.wait_for_external_event(wire.CANCELLED_EVENT)
-    return (yield from first_within(context, seconds, (event,))) is event
-
-
-def first_within(context: Context, seconds: float, events: Sequence[DurableTask]) -> Steps[DurableTask | None]:
-    """Wait on a durable timer; return the event that was raised meanwhile, if any."""
-    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
-    winner = yield context.task_any([timer, *events])
-    if winner is timer:
-        return None
-    timer.cancel()
-    return winner
-
-
 CANCELLED: Final[wire.InferredWire] = {"result": "cancelled", "code": "", "message": "", "delay_s": 0.0}
 
 
@@ -200,14 +185,33 @@ def ending_without_backend(reason: str, history: AttemptHistory, lacks_cover: st
     return {"result": "failed", "code": code, "message": lacks_cover or reason, "delay_s": 0.0}
 
 
+def after_calls(
+    context: Context,
+    turn: wire.TurnWire,
+    called: Sequence[wire.CalledToolWire],
+    waits: TurnWaits,
+    *,
+    asks: bool = False,
+) -> Steps[tuple[dict[str, str] | None, wire.SizeWire | None]]:
+    """Return the ending of a turn that does not go on, and what the answers to its requests add to the next input.
+
+    A turn that asks for approvals waits for them in place, or ends with the requests.
+    """
+    ending = ending_after(called)
+    if ending or not (asks or any(each["outcome"] == "asks" for each in called)):
+        return ending, None
+    if not waits.in_place:
+        return WITH_REQUESTS, None
+    settled = yield from settle_requests(context, turn, waits)
+    return ending_after(settled.called) or ENDINGS_OF_WAITS.get(settled.follows), settled.added
+
+
 def ending_after(called: Sequence[wire.CalledToolWire]) -> dict[str, str] | None:
     """Return the ending of a turn that does not go on after these calls."""
     outcomes = {each["outcome"] for each in called}
     if "ended" in outcomes:
         return cancelled()
-    if "stopped" in outcomes:
-        return failed("server_error", UNKNOWN_OUTCOME)
-    return {"status": "completed", "code": "", "message": ""} if "asks" in outcomes else None
+    return failed("server_error", UNKNOWN_OUTCOME) if "stopped" in outcomes else None
 
 
 def ending_of(inferred: wire.InferredWire) -> dict[str, str]:
@@ -232,6 +236,12 @@ def failed(code: str, message: str) -> dict[str, str]:
 def cancelled() -> dict[str, str]:
     """The response has ended already, before the event was raised; the finish step keeps that ending."""
     return {"status": "cancelled", "code": "", "message": ""}
+
+
+WITH_REQUESTS: Final = {"status": "completed", "code": "", "message": ""}
+"""The ending of a turn whose caller has to go on: with approvals, or with the results of functions."""
+
+ENDINGS_OF_WAITS: Final = {"ended": cancelled(), "end": WITH_REQUESTS}
 
 
 def first_line(error: Exception) -> str:

@@ -26,7 +26,9 @@ def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> St
     return called
 
 
-def size_after(size: wire.SizeWire, text: wire.SizeWire | None, called: Iterable[wire.CalledToolWire]) -> wire.SizeWire:
+def size_after(
+    size: wire.SizeWire, text: wire.SizeWire | None, called: Iterable[wire.CalledToolWire] = ()
+) -> wire.SizeWire:
     """Return the size of the input of the next round; `text` is what came beside the calls."""
     for added in (text, *(each["added"] for each in called)):
         if added:

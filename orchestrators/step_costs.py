@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from domain import wire
 from domain.money.overheads import StepResources
+from domain.packed_wire import plain_result
 from orchestrators.context import Steps
 
 
@@ -31,7 +32,7 @@ class StepCosts:
                 return cast("T", end.value)
             result, failure = None, None
             try:
-                result = yield task
+                result = plain_result((yield task))
             except Exception as error:  # noqa: BLE001 - the orchestration decides what follows a failed step
                 failure = error
                 self.results += 1

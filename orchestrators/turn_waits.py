@@ -13,9 +13,13 @@ UNKNOWN: wire.WaitReasonWire = {"backend": "", "reason": ""}
 
 
 class TurnWaits:
-    """Collects the waits of a turn for its settlement, where they become spans of its trace."""
+    """Collects the waits of a turn for its settlement, where they become spans of its trace.
 
-    def __init__(self) -> None:
+    `in_place`: the turn waits for approvals, instead of ending with its requests for them.
+    """
+
+    def __init__(self, *, in_place: bool = False) -> None:
+        self.in_place = in_place
         self.waits: list[wire.WaitWire] = []
 
     def track[T](self, context: Context, reason: wire.WaitReasonWire | None, steps: Steps[T]) -> Steps[T]:

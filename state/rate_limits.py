@@ -37,11 +37,13 @@ ADMISSION_S = 60.0
 class AdmissionRequest:
     """One turn that waits for its decision, or for the error because of which there is none.
 
-    `response` is empty for a request that is no turn.
+    `response` is empty for a request that is no turn. A turn that `resumes` was admitted before: it counts as running
+    again, whatever the limits say.
     """
 
     subject: str
     response: str
+    resumes: bool = False
     decision: RateLimitUsage | RateLimitRejection | Retryable | None = None
 
 
@@ -153,6 +155,8 @@ class TenantLimiter:
 
     def decide(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         now = self.clock.now()
+        if request.resumes:
+            return self.usage.with_running(request.response, RunningTurn(subject=request.subject, since=round(now, 3)))
         return admit_turn(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
 
     @property
@@ -160,7 +164,7 @@ class TenantLimiter:
         return self.clock.now() >= self.checked_at + CHECK_AGAIN_S
 
     async def check_running(self) -> None:
-        """Read the responses of the turns that count as running, and remember those that have ended."""
+        """Read the responses of the turns that count as running; remember those that have ended or wait in place."""
         self.checked_at = self.clock.now()
         counted = list(self.usage.running.items())
         for start in range(0, len(counted), READS_AT_ONCE):
@@ -176,7 +180,7 @@ class TenantLimiter:
             return self.clock.now() >= turn.since + ADMISSION_S
         except Retryable:
             return False
-        return response.status.is_terminal
+        return response.status.is_terminal or response.progress.wait is not None
 
 
 def set_decisions(
@@ -206,6 +210,10 @@ class RateLimiter:
     async def enter(self, owner: Owner, response_id: str) -> None:
         """Count a turn that is about to be recorded; raises RateLimited where it may not begin. Safe to repeat."""
         raise_rejection(await self.limiter(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id)))
+
+    async def resume(self, owner: Owner, response_id: str) -> None:
+        """Count a turn as running again that has waited for approvals. Safe to repeat."""
+        await self.limiter(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id, resumes=True))
 
     async def take(self, owner: Owner) -> None:
         """Take a token for a request that writes or computes without a turn; raises RateLimited."""

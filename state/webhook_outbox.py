@@ -25,6 +25,7 @@ from clients.storage.port import (
     Replace,
 )
 from domain.identity.owners import Owner
+from domain.tools.approvals import Approval
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
@@ -43,9 +44,19 @@ REGISTRY = "webhooks"
 
 def delivery_operations(endpoints: WebhookEndpoints, ended: Response) -> tuple[Operation, ...]:
     """Return the deliveries of the end of a turn, to be committed with it."""
+    return created(endpoints.deliveries(ended))
+
+
+def request_deliveries(
+    endpoints: WebhookEndpoints, turn: Response, requests: Sequence[Approval], *, at: float
+) -> tuple[Operation, ...]:
+    """Return the deliveries that announce new requests for an approval, to be committed with them."""
+    return created(endpoints.action_deliveries(turn, requests[0].request, at=at)) if requests else ()
+
+
+def created(deliveries: Sequence[WebhookDelivery]) -> tuple[Operation, ...]:
     return tuple(
-        Create(id=document_id(each), body=document_of(each), expires_at=each.at + KEPT_S)
-        for each in endpoints.deliveries(ended)
+        Create(id=document_id(each), body=document_of(each), expires_at=each.at + KEPT_S) for each in deliveries
     )
 
 
@@ -91,8 +102,8 @@ class WebhookOutbox:
         """
         now = self.clock.now()
         marker = {"kind": MARKER_KIND, "v": 1, "status": "announced", "at": now}
-        writes = [Create(id=identifier, body=marker, expires_at=now + MARKER_KEPT_S)]
-        writes += [Create(id=document_id(each), body=document_of(each), expires_at=now + KEPT_S) for each in deliveries]
+        writes: list[Operation] = [Create(id=identifier, body=marker, expires_at=now + MARKER_KEPT_S)]
+        writes += created(deliveries)
         return await commit_if_unchanged(self.store, response_key(owner, identifier), writes)
 
     async def read(self, owner: Owner, response_id: str, endpoint: str) -> Document | None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from opentelemetry.trace import Span
 
 from domain.content.items import Item
+from domain.tools.approvals import Decision
 from domain.tools.call_record import CallOutcome
 from telemetry import names
 from telemetry.buffers import Attributes
-from telemetry.metrics import histogram
+from telemetry.metrics import counter, histogram
 from telemetry.spans import fail, span
 
 UNKNOWN = "unknown"
@@ -20,6 +21,14 @@ EXTENSION = "extension"
 TOOL_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
 tool_duration = histogram(names.TOOL_DURATION, unit="s", description="Calls of tools, by outcome", buckets=TOOL_S)
+
+decisions = counter(names.TOOL_DECISIONS, unit="{decision}", description="Approvals and denials of calls of tools")
+
+
+def count_decision(server: str, tool: str, decision: Decision) -> None:
+    """Count what became of a request for an approval; one that nobody has answered in time has expired."""
+    verdict = "approved" if decision.approves else "denied" if decision.by else "expired"
+    decisions(1, {names.TOOL_SERVER: server, names.TOOL_NAME: tool, names.TOOL_DECISION: verdict})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import pytest
 from composition.application import compose
 from composition.production import open_ports, read_budgets, read_configuration
 from domain import wire
+from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
@@ -95,6 +96,7 @@ def test_the_steps_that_end_turns_and_batches_have_a_durable_client(
 ) -> None:
     activities = triggers(functions, "activityTrigger")
     assert [name for name in activities if name in triggers(functions, "durableClient")] == [
+        ASK,
         wire.FINISH,
         batch_wire.FINISH_BATCH,
     ]

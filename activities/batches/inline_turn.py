@@ -22,7 +22,7 @@ type Steps = Mapping[str, Callable[[Any], Awaitable[Any]]]
 type Orchestrator = Callable[[Any], Generator[Any, Any, Any]]
 type SaveRun = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-VERSION: Final = "1.4"
+VERSION: Final = "1.5"
 """The version of the orchestration of a turn whose order of steps the turns of lines have."""
 
 FIRST_VERSION: Final = "1.4"

@@ -6,6 +6,7 @@ from typing import Final
 
 from clients.clock import Clock
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.scaling import Scaling
 from domain.money.prices import TimePrice
 from domain.routing.replay import SessionTerms
 from domain.routing.rule_choice import choose_rule
@@ -45,7 +46,13 @@ class RuleReplay:
         demand = await self.demand_log.observed(backend)
         state = (await self.backend_states.read({backend.name: backend}))[backend.name]
         start_s = state.start_times.p50_s if price.bills_cold else 0.0
-        terms = SessionTerms(second_usd=second_usd, start_s=start_s, idle_s=price.idle_s)
+        idle_s, is_held = backend.cold_start.idle_s, backend.scaling is not Scaling.PROVIDER
+        terms = SessionTerms(
+            second_usd=second_usd,
+            start_s=start_s,
+            idle_s=idle_s if is_held else price.idle_s,
+            wait_s=state.start_times.p50_s if is_held else None,
+        )
         if len(demand.parts) > MANY:
             choice = await asyncio.to_thread(choose_rule, demand, terms, now=self.clock.now())
         else:

@@ -14,6 +14,7 @@ from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.held_backend import held, held_fleet
 from domain.log.capped_answers import CappedAnswer
 from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.difficulty import Difficulty, difficulty
@@ -78,10 +79,18 @@ class RouteDecider:
         self.default_output_tokens = default_output_tokens
         self.attempt_limits = attempt_limits
 
+    def backend(self, name: str) -> Backend:
+        """Return a backend as the router sees it.
+
+        Where the product ends its instances, it has the idle period of the rule in force.
+        """
+        adopted = self.rental_rules.cached.get(name)
+        return held(self.fleet.backends[name], adopted.rule.idle_s if adopted else None)
+
     @property
     def scaling_backends(self) -> tuple[Backend, ...]:
-        """The backends that scale to zero."""
-        return tuple(backend for backend in self.fleet.backends.values() if backend.cold_start.scales_to_zero)
+        """The backends that scale to zero, as the router sees them."""
+        return tuple(self.backend(name) for name, each in self.fleet.backends.items() if each.cold_start.scales_to_zero)
 
     async def decide(
         self,
@@ -107,7 +116,13 @@ class RouteDecider:
             capped=CappedAnswer(**capped) if capped else None,
         )
         decide = partial(
-            route, fleet=self.fleet, states=states, now=now, spent=spent, rules=rules, hardness=hardness(demand, size)
+            route,
+            fleet=held_fleet(self.fleet, {name: adopted.rule.idle_s for name, adopted in rules.items()}),
+            states=states,
+            now=now,
+            spent=spent,
+            rules=rules,
+            hardness=hardness(demand, size),
         )
         decision = decide(demand)
         if decision.lacks_budget_alone:
@@ -135,7 +150,7 @@ class RouteDecider:
         savings, busy_s = decided.route.savings, {each.backend: each.busy_s for each in decided.route.candidates}
         additions: list[Addition] = []
         for name, saved in sorted(savings.items()):
-            backend, others = self.fleet.backends[name], {other: savings[other] for other in savings if other != name}
+            backend, others = self.backend(name), {other: savings[other] for other in savings if other != name}
             spent = self.rental_spend.addition(backend, saved, window_s=window_s(backend), shared=others)
             additions += spent, self.demand_log.addition(backend, saved, busy_s=busy_s.get(name, 0.0))
         with suppress(Retryable):

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
+from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
@@ -14,6 +15,8 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import AT_ONCE_S, SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, FailureClass, diagnose
+from domain.fleet.instances.count_failures import changed_nothing, count_diagnosis
+from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.sessions.transitions import NO_ATTEMPT, FollowingAttempt
 from state.fleet.backend_state import BackendStates
@@ -49,12 +52,14 @@ class BackendWarmer:
         clients: Mapping[str, BackendClient],
         clock: Clock,
         observer: StartObserver,
+        keeper: InstanceKeeper,
     ) -> None:
         self.backend_states = backend_states
         self.sessions = sessions
         self.clients = clients
         self.clock = clock
         self.observer = observer
+        self.keeper = keeper
         self.background_tasks: set[asyncio.Task[Any]] = set()
 
     async def warm_up(
@@ -142,7 +147,7 @@ class BackendWarmer:
         `is_watched` no turn waits for the start, and it is watched here.
         """
         decided_at = self.clock.now()
-        if not await charge:
+        if not await charge or not await self.is_held(backend, response_id, owner):
             return
         if self.clock.now() - decided_at > AT_ONCE_S:
             await self.backend_states.record_warm_up_sent(backend, response_id)
@@ -162,6 +167,25 @@ class BackendWarmer:
             await self.backend_states.record_warm_up_hold(backend, response_id, held_until=None)
             if is_watched:
                 self.start_task(self.observer.watch(backend, response_id))
+
+    async def is_held(self, backend: Backend, response_id: str, owner: Owner) -> bool:
+        """Start the instance where the product holds it; False where that failed.
+
+        The sender pays for a start that may have happened all the same, until it is ended.
+        """
+        if backend.scaling is Scaling.PROVIDER:
+            return True
+        try:
+            await self.keeper.start(backend, response_id)
+        except BackendError as error:
+            log.warning("%s could not be started: %s", backend.name, error)
+            count_warm_up(backend, WarmUpOutcome.REFUSED)
+            await self.backend_states.record_warm_up_failure(backend, count_diagnosis(error.failure), response_id)
+            if changed_nothing(error.failure):
+                with suppress(Retryable):
+                    await self.sessions.cancel_warm_up(backend, owner, response_id)
+            return False
+        return True
 
     async def probe(self, backend: Backend, response_id: str, owner: Owner) -> None:
         sent_at = self.clock.now()

@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from clients.clock import Clock
 from domain.content.items import Item, ItemKind, Role
 from domain.content.tools import ToolConfig
-from domain.errors import Invalid, NotFound
+from domain.errors import ApproverRequired, Invalid, NotFound
 from domain.identity.owners import Owner
-from domain.tools.approvals import Approval, Decision
+from domain.tools.approvals import Approval, Decision, decider_of
+from domain.tools.catalog import ToolServers
 from state.turns.approvals import Approvals
+from telemetry.tool import count_decision
 
 MAX_REQUESTS = 256
 """So many answers to requests for an approval, and requests without one, are looked up for one turn."""
 
 UNANSWERED = "The following MCP approval requests do not have an approval: {}"
 """The sentence of OpenAI, by which clients recognize the error and find the ids."""
+
+FOUR_EYES = (
+    "The owner of a turn may not approve calls of this server. Ask again in a background response with "
+    "metadata.approval_wait_s, which waits until somebody else decides."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +40,9 @@ class ApprovalAnswer:
 class ApprovalAnswers:
     """Checks and records the answers of new turns."""
 
-    def __init__(self, approvals: Approvals, clock: Clock) -> None:
+    def __init__(self, approvals: Approvals, servers: ToolServers, clock: Clock) -> None:
         self.approvals = approvals
+        self.servers = servers
         self.clock = clock
 
     async def checked(
@@ -54,6 +62,7 @@ class ApprovalAnswers:
         answers = [each for each in found if each]
         for each in answers:
             self.check(each, config)
+            self.check_decider(each, owner)
         await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
@@ -85,6 +94,15 @@ class ApprovalAnswers:
             )
             raise Invalid(message, field="tools", code="tool_not_found")
 
+    def check_decider(self, answer: ApprovalAnswer, owner: Owner) -> None:
+        """Raise ApproverRequired where the owner approves a call that somebody else has to approve.
+
+        Nothing of such a server can be approved in a new turn: its requests are for turns that wait in place.
+        """
+        is_new = answer.item.approves and answer.approval.decision is None
+        if is_new and not decider_of(answer.approval, self.servers, owner, owner).may_decide:
+            raise ApproverRequired(FOUR_EYES)
+
     async def check_all_answered(self, owner: Owner, requests: set[str], field: str) -> None:
         """Raise Invalid for requests without an answer. An expired one, or one of a deleted turn, needs none."""
         found = [await self.approvals.find(owner, each) for each in sorted(requests)]
@@ -104,6 +122,8 @@ class ApprovalAnswers:
             except NotFound:
                 raise not_found(each.approval.request, each.field) from None
             check_decision(each, stored)
+            if stored.decision is decision:
+                count_decision(stored.server, stored.tool, decision)
         return tuple(dict.fromkeys(each.approval.request for each in answers if each.item.approves))
 
 

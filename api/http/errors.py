@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind
 from api.http.packed_body import ACCEPTED, UNKNOWN_CODING
 from clients.clock import Clock
 from domain.errors import (
+    ApproverRequired,
     Conflict,
     DamagedRecord,
     Exhausted,
@@ -61,6 +62,7 @@ class ErrorResponse:
 
 ERROR_RESPONSES: tuple[tuple[type[GanglionError], ErrorResponse], ...] = (
     (Unauthenticated, ErrorResponse(status=401, code="invalid_api_key", headers=CHALLENGE)),
+    (ApproverRequired, ErrorResponse(status=403, code="approver_required")),
     (Forbidden, ErrorResponse(status=403, code="insufficient_permissions")),
     (NotFound, ErrorResponse(status=404)),
     (Conflict, ErrorResponse(status=409, code="conflict", headers=NO_RETRY)),

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.validation import RequestPart, validated
-from api.parsing.cache_age import cache_age_of
 from api.parsing.chat_messages import ChatMessage, items_of, names_in
 from api.parsing.field_rules import (
     GROUP,
@@ -21,7 +20,7 @@ from api.parsing.field_rules import (
 )
 from api.parsing.include import check_top_logprobs
 from api.parsing.input_items import ITEMS_LIMIT
-from api.parsing.interruptions import cancels_on_disconnect
+from api.parsing.reserved_metadata import cache_age_of, cancels_on_disconnect
 from api.parsing.responses_request import (
     AUTO,
     Effort,

@@ -8,11 +8,16 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
-from api.parsing.cache_age import cache_age_of
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
+from api.parsing.reserved_metadata import (
+    OnRunning,
+    approval_wait_of,
+    cache_age_of,
+    cancels_on_disconnect,
+    on_running_of,
+)
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
@@ -146,7 +151,7 @@ class TurnRequest:
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
     `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
     runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
-    those of its owner and its metadata, once they are known. `assertion` is the caller's access token.
+    those of its owner and its metadata. `assertion` is the caller's token. It may wait `approval_wait_s` for approvals.
     """
 
     model: str
@@ -176,6 +181,7 @@ class TurnRequest:
     pairs_calls: bool = True
     on_running: OnRunning = OnRunning.REJECT
     cancels_on_disconnect: bool = False
+    approval_wait_s: float = 0.0
     ignores_lock: bool = False
     waits_as: str = ""
     rules: CallerRules = field(default_factory=CallerRules)
@@ -224,6 +230,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         echoed=request.echoed,
         on_running=on_running_of(metadata),
         cancels_on_disconnect=cancels_on_disconnect(metadata),
+        approval_wait_s=approval_wait_of(metadata, background=bool(request.background)),
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from activities.tools.caller_grants import CallerGrants
-from api.parsing.interruptions import OnRunning
+from api.parsing.reserved_metadata import OnRunning
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
 from api.turns.answer_keys import AnswerKeys
@@ -168,6 +168,7 @@ class Admission:
                 include=request.include,
                 sources=plan.sources,
                 echoed=request.echoed,
+                approval_wait_s=request.approval_wait_s if plan.tool_config.servers else 0.0,
             ),
             history=plan.history_of(request),
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activities.retrieve import last_user_text
-from api.parsing.cache_age import PATH
+from api.parsing.reserved_metadata import CACHE_PATH
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan
 from api.turns.planner import Planner
@@ -63,4 +63,4 @@ class AnswerKeys:
 
 
 def refused(why: str) -> Invalid:
-    return Invalid(f"Unsupported value for '{PATH}': {why}.", field=PATH, code="unsupported_value")
+    return Invalid(f"Unsupported value for '{CACHE_PATH}': {why}.", field=CACHE_PATH, code="unsupported_value")

@@ -15,6 +15,7 @@ from clients.clock import Clock
 from domain.errors import DamagedRecord, Retryable, Unavailable
 from domain.log.events import EMPTIED_BY, Slot
 from domain.log.transcript import Transcript, after_slot
+from domain.tools.approval_waits import unanswered_requests
 from domain.turns.response import Response
 from state.turns.responses import TurnStore, no_response
 
@@ -25,6 +26,9 @@ LONGEST_WAIT_S = 0.25
 WAIT_GROWTH = 1.5
 NOTIFIED_WAIT_S = 1.0
 """The polling interval where this process writes the log and notifies its readers of each slot."""
+
+APPROVAL_WAIT_S = 2.0
+"""The polling interval while a turn waits for somebody's approval, which takes minutes or days."""
 
 LATE_S = 1.0
 """A reader whose last slot is older than this has fallen behind: it reads all following slots at once."""
@@ -124,7 +128,8 @@ class LogStream:
                 is_late = bool(slots) and self.clock.now() - slots[-1].at > LATE_S
                 wait_s = self.next_wait_s(wait_s, notified=bool(notified), found=bool(slots))
                 if not is_late:
-                    await subscription.wait(within_s=wait_s)
+                    waits = response.options.approval_wait_s and unanswered_requests(log)
+                    await subscription.wait(within_s=APPROVAL_WAIT_S if waits else wait_s)
 
     def next_wait_s(self, last_s: float, *, notified: bool, found: bool) -> float:
         """Return how long the next poll may wait for a notification."""

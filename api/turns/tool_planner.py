@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from api.http.json_path import path_of
 from api.parsing.input_items import SUMMARY_HEADING
+from api.parsing.reserved_metadata import APPROVAL_WAIT
 from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
@@ -22,7 +23,7 @@ from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.sources.catalog import Sources
 from domain.tools.approval_rules import is_untrusted_result
-from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
+from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.tools.listing import ListedServer
 from domain.tools.rounds import largest_result, most_calls
 from domain.tools.source_tools import read_by_tools, search_server, searched_sources
@@ -49,6 +50,7 @@ class ToolPlanner:
         if not (request.servers or request.server_choices or request.search):
             return config
         servers = [self.server(owner, each) for each in request.servers]
+        check_wait(request, servers)
         listed = await asyncio.gather(*(self.directory.listed(each) for each in servers))
         found = list(zip(request.servers, listed, strict=True))
         check_lists(found)
@@ -106,6 +108,17 @@ class ToolPlanner:
         if asked.allowed and not server.others and not allowed_tools(asked, server):
             raise no_such_tool(asked, server)
         return server
+
+
+def check_wait(request: TurnRequest, servers: Iterable[ToolServer]) -> None:
+    """Raise Invalid for a turn that waits in place and calls with the rights of its caller, which expire meanwhile."""
+    named = [each.label for each in servers if each.auth is ServerAuth.OBO]
+    if request.approval_wait_s and named:
+        message = (
+            f"Invalid 'metadata.{APPROVAL_WAIT}': the server {named[0]!r} is called with the caller's rights, which "
+            "expire while a turn waits. Leave it out, and answer requests in a new response."
+        )
+        raise Invalid(message, field=f"metadata.{APPROVAL_WAIT}", code="invalid_value")
 
 
 def check_lists(found: Sequence[tuple[RequestedServer, ListedServer]]) -> None:

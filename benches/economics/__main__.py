@@ -18,7 +18,8 @@ from benches.economics.inputs import (
     token_price,
 )
 from benches.economics.ledger import publish_run, requests_of_ledger, variables_of
-from benches.economics.report import compared, plot, print_report
+from benches.economics.plots import plots
+from benches.economics.report import compared, print_report
 from domain.config.prices_toml import prices_from_toml
 from domain.errors import GanglionError
 from settings import ROOT
@@ -58,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--settings", type=Path, help="a file like local.settings.json with the settings of the app")
     parser.add_argument("--publish", action="store_true", help="stores the run for GET /v1/economics and the console")
     parser.add_argument("--json", type=Path, help="writes the numbers to this file")
-    parser.add_argument("--svg", type=Path, help="writes the plot to this file")
+    parser.add_argument("--svg", type=Path, help="writes the plots to this file")
     return parser
 
 
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.svg:
-        options.svg.write_text(plot(report), encoding="utf-8")
+        options.svg.write_text(plots(report), encoding="utf-8")
     if options.publish:
         asyncio.run(publish_run(variables_of(options.settings), tenant_of(options), report))
 

@@ -1,15 +1,16 @@
 """What does each way of serving the same requests cost, and where do two of them cost the same?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, combinations
+from math import ceil
 from typing import Final
 
 from benches.economics.inputs import HOUR_S, Machine, OwnedMachine, Request
 from domain.money.costing import BackendWork, attempt_cost, time_cost
 from domain.money.prices import TokenPrice
-from domain.routing.rent_or_buy import DEFAULT_RULE
+from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
 from domain.routing.replay import ALWAYS, PastDemand, SessionTerms, replay
 
 MONTH_HOURS: Final = Decimal("730.5")
@@ -85,8 +86,8 @@ def strategies(
     }
 
 
-def replayed_cost(demand: Sequence[PastDemand], machine: Machine, rule: tuple[float, ...], idle_s: float) -> Decimal:
-    return rounded(Decimal(replay(demand, type(DEFAULT_RULE)(*rule), terms_of(machine, idle_s)).dollars))
+def replayed_cost(demand: Sequence[PastDemand], machine: Machine, rule: Rule, idle_s: float) -> Decimal:
+    return rounded(Decimal(replay(demand, rule, terms_of(machine, idle_s)).dollars))
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -107,18 +108,19 @@ def owning_pays_in(
     """Return the month in which owned hardware has cost less than the cheapest other way; None where it never does."""
     months = Decimal(span_s(requests, machine)) / Decimal(HOUR_S) / MONTH_HOURS
     saved = cheapest_usd / months - owned.month_usd - owned.running_usd(MONTH_HOURS)
-    return None if saved <= 0 else int(-(-owned.purchase_usd // saved))
+    return None if saved <= 0 else ceil(owned.purchase_usd / saved)
 
 
-def cheapest_mix(requests: Sequence[Request], price: TokenPrice, machines: Sequence[Machine]) -> Mix:
-    """Return the cheapest choice of GPU types: a request goes to the cheapest chosen type that it fits in.
-
-    Each type follows our policy, so that the API takes what does not pay for a start; what fits nowhere goes there too.
-    """
-    return min(mixes(requests, price, machines[:MOST_TYPES]), key=lambda mix: (mix.dollars, mix.gpus))
+def ranked(found: Iterable[Mix]) -> Sequence[Mix]:
+    """Return mixes, the cheapest first."""
+    return sorted(found, key=lambda mix: (mix.dollars, mix.gpus))
 
 
 def mixes(requests: Sequence[Request], price: TokenPrice, machines: Sequence[Machine]) -> Iterator[Mix]:
+    """Yield each choice of GPU types: a request goes to the cheapest chosen type that it fits in.
+
+    Each type follows our policy, so that the API takes what does not pay for a start; what fits nowhere goes there too.
+    """
     ordered = sorted(machines, key=lambda machine: machine.second_usd)
     for number in range(len(ordered) + 1):
         for chosen in combinations(ordered, number):

@@ -1,18 +1,19 @@
-"""How is a comparison shown: as a table, as JSON, and as a plot?"""
+"""How is a comparison shown: as a table, and as the numbers of JSON and plots?"""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from html import escape
 from typing import Any
 
 from benches.economics.comparison import (
     MONTH_HOURS,
+    MOST_TYPES,
     BreakEven,
     Mix,
     break_even,
-    cheapest_mix,
     machines_needed,
+    mixes,
     owning_pays_in,
+    ranked,
     span_s,
     strategies,
 )
@@ -20,8 +21,9 @@ from benches.economics.inputs import HOUR_S, Machine, OwnedMachine, Request
 from benches.tables import print_table
 from domain.money.prices import TokenPrice
 
-LEFT, WIDTH, ROW = 300, 760, 30
 OWNED = "owned, without its purchase"
+MOST_MIXES = 10
+"""The cheapest mixes are reported; with six types there are 64."""
 
 
 def compared(
@@ -37,7 +39,8 @@ def compared(
     costs = strategies(requests, price, machine, controlled_idle_s=controlled_idle_s, owned=owned)
     hours = Decimal(span_s(requests, machine)) / Decimal(HOUR_S)
     cheapest = min((name for name in costs if name != OWNED), key=lambda name: costs[name])
-    even, mix = break_even(requests, price, machine), cheapest_mix(requests, price, machines)
+    even = break_even(requests, price, machine)
+    compared_mixes = ranked(mixes(requests, price, machines[:MOST_TYPES]))
     return {
         "requests": len(requests),
         "hours": f"{hours:.4f}",
@@ -47,7 +50,13 @@ def compared(
         "cheapest": cheapest,
         "break_even": even_object(even),
         "owning_pays_in_month": owning_pays_in(costs[cheapest], requests, machine, owned),
-        "cheapest_mix": mix_object(mix),
+        "gpu_hour_usd": f"{machine.second_usd * Decimal(HOUR_S):.9f}",
+        "owned": {
+            "purchase_usd": f"{owned.purchase_usd:.2f}",
+            "month_usd": f"{owned.month_usd + owned.running_usd(MONTH_HOURS):.2f}",
+        },
+        "cheapest_mix": mix_object(compared_mixes[0]),
+        "mixes": [mix_object(each) for each in compared_mixes[:MOST_MIXES]],
         "prices": [
             {"name": each.name, "source": each.origin.source, "date": each.origin.date}
             for each in (price, *(one.price for one in machines))
@@ -82,22 +91,3 @@ def print_report(report: Mapping[str, Any]) -> None:
     print(f"cheapest mix: {' + '.join((*mix['gpus'], 'API'))}, ${mix['usd']}")
     for each in report["prices"]:
         print(f"price {each['name']}: {each['source']}, {each['date']}")
-
-
-def plot(report: Mapping[str, Any]) -> str:
-    """Return an SVG with a bar for the month of each way."""
-    months = {name: float(usd) for name, usd in report["usd_a_month"].items()}
-    longest = max(months.values()) or 1.0
-    height = ROW * len(months) + 20
-    bars = [bar(name, usd, usd / longest, place) for place, (name, usd) in enumerate(months.items())]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif">'
-    return "\n".join((head, f'<rect width="{WIDTH}" height="{height}" fill="white"/>', *bars, "</svg>", ""))
-
-
-def bar(name: str, usd: float, share: float, place: int) -> str:
-    y, width = 10 + ROW * place, share * (WIDTH - LEFT - 110)
-    return (
-        f'<text x="{LEFT - 10}" y="{y + 16}" font-size="12" text-anchor="end">{escape(name)}</text>'
-        f'<rect x="{LEFT}" y="{y + 2}" width="{width:.1f}" height="18" fill="#3a7ca5"/>'
-        f'<text x="{LEFT + width + 8:.1f}" y="{y + 16}" font-size="12">${usd:,.2f} a month</text>'
-    )

@@ -10,6 +10,7 @@ from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
 from domain.config.systems_toml import systems_from_toml
 from domain.fleet.catalog import Backend, Fleet, Speed
+from domain.fleet.instances.scaling import InstanceControl, Scaling
 from domain.money.prices import Price, PriceComponent, PriceKind, TimePrice, TokenPrice
 from settings import ROOT
 
@@ -25,6 +26,9 @@ GPT_4O = "azure-openai-gpt-4o"
 MINI = "azure-openai-gpt-4.1-mini"
 SMALLEST = "azure-openai-gpt-4o-mini"
 
+COUNTED_IDLE_S = 10.0
+"""With which idle period the fleet file lets the product begin where it ends the GPU."""
+
 CONTEXT_TOKENS = 131_072
 MOST_ANSWER_TOKENS = 8192
 
@@ -35,7 +39,8 @@ class Cell:
 
     A start takes `start_s` in the median and is drawn log-normal with `spread`; the fleet file says `configured` times
     the median. Every turn may take `deadline_s`. An hour of the GPU costs `gpu_hour_usd`, or what the shipped L4 costs.
-    It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set.
+    It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set. A GPU
+    that is `counted` has no idle period of its own: the product ends it.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Cell:
     gpus: int = 1
     more_apis: tuple[str, ...] = ()
     box_room: int = 0
+    counted: bool = False
 
     @property
     def token_price(self) -> TokenPrice:
@@ -80,7 +86,8 @@ class Cell:
         start_s = self.start_s * self.configured
         cold = replace(shipped.cold_start, p50_s=start_s, p99_s=SLOWEST_START * start_s, idle_s=self.idle_s)
         gpu = replace(sized(shipped, self.room), name=name, speed=self.gpu_speed)
-        return replace(gpu, price=self.time_price, cold_start=cold)
+        gpu = replace(gpu, price=self.time_price, cold_start=cold)
+        return counted_gpu(gpu) if self.counted else gpu
 
     def hosted(self, name: str = API, price: Price | None = None) -> Backend:
         api = sized(shipped_fleet().backends["azure-openai"], 1000)
@@ -90,6 +97,13 @@ class Cell:
         """Return a machine that is always on and paid anyway."""
         owned = replace(self.time_price, name="owned", kind=PriceKind.OWNED, idle_s=0.0, bills_cold=False)
         return replace(self.hosted(BOX, owned), limits=sized(self.hosted(), self.box_room).limits)
+
+
+def counted_gpu(gpu: Backend) -> Backend:
+    """Return the GPU as one whose instances the product counts."""
+    cold = replace(gpu.cold_start, idle_s=COUNTED_IDLE_S)
+    control = InstanceControl(service="projects/p/locations/europe-west4/services/llm")
+    return replace(gpu, cold_start=cold, scaling=Scaling.COUNT, instances=control)
 
 
 def sized(backend: Backend, room: int) -> Backend:

@@ -11,7 +11,7 @@ from itertools import product as combinations
 from typing import NamedTuple
 
 from benches.routing.arrivals import DATA
-from benches.routing.cells import Cell
+from benches.routing.cells import COUNTED_IDLE_S, Cell
 from benches.routing.decisions import print_decisions
 from benches.routing.demand import counted_requests, demand_of, terms_of
 from benches.routing.fortnights import fortnights
@@ -32,6 +32,7 @@ RULES = (
 )
 """The rules of which the best is chosen in hindsight."""
 
+IDLE_SHARES = (0.0, 0.25, 1.0)
 LONG_IDLE_S = 600.0
 LITELLM = DATA / "routing-litellm.json"
 PROCESSES = 2
@@ -66,11 +67,28 @@ def measure(cell: Cell) -> Measured:
     requests = cell.arrivals.draw()
     demand, outcome = demand_of(cell, requests), simulate(cell)
     counted = demand[-len(counted_requests(requests)) :]
+    if cell.counted:
+        return measure_counted(cell, demand, counted, outcome)
     least = optimum(counted, terms_of(cell), idle_since=outcome.idle_since)
     product = Cost(outcome.dollars, outcome.dollars / least)
     costs = {"product": product, **baselines(cell, demand, counted), **best_of_litellm(cell)}
     controlled = controlled_optimum(counted, terms_of(cell)) / optimum(counted, terms_of(cell))
     return Measured(cell=cell, outcome=outcome, costs=costs, controlled=controlled)
+
+
+def measure_counted(
+    cell: Cell, demand: Sequence[PastDemand], counted: Sequence[PastDemand], outcome: Outcome
+) -> Measured:
+    """Compare the product that ends the GPU itself with the optimum that does, and that with the one that can't."""
+    terms, fixed = terms_of(cell), optimum(counted, terms_of(cell))
+    least = controlled_optimum(counted, terms, idle_since=outcome.idle_since)
+    rules = [rule._replace(idle_s=max(COUNTED_IDLE_S, share * cell.start_s)) for rule in RULES for share in IDLE_SHARES]
+    costs = [cost_of(rule, demand, counted, terms, counted_gpu=True) for rule in rules]
+    found = {
+        "product": Cost(outcome.dollars, outcome.dollars / least),
+        "best rule": min(costs, key=lambda cost: cost.multiple),
+    }
+    return Measured(cell=cell, outcome=outcome, costs=found, controlled=outcome.dollars / fixed)
 
 
 def best_of_litellm(cell: Cell) -> Mapping[str, Cost]:
@@ -98,10 +116,19 @@ def baselines(cell: Cell, demand: Sequence[PastDemand], counted: Sequence[PastDe
     }
 
 
-def cost_of(rule: Rule, demand: Sequence[PastDemand], counted: Sequence[PastDemand], terms: SessionTerms) -> Cost:
+def cost_of(
+    rule: Rule,
+    demand: Sequence[PastDemand],
+    counted: Sequence[PastDemand],
+    terms: SessionTerms,
+    *,
+    counted_gpu: bool = False,
+) -> Cost:
     before, whole = replay(demand[: -len(counted)], rule, terms), replay(demand, rule, terms)
     is_up = before.warm_until > counted[0].at
-    least = optimum(counted, terms, idle_since=before.warm_until - terms.idle_s if is_up else None)
+    idle_s = terms.idle_s if rule.idle_s is None else rule.idle_s
+    best = controlled_optimum if counted_gpu else optimum
+    least = best(counted, terms, idle_since=before.warm_until - idle_s if is_up else None)
     dollars = whole.dollars - before.dollars
     return Cost(dollars, dollars / least)
 

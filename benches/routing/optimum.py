@@ -1,43 +1,58 @@
 """What is the least possible cost of the traffic, with knowledge of all future requests?"""
 
 import math
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.routing.replay import PastDemand, SessionTerms
 
 
+class OpenSession(NamedTuple):
+    """A GPU session that may be open: when its work ends, and the cost until then, less all rents so far."""
+
+    ends: float
+    cost: float
+
+
 @dataclass(slots=True, kw_only=True)
 class OpenSessions:
-    """The GPU sessions that the optimum may have open, each with the end of its last work.
-
-    A `fresh` session is still busy with its first work; requests until then are free, so its cost is fixed. For the
-    `grown` ones the cost is stored minus what grows with time (rents so far, seconds so far), the smallest first. A
-    session without work ends after `stays_s` seconds.
+    """All that may be open, without those that others are never worse than. A session without work ends after `stays_s`
+    seconds.
     """
 
     terms: SessionTerms
     stays_s: float
-    fresh: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
-    grown: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
+    open: Sequence[OpenSession] = field(default_factory=list[OpenSession])
 
-    def served(self, turn: PastDemand, rents: float) -> float:
-        """Return the least cost of serving the turn in an open session; `rents` is all earlier rent."""
+    def served(self, turn: PastDemand) -> Sequence[OpenSession]:
+        """Return the open sessions after each of them has served the turn. What they work on already is free."""
         ends = turn.at + turn.busy_s
-        while self.fresh and self.fresh[0][0] <= ends:
-            self.grow(*self.fresh.popleft(), rents)
-        while self.grown and self.grown[0][0] + self.stays_s < turn.at:
-            self.grown.popleft()
-        free = min((cost for _, cost in self.fresh), default=float("inf"))
-        lengthened = self.grown[0][1] + rents + self.terms.second_usd * ends if self.grown else float("inf")
-        return min(free, lengthened)
+        rate, alive = self.terms.second_usd, (each for each in self.open if each.ends + self.stays_s >= turn.at)
+        return [
+            OpenSession(max(each.ends, ends), each.cost + rate * max(0.0, ends - each.ends) - turn.saved)
+            for each in alive
+        ]
 
-    def grow(self, ends: float, cost: float, rents: float) -> None:
-        value = cost - rents - self.terms.second_usd * ends
-        while self.grown and self.grown[-1][1] >= value:
-            self.grown.pop()
-        self.grown.append((ends, value))
+    def keep(self, sessions: Iterable[OpenSession], now: float) -> None:
+        """Keep the sessions that may still be the best."""
+        alive = (each for each in sessions if each.ends + self.stays_s >= now)
+        cheapest, kept = math.inf, list[OpenSession]()
+        for each in sorted(alive, key=lambda each: (-each.ends, each.cost)):
+            if each.cost < cheapest:
+                cheapest = each.cost
+                kept.append(each)
+        self.open = kept if math.isfinite(self.stays_s) else self.worth_lengthening(kept)
+
+    def worth_lengthening(self, sessions: Sequence[OpenSession]) -> Sequence[OpenSession]:
+        """Return those that cost less than a shorter one that is lengthened: it never ends by itself."""
+        least, kept = math.inf, list[OpenSession]()
+        for each in sorted(sessions):
+            at_once = each.cost - self.terms.second_usd * each.ends
+            if at_once < least:
+                least = at_once
+                kept.append(each)
+        return kept
 
 
 def optimum(demand: Sequence[PastDemand], terms: SessionTerms, *, idle_since: float | None = None) -> float:
@@ -48,10 +63,10 @@ def optimum(demand: Sequence[PastDemand], terms: SessionTerms, *, idle_since: fl
     return least_cost(demand, OpenSessions(terms=terms, stays_s=terms.idle_s), terms.price, idle_since=idle_since)
 
 
-def controlled_optimum(demand: Sequence[PastDemand], terms: SessionTerms) -> float:
+def controlled_optimum(demand: Sequence[PastDemand], terms: SessionTerms, *, idle_since: float | None = None) -> float:
     """Return the least cost where a session may be ended at any time: it has no idle period that must be paid."""
     sessions = OpenSessions(terms=terms, stays_s=math.inf)
-    return least_cost(demand, sessions, terms.second_usd * terms.start_s)
+    return least_cost(demand, sessions, terms.second_usd * terms.start_s, idle_since=idle_since)
 
 
 def least_cost(
@@ -61,12 +76,13 @@ def least_cost(
     terms = sessions.terms
     cost, rents = 0.0, 0.0
     if idle_since is not None:
-        sessions.grow(idle_since, cost, rents)
+        sessions.open = [OpenSession(idle_since, 0.0)]
     for turn in demand:
-        taken = sessions.served(turn, rents)
+        taken = sessions.served(turn)
         begun = cost + price + terms.second_usd * turn.busy_s
         rents += turn.saved
-        sessions.fresh.append((turn.at + terms.start_s + turn.busy_s, begun))
-        sessions.grow(turn.at + turn.busy_s, taken, rents)
-        cost = min(cost + turn.saved, taken, begun)
+        cheapest = min((each.cost for each in taken), default=math.inf) + rents
+        cost = min(cost + turn.saved, cheapest, begun)
+        new = OpenSession(turn.at + terms.start_s + turn.busy_s, begun - rents)
+        sessions.keep((*sessions.open, *taken, new), turn.at)
     return cost

@@ -97,6 +97,7 @@ class VirtualProduct:
             },
             settings=replace(SETTINGS, default_output_tokens=MOST_ANSWER_TOKENS),
             orchestrations=self.orchestrations,
+            instance_counter=GpuCounter(self.gpus),
             context_tokens=CONTEXT_TOKENS,
         )
 
@@ -105,6 +106,7 @@ class VirtualProduct:
         return GpuService(
             requests=named,
             speed=cell.gpu_speed,
+            is_counted=cell.counted,
             start_s=lambda: cell.start_s * random.lognormvariate(0, cell.spread),
             average_s=cell.start_s,
             concurrency=cell.room,
@@ -158,6 +160,7 @@ class VirtualProduct:
             if self.is_any_up or self.orchestrations.running:
                 worked_at = self.now
             if self.now - worked_at <= REST_S:
+                await self.world.app.instance_timer.run()
                 await self.world.app.maintenance.run(self.orchestrations)
 
     async def outcome(self) -> Outcome:
@@ -170,7 +173,8 @@ class VirtualProduct:
         ]
         gpus, apis = self.gpus.values(), self.apis.values()
         idle_since = self.gpus[GPU].idle_since(since)
-        ends = [since if each is None else each + self.cell.idle_s for each in (gpu.idle_since(since) for gpu in gpus)]
+        idle_s = 0.0 if self.cell.counted else self.cell.idle_s
+        ends = [since if each is None else each + idle_s for each in (gpu.idle_since(since) for gpu in gpus)]
         paid_s = sum(ends) - len(ends) * since
         return Outcome(
             api_usd=sum(each.dollars_after(since) for each in apis),
@@ -206,6 +210,19 @@ class VirtualProduct:
         responses = [response for _, response, _ in self.ended.values()]
         records = [each for one in responses for each in await self.world.ledger.records(OWNER, one.id)]
         return float(sum(each.charge.reserved if each.charge.cost is None else each.charge.cost for each in records))
+
+
+@dataclass(frozen=True, slots=True)
+class GpuCounter:
+    """Sets the number of instances of each GPU."""
+
+    gpus: Mapping[str, GpuService]
+
+    async def set_count(self, backend: Backend, count: int) -> str:
+        return await self.gpus[backend.name].set_count(backend, count)
+
+    async def wait(self, backend: Backend, operation: str) -> None:
+        await self.gpus[backend.name].wait(backend, operation)
 
 
 def names(first: str, count: int) -> Sequence[str]:

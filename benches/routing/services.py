@@ -11,7 +11,7 @@ from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.fleet.catalog import Speed
 from domain.log.events import TokenUsage
 from domain.money.prices import TokenPrice
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.counted_gpus import CountedGpu
 
 
 async def answer(call: BackendCall, request: TrafficRequest, speed: Speed) -> AsyncIterator[TextPiece | AnswerEnd]:
@@ -31,8 +31,8 @@ def named(call: BackendCall, requests: Mapping[str, TrafficRequest]) -> TrafficR
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class GpuService(SleepingGpu):
-    """One instance at most, billed from its start to its end."""
+class GpuService(CountedGpu):
+    """One instance at most, billed from its start to its end. Its provider ends it, or the product where it counts."""
 
     requests: Mapping[str, TrafficRequest]
     speed: Speed

@@ -10,6 +10,7 @@ from typing import Final
 from domain.config.backend_auth import read_auth
 from domain.config.caller_rules_toml import read_auto_tiers, read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
+from domain.config.scaling_rows.instances import check_scaling, read_instances
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
@@ -37,6 +38,7 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
+from domain.fleet.instances.scaling import Scaling
 from domain.fleet.request_forms import ServiceTier
 from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
 
@@ -170,8 +172,11 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         logprobs=table.choice("logprobs", LogprobsMode, LogprobsMode.NO),
         token_counting=read_token_counting(table.table("token_counting")),
         prompt=read_prompt_format(table.table("prompt")),
+        scaling=table.choice("scaling", Scaling, Scaling.PROVIDER),
+        instances=read_instances(table, known.variables),
     )
     check_adapter(backend, table)
+    check_scaling(backend, table)
     check_prompt(backend, table)
     table.close()
     return backend
@@ -233,7 +238,8 @@ def read_url(table: TomlTable, variables: Mapping[str, str]) -> str:
 def missing_variable(table: TomlTable, variables: Mapping[str, str]) -> str | None:
     """Return the first variable that the backend's addresses name and that is not set."""
     auth = plain_table(table.values.get("auth")) or {}
-    texts = (table.values.get("url"), auth.get("audience"))
+    instances = plain_table(table.values.get("instances")) or {}
+    texts = (table.values.get("url"), auth.get("audience"), instances.get("service"), instances.get("url"))
     names = (name for text in texts if isinstance(text, str) for name in VARIABLE.findall(text))
     return next((name for name in names if not variables.get(name)), None)
 

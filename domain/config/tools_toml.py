@@ -76,6 +76,8 @@ def read_server(label: str, table: TomlTable, variables: Mapping[str, str], *, o
         roles=frozenset(table.texts("roles")),
         private=table.flag("private", default=True),
         networks=read_networks(table),
+        approvers=frozenset(table.texts("approvers")),
+        four_eyes=table.flag("four_eyes", default=False),
         trusted=table.flag("trusted", default=False),
         tools={name: READ_TOOL[kind](name, each) for name, each in table.tables("tools")},
     )
@@ -132,6 +134,8 @@ def read_header(table: TomlTable, auth: ServerAuth) -> str:
 def check_server(server: ToolServer, table: TomlTable) -> None:
     if not server.tools and not server.others:
         table.problems.append(f"{table.name_of('tools')}: expected at least one tool, found nothing")
+    if server.four_eyes and not server.approvers:
+        table.problems.append(f"{table.name_of('four_eyes')}: expected 'approvers' too: without a role, nobody decides")
     if server.auth is ServerAuth.OBO and server.kind is ServerKind.MCP:
         table.report("auth", "none, identity or setting for a server of the kind mcp")
     shared = [name for name, each in server.tools.items() if each.cache_scope is CacheScope.TENANT]

@@ -9,6 +9,7 @@ from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
 from domain.fleet.caller_rules import AutoTiers, TenantRules
 from domain.fleet.failure_classes import FailureSignature
+from domain.fleet.instances.scaling import InstanceControl, Scaling
 from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
 
@@ -251,6 +252,8 @@ class Backend:
     logprobs: LogprobsMode = LogprobsMode.NO
     token_counting: TokenCounting | None = None
     prompt: PromptFormat | None = None
+    scaling: Scaling = Scaling.PROVIDER
+    instances: InstanceControl | None = None
 
     @property
     def abilities(self) -> frozenset[Capability]:

@@ -9,6 +9,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, observed_start_s
 from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.fleet.instances.scaling import Scaling
 from domain.fleet.learned_speed import Observation
 
 
@@ -30,7 +31,7 @@ def after_success(state: BackendState, seen: Observation, backend: Backend) -> B
     """
     warmth = replace(state.warmth, warm_until=None, warm_up=None, failed_warm_up=None)
     if backend.cold_start.scales_to_zero:
-        warmth = state.warmth.warm(seen.ended_at + backend.cold_start.idle_s)
+        warmth = state.warmth.warm(seen.ended_at + state.warmth.idle_period_s(backend))
     return replace(
         state,
         speed=state.speed.after(seen),
@@ -63,13 +64,13 @@ def after_cold(state: BackendState, backend: Backend, *, attempt: str, asked_at:
     warmth = state.warmth
     if not backend.cold_start.scales_to_zero:
         return state
-    if warmth.warm_until is not None and warmth.warm_until - backend.cold_start.idle_s >= asked_at:
+    if warmth.warm_until is not None and warmth.warm_until - warmth.idle_period_s(backend) >= asked_at:
         return state
     cold = replace(warmth, warm_until=None, failed_warm_up=None)
     under_way = warmth.start_under_way(now)
     if under_way:
         cold = replace(cold, warm_up=replace(under_way, cold_at=now))
-    elif not warmth.must_hold_request(backend):
+    elif backend.scaling is not Scaling.COUNT and not warmth.must_hold_request(backend):
         until = asked_at + lease_s(state.start_times.p99_s)
         first = first_start(warmth.warm_up, asked_at)
         started = WarmUp(by=attempt, since=asked_at, cold_at=now, until=until, first_since=first)
@@ -80,7 +81,7 @@ def after_cold(state: BackendState, backend: Backend, *, attempt: str, asked_at:
 def after_opening(state: BackendState, backend: Backend, *, asked_at: float, opened_at: float) -> BackendState:
     """Learn that a request was accepted: the backend is up, and this is how long a start under way took."""
     warmth = state.warmth
-    up = warmth.warm(opened_at + backend.cold_start.idle_s)
+    up = warmth.warm(opened_at + warmth.idle_period_s(backend))
     if warmth.warm_up is None or warmth.is_warm(opened_at):
         return replace(state, warmth=up)
     took_s = start_seen(state, asked_at=asked_at, opened_at=opened_at)
@@ -122,7 +123,19 @@ def after_warm_up(
         traceparent=traceparent,
         first_since=first_start(warmth.warm_up, now),
     )
-    return replace(state, warmth=replace(warmth, warm_up=warm_up, started_at=now, lost_warm_ups=lost))
+    idle_s = None if backend.scaling is Scaling.PROVIDER else backend.cold_start.idle_s
+    return replace(state, warmth=replace(warmth, warm_up=warm_up, started_at=now, lost_warm_ups=lost, idle_s=idle_s))
+
+
+def after_stop(state: BackendState, *, now: float) -> BackendState | None:
+    """Learn that the product ends the instance; None where an attempt runs there."""
+    return None if state.load.running(now) else replace(state, warmth=state.warmth.stopped())
+
+
+def after_keeping(state: BackendState, *, until: float) -> BackendState:
+    """Learn that the product keeps an instance up until then; one that is not known to be up stays unknown."""
+    warmth = state.warmth
+    return state if warmth.warm_until is None else replace(state, warmth=warmth.warm(until))
 
 
 def after_release(state: BackendState, *, by: str) -> BackendState:

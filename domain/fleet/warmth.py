@@ -7,6 +7,7 @@ from typing import Any, Self
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import FailedWarmUp, WarmUp
 from domain.fleet.failure_classes import Diagnosis
+from domain.fleet.instances.scaling import Scaling
 from domain.fleet.retry_policy import WARM_UP_POLICIES, retry_delay
 
 
@@ -16,7 +17,7 @@ class Warmth:
 
     A backend that never scales to zero has no `warm_until`. `warm_up` is a start under way, and `started_at` is when
     the last start began. `lost_warm_ups` counts the warm-ups that started nothing. `failed_warm_up` is the last one
-    that the backend rejected or that could not be sent.
+    that the backend rejected or that could not be sent. `idle_s` is the idle period of a session that the product ends.
     """
 
     warm_until: float | None = None
@@ -24,6 +25,10 @@ class Warmth:
     started_at: float | None = None
     lost_warm_ups: int = 0
     failed_warm_up: FailedWarmUp | None = None
+    idle_s: float | None = None
+
+    def idle_period_s(self, backend: Backend) -> float:
+        return backend.cold_start.idle_s if self.idle_s is None else self.idle_s
 
     def is_warm(self, now: float) -> bool:
         return self.warm_until is not None and self.warm_until > now
@@ -43,13 +48,22 @@ class Warmth:
         return self.warm_up is not None and self.warm_up.by == starter
 
     def must_hold_request(self, backend: Backend) -> bool:
-        """Return whether a start is lost when its request is dropped: as configured, or after a lost warm-up."""
+        """Return whether a start is lost when its request is dropped: as configured, or after a lost warm-up.
+
+        No request starts a backend whose instances the product counts.
+        """
+        if backend.scaling is Scaling.COUNT:
+            return False
         return not backend.cold_start.abandoned_starts or self.lost_warm_ups > 0
 
     def warm(self, until: float) -> "Warmth":
         """Return the warmth of a backend that is up and stays up until `until` at least."""
         latest = until if self.warm_until is None else max(self.warm_until, until)
         return replace(self, warm_until=latest, warm_up=None, failed_warm_up=None)
+
+    def stopped(self) -> "Warmth":
+        """Return the warmth after the product has ended the instance: it is cold, and no start is under way."""
+        return replace(self, warm_until=None, warm_up=None, idle_s=None)
 
     def released(self, *, by: str) -> "Warmth":
         """Return the warmth after the warm-up of `by` was not sent: nothing starts."""
@@ -82,13 +96,13 @@ class Warmth:
 
     def to_document(self) -> dict[str, Any]:
         """Return the document. A field of a later release is left out while it has no value."""
-        later = {} if self.started_at is None else {"started_at": self.started_at}
+        later = {"started_at": self.started_at, "idle_s": self.idle_s}
         return {
             "warm_until": self.warm_until,
             "waking": self.warm_up.to_document() if self.warm_up else None,
             "lost_wakes": self.lost_warm_ups,
             "failed_wake": self.failed_warm_up.to_document() if self.failed_warm_up else None,
-            **later,
+            **{name: value for name, value in later.items() if value is not None},
         }
 
     @classmethod
@@ -99,4 +113,5 @@ class Warmth:
             started_at=body.get("started_at"),
             lost_warm_ups=body.get("lost_wakes", 0),
             failed_warm_up=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
+            idle_s=body.get("idle_s"),
         )

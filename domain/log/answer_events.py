@@ -1,6 +1,6 @@
 """Which log events represent an answer: its reasoning, its text or refusal, and its calls of tools?"""
 
-from domain.content.items import ItemKind, ItemStatus
+from domain.content.items import Item, ItemKind, ItemStatus
 from domain.content.tools import FunctionCall
 from domain.log.events import EventKind, LogEvent
 from domain.log.item_events import ItemHeader, ItemResult
@@ -158,6 +158,19 @@ def approval_request_events(
     header = ItemHeader(id=item_id, kind=kind, name=call.name, call_id=call_id, server=call.server, round=number)
     return (
         LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header, text=call.arguments),
+        LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
+    )
+
+
+def approval_answer_events(
+    index: int, request: Item, *, approves: bool, reason: str, item_id: str
+) -> tuple[LogEvent, ...]:
+    """Return the events of the answer to a request, in a turn that has waited for it."""
+    header = ItemHeader(
+        id=item_id, kind=ItemKind.APPROVAL_RESPONSE, approval=request.id, approves=approves, round=request.round
+    )
+    return (
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header, text=reason),
         LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
     )
 

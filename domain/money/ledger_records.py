@@ -25,7 +25,10 @@ def nanos(amount: Decimal) -> int:
 
 
 class ReservationStatus(StrEnum):
+    """The states of a reservation. That of a turn which waits for an approval is set aside: no sweep looks at it."""
+
     OPEN = "open"
+    ASIDE = "aside"
     SETTLED = "settled"
     RELEASED = "released"
 
@@ -54,6 +57,9 @@ class Reservation:
     def settled(self, *, cost: Decimal, at: float, overhead: OverheadCost = NO_OVERHEAD) -> "Reservation":
         known = self.overhead.plus(overhead)
         return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at, overhead=known)
+
+    def with_status(self, status: ReservationStatus) -> "Reservation":
+        return replace(self, status=status)
 
     def released(self, *, at: float) -> "Reservation":
         return replace(self, status=ReservationStatus.RELEASED, cost=Decimal(0), closed_at=at)

@@ -170,6 +170,12 @@ class RoutingOption:
     def window(self) -> int:
         return min(self.backend.limits.context_tokens, self.model.context_tokens)
 
+    @property
+    def closed_by_schedule(self) -> str | None:
+        """Why a cold backend may not start now; None where it may."""
+        control = self.backend.instances
+        return control.closed(self.now) if control and self.readiness is Readiness.COLD else None
+
     def work_s(self, input_tokens: int, output_tokens: int) -> float:
         return (
             input_tokens / self.backend_state.speed.prefill_tokens_s

@@ -23,7 +23,6 @@ WARM_UP_FAILED: Final = "wake"
 LOOK_AGAIN_S: Final = 2.0
 """How long a turn waits while another turn tries the backend, in seconds."""
 
-
 COUNTED: Final[Mapping[CountedBy, str]] = {
     CountedBy.ESTIMATE: "estimated from its bytes",
     CountedBy.TOKENIZER: "counted with the tokenizer of {}",
@@ -137,6 +136,10 @@ def by_memory(option: RoutingOption, demand: Demand) -> str | None:
     return f"the turn needs {need:.1f} GB of GPU memory; {usable_gb(limits) or 0.0:.1f} GB are usable"
 
 
+def by_schedule(option: RoutingOption, demand: Demand) -> str | None:  # noqa: ARG001 - the filters' own
+    return option.closed_by_schedule
+
+
 def by_circuit(option: RoutingOption) -> float | None:
     return left(option.backend_state.health.circuit_open_until, option.now)
 
@@ -195,6 +198,7 @@ DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | N
     ("window", by_window),
     ("output", by_output),
     ("memory", by_memory),
+    ("schedule", by_schedule),
 )
 
 PAUSE_FILTERS: Final[tuple[tuple[str, str, Callable[[RoutingOption], float | None]], ...]] = (
@@ -216,7 +220,6 @@ class Filters:
     """The demand of a turn and the filters that apply to it. A filter without a demand is left out.
 
     `durations` are those of `estimates` that need no cost.
-
     `counted` is the demand for each model that the tokens of the input were counted for.
     """
 

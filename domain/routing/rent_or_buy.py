@@ -25,12 +25,14 @@ NOTHING: Final = Decimal(0)
 class Rule(NamedTuple):
     """When a session is bought, and when a GPU that is up is kept: at which multiples of a session's price.
 
-    The rental spend of `window` times the length of a session without work has to reach them.
+    The rental spend of `window` times the length of a session without work has to reach them. `idle_s` is how long an
+    idle GPU is kept, in seconds, where the product ends it; None leaves that to its provider, or to the fleet file.
     """
 
     threshold: float = 1.0
     keep: float = 1.0
     window: float = 1.0
+    idle_s: float | None = None
 
 
 DEFAULT_RULE: Final = Rule(threshold=1.0, keep=0.6, window=0.75)

@@ -7,7 +7,7 @@ would follow them, for patient turns that all wait for a start.
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from domain.routing.rent_or_buy import Rule
@@ -23,11 +23,15 @@ class PastDemand(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTerms:
-    """A GPU session: dollars for a second, and the seconds of its start and of its idle period."""
+    """A GPU session: dollars for a second, and the seconds of its start and of its idle period.
+
+    `wait_s` is set where the product chooses the idle period: the seconds of a start, whether they are billed or not.
+    """
 
     second_usd: float
     start_s: float
     idle_s: float
+    wait_s: float | None = None
 
     @property
     def price(self) -> float:
@@ -57,6 +61,7 @@ def replay(demand: Sequence[PastDemand], rule: Rule, terms: SessionTerms) -> Rep
     """Replay demand with a rule: it costs what was not saved, and the seconds of the GPU with its idle periods."""
     recent: deque[PastDemand] = deque()
     spent, dollars, warm_until = 0.0, 0.0, -math.inf
+    terms = terms if rule.idle_s is None else replace(terms, idle_s=rule.idle_s)
     price, window_s = terms.price, rule.window * terms.window_s
     for turn in demand:
         while recent and recent[0].at < turn.at - window_s:

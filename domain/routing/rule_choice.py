@@ -17,6 +17,14 @@ WINDOWS: Final = (0.5, 0.75, 1.0, 2.0)
 RULES: Final = tuple(Rule(*each) for each in product(THRESHOLDS, KEEPS, WINDOWS))
 """The rules that are replayed. No threshold is lower than 0.3 or higher than 2.5: a bad month costs a bounded sum."""
 
+HELD_RULES: Final = tuple(Rule(*each) for each in product((0.6, 1.0, 1.6, 2.5), (0.3, 1.0), (1.0, 2.0)))
+IDLE_SHARES: Final = (0.5, 1.0, 2.0, 4.0)
+"""Where the product ends the GPU, these are replayed with idle periods of so many starts."""
+
+SHORTEST_START_S: Final = 5.0
+SHORTEST_IDLE_S: Final = 10.0
+LONGEST_IDLE_S: Final = 3600.0
+
 DAY_S: Final = 86_400.0
 ENOUGH_S: Final = 3 * DAY_S
 ENOUGH_TURNS: Final = 200
@@ -56,7 +64,7 @@ class RuleChoice:
 
     def to_document(self) -> dict[str, Any]:
         return {
-            "rule": {"threshold": self.rule.threshold, "keep": self.rule.keep, "window": self.rule.window},
+            "rule": {name: value for name, value in self.rule._asdict().items() if value is not None},
             "at": self.at,
             "second_usd": self.second_usd,
             "turns": self.turns,
@@ -76,6 +84,16 @@ class RuleChoice:
         )
 
 
+def rules_for(terms: SessionTerms) -> Sequence[Rule]:
+    """Return the rules to replay: with idle periods of their own where the product ends the GPU."""
+    if terms.wait_s is None:
+        return RULES
+    start_s = max(terms.wait_s, SHORTEST_START_S)
+    periods = [min(max(share * start_s, SHORTEST_IDLE_S), LONGEST_IDLE_S) for share in IDLE_SHARES]
+    held = (rule._replace(idle_s=idle_s) for rule, idle_s in product(HELD_RULES, dict.fromkeys(periods)))
+    return (DEFAULT_RULE, *held)
+
+
 def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> RuleChoice:
     """Replay the demand with every rule; `now` is in seconds since the epoch."""
     if demand.turns < ENOUGH_TURNS or demand.lasts_s < ENOUGH_S:
@@ -83,13 +101,14 @@ def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> R
         return RuleChoice(
             rule=DEFAULT_RULE, at=now, second_usd=terms.second_usd, turns=demand.turns, reason=reason, dollars={}
         )
-    costs = {rule: replay(demand.parts, rule, terms).dollars for rule in (*RULES, NEVER, ALWAYS)}
-    ranked = sorted(RULES, key=lambda rule: (costs[rule], rule != DEFAULT_RULE))
+    rules = rules_for(terms)
+    costs = {rule: replay(demand.parts, rule, terms).dollars for rule in (*rules, DEFAULT_RULE, NEVER, ALWAYS)}
+    ranked = sorted(rules, key=lambda rule: (costs[rule], rule != DEFAULT_RULE))
     adopted = ranked[0] if costs[ranked[0]] <= CLEARLY * costs[DEFAULT_RULE] else DEFAULT_RULE
     following = next(rule for rule in ranked if rule != adopted)
     named = {"adopted": adopted, "default": DEFAULT_RULE, "next": following, "never": NEVER, "always": ALWAYS}
     dollars = {name: round(costs[rule], 6) for name, rule in named.items()}
-    reason = f"the cheapest of {len(RULES)} rules for {demand.turns} turns in {demand.lasts_s / DAY_S:.1f} days"
+    reason = f"the cheapest of {len(rules)} rules for {demand.turns} turns in {demand.lasts_s / DAY_S:.1f} days"
     if adopted == DEFAULT_RULE:
         reason = f"no rule is clearly cheaper than the default for {demand.turns} turns"
     return RuleChoice(

@@ -2,19 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Final, NamedTuple, Self
 
 from domain.content.items import Item
 from domain.content.tools import FunctionTool, ToolConfig
+from domain.identity.owners import Owner
 from domain.ids import own_token
 from domain.tools.call_record import RecordStatus, hash_of
+from domain.tools.catalog import ToolServers
+
+NOT_IN_TIME: Final = "Nobody has answered in time."
+
+DECIDED: Final = "decided"
+"""The stored status of a decision that the waiting turn has not carried out yet: the sweep finds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether a call may be made; `by` is the subject that decided, `at` is in seconds since the epoch."""
+    """Whether a call may be made; `by` is the subject that decided, `at` is in seconds since the epoch.
+
+    Nobody has decided (`by` is empty) what counts as denied because it expired.
+    """
 
     approves: bool
     reason: str
@@ -35,6 +45,9 @@ class Approval:
 
     `request` is the id of its item, `response` that of the turn that asks. `pin` is the hash of the tool as it was
     offered. Times are seconds since the epoch.
+
+    `waits`: the turn waits in place until it has carried the decision out; `arguments` are kept for those who decide.
+    `roles` are the app roles that were asked beside the owner, or with `four_eyes` instead of the owner.
     """
 
     request: str
@@ -46,6 +59,16 @@ class Approval:
     asked_at: float
     expires_at: float
     decision: Decision | None = None
+    waits: bool = False
+    arguments: str = ""
+    roles: tuple[str, ...] = ()
+    four_eyes: bool = False
+
+    @property
+    def status(self) -> str:
+        if self.decision and self.waits:
+            return DECIDED
+        return (RecordStatus.CLOSED if self.decision else RecordStatus.OPEN).value
 
     @property
     def id(self) -> str:
@@ -53,7 +76,13 @@ class Approval:
 
     def has_expired(self, now: float) -> bool:
         """Tell whether it ended without a decision, which counts as denied."""
-        return self.decision is None and now >= self.expires_at
+        if self.decision:
+            return not self.decision.by
+        return now >= self.expires_at
+
+    def is_open(self, now: float) -> bool:
+        """Tell whether somebody may decide it while its turn waits."""
+        return self.waits and self.decision is None and now < self.expires_at
 
     def binds(self, config: ToolConfig) -> bool:
         """Tell whether a turn offers the tool as it was when its call was asked for."""
@@ -63,12 +92,19 @@ class Approval:
     def decided(self, decision: Decision) -> "Approval":
         return replace(self, decision=decision)
 
+    def asked_in_place(self, arguments: str, *, roles: Iterable[str], four_eyes: bool) -> "Approval":
+        """Return the request of a turn that waits for its decision."""
+        return replace(self, waits=True, arguments=arguments, roles=tuple(sorted(roles)), four_eyes=four_eyes)
+
     def to_document(self) -> dict[str, Any]:
-        status = RecordStatus.CLOSED if self.decision else RecordStatus.OPEN
         return {
+            **({"waits": True} if self.waits else {}),
+            **({"arguments": self.arguments} if self.arguments else {}),
+            **({"roles": list(self.roles)} if self.roles else {}),
+            **({"four_eyes": True} if self.four_eyes else {}),
             "kind": "approval",
             "v": 1,
-            "status": status.value,
+            "status": self.status,
             "at": self.asked_at,
             "request": self.request,
             "response": self.response,
@@ -92,6 +128,10 @@ class Approval:
             asked_at=body["at"],
             expires_at=body["expires_at"],
             decision=Decision.from_document(body["decision"]) if body["decision"] else None,
+            waits=body.get("waits", False),
+            arguments=body.get("arguments", ""),
+            roles=tuple(body.get("roles", ())),
+            four_eyes=body.get("four_eyes", False),
         )
 
 
@@ -116,3 +156,23 @@ def new_approval(request: Item, function: FunctionTool, *, response_id: str, at:
         asked_at=at,
         expires_at=at + lasts_s,
     )
+
+
+class Decider(NamedTuple):
+    """Whether a caller is the owner of the turn that asks, and whether it may decide."""
+
+    is_owner: bool
+    may_decide: bool
+
+
+def decider_of(approval: Approval, servers: ToolServers, owner: Owner, caller: Owner) -> Decider:
+    """Return the part of a caller: the owner decides, or whoever has one of the server's roles in the same tenant.
+
+    The file as it is now decides; with `four_eyes` the owner has no part. Of a server that it has no longer, the owner
+    decides.
+    """
+    server = servers.known.get(approval.server)
+    is_owner = (caller.tenant, caller.subject) == (owner.tenant, owner.subject)
+    has_role = server is not None and caller.tenant == owner.tenant and not server.approvers.isdisjoint(caller.roles)
+    four_eyes = approval.four_eyes or (server is not None and server.four_eyes)
+    return Decider(is_owner, not four_eyes if is_owner else has_role)

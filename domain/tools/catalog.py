@@ -189,7 +189,9 @@ class ToolServer:
     lists and the file does not name are writes that need an approval. `trusted`: its hint that one of them only reads
     is believed, and a model that has read its results may write without an approval. `scope` is that of the identity's
     token; `secret` is the value of a setting, sent in `header` as it is. `tenants` and `roles` may use the server;
-    empty: all. `sources` are those that a server of this kind reads; empty: all that are tools.
+    empty: all. `sources` are those that a server of this kind reads; empty: all that are tools. Callers with one of the
+    roles `approvers` decide requests of turns that wait for approvals in place, beside the turn's owner; with
+    `four_eyes`, the owner decides none.
     """
 
     label: str
@@ -208,6 +210,8 @@ class ToolServer:
     roles: frozenset[str] = frozenset()
     private: bool = True
     networks: tuple[Network, ...] = ()
+    approvers: frozenset[str] = frozenset()
+    four_eyes: bool = False
     sources: tuple[str, ...] = ()
 
     @property

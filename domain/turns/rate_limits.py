@@ -78,6 +78,10 @@ class RateLimitUsage:
     def without(self, ended: frozenset[str]) -> "RateLimitUsage":
         return replace(self, running={name: turn for name, turn in self.running.items() if name not in ended})
 
+    def with_running(self, response: str, turn: RunningTurn) -> "RateLimitUsage":
+        """Return the usage with a turn that runs again, counted once."""
+        return self if response in self.running else replace(self, running={**self.running, response: turn})
+
     def running_of(self, subject: str) -> int:
         return sum(turn.subject == subject for turn in self.running.values())
 

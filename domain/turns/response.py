@@ -15,6 +15,7 @@ from domain.log.events import ResponseStatus
 from domain.tokens.counts import NOT_COUNTED, TokenCount
 from domain.turns.cache_use import CacheUse
 from domain.turns.history_index import HistoryIndex
+from domain.turns.response_progress import ResponseProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class ResponseOptions:
 
     `sources` names the private data that the turn reads. `echoed` are fields without effect that the response object
     returns as they were sent. `include` has the parts of the answer that are only sent on demand. `batch` is the id of
-    the batch whose line the turn answers.
+    the batch whose line the turn answers. `approval_wait_s` is how long it may wait in place for approvals, 0 for not.
     """
 
     model: str
@@ -67,6 +68,7 @@ class ResponseOptions:
     echoed: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     include: tuple[IncludedPart, ...] = ()
     batch: str = ""
+    approval_wait_s: float = 0.0
     cache: CacheUse | None = None
 
     def to_document(self) -> dict[str, Any]:
@@ -82,6 +84,7 @@ class ResponseOptions:
             "metadata": dict(self.metadata),
             **({"include": [part.value for part in self.include]} if self.include else {}),
             **({"batch": self.batch} if self.batch else {}),
+            **({"approval_wait_s": self.approval_wait_s} if self.approval_wait_s else {}),
             **({"cache": self.cache.to_document()} if self.cache else {}),
         }
 
@@ -99,6 +102,7 @@ class ResponseOptions:
             echoed=body.get("echoed", {}),
             include=tuple(IncludedPart(part) for part in body.get("include", ()) if part in IncludedPart),
             batch=body.get("batch", ""),
+            approval_wait_s=body.get("approval_wait_s", 0.0),
             cache=CacheUse.from_document(body["cache"]) if "cache" in body else None,
         )
 
@@ -153,42 +157,6 @@ class ResponseHistory:
             waits_for=body.get("waits_for"),
             results_out=body.get("results_out", 0),
             counts={model: TokenCount.from_document(count) for model, count in body.get("counts", {}).items()},
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseProgress:
-    """How far the turn has come. `execution` names the one run of the orchestration that works on it.
-
-    `followers` are the turns that were admitted to begin when this one has ended, outside of a conversation.
-    """
-
-    status: ResponseStatus = ResponseStatus.QUEUED
-    execution: str | None = None
-    begun_at: float | None = None
-    ended_at: float | None = None
-    output_items: tuple[str, ...] = ()
-    followers: tuple[str, ...] = ()
-
-    def to_document(self) -> dict[str, Any]:
-        return {
-            **({"followers": list(self.followers)} if self.followers else {}),
-            "status": self.status.value,
-            "execution": self.execution,
-            "begun_at": self.begun_at,
-            "ended_at": self.ended_at,
-            "output_items": list(self.output_items),
-        }
-
-    @classmethod
-    def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(
-            status=ResponseStatus(body["status"]),
-            execution=body["execution"],
-            begun_at=body["begun_at"],
-            ended_at=body["ended_at"],
-            output_items=tuple(body["output_items"]),
-            followers=tuple(body.get("followers", ())),
         )
 
 
@@ -259,13 +227,24 @@ class Response:
         return replace(self, progress=replace(self.progress, followers=(*self.progress.followers, response_id)))
 
     def ended(self, *, status: ResponseStatus, at: float, output_items: tuple[str, ...]) -> "Response":
-        return replace(self, progress=replace(self.progress, status=status, ended_at=at, output_items=output_items))
+        running = self.progress.without_wait(at)
+        return replace(self, progress=replace(running, status=status, ended_at=at, output_items=output_items))
+
+    def waiting(self, *, at: float, until: float) -> "Response":
+        """Return the turn while it waits for approvals, from `at` or from the beginning of its present wait."""
+        return replace(self, progress=self.progress.with_wait(at, until=until))
+
+    def resumed(self, *, at: float) -> "Response":
+        """Return the turn after its wait. Its deadline was paused meanwhile."""
+        resumed = self.progress.without_wait(at)
+        waited_s = resumed.waited_s - self.progress.waited_s
+        return replace(self, deadline_at=self.deadline_at + waited_s, progress=resumed)
 
     def to_document(self) -> dict[str, Any]:
         return {
             "kind": "response",
             "v": 1,
-            "at": self.created_at,
+            **self.progress.time_of_record(self.created_at),
             "deadline_at": self.deadline_at,
             "tenant": self.owner.tenant,
             "subject": self.owner.subject,
@@ -285,7 +264,7 @@ class Response:
         return cls(
             id=identifier,
             owner=Owner(tenant=body["tenant"], subject=body["subject"], roles=tuple(body.get("roles", ()))),
-            created_at=body["at"],
+            created_at=body.get("created_at", body["at"]),
             deadline_at=body["deadline_at"],
             options=ResponseOptions.from_document(body),
             input_items=tuple(body["input_items"]),

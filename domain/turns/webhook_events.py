@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from domain.identity.owners import Owner
-from domain.ids import own_token, thread_of
+from domain.ids import member_id, own_token, thread_of
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 
@@ -24,6 +24,9 @@ EVENTS: Final[Mapping[str, ResponseStatus]] = {
 
 BATCH_EVENTS: Final = ("batch.completed", "batch.failed", "batch.expired", "batch.cancelled")
 """The event types of batches: an endpoint gets those that its `events` name."""
+
+ACTION_REQUIRED: Final = "agent.session.action_required"
+"""The event type of requests for an approval: an endpoint gets it where its `events` name it."""
 
 DELAYS_S: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between tries, as Standard Webhooks recommends: ten tries in three days."""
@@ -47,6 +50,7 @@ class WebhookEndpoint:
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     budget_events: frozenset[str] = frozenset()
     batch_events: frozenset[str] = frozenset()
+    action_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
 
@@ -54,7 +58,7 @@ class WebhookEndpoint:
         return not self.tenants or tenant in self.tenants
 
     def names(self, event: str) -> bool:
-        return event in self.budget_events or event in self.batch_events
+        return event in self.budget_events | self.batch_events | self.action_events
 
     def wants(self, ended: Response) -> bool:
         theirs = self.serves(ended.owner.tenant) and not ended.options.batch
@@ -77,6 +81,22 @@ class WebhookEndpoints:
         """Return the endpoints that get an event type of a tenant's budgets or batches."""
         return tuple(each for each in self.known.values() if each.names(event) and each.serves(tenant))
 
+    def action_deliveries(self, turn: Response, request: str, *, at: float) -> tuple["WebhookDelivery", ...]:
+        """Return the deliveries that announce that a turn asks for approvals; `request` is the first of them."""
+        data = {"id": turn.id, "required_action": {"type": "mcp_approval_request"}}
+        return tuple(
+            WebhookDelivery(
+                owner=turn.owner,
+                response=announced_as(request),
+                status=None,
+                at=at,
+                endpoint=each.name,
+                due_at=at,
+                event={"type": ACTION_REQUIRED, "data": data},
+            )
+            for each in self.wanting(turn.owner.tenant, ACTION_REQUIRED)
+        )
+
     def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
         """Return the deliveries for a turn that has ended, one for each endpoint that wants it."""
         at = ended.progress.ended_at or 0.0
@@ -93,8 +113,9 @@ class WebhookEndpoints:
 class WebhookDelivery:
     """One message to one endpoint: the response ended with `status` at `at`, or an `event` happened.
 
-    An event of a budget or a batch has its `type` and its `data`, and no status; `response` is an id that only its key
-    contains. `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the epoch.
+    An event of a budget, a batch or an approval has its `type` and its `data`, and no status; `response` is an id that
+    only its key contains. `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the
+    epoch.
     """
 
     owner: Owner
@@ -169,3 +190,8 @@ class WebhookDelivery:
             tries=body["tries"],
             event=body.get("event"),
         )
+
+
+def announced_as(request: str) -> str:
+    """Return the id under which a request for an approval is announced to webhooks; no response has it."""
+    return member_id("resp", thread=thread_of(request) or "", token=own_token(request))

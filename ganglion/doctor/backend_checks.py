@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from clients.backends.port import BackendError
+from clients.instances.cloud_run import control_auth, control_of
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureClass, FailureKind, diagnose
 from ganglion.doctor.findings import Fault, error, warning
@@ -65,6 +67,25 @@ async def reach(subject: Subject) -> AsyncIterator[Fault]:
             yield error(
                 f"backends.{backend.name}.url: {host}:{port} does not answer: {problem}", f"nc -vz {host} {port}"
             )
+
+
+async def counts(subject: Subject) -> AsyncIterator[Fault]:
+    """Read each service whose instances the product counts, as the product authenticates there. It changes nothing."""
+    counted = [each for each in enabled(subject) if each.instances]
+    if not counted:
+        raise NotRunError('no backend has scaling = "count"')
+    for backend in counted:
+        control = control_of(backend)
+        acting, url = replace(backend, auth=control_auth(backend)), f"{control.url}/v2/{control.service}"
+        try:
+            credentials = await subject.outside.credentials(subject.settings, acting, url)
+            answer = await subject.outside.get(url, credentials)
+        except (UnreachableError, BackendError) as problem:
+            answer = Answer(status=0, body=str(problem).encode())
+        if answer.status != HTTPStatus.OK:
+            told = answer.status or answer.body.decode(errors="replace")
+            text = f"backends.{backend.name}.instances.service: GET {url} answers {told}"
+            yield error(text, f"gcloud run services describe {control.service.rpartition('/')[2]}")
 
 
 def listable(subject: Subject) -> Sequence[Backend]:

@@ -97,6 +97,7 @@ CHECKS: Final = (
     Check(name="sources.reach", doc=SOURCES, run=outside(infrastructure_checks.source_reach)),
     Check(name="webhooks.reach", doc=WEBHOOKS, run=outside(infrastructure_checks.webhook_reach)),
     Check(name="gpu.start_up_probe", doc=INFRA, run=pure(infrastructure_checks.start_up_probe)),
+    Check(name="gpu.count", doc=FLEET, run=outside(backend_checks.counts)),
     Check(name="gpu.quota", doc=INFRA, run=outside(infrastructure_checks.gpu_quota)),
     Check(name="telemetry.connection", doc=TELEMETRY, run=pure(infrastructure_checks.connection_string)),
     Check(name="telemetry.collector", doc=TELEMETRY, run=outside(infrastructure_checks.collector)),

@@ -44,6 +44,11 @@ resource "google_cloud_run_v2_service" "model" {
   deletion_protection = var.deletion_protection
   depends_on          = [google_storage_bucket_iam_member.weights]
 
+  # With scaling = "count" in fleet.toml the app sets the number of instances: an apply must not reset it.
+  lifecycle {
+    ignore_changes = [scaling]
+  }
+
   template {
     service_account                  = google_service_account.model.email
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"

@@ -229,6 +229,12 @@ variable "request_timeout_s" {
   }
 }
 
+variable "counted" {
+  description = "Whether the app sets the number of instances: scaling = \"count\" in fleet.toml."
+  type        = bool
+  default     = false
+}
+
 variable "max_instances" {
   description = "How many GPUs may run at once; the project's quota is the other limit."
   type        = number

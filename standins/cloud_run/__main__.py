@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from standins.clock import now
+from standins.cloud_run.admin_api import EditorCheck
 from standins.cloud_run.instance_bill import InstanceBill
 from standins.cloud_run.instance_pool import InstancePool
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
@@ -40,6 +41,9 @@ def main() -> None:
     parser.add_argument("--audience", help="audience of the ID tokens; by default the address of the service")
     parser.add_argument(
         "--invoker", action="append", default=[], help="e-mail address of a permitted caller; repeatable"
+    )
+    parser.add_argument(
+        "--editor", action="append", default=[], help="e-mail address of who may set the count; by default the callers"
     )
     parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which the service's clock is ahead")
     chosen = parser.parse_args(own)
@@ -76,7 +80,14 @@ def service(parser: argparse.ArgumentParser, chosen: argparse.Namespace, command
             keys=GoogleKeySet(chosen.keys), clock=now, invokers=frozenset(chosen.invoker), ahead_s=chosen.ahead
         )
     )
-    return CloudRunService(pool=pool, invoker_check=invoker_check, audience=chosen.audience, clock=now)
+    editor_check = (
+        None
+        if chosen.no_auth
+        else EditorCheck(keys=GoogleKeySet(chosen.keys), clock=now, editors=frozenset(chosen.editor or chosen.invoker))
+    )
+    return CloudRunService(
+        pool=pool, invoker_check=invoker_check, audience=chosen.audience, clock=now, editor_check=editor_check
+    )
 
 
 if __name__ == "__main__":

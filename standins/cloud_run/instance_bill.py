@@ -11,7 +11,7 @@ STEPS_A_SECOND = 10
 
 @dataclass(slots=True, kw_only=True)
 class BilledSession:
-    """Times are Unix seconds of this machine; `end_reason` is idle, abandoned, failed, crashed or stopped."""
+    """Times are Unix seconds of this machine; `end_reason` is idle, abandoned, count, failed, crashed or stopped."""
 
     number: int
     started: float

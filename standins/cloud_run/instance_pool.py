@@ -48,6 +48,7 @@ class InstancePool:
         self.instances: list[PoolInstance] = []
         self.waiting: deque[asyncio.Future[PoolInstance]] = deque()
         self.ending: set[asyncio.Task[None]] = set()
+        self.manual_count: int | None = None
 
     @property
     def busy(self) -> int:
@@ -70,6 +71,8 @@ class InstancePool:
 
     async def acquire(self, hold_s: float) -> PoolInstance:
         """Waits at most `hold_s` real seconds for an instance; raises TimeoutError or StartFailed."""
+        if self.manual_count == 0:
+            raise StartFailed
         waiter = asyncio.get_running_loop().create_future()
         self.waiting.append(waiter)
         self.balance()
@@ -101,11 +104,30 @@ class InstancePool:
         """Assigns waiting requests in their order, starts missing instances, and schedules the end of idle ones."""
         while self.waiting and (instance := self.free()) is not None:
             self.assign(self.waiting.popleft(), instance)
-        missing = to_start(self.options, waiting=len(self.waiting), busy=self.busy, alive=len(self.instances))
-        for _ in range(missing):
+        for _ in range(self.missing):
             self.start()
         for instance in self.instances:
             self.schedule_idle_end(instance)
+
+    @property
+    def missing(self) -> int:
+        """How many instances are to start: as many as the traffic needs, or as the count says."""
+        if self.manual_count is not None:
+            return max(0, self.manual_count - len(self.instances))
+        return to_start(self.options, waiting=len(self.waiting), busy=self.busy, alive=len(self.instances))
+
+    def set_count(self, count: int) -> None:
+        """Scales manually from now on: exactly so many instances run, whatever the traffic is."""
+        self.manual_count = count
+        for instance in self.instances:
+            if instance.idle_timer is not None:
+                instance.idle_timer.cancel()
+                instance.idle_timer = None
+        for instance in self.instances[count:]:
+            self.end_instance(instance, "count")
+        if not count:
+            self.fail_waiting()
+        self.balance()
 
     def assign(self, waiter: asyncio.Future[PoolInstance], instance: PoolInstance) -> None:
         if waiter.done():
@@ -118,6 +140,8 @@ class InstancePool:
         waiter.set_result(instance)
 
     def schedule_idle_end(self, instance: PoolInstance) -> None:
+        if self.manual_count is not None:
+            return
         if instance.port is not None and not instance.busy and instance.idle_timer is None:
             idle_s = self.options.real_seconds(self.options.tail.draw(self.draws))
             instance.idle_timer = asyncio.get_running_loop().call_later(idle_s, self.end_instance, instance, "idle")
@@ -144,6 +168,8 @@ class InstancePool:
         self.end_instance(instance, "crashed")
 
     def withdraw_surplus(self) -> None:
+        if self.manual_count is not None:
+            return
         starting = [instance for instance in self.starting if not instance.keep_starting]
         surplus = to_withdraw(
             self.options,

@@ -42,6 +42,8 @@ class CloudRunOptions:
     most_waiting: int | None = None
     abandoned_starts: bool = True
     speed: float = 1.0
+    count_delay: float = 0.0
+    count_failure: int = 0
 
     @property
     def hold(self) -> float:
@@ -64,6 +66,8 @@ class CloudRunOptions:
             "most_waiting": self.most_waiting,
             "abandoned_starts": self.abandoned_starts,
             "speed": self.speed,
+            "count_delay": self.count_delay,
+            "count_failure": self.count_failure,
             "hold": self.hold,
         }
 
@@ -88,6 +92,13 @@ def count_from(text: str) -> int:
     if count < 1:
         raise ValueError(f"{text} is less than one")
     return count
+
+
+def status_from(text: str) -> int:
+    status = int(text)
+    if status and not 400 <= status < 600:  # noqa: PLR2004 - the statuses of errors
+        raise ValueError(f"{text} is no status of an error")
+    return status
 
 
 def speed_from(text: str) -> float:
@@ -126,6 +137,12 @@ OPTION_SPECS: Mapping[str, OptionSpec] = {
     ),
     "abandoned_starts": OptionSpec(
         convert=flag_from, help="yes or no: a start continues after its requests were abandoned"
+    ),
+    "count_delay": OptionSpec(
+        convert=seconds_from, help="seconds that the Admin API takes to change the number of instances"
+    ),
+    "count_failure": OptionSpec(
+        convert=status_from, help="status with which the Admin API refuses every call: 403, 409, 429, 503; 0 for none"
     ),
     "speed": OptionSpec(convert=speed_from, help="time scale: at 10 a start of 300 s takes 30 s"),
 }

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from standins.cloud_run.admin_api import AdminApi, EditorCheck
 from standins.cloud_run.error_pages import SERVER_ERROR, UNAVAILABLE, error_response, rate_exceeded, timed_out
 from standins.cloud_run.instance_pool import InstancePool, PoolInstance, StartFailed
 from standins.cloud_run.invoker_check import InvokerCheck
@@ -65,8 +66,10 @@ class CloudRunService:
         invoker_check: InvokerCheck | None,
         audience: str | None,
         clock: Callable[[], float],
+        editor_check: EditorCheck | None = None,
     ) -> None:
         self.pool = pool
+        self.admin_api = AdminApi(pool, editor_check)
         self.invoker_check = invoker_check
         self.audience = audience
         self.clock = clock
@@ -82,6 +85,7 @@ class CloudRunService:
         app.router.add_delete("/admin/requests", self.forget)
         app.router.add_patch("/admin/options", self.change)
         app.router.add_post("/admin/scale-in", self.scale_in)
+        self.admin_api.add_routes(app.router)
         app.router.add_route("*", "/{path:.*}", self.serve)
         app.on_startup.append(self.open)
         app.on_cleanup.append(self.close)

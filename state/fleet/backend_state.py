@@ -24,6 +24,7 @@ from domain.fleet.state_updates import (
     after_failed_warm_up,
     after_failure,
     after_hold,
+    after_keeping,
     after_leaving_queue,
     after_opening,
     after_probe,
@@ -31,6 +32,7 @@ from domain.fleet.state_updates import (
     after_release,
     after_sending,
     after_start,
+    after_stop,
     after_success,
     after_warm_up,
     start_seen,
@@ -165,6 +167,15 @@ class BackendStates:
     async def release_warm_up(self, backend: Backend, by: str) -> None:
         """Record that the warm-up of `by` was never sent, so that another caller may send one."""
         await self.update(backend, lambda state: after_release(state, by=by))
+
+    async def record_stop(self, backend: Backend) -> bool:
+        """Record that the product ends the instance now; False where an attempt runs there."""
+        now = self.clock.now()
+        return await self.update(backend, lambda state: after_stop(state, now=now)) is not None
+
+    async def record_kept_until(self, backend: Backend, until: float) -> None:
+        """Record that the product keeps an instance up until a time, in seconds since the epoch."""
+        await self.update(backend, lambda state: after_keeping(state, until=until))
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Record the place in the queue of a turn that waits for a free slot."""

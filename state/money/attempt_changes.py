@@ -131,8 +131,11 @@ async def replace_document(
 
 
 async def open_records[T](
-    store: DocumentStore, kind: str, parse: Callable[[Body], T], *, before: float
+    store: DocumentStore, kind: str, parse: Callable[[Body], T], *, before: float, status: str = OPEN
 ) -> Sequence[tuple[str, T]]:
-    """Return the records of a kind that are open and were made before a time, of all tenants, each with its tenant."""
-    found = await store.find(Container.MONEY, kind=kind, status=OPEN, before=before, limit=SWEEP_LIMIT)
+    """Return the records of a kind that were made before a time, of all tenants, each with its tenant.
+
+    They are open, or have another `status`.
+    """
+    found = await store.find(Container.MONEY, kind=kind, status=status, before=before, limit=SWEEP_LIMIT)
     return list(readable(found, lambda each: (each.key.parts[0], each.document.read_as(parse))))

@@ -17,6 +17,8 @@ from clients.clock import Clock
 from clients.storage.port import DocumentStore
 from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.held_backend import held
+from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
@@ -30,9 +32,11 @@ from domain.money.sessions.transitions import (
     SessionEntry,
     SessionTransition,
     WarmUpCharge,
+    begun,
     entered,
     given_up,
     left,
+    stopped,
     warm_up_removed,
     warmed_up,
 )
@@ -59,7 +63,7 @@ class GpuSessions:
 
     def price(self, backend: Backend) -> TimePrice | None:
         """Return the price of a backend whose time is paid in sessions."""
-        price = backend.price
+        price = held(backend).price
         return price if isinstance(price, TimePrice) and backend.cold_start.scales_to_zero else None
 
     async def enter(
@@ -170,6 +174,17 @@ class GpuSessions:
         if self.price(backend):
             await self.changes.commit(backend, SessionChange(decide=decide))
 
+    async def record_begun(self, backend: Backend, at: float) -> None:
+        """Record that the machine was started now: later than the warm-up that is its only member was charged."""
+        if self.price(backend):
+            await self.changes.commit(backend, SessionChange(decide=lambda session, _span, _now: begun(session, at=at)))
+
+    async def record_stopped(self, backend: Backend, at: float) -> None:
+        """Record that the product has ended the machine."""
+        if self.price(backend):
+            change = SessionChange(decide=lambda session, _span, _now: stopped(session, at=at))
+            await self.changes.commit(backend, change)
+
     async def join[T](
         self,
         backend: Backend,
@@ -184,7 +199,8 @@ class GpuSessions:
         def decided(session: GpuSession | None, span: SessionSpan | None, now: float) -> SessionTransition[T]:
             return decide(cast("GpuSession", session), span, now)  # a request of now always has a session
 
-        new = NewSessions(idle_s=price.idle_s, cold_s=cold_s)
+        is_held = backend.scaling is not Scaling.PROVIDER
+        new = NewSessions(idle_s=price.idle_s, cold_s=cold_s, is_held=is_held)
         return await self.changes.commit(backend, SessionChange(decide=decided, record=record, new=new))
 
     async def change[T](

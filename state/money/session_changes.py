@@ -27,10 +27,14 @@ MOST_AT_ONCE: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSessions:
-    """When is the current session over, and how long is a start expected to take if a new one begins? Seconds."""
+    """When is the current session over, and how long is a start expected to take if a new one begins? Seconds.
+
+    With `is_held` the product ends the new session, `idle_s` after its last request.
+    """
 
     idle_s: float
     cold_s: float
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +130,21 @@ class SessionChanges:
         """Return the result of a change, or the error by which it alone fails."""
         now, session = self.clock.now(), draft.session.session
         if change.new and (session is None or session.is_over(change.new.idle_s, now)):
-            draft.session.begin(self.new_session(backend, now, cold_s=change.new.cold_s))
+            draft.session.begin(self.new_session(backend, now, change.new))
         base = draft.session.base
         try:
             return draft.apply(change, span_id(change.session or (base.id if base else ""), change.record), now)
         except DamagedRecord as damage:
             return damage
 
-    def new_session(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
+    def new_session(self, backend: Backend, now: float, new: NewSessions) -> GpuSession:
         name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
         return GpuSession(
-            id=name, backend=backend.name, price=backend.price.name, started=now, last_end=now, cold_s=cold_s
+            id=name,
+            backend=backend.name,
+            price=backend.price.name,
+            started=now,
+            last_end=now,
+            cold_s=new.cold_s,
+            idle_s=new.idle_s if new.is_held else None,
         )

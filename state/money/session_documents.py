@@ -107,8 +107,13 @@ class SessionDraft:
         part = self.all_parts().get(mine, SessionPart())
         if (changed := part.after(before, after)) != part:
             self.put(mine, changed)
-        if after.warm_up_record != before.warm_up_record:
-            self.base = replace(self.base, warm_up_record=after.warm_up_record)
+        if fixed_fields(after) != fixed_fields(before):
+            self.base = replace(
+                self.base,
+                warm_up_record=after.warm_up_record,
+                started=after.started,
+                stopped_at=after.stopped_at,
+            )
             self.changed.add(SESSION_ID)
 
     def all_parts(self) -> Mapping[str, SessionPart]:
@@ -149,6 +154,11 @@ class SessionDraft:
     def deleted_session(self) -> Sequence[Operation]:
         etag = self.stored.etags.get(SESSION_ID)
         return (Delete(id=SESSION_ID, etag=etag),) if etag else ()
+
+
+def fixed_fields(session: GpuSession) -> tuple[str, float, float | None]:
+    """Return the fields that no part has."""
+    return session.warm_up_record, session.started, session.stopped_at
 
 
 def write_operation(name: str, body: Body, etag: str | None) -> Create | Replace:

@@ -4,21 +4,34 @@ A record is in the partition of the turn that asks. It is created with the end o
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import readable
 from clients.storage.keys import turns_key
-from clients.storage.port import Create, Delete, DocumentStore, Replace
+from clients.storage.port import (
+    SWEEP_LIMIT,
+    Container,
+    Create,
+    Delete,
+    DocumentKey,
+    DocumentStore,
+    Operation,
+    Replace,
+)
 from clients.storage.retry import with_retries
 from domain.content.items import Item, ItemKind
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.ids import thread_of
 from domain.log.events import ResponseStatus
-from domain.tools.approvals import Approval, Decision, approval_id, new_approval
+from domain.tools.approvals import DECIDED, Approval, Decision, approval_id, new_approval
 from domain.tools.planned_calls import MOST_ASKED
 from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookEndpoints
+from state.webhook_outbox import request_deliveries
 
 
 class Approvals:
@@ -36,8 +49,11 @@ class Approvals:
         found = await with_retries(self.clock, self.store.read, turns_key(owner, thread), approval_id(request_id))
         return found.read_as(Approval.from_document) if found else None
 
-    async def decide(self, owner: Owner, approval: Approval, decision: Decision) -> Approval:
-        """Record a decision; return the stored request, whose decision may be an earlier one. Raises NotFound."""
+    async def decide(self, owner: Owner, approval: Approval, decision: Decision, *, in_place: bool = False) -> Approval:
+        """Record a decision; return the stored request, whose decision may be an earlier one. Raises NotFound.
+
+        A decision of another turn ends the wait for one; one that is `in_place` is stored only while its turn waits.
+        """
         key = turns_key(owner, thread_of(approval.request) or "")
 
         async def step() -> Approval:
@@ -45,33 +61,61 @@ class Approvals:
             if found is None:
                 raise NotFound.by_id("Approval request", approval.request)
             before = found.read_as(Approval.from_document)
-            if before.decision:
+            if before.decision or (in_place and not before.waits):
                 return before
-            after = before.decided(decision)
+            after = replace(before.decided(decision), waits=in_place)
             await self.store.commit(key, (Replace(id=after.id, body=after.to_document(), etag=found.etag),))
             return after
 
         return await compare_and_swap(self.clock, step)
 
+    async def decided(self, *, before: float) -> Sequence[tuple[Owner, Approval]]:
+        """Return decisions that no turn has carried out, of requests that were made before a time, for the sweep."""
+        found = await self.store.find(
+            Container.TURNS, kind="approval", status=DECIDED, before=before, limit=SWEEP_LIMIT
+        )
+        return tuple(readable(found, lambda each: (owner_in(each.key), each.document.read_as(Approval.from_document))))
 
-def approval_operations(ended: Response, items: Sequence[Item]) -> Iterator[Create]:
-    """Yield what records the requests of a turn that has completed. Those of another turn cannot be answered.
+    async def close(self, owner: Owner, approval: Approval) -> None:
+        """Record that no turn waits for a decision any more. Safe to repeat."""
+        key = turns_key(owner, thread_of(approval.request) or "")
 
-    Neither can those beyond MOST_ASKED, where very many calls had unknown outcomes: one commit has no room for more.
+        async def step() -> None:
+            found = await self.store.read(key, approval.id)
+            if found:
+                closed = replace(found.read_as(Approval.from_document), waits=False)
+                await self.store.commit(key, (Replace(id=closed.id, body=closed.to_document(), etag=found.etag),))
+
+        await compare_and_swap(self.clock, step)
+
+
+def owner_in(key: DocumentKey) -> Owner:
+    tenant, subject, _ = key.parts
+    return Owner(tenant=tenant, subject=subject)
+
+
+def approval_operations(endpoints: WebhookEndpoints, ended: Response, items: Sequence[Item]) -> Iterator[Operation]:
+    """Yield what records and announces the requests of a turn that has completed.
+
+    Those of another turn cannot be answered. Neither can those beyond MOST_ASKED, where very many calls had unknown
+    outcomes: one commit has no room for more. A turn that has waited in place has recorded its requests before.
     """
-    yield from islice(recorded_requests(ended, items), MOST_ASKED)
+    recorded = tuple(islice(recorded_requests(ended, items), MOST_ASKED))
+    yield from (Create(id=each.id, body=each.to_document()) for each in recorded)
+    yield from request_deliveries(endpoints, ended, recorded, at=ended.progress.ended_at or 0.0)
 
 
-def recorded_requests(ended: Response, items: Sequence[Item]) -> Iterator[Create]:
+def recorded_requests(ended: Response, items: Sequence[Item]) -> Iterator[Approval]:
     if ended.status is not ResponseStatus.COMPLETED or ended.progress.ended_at is None:
+        return
+    if ended.options.approval_wait_s:
         return
     config = ended.options.tool_config
     for item in items:
         function = config.function_of(item.server, item.name)
         if item.kind is ItemKind.APPROVAL_REQUEST and function:
             at, lasts_s = ended.progress.ended_at, config.approval_s
-            approval = new_approval(item, function, response_id=ended.id, at=at, lasts_s=lasts_s)
-            yield Create(id=approval.id, body=approval.to_document())
+            yield new_approval(item, function, response_id=ended.id, at=at, lasts_s=lasts_s)
 
 
 def cleared_approvals(item_ids: Sequence[str]) -> Iterator[Delete]:

@@ -241,7 +241,7 @@ class TurnStore:
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
             *await unlock_operations(self.store, ended),
             *expiry_operations(ended),
-            *approval_operations(ended, items),
+            *approval_operations(self.endpoints, ended, items),
             *delivery_operations(self.endpoints, ended),
         ]
         if not await self.commit_with_items(key, head, items):

@@ -45,7 +45,7 @@ class RetrievedContext:
         rows = {"kind": "rows", "v": 1, "at": now, "text": text}
         documents = (
             Create(id=sources_id(response.id), body=sources),
-            Create(id=rows_id(response.id), body=rows, expires_at=response.deadline_at + KEPT_S),
+            Create(id=rows_id(response.id), body=rows, expires_at=expiry_of(response)),
         )
         is_stored = await create_once(self.store, response_key(response.owner, response.id), *documents)
         return text if is_stored else await self.text(response) or ""
@@ -61,3 +61,9 @@ class RetrievedContext:
             FetchedRows(source=name, problem="it could not be read in time") for name in response.options.sources
         ]
         return await self.record(response, missing)
+
+
+def expiry_of(response: Response) -> float:
+    """Return until when the rows are kept: the deadline moves with the time that the turn waits for approvals."""
+    left_s = max(0.0, response.options.approval_wait_s - response.progress.waited_s)
+    return response.deadline_at + left_s + KEPT_S

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from clients.backends.port import BackendClient
+from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend, ColdStart, FailureSignature
 from domain.fleet.failure_classes import FailureClass
@@ -60,6 +61,7 @@ class Cluster:
 
     backends: Mapping[str, tuple[Backend, BackendClient]]
     clock: LoopClock = field(default_factory=LoopClock)
+    instance_counter: InstanceCounter = field(default_factory=NoCounter)
     store: MemoryStore = field(init=False)
     world: World[LoopClock] = field(init=False)
     spans: list[Span] = field(default_factory=list[Span])
@@ -70,7 +72,9 @@ class Cluster:
         self.world = self.new_process()
 
     def new_process(self) -> World[LoopClock]:
-        world = World(store=self.store, clock=self.clock, backends=self.backends)
+        world = World(
+            store=self.store, clock=self.clock, backends=self.backends, instance_counter=self.instance_counter
+        )
         world.steps = {name: self.timed(name, step) for name, step in world.steps.items()}
         return world
 
@@ -95,7 +99,7 @@ class Cluster:
         for at in kills:
             tasks = [asyncio.create_task(self.respond(response)) for response in responses]
             await asyncio.wait(tasks, timeout=max(0.0, at - loop.time()))
-            await kill([*tasks, *self.world.warmer.background_tasks])
+            await kill([*tasks, *self.world.warmer.background_tasks, *self.world.app.activities.keeper.tasks])
             await asyncio.sleep(RESTART_S)
             self.world = self.new_process()
         await asyncio.gather(*(self.respond(response) for response in responses))

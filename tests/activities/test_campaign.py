@@ -186,6 +186,9 @@ class Story:
     async def signal_turn_ended(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
+    async def signal_decided(self, response_id: str, request_id: str) -> None:
+        await asyncio.sleep(0)
+
     async def is_running(self, instance_id: str) -> bool:
         """Return the truth, or the answer of a host that has lost its state."""
         await asyncio.sleep(0)

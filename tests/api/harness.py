@@ -20,6 +20,7 @@ from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
 from clients.tools.on_behalf_of import TokenExchange
 from clients.tools.port import ToolConnector
+from domain.approval_wire import decided_event
 from domain.batches.batch import Batch
 from domain.errors import Unauthenticated
 from domain.fleet.caller_rules import TenantRules
@@ -31,11 +32,12 @@ from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
 from domain.turns.webhook_events import WebhookEndpoints
+from domain.wire import CANCELLED_EVENT
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import FakeClock
-from tests.fakes.orchestration import FakeOrchestrations
+from tests.fakes.orchestration import EventBoard, FakeOrchestrations
 from tests.fakes.stores import MemoryStore
 from tests.fakes.tools import FakeTools
 from tests.fakes.worlds import OWNER, SETTINGS, NoExchange, World, backend
@@ -96,12 +98,25 @@ class RunningOrchestrations(FakeOrchestrations):
         self.hold = False
         self.asked = asyncio.Event()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.boards: dict[str, EventBoard] = {}
 
     async def start(self, response: domain_turns.Response) -> None:
         await super().start(response)
         self.asked.set()
         if not self.hold:
-            self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
+            board = self.boards[response.id] = EventBoard(self.world.clock)
+            run = self.world.run(response, execution=len(self.started), events=board)
+            self.tasks.add(asyncio.create_task(run))
+
+    async def signal_decided(self, response_id: str, request_id: str) -> None:
+        await super().signal_decided(response_id, request_id)
+        if response_id in self.boards:
+            self.boards[response_id].post(decided_event(request_id))
+
+    async def signal_cancelled(self, response_id: str) -> None:
+        await super().signal_cancelled(response_id)
+        if response_id in self.boards:
+            self.boards[response_id].post(CANCELLED_EVENT)
 
     async def start_batch(self, batch: Batch) -> None:
         await super().start_batch(batch)

@@ -4,11 +4,21 @@ import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benches.economics.__main__ import main
-from benches.economics.comparison import break_even, cheapest_mix, demand_of, machines_needed, strategies, terms_of
+from benches.economics.comparison import (
+    break_even,
+    demand_of,
+    machines_needed,
+    mixes,
+    owning_pays_in,
+    ranked,
+    strategies,
+    terms_of,
+)
 from benches.economics.inputs import MissingInputError, OwnedMachine, Request, read_machine, read_requests, token_price
 from benches.routing.optimum import optimum
 from clients.clock import SystemClock
@@ -104,9 +114,16 @@ def test_the_cheapest_mix_takes_a_second_type_for_what_does_not_fit_in_the_first
     large = read_machine(TEXT.replace("price=gpu", "price=large").replace("4096", "100000"), PRICES)
     small = [Request(float(number), 1000, 100) for number in range(2000)]
     huge = [Request(number + 0.5, 50_000, 100) for number in range(2000)]
-    assert cheapest_mix(small, API, (MACHINE, large)).gpus == ("gpu",)
-    assert cheapest_mix(TWENTY, API, (MACHINE, large)).gpus == ()
-    assert cheapest_mix(sorted((*small, *huge)), API, (MACHINE, large)).gpus == ("large",)
+    for requests, cheapest in ((small, ("gpu",)), (TWENTY, ()), (sorted((*small, *huge)), ("large",))):
+        assert ranked(mixes(requests, API, (MACHINE, large)))[0].gpus == cheapest
+
+
+def test_owning_pays_in_the_month_in_which_its_purchase_is_saved() -> None:
+    """The requests take 1143 s: a month has 2300.79 times as many, and owning costs $109.575 a month."""
+    times = Decimal("730.5") * 3600 / 1143
+    for saved, month in ((Decimal(500), 10), (Decimal("502.6"), 10), (Decimal(498), 11), (Decimal(6000), 1)):
+        assert owning_pays_in((saved + Decimal("109.575")) / times, TWENTY, MACHINE, OWNED) == month
+    assert owning_pays_in(Decimal("109.57") / times, TWENTY, MACHINE, OWNED) is None
 
 
 @pytest.mark.parametrize(
@@ -147,7 +164,13 @@ def test_the_command_prints_the_table_and_writes_the_numbers_and_the_plot(
     assert numbers["usd"]["API alone"] == "0.070000000"
     assert f"${numbers['usd']['API alone']}" in shown
     assert "Azure OpenAI pricing" in shown
-    assert (tmp_path / "plot.svg").read_text(encoding="utf-8").count("<rect") == 1 + len(numbers["usd"])
+    drawn = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert drawn.count("<rect") == 1 + len(numbers["usd"]) + len(numbers["mixes"])
+    even = f"Break-even at {float(numbers['break_even']['requests_an_hour']):,.0f} requests"
+    for title in ("A month of each way", even, "Owning ", "each mix of GPU types"):
+        assert title in drawn, title
+    assert numbers["mixes"][0] == numbers["cheapest_mix"]
+    ET.fromstring(drawn)  # noqa: S314 - our own file
     assert main([*inputs[:2], "no-such-price", *inputs[3:]]) == 1
     assert "--api no-such-price" in capsys.readouterr().err
 

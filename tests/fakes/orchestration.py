@@ -37,9 +37,10 @@ class ParallelCalls:
 
 @dataclass(slots=True, eq=False)
 class TimerOrEvent:
-    """A timer or (without a time) an external event."""
+    """A timer or (without a time) the external event with this name."""
 
     at: datetime | None = None
+    name: str = ""
     cancelled: bool = False
 
     def cancel(self) -> None:
@@ -79,7 +80,7 @@ class FakeContext:
         return TimerOrEvent(at=fire_at)
 
     def wait_for_external_event(self, name: str) -> TimerOrEvent:
-        return TimerOrEvent()
+        return TimerOrEvent(name=name)
 
     def continue_as_new(self, input_: Any) -> None:
         self.next_request = input_
@@ -89,6 +90,39 @@ class FakeContext:
 
     def task_any(self, activities: Sequence[TimerOrEvent]) -> Sequence[TimerOrEvent]:
         return activities
+
+
+class EventBoard:
+    """The external events of one orchestration; they stay, like those that the SDK receives before anybody waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.raised: set[str] = set()
+        self.changed = asyncio.Event()
+        self.waits: list[float] = []
+        self.waited = asyncio.Event()
+
+    async def begun(self, waits: int) -> None:
+        """Return when so many waits have begun."""
+        while len(self.waits) < waits:
+            self.waited.clear()
+            await self.waited.wait()
+
+    def post(self, name: str = "") -> None:
+        """Raise an event; without a name, only look at the clock again."""
+        self.raised |= {name} - {""}
+        self.changed.set()
+
+    async def first(self, waits: Sequence[TimerOrEvent], fire_at: float) -> int:
+        """Return the index of the first event of these, or that of the timer once its time has come."""
+        self.waits.append(fire_at - self.clock.now())
+        self.waited.set()
+        while True:
+            for index, wait in enumerate(waits):
+                if wait.name in self.raised or (wait.at and self.clock.now() >= fire_at):
+                    return index
+            self.changed.clear()
+            await self.changed.wait()
 
 
 @dataclass(slots=True)
@@ -104,6 +138,7 @@ class Run:
     history: list[Any]
     fire_times: dict[int, float] = field(default_factory=dict[int, float])
     continued: Any = None
+    events: EventBoard | None = None
 
     async def respond(self, request: Any, *, execution: int = 1) -> Any:
         """Run to the end, in as many histories as it takes."""
@@ -162,6 +197,8 @@ class Run:
         index = next(index for index, wait in enumerate(waits) if wait.at)
         created_for = waits[index].at
         fire_at = self.fire_times.setdefault(len(self.history), created_for.timestamp() if created_for else 0.0)
+        if self.events and any(wait.name.startswith("decided_") for wait in waits):
+            return await self.events.first(waits, fire_at)
         await self.clock.sleep(max(0.0, fire_at - self.clock.now()))
         return index
 
@@ -192,6 +229,7 @@ class FakeOrchestrations:
         self.batches: list[str] = []
         self.batch_wakes: list[tuple[str, int]] = []
         self.woken: list[str] = []
+        self.decided: list[tuple[str, str]] = []
         self.running: set[str] = set()
 
     async def start(self, response: Response) -> None:
@@ -213,6 +251,10 @@ class FakeOrchestrations:
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
         self.cancelled.append(response_id)
+
+    async def signal_decided(self, response_id: str, request_id: str) -> None:
+        await asyncio.sleep(0)
+        self.decided.append((response_id, request_id))
 
     async def signal_turn_ended(self, response_id: str) -> None:
         await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from api.http.authentication import Authenticator
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
 from clients.sources.port import SourceConnector
@@ -46,7 +47,7 @@ from settings import Settings, read_settings
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
-from tests.fakes.orchestration import FakeOrchestrations, Run
+from tests.fakes.orchestration import EventBoard, FakeOrchestrations, Run
 from tests.fakes.tools import FakeTools
 
 OWNER = Owner(tenant="11111111-1111-1111-1111-111111111111", subject="user:22222222-2222-2222-2222-222222222222")
@@ -137,6 +138,7 @@ class World[C: Clock = FakeClock]:
     capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
+    instance_counter: InstanceCounter = field(default_factory=NoCounter)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -164,6 +166,7 @@ class World[C: Clock = FakeClock]:
             tool_connector=self.tools,
             token_exchange=self.exchange,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
+            instance_counter=self.instance_counter,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
@@ -226,9 +229,9 @@ class World[C: Clock = FakeClock]:
         await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))
         return response
 
-    async def run(self, response: Response, *, execution: int = 1) -> Run:
+    async def run(self, response: Response, *, execution: int = 1, events: EventBoard | None = None) -> Run:
         """Run the turn's orchestration to its end."""
-        run = Run(clock=self.clock, steps=self.steps, done=[], history=[])
+        run = Run(clock=self.clock, steps=self.steps, done=[], history=[], events=events)
         await run.respond(turn_wire(response), execution=execution)
         return run
 

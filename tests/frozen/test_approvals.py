@@ -1,12 +1,21 @@
 """Does this release read and write what was stored of approvals?"""
 
+import asyncio
+from dataclasses import replace
+
 from clients.storage.port import Container
 from domain.content.items import ItemKind, ItemStatus
-from domain.log.events import EventKind, LogEvent, Slot
+from domain.identity.owners import Owner
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.item_events import ItemHeader
 from domain.tools.approvals import Approval, Decision
-from tests.frozen.documents import as_json, frozen
-from tests.frozen.objects import NOW, RESPONSE_ID
+from domain.turns.response import Response
+from domain.turns.response_progress import ApprovalWait
+from state.approvals.index import ApprovalIndex
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.frozen.documents import as_json, frozen, insert
+from tests.frozen.objects import NOW, OWNER, RESPONSE_ID
 
 THREAD = "a" * 24
 REQUEST_ID = f"mcpr_{THREAD}{10:024x}"
@@ -51,3 +60,45 @@ def test_a_slot_with_an_approval_is_read_and_written_as_it_was() -> None:
     found = Slot.from_document(document.body)
     assert found == Slot(number=4, writer="execution-1", first=7, at=NOW, events=EVENTS)
     assert as_json(found.to_document()) == document.body
+
+
+IN_PLACE = replace(
+    APPROVAL,
+    request=f"mcpr_{THREAD}{12:024x}",
+    waits=True,
+    arguments='{"q":"x"}',
+    roles=("Shop.Approve",),
+    four_eyes=True,
+)
+
+
+def test_a_request_that_a_turn_waits_for_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "approval_in_place")
+    found = Approval.from_document(document.body)
+    assert (found, found.id) == (IN_PLACE, document.id)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_response_that_waits_is_found_by_the_end_of_its_wait() -> None:
+    document = frozen(Container.TURNS, "response")
+    wait = {"status": "waiting", "wait": [NOW + 30, NOW + 90], "waited_s": 5.0, "at": NOW + 90, "created_at": NOW}
+    body = {**document.body, **wait, "approval_wait_s": 3600.0}
+    found = Response.from_document(document.id, body)
+    assert found.progress.wait == ApprovalWait(NOW + 30, NOW + 90)
+    assert (found.status, found.created_at) == (ResponseStatus.IN_PROGRESS, NOW)
+    assert as_json(found.to_document()) == body
+
+
+async def test_an_entry_of_the_list_of_open_requests_is_found(clock: FakeClock) -> None:
+    store = MemoryStore(clock)
+    await insert(store, Container.TURNS, "listed_approval")
+    index = ApprovalIndex(store, clock, is_shared=False)
+
+    async def load(owner: Owner, request: str) -> tuple[str, str]:
+        await asyncio.sleep(0)
+        return owner.subject, request
+
+    page = await index.page(OWNER, load, whole_tenant=False, after=None, limit=5)
+    assert page.found == ((OWNER.subject, REQUEST_ID),)
+    before = await index.page(OWNER, load, whole_tenant=False, after=(NOW, REQUEST_ID), limit=5)
+    assert before.found == ()

@@ -11,6 +11,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
 from domain.fleet.cold_start import FailedWarmUp, StartTimes, WarmUp
 from domain.fleet.health import BackendHealth
+from domain.fleet.instances.lease import CountLease
 from domain.fleet.learned_speed import LearnedSpeed
 from domain.fleet.load import Load, LoadPart
 from domain.fleet.warmth import Warmth
@@ -22,6 +23,7 @@ from domain.routing.rent_or_buy import Rule
 from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
 from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
 from state.fleet.demand_log import DemandLog
 from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import RentalRules
@@ -225,4 +227,20 @@ async def test_a_session_is_closed_as_it_was(store: SqliteStore, clock: FakeCloc
     assert found is not None
     await billing(store, clock).mark_closed(key, found, SESSION, PRICE)
     document = frozen(Container.FLEET, "session_closed")
+    assert await stored(store, document) == document.body
+
+
+async def test_a_lease_of_a_count_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "count_lease")
+    leases, document = CountLeases(store, clock), frozen(Container.FLEET, "count_lease")
+    found = await leases.read(BACKEND)
+    assert found
+    assert (found.lease, found.process, found.written_at) == (
+        CountLease(by="resp_1", at=NOW, requested_at=NOW + 30, tries=2),
+        "abcdef012345",
+        NOW + 31,
+    )
+    leases.process = "abcdef012345"
+    clock.set(NOW + 31)
+    assert await leases.replace(BACKEND, found, found.lease)
     assert await stored(store, document) == document.body

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from domain import webhook_wire, wire
+from domain import approval_wire, webhook_wire, wire
 from domain.batches import batch_wire
 from domain.identity.owners import Owner
 from domain.money.overheads import StepResources
@@ -28,6 +28,7 @@ SHAPES: dict[str, tuple[type, type]] = {
     wire.INFER: (wire.InferWire, wire.InferredWire),
     wire.CALL_TOOL: (wire.CallToolWire, wire.CalledToolWire),
     wire.TRY_CALL_TOOL: (wire.CallToolWire, wire.TriedWire),
+    approval_wire.ASK: (wire.TurnWire, approval_wire.AskedWire),
     wire.FINISH: (wire.FinishWire, wire.FinishedWire),
     wire.SETTLE: (wire.SettleWire, wire.SettledWire),
     batch_wire.RUN_BATCH: (batch_wire.RunBatchWire, batch_wire.BatchFinishedWire),
@@ -67,7 +68,7 @@ CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ADDED: dict[type, dict[str, Any]] = {
     wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True},
     wire.InferWire: {"capped": True},
-    wire.RespondWire: {"continued": CONTINUED},
+    wire.RespondWire: {"continued": CONTINUED, "in_place": True},
     wire.RoutedWire: {"wait": WAIT},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
     batch_wire.RunBatchWire: {"looks": 3},
@@ -134,7 +135,7 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
     nested = {wire.CappedWire, wire.SizeWire, wire.StepSpentWire, wire.SpentWire, wire.WaitReasonWire, wire.WaitWire}
-    shapes = {**vars(wire), **vars(webhook_wire), **vars(batch_wire)}
+    shapes = {**vars(wire), **vars(webhook_wire), **vars(batch_wire), **vars(approval_wire)}
     assert {value for name, value in shapes.items() if name.endswith("Wire")} == checked | nested
 
 

@@ -96,6 +96,7 @@ def in_conversation(identifier: str) -> Sequence[Json]:
 BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_responses_create": in_conversation,
     "http_responses_cancel": lambda _: ({},),
+    "http_approvals_decide": lambda identifier: ({"approval_request_id": identifier, "approve": True},),
     "http_responses_compact": continuing,
     "http_responses_count": in_conversation,
     "http_conversations_create": lambda identifier: (

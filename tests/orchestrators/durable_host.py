@@ -12,11 +12,12 @@ from typing import Any, cast
 
 from azure.durable_functions import Orchestrator
 
+from domain.packed_wire import packed_result, plain_request
 from orchestrators.respond import respond
 
 START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
 TURN = timedelta(milliseconds=10)
-VERSION = "1.4"
+VERSION = "1.6"
 """`defaultVersion` of host.json, which a test compares."""
 
 
@@ -135,7 +136,8 @@ class DurableHost:
         match event:
             case Completes(result=result, name=name):
                 opened = self.open(EventType.TASK_SCHEDULED, name)
-                self.turn(EventType.TASK_COMPLETED, TaskScheduledId=opened["EventId"], Result=json.dumps(result))
+                given = packed_result(opened["Name"], request_of(opened), result)
+                self.turn(EventType.TASK_COMPLETED, TaskScheduledId=opened["EventId"], Result=json.dumps(given))
             case Fails(reason=reason, times=times):
                 for _ in range(times):
                     opened = self.open(EventType.TASK_SCHEDULED)
@@ -262,7 +264,12 @@ def steps(history: Sequence[Event]) -> list[str]:
 def requests_of(history: Sequence[Event], name: str) -> list[dict[str, Any]]:
     """Return the requests of the activities with this name, in order."""
     found = [event for event in history if event["EventType"] == EventType.TASK_SCHEDULED and event["Name"] == name]
-    return [json.loads(json.loads(event["Input"])[0]) for event in found]
+    return [plain_request(name, request_of(event)) for event in found]
+
+
+def request_of(event: Event) -> Any:
+    """Return the request of an activity as it was scheduled."""
+    return json.loads(json.loads(event["Input"])[0])
 
 
 def turns_of(history: Sequence[Event]) -> Iterator[tuple[Sequence[Event], Sequence[Event]]]:

@@ -1,10 +1,11 @@
 """Which paths can a turn take, and what happens to its orchestration on each?"""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
-from tests.orchestrators.durable_host import Completes, DurableHost, Fails, Fires, HostEvent, Raised
+from tests.orchestrators.durable_host import START, Completes, DurableHost, Fails, Fires, HostEvent, Raised
 
 TURN: Final = {
     "tenant": "11111111-1111-1111-1111-111111111111",
@@ -63,6 +64,63 @@ def called(outcome: str) -> Completes:
     return Completes({"value": {"outcome": outcome, "added": SIZE}, "problem": ""})
 
 
+def asking(follows: str, *, calls: Sequence[str] = (), open_: Sequence[str] = (), days: float = 7) -> Completes:
+    """Return a look at requests for approvals; a wait ends `days` after the host's first turn."""
+    until = (START + timedelta(days=days)).timestamp() if follows == "wait" else 0.0
+    return Completes({"follows": follows, "calls": list(calls), "open": list(open_), "until": until, "added": SIZE})
+
+
+ASKS_IN_PLACE: Final = (MINE, ANTICIPATED, RECALLED, routed(), asks(hands_back=True))
+ONE_REQUEST: Final = asking("wait", open_=["mcpr_1"])
+DECIDED: Final = Raised("decided_mcpr_1")
+RUNS: Final = (asking("call", calls=["mcp_1"]), called("completed"), asking("answer"))
+IN_PLACE: Final[Mapping[str, Sequence[HostEvent]]] = {
+    "approved_in_place": (*ASKS_IN_PLACE, ONE_REQUEST, DECIDED, *RUNS, *WHOLE),
+    "denied_in_place": (*ASKS_IN_PLACE, ONE_REQUEST, DECIDED, asking("answer"), *WHOLE),
+    "decided_before_the_wait": (*ASKS_IN_PLACE, DECIDED, ONE_REQUEST, *RUNS, *WHOLE),
+    "expired_in_place": (*ASKS_IN_PLACE, ONE_REQUEST, Fires(), Fires(), asking("answer"), *WHOLE),
+    "woken_too_early": (*ASKS_IN_PLACE, ONE_REQUEST, DECIDED, ONE_REQUEST, Fires(), *RUNS, *WHOLE),
+    "two_decided": (
+        *ASKS_IN_PLACE,
+        asking("wait", open_=["mcpr_1", "mcpr_2"]),
+        Raised("decided_mcpr_2"),
+        asking("wait", open_=["mcpr_1"]),
+        DECIDED,
+        *RUNS,
+        *WHOLE,
+    ),
+    "waited_in_vain": (
+        *ASKS_IN_PLACE,
+        asking("wait", open_=["mcpr_1"], days=1),
+        Fires(),
+        asking("end"),
+        *ended("completed"),
+    ),
+    "cancelled_in_place": (*ASKS_IN_PLACE, ONE_REQUEST, Raised("cancelled"), *ended("cancelled")),
+    "cancelled_before_it_asked": (*ASKS_IN_PLACE, asking("ended"), *ended("cancelled")),
+    "asked_again_in_place": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1"),
+        called("asks"),
+        ONE_REQUEST,
+        DECIDED,
+        *RUNS,
+        *WHOLE,
+    ),
+    "ended_in_an_approved_call": (
+        *ASKS_IN_PLACE,
+        ONE_REQUEST,
+        DECIDED,
+        asking("call", calls=["mcp_1"]),
+        called("ended"),
+        *ended("cancelled"),
+    ),
+}
+"""The paths of turns that wait in place."""
+
 APPROVED: Final = Completes({"mine": True, "calls": ["mcp_1"]})
 CAPPED: Final = Completes(
     {
@@ -78,6 +136,7 @@ MANY_ROUNDS: Final = ROUND * 16
 """The results of these rounds and of the steps before them are more than one history keeps."""
 
 PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
+    **IN_PLACE,
     "answered": (MINE, ANTICIPATED, RECALLED, *WHOLE),
     "asked": (MINE, ANTICIPATED, RECALLED, routed(), asks(hands_back=True), *ended("completed")),
     "approved": (APPROVED, called("completed"), ANTICIPATED, RECALLED, *WHOLE),
@@ -210,7 +269,9 @@ LONG_PATHS: Final = frozenset({"step_failed", "called_in_many_rounds"})
 def host_after(events: Sequence[HostEvent]) -> DurableHost:
     """Return a host after these events; a turn that enters first was admitted to wait."""
     waits = any(each in (WAITING, ENTERED) for each in events[:2])
-    host = DurableHost({**TURN, "waiting": True} if waits else TURN)
+    in_place = any(events == each for each in IN_PLACE.values())
+    more = {"waiting": True} if waits else {"in_place": True} if in_place else {}
+    host = DurableHost({**TURN, **more})
     host.start()
     for event in events:
         host.apply(event)

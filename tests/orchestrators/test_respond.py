@@ -13,7 +13,20 @@ BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]
 TRY = ["route", "infer"]
 
+ASKS = [*BEFORE, *TRY, "ask_approvals"]
+RUNS = ["ask_approvals", "try_call_tool", "ask_approvals"]
 EXPECTED = {
+    "approved_in_place": [*ASKS, "timer", *RUNS, *TRY, *AFTER],
+    "denied_in_place": [*ASKS, "timer", "ask_approvals", *TRY, *AFTER],
+    "decided_before_the_wait": [*ASKS, "timer", *RUNS, *TRY, *AFTER],
+    "expired_in_place": [*ASKS, "timer", "timer", "ask_approvals", *TRY, *AFTER],
+    "woken_too_early": [*ASKS, "timer", "ask_approvals", "timer", *RUNS, *TRY, *AFTER],
+    "two_decided": [*ASKS, "timer", "ask_approvals", "timer", *RUNS, *TRY, *AFTER],
+    "waited_in_vain": [*ASKS, "timer", "ask_approvals", *AFTER],
+    "cancelled_in_place": [*ASKS, "timer", *AFTER],
+    "cancelled_before_it_asked": [*ASKS, *AFTER],
+    "asked_again_in_place": [*BEFORE, *TRY, "try_call_tool", "ask_approvals", "timer", *RUNS, *TRY, *AFTER],
+    "ended_in_an_approved_call": [*ASKS, "timer", "ask_approvals", "try_call_tool", *AFTER],
     "answered": [*BEFORE, *TRY, *AFTER],
     "cut": [*BEFORE, *TRY, *AFTER],
     "asked": [*BEFORE, *TRY, *AFTER],

@@ -10,7 +10,9 @@ from settings import read_settings
 from tests.orchestrators.sdk_traps import complaints
 from tests.test_settings import REQUIRED_ONLY
 
-PAYLOAD_FREE = frozenset({"wire.CANCELLED_EVENT", "wire.TURN_ENDED_EVENT", "batch_wire.wake_event(looks)"})
+PAYLOAD_FREE = frozenset(
+    {"wire.CANCELLED_EVENT", "wire.TURN_ENDED_EVENT", "batch_wire.wake_event(looks)", "decided_event(request)"}
+)
 LOSES = "continue_as_new loses the events that were not read"
 KNOWN = {(name, LOSES) for name in ("continuation.py", "run_batch.py", "run_lines.py")}
 """The one event of a turn only wakes it; a route after it was lost finds that the response has ended. An event of a

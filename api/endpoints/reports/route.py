@@ -108,6 +108,8 @@ def approval_report(approval: Approval) -> Json:
         "server": approval.server,
         "tool": approval.tool,
         "arguments_hash": approval.arguments_hash,
+        "asked_roles": list(approval.roles),
+        "four_eyes": approval.four_eyes,
         "asked_at": approval.asked_at,
         "expires_at": approval.expires_at,
         "approve": decision.approves if decision else None,

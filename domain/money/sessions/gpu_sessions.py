@@ -32,7 +32,8 @@ class GpuSession:
 
     `last_end` is when a request last ended, and `recent_ends` are the latest ends. `running` maps the record of each
     attempt under way to its tenant. `members` counts all that take part. `warm_up_record` is the record of the warm-up
-    that began the session, or "".
+    that began the session, or "". `idle_s` is set where the product ends the session, this long after its last request;
+    `stopped_at` is when it did.
     """
 
     id: str
@@ -46,6 +47,8 @@ class GpuSession:
     recent_ends: tuple[float, ...] = ()
     members: int = 0
     warm_up_record: str = ""
+    idle_s: float | None = None
+    stopped_at: float | None = None
 
     @property
     def ready_time(self) -> float:
@@ -53,11 +56,21 @@ class GpuSession:
         return self.started + self.cold_s if self.ready_at is None else self.ready_at
 
     def expiry(self, idle_s: float) -> float:
-        """Return when the machine stops if no further request arrives."""
-        return max(self.last_end, self.ready_time) + idle_s
+        """Return when the machine stops if no further request arrives, or has stopped."""
+        if self.stopped_at is not None:
+            return self.stopped_at
+        return max(self.last_end, self.ready_time) + (idle_s if self.idle_s is None else self.idle_s)
 
     def is_over(self, idle_s: float, now: float) -> bool:
+        """Return whether the machine has stopped. One that the product ends runs until that was seen."""
+        if self.idle_s is not None and self.stopped_at is None:
+            return False
         return not self.running and now >= self.expiry(idle_s)
+
+    def stopped(self, at: float) -> "GpuSession":
+        """Return the session after its machine stopped; a start that had not ended lasted until then."""
+        seen = self if self.ready_at is not None or self.ready_time <= at else self.with_ready_at(at)
+        return replace(seen, stopped_at=max(at, self.started))
 
     def with_ready_at(self, at: float) -> "GpuSession":
         """Return the session with the earliest time at which the machine accepted a request."""
@@ -95,6 +108,8 @@ class GpuSession:
             "recent": list(self.recent_ends),
             "members": self.members,
             "waker": self.warm_up_record,
+            **({} if self.idle_s is None else {"idle_s": self.idle_s}),
+            **({} if self.stopped_at is None else {"stopped_at": self.stopped_at}),
         }
 
     @classmethod
@@ -111,6 +126,8 @@ class GpuSession:
             recent_ends=tuple(body["recent"]),
             members=body["members"],
             warm_up_record=body["waker"],
+            idle_s=body.get("idle_s"),
+            stopped_at=body.get("stopped_at"),
         )
 
 
@@ -188,6 +205,11 @@ def paying_intervals(session: GpuSession, span: SessionSpan, idle_s: float) -> P
     return PayingIntervals((began, ended), (ended, max(ended, ready) + idle))
 
 
+def price_in(session: GpuSession, price: TimePrice) -> TimePrice:
+    """Return the price with the idle period of the session, where the product ends it."""
+    return price if session.idle_s is None else replace(price, idle_s=session.idle_s)
+
+
 def session_cost(session: GpuSession, price: TimePrice) -> int:
     """Return the cost of a session that is over, in nano-dollars."""
     unpaid = 0 if price.bills_cold else microseconds_since_start(session, session.ready_time)
@@ -203,6 +225,7 @@ def shares(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice) 
     """
     if not spans:
         return {}
+    price = price_in(session, price)
     paid = cumulative_payments(session, spans, price)
     first = min(spans, key=lambda span: (not span.is_warm_up, span.began, span.record)).record
     weights = {

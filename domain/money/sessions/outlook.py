@@ -11,7 +11,7 @@ from decimal import Decimal
 from domain.money.costing import time_cost
 from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
-from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, price_in, session_cost, shares
 from domain.money.sessions.provisional_charges import dollars
 
 
@@ -37,14 +37,15 @@ class SessionOutlook:
 
 def outlook(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice, now: float) -> SessionOutlook:
     """Return the outlook of an open session with all its spans."""
-    idle = without_running(session, now)
+    idle, price = without_running(session, now), price_in(session, price)
     ended = [span if span.ended is not None or span.is_warm_up else replace(span, ended=now) for span in spans]
     paid = shares(idle, ended, price)
     stopped = replace(price, idle_s=min(price.idle_s, max(0.0, now - idle.last_end)))
+    as_stopped = idle if idle.idle_s is None else replace(idle, idle_s=stopped.idle_s)
     return SessionOutlook(
         session=session,
         expected={record: dollars(part) for record, part in paid.items()},
-        used={record: dollars(part) for record, part in shares(idle, ended, stopped).items()},
+        used={record: dollars(part) for record, part in shares(as_stopped, ended, stopped).items()},
         so_far=cost_so_far(session, price, now),
         in_all=session_cost(idle, price) / NANOS,
         ends_at=idle.expiry(price.idle_s),
@@ -63,7 +64,8 @@ def cost_so_far(session: GpuSession, price: TimePrice, now: float) -> Decimal:
 
     The time of a start counts where the price bills it. The price's shortest time counts from the beginning.
     """
-    until = now if session.running else min(now, session.expiry(price.idle_s))
+    is_held = session.idle_s is not None and session.stopped_at is None
+    until = now if session.running or is_held else min(now, session.expiry(price.idle_s))
     begins = session.started if price.bills_cold else session.ready_time
     return time_cost(price, max(until - begins, price.minimum_s))
 

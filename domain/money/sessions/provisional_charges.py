@@ -20,6 +20,7 @@ from domain.money.sessions.gpu_sessions import (
     microseconds_since_start,
     paid_microseconds,
     paying_intervals,
+    price_in,
 )
 
 
@@ -58,7 +59,7 @@ def revised_charges(
     left = [span for span in spans if span.is_warm_up or span.ended is not None]
     if not left or now - session.started < price.minimum_s:
         return {}
-    so_far = replace(session, last_end=max(session.last_end, now))
+    so_far, price = replace(session, last_end=max(session.last_end, now)), price_in(session, price)
     paid, end = cumulative_payments(so_far, left, price), microseconds_since_start(session, now)
     over = [span for span in left if paying_intervals(so_far, span, price.idle_s).idle[1] <= end]
     step = nanos(time_cost(price, price.granularity_ms / 1000))

@@ -12,7 +12,7 @@ from typing import Final
 from domain.money.costing import time_cost
 from domain.money.ledger_records import warm_up_id
 from domain.money.prices import TimePrice
-from domain.money.sessions.gpu_sessions import GpuSession, Nanos, SessionSpan
+from domain.money.sessions.gpu_sessions import GpuSession, Nanos, SessionSpan, price_in
 from domain.money.sessions.provisional_charges import dollars, provisional_charge, provisional_warm_up
 
 JOINT_STEPS: Final = 4
@@ -37,7 +37,7 @@ class SessionEntry:
     """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
-    the most that all members of the turn together may be charged.
+    the most that all members of the turn together may be charged. `idle_s` is that of the session.
     """
 
     session: str
@@ -46,6 +46,7 @@ class SessionEntry:
     worst: Decimal
     joint: Decimal | None = None
     started: float = 0.0
+    idle_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ def entered(
             worst=worst,
             joint=joint,
             started=session.started,
+            idle_s=session.idle_s,
         ),
     )
 
@@ -108,14 +110,16 @@ def entered(
 def worst_case(session: GpuSession, terms: EntryTerms, *, now: float) -> Decimal:
     """Return the most that a member which enters now may be charged when it leaves, in dollars."""
     slow = with_slow_start(session, terms)
-    amounts = provisional_charge(slow, terms.price, began=now, ended=max(now, slow.ready_time) + terms.limit_s)
+    amounts = provisional_charge(
+        slow, price_in(session, terms.price), began=now, ended=max(now, slow.ready_time) + terms.limit_s
+    )
     return sum(dollars(amounts).values(), Decimal(0))
 
 
 def joint_worst_of(session: GpuSession, terms: EntryTerms, *, now: float) -> Decimal:
     """Return the most that a member which enters now, and those of its turn before it, may be charged together."""
     ready = with_slow_start(session, terms).ready_time
-    return joint_worst_case(terms.price, seconds=max(now, ready) + terms.limit_s - session.started)
+    return joint_worst_case(price_in(session, terms.price), seconds=max(now, ready) + terms.limit_s - session.started)
 
 
 def with_slow_start(session: GpuSession, terms: EntryTerms) -> GpuSession:
@@ -133,7 +137,8 @@ def joint_worst_case(price: TimePrice, *, seconds: float) -> Decimal:
 
 def joint_charge(price: TimePrice, entry: SessionEntry, *, ended: float) -> Decimal:
     """Return the most that all of a turn's members pay of a session when the last of them ends, in dollars."""
-    return joint_worst_case(price, seconds=ended - entry.started)
+    known = price if entry.idle_s is None else replace(price, idle_s=entry.idle_s)
+    return joint_worst_case(known, seconds=ended - entry.started)
 
 
 def left(
@@ -155,7 +160,7 @@ def left(
         return SessionTransition(result=span.provisional or None)
     is_ready = opened_at is not None or session.ready_at is None
     seen = session.with_ready_at(opened_at or span.began) if is_ready else session
-    amounts = provisional_charge(seen, price, began=span.began, ended=ended)
+    amounts = provisional_charge(seen, price_in(session, price), began=span.began, ended=ended)
     return SessionTransition(
         session=seen.with_ended_member(span.record, ended),
         span=replace(span, ended=ended, provisional=amounts),
@@ -181,6 +186,7 @@ def warmed_up(
         return SessionTransition(result=WarmUpCharge(session=session.id, amounts=span.provisional))
     if session.running:
         return SessionTransition(result=None)
+    price = price_in(session, price)
     if session.members:
         amounts = provisional_charge(session, price, began=now, ended=now)
         after, added = session.with_ended_member(member.record, now), replace(member, ended=now, provisional=amounts)
@@ -207,3 +213,16 @@ def warm_up_removed(session: GpuSession | None, span: SessionSpan | None) -> Ses
 def without_member(session: GpuSession, record: str) -> GpuSession:
     warm_up_record = "" if session.warm_up_record == record else session.warm_up_record
     return replace(session.without_member(record), members=session.members - 1, warm_up_record=warm_up_record)
+
+
+def begun(session: GpuSession | None, *, at: float) -> SessionTransition[None]:
+    """Let a session that its warm-up alone has entered begin later: until then nothing was started."""
+    is_new = session is not None and session.members <= 1 and session.ready_at is None
+    moved = replace(session, started=at, last_end=at) if session and is_new and at > session.started else None
+    return SessionTransition(session=moved, result=None)
+
+
+def stopped(session: GpuSession | None, *, at: float) -> SessionTransition[None]:
+    """End a session whose machine the product has stopped; the first time that this was seen counts."""
+    ended = session.stopped(at) if session and session.stopped_at is None else None
+    return SessionTransition(session=ended, result=None)

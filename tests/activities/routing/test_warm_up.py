@@ -8,9 +8,11 @@ from random import Random
 
 import pytest
 
+from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from clients.instances.port import NoCounter
 from clients.storage.port import DocumentStore
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
@@ -19,6 +21,7 @@ from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets
 from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_gpu, cold_of, in_no_time, kill
@@ -86,6 +89,15 @@ class Scene:
             clients=clients,
             clock=self.clock,
             observer=observer,
+            keeper=InstanceKeeper(
+                backend_states=self.backend_states,
+                sessions=sessions,
+                leases=CountLeases(self.store, self.clock),
+                counter=NoCounter(),
+                clients=clients,
+                fleet=Fleet(models={}, backends={"gpu": gpu}),
+                clock=self.clock,
+            ),
         )
 
     async def state(self) -> BackendState:

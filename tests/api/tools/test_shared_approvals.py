@@ -15,6 +15,7 @@ from domain.log.events import ResponseStatus
 from domain.tools.approvals import Approval
 from domain.tools.outcomes import TOOL_CHANGED
 from domain.tools.planned_calls import MOST_ASKED
+from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.approvals import approval_operations
 from tests.api.harness import Api
@@ -214,7 +215,8 @@ async def test_the_end_of_a_turn_records_as_many_requests_as_one_commit_can_have
     made = await asked(one)
     ended = await one.world.turns.read(OWNER, made["id"])
     (request,) = await one.world.turns.items(OWNER, requests_in(made))
-    assert len(tuple(approval_operations(ended, [request] * OPERATIONS_LIMIT))) == MOST_ASKED
+    many = [request] * OPERATIONS_LIMIT
+    assert len(tuple(approval_operations(WebhookEndpoints(), ended, many))) == MOST_ASKED
 
 
 async def test_requests_with_an_answer_do_not_fill_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:

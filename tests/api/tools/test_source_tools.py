@@ -16,6 +16,7 @@ from tests.api.harness import Api
 from tests.api.test_sdk import sdk
 from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.api.tools.injections import INJECTIONS, Injection
+from tests.checks import every
 from tests.fakes.backends import says
 from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.worlds import OWNER
@@ -316,7 +317,7 @@ async def test_no_row_of_another_owner_is_read_whatever_a_row_orders(injection: 
     account = OWNER.subject.removeprefix("user:")
     assert {query.parameters["account"] for _, query in rows.queries} == {account}
     assert "foreign" not in read_of(rows)
-    assert all(word.isalnum() for _, query in rows.queries for word in query.keywords)
+    assert every(word.isalnum() for _, query in rows.queries for word in query.keywords)
     assert {each.tool for each in tools.sent} <= {"find_order"}
 
 

@@ -134,10 +134,22 @@ def codes(filters: Filters) -> set[str]:
 
 
 def test_a_filter_without_a_demand_is_left_out() -> None:
-    assert codes(filters_for(demand(), ANY)) == {"window", "output", "memory", "room"}
+    assert codes(filters_for(demand(), ANY)) == {"window", "output", "memory", "schedule", "room"}
     asked = demand(Capability.TOOLS, deadline_s=0.0, request_bytes=1)
     assert codes(filters_for(asked, ModelChoice(model="small", backend=None, tier=2))) == {
-        *("pin", "tier", "capability", "images", "logprobs", "payload", "window", "output", "memory", "room"),
+        *(
+            "pin",
+            "tier",
+            "capability",
+            "images",
+            "logprobs",
+            "payload",
+            "window",
+            "output",
+            "memory",
+            "schedule",
+            "room",
+        ),
         "deadline",
     }
     assert "deadline" not in codes(filters_for(demand(deadline_s=9.0, capped=CappedAnswer("main", 5)), ANY))

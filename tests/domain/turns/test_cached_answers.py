@@ -14,6 +14,7 @@ from domain.log.copied_answers import after_events, copied_events
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.cached_answers import ReadByModel, can_be_copied
 from domain.turns.response import Sampling
+from tests.checks import every
 
 TEXTS = st.text(max_size=8)
 THREAD = "d" * 24
@@ -82,7 +83,7 @@ def test_a_copied_answer_says_the_same_under_ids_of_its_own_thread(items: tuple[
     copied = after_events(Transcript(), events)
     assert [replace(item, id="") for item in kept_items(copied)] == [replace(item, id="") for item in items]
     assert {thread_of(item.id) for item in copied.items} == {THREAD}
-    assert all(item.status is ItemStatus.COMPLETED for item in copied.items)
+    assert every(item.status is ItemStatus.COMPLETED for item in copied.items)
 
 
 def test_an_answer_that_has_called_tools_of_servers_is_no_answer_for_others() -> None:

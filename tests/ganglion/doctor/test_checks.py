@@ -24,6 +24,9 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
 
+ABOUT_A_COUNT = {"gpu.count"}
+"""Checks of backends with scaling = "count"."""
+
 ABOUT_AN_APP = {"hub.shared", "boards.present", "telemetry.arrival"}
 """Checks that ask Azure about an app by its name."""
 
@@ -164,11 +167,25 @@ def other_python(case: Case) -> None:
     case.python = (3, 12)
 
 
+def counted_service(case: Case) -> None:
+    counted = f'scaling = "count"\ninstances = {{ service = "{SERVICE}" }}\nprice = "cloud-run-l4"'
+    here = '[backends.cloud-run-l4]\nmodel = "llama-3.1-8b"\nsystem = "cloud-run"\n'
+    url = 'url = "%GANGLION_CLOUD_RUN_L4_URL%"\n'
+    case.edit("fleet.toml", f'{here}{url}price = "cloud-run-l4"', f"{here}{url}{counted}")
+
+
+async def test_a_counted_service_that_can_be_read_is_no_finding(case: Case) -> None:
+    counted_service(case)
+    case.outside.answers[f"https://run.googleapis.com/v2/{SERVICE}"] = json_answer({"name": SERVICE})
+    assert await found(case) == {}
+
+
 def missing_file(case: Case) -> None:
     (case.root / "webhooks.toml").rename(case.root / "hooks.toml")
     case.variables["GANGLION_WEBHOOKS"] = str(case.root / "hooks.toml")
 
 
+SERVICE = "projects/p/locations/us-central1/services/llm"
 HOST = "AzureFunctionsJobHost__extensions__durableTask__"
 LATE = {"date": formatdate(NOW + 300, usegmt=True)}
 
@@ -223,6 +240,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "backends.reach": unreachable("gpu.example"),
     "backends.authenticate": answer("https://openai.example/v1/models", Answer(status=403)),
     "backends.models": answer("https://openai.example/v1/models", models("gpt-2")),
+    "gpu.count": counted_service,
     "backends.probe": failing("bedrock", "probe", 404),
     "backends.answer": failing("bedrock", "answer", 400, "Unsupported parameter: 'max_tokens'"),
     "backends.json": failing("cloud-run-l4", "json", 400),
@@ -274,7 +292,8 @@ def test_every_check_has_a_fault_and_a_name_of_its_own() -> None:
 
 async def test_a_healthy_application_has_no_finding_and_every_check_runs(case: Case) -> None:
     results = await examine(case.subject())
-    assert {result.check.name: result.not_run for result in results if result.not_run}.keys() == ABOUT_AN_APP
+    not_run = {result.check.name: result.not_run for result in results if result.not_run}
+    assert not_run.keys() == ABOUT_AN_APP | ABOUT_A_COUNT
     assert await found(case) == {}
 
 

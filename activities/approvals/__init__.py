@@ -1,0 +1,1 @@
+"""How does a turn ask for approvals, and go on with the answers?"""

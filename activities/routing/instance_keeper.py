@@ -1,0 +1,246 @@
+"""How does the product end the instances that it holds, whichever process dies?
+
+Before a count is set above 0 a lease is stored. Each lease is watched by the process that wrote it, which ends the
+instance to the second. A timer of its own adopts the leases of processes that died.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from clients.backends.port import BackendClient, BackendError
+from clients.clock import Clock
+from clients.instances.port import InstanceCounter
+from domain.errors import GanglionError
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted
+from domain.fleet.instances.scaling import Scaling
+from domain.money.prices import TimePrice
+from domain.money.sessions.gpu_sessions import GpuSession
+from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
+from state.money.gpu_sessions import GpuSessions
+
+log = logging.getLogger("ganglion.activities")
+
+SCHEDULE: Final = "*/20 * * * * *"
+"""When the timer runs, as NCRONTAB."""
+
+SHORTEST_LOOK_S: Final = 0.01
+LONGEST_LOOK_S: Final = 60.0
+"""A lease is looked at again after this time at the latest: others change what it depends on."""
+
+TAKE_OVER_S: Final = SILENT_S + 5
+TAKE_STEP_S: Final = 0.5
+LOOK_SHARE: Final = 0.25
+"""A session whose idle period has not begun is looked at again after this share of the provider's idle period."""
+
+PING_SHARE: Final = 0.6
+"""After this share of the provider's idle period the next request keeps an instance alive."""
+
+
+class InstanceKeeper:
+    """Starts and ends instances of the backends whose `scaling` is not left to the provider."""
+
+    def __init__(
+        self,
+        *,
+        backend_states: BackendStates,
+        sessions: GpuSessions,
+        leases: CountLeases,
+        counter: InstanceCounter,
+        clients: Mapping[str, BackendClient],
+        fleet: Fleet,
+        clock: Clock,
+    ) -> None:
+        self.backend_states = backend_states
+        self.sessions = sessions
+        self.leases = leases
+        self.counter = counter
+        self.clients = clients
+        self.fleet = fleet
+        self.clock = clock
+        self.watches: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def kept(self) -> tuple[Backend, ...]:
+        return tuple(each for each in self.fleet.backends.values() if each.scaling is not Scaling.PROVIDER)
+
+    async def start(self, backend: Backend, by: str) -> None:
+        """Write the lease of the warm-up of `by`, and set the count to 1 where the product sets it.
+
+        Raises BackendError. Calls that may succeed a little later are repeated for a while.
+        """
+        await self.take_lease(backend, CountLease(by=by, at=self.clock.now()))
+        try:
+            if is_counted(backend):
+                await self.set_to_one(backend)
+        except BackendError as error:
+            await self.end_failed_start(backend, error)
+            raise
+        await self.sessions.record_begun(backend, self.clock.now())
+        self.watch(backend)
+
+    async def take_lease(self, backend: Backend, lease: CountLease) -> None:
+        """Write the lease; one that another process is about to end is waited for, and taken over in the end."""
+        until = self.clock.now() + TAKE_OVER_S
+        while True:
+            found = await self.leases.read(backend)
+            if found is None:
+                is_taken = await self.leases.create(backend, lease)
+            else:
+                may_take = found.lease.phase is LeasePhase.RUNNING or self.clock.now() >= until
+                is_taken = may_take and await self.leases.replace(backend, found, lease)
+            if is_taken:
+                return
+            await self.clock.sleep(TAKE_STEP_S)
+
+    async def set_to_one(self, backend: Backend) -> None:
+        for tries in range(1, START_TRIES + 1):
+            try:
+                await self.counter.set_count(backend, 1)
+            except BackendError as error:
+                if tries == START_TRIES or not may_repeat(error.failure):
+                    raise
+                await self.clock.sleep(pause_s(tries, error.failure))
+            else:
+                return
+
+    async def end_failed_start(self, backend: Backend, error: BackendError) -> None:
+        """Remove the lease where nothing was started; where that is not certain, end what may have been."""
+        found = await self.leases.read(backend)
+        if found is None:
+            return
+        if changed_nothing(error.failure):
+            await self.leases.remove(backend, found)
+            return
+        await self.leases.replace(backend, found, found.lease.ending())
+        self.watch(backend)
+
+    def watch(self, backend: Backend) -> None:
+        """End the instance in this process when it is due."""
+        known = self.watches.get(backend.name)
+        if known is None or known.done():
+            work = self.end_when_due(self.fleet.backends[backend.name])
+            self.watches[backend.name] = asyncio.create_task(work)
+
+    async def end_when_due(self, backend: Backend) -> None:
+        while (look_at := await self.looked(backend)) is not None:
+            wait_s = look_at - self.clock.now()
+            await self.clock.sleep(min(max(wait_s, SHORTEST_LOOK_S), LONGEST_LOOK_S))
+
+    async def looked(self, backend: Backend) -> float | None:
+        """Return what `look` returns; after an error of the store it looks again soon."""
+        try:
+            return await self.look(backend)
+        except GanglionError as error:
+            log.warning("the instances of %s could not be checked: %s", backend.name, error)
+            return self.clock.now() + LOOK_S
+
+    async def adopt(self) -> None:
+        """End what is due, and watch the other leases in this process. The timer runs this."""
+        for backend in self.kept:
+            known = self.watches.get(backend.name)
+            if (known is None or known.done()) and await self.looked(backend) is not None:
+                self.watch(backend)
+
+    async def look(self, backend: Backend) -> float | None:
+        """End the instance where it is due; return when to look again, None where there is no lease."""
+        found = await self.leases.read(backend)
+        if found is None:
+            return None
+        now, state = self.clock.now(), await self.state_of(backend)
+        due = due_at(found.lease, backend, state, now)
+        if is_counted(backend):
+            await self.keep_known_as_up(backend, state, due)
+            return due if due > now else await self.end(backend, found)
+        return await self.look_at_kept_alive(backend, found, due)
+
+    async def keep_known_as_up(self, backend: Backend, state: BackendState, due: float) -> None:
+        """Let the router know that an instance stays up because of its schedule."""
+        limits = backend.instances.limits(self.clock.now()) if backend.instances else None
+        until = state.warmth.warm_until
+        if limits and limits.minimum and until is not None and until < due:
+            await self.backend_states.record_kept_until(backend, due)
+
+    async def end(self, backend: Backend, found: StoredLease) -> float | None:
+        """Set the count to 0, then record when the machine stopped, then forget the lease."""
+        now = self.clock.now()
+        if not found.is_free(self.leases.process, now):
+            return found.written_at + SILENT_S
+        if found.lease.phase is LeasePhase.RUNNING and not await self.backend_states.record_stop(backend):
+            return now + LOOK_S
+        if not await self.leases.replace(backend, found, found.lease.ending()):
+            return now
+        try:
+            await self.counter.wait(backend, await self.counter.set_count(backend, 0))
+        except BackendError as error:
+            return await self.note_failed_end(backend, error)
+        await self.sessions.record_stopped(backend, self.clock.now())
+        return await self.forget(backend)
+
+    async def forget(self, backend: Backend) -> float | None:
+        found = await self.leases.read(backend)
+        if found is None or await self.leases.remove(backend, found):
+            return None
+        return self.clock.now()
+
+    async def note_failed_end(self, backend: Backend, error: BackendError) -> float:
+        """Count a failure; the machine goes on costing money until another call succeeds."""
+        found, now = await self.leases.read(backend), self.clock.now()
+        if found is None:
+            return now
+        tries = found.lease.tries + 1
+        log.error("%s runs on: its count could not be set to 0 (%d tries): %s", backend.name, tries, error)
+        await self.leases.replace(backend, found, replace(found.lease, tries=tries))
+        return now + pause_s(tries, error.failure)
+
+    async def look_at_kept_alive(self, backend: Backend, found: StoredLease, due: float) -> float | None:
+        """Keep an instance alive by requests until it is due; then its provider ends it."""
+        now, session = self.clock.now(), (await self.sessions.current(backend)).session
+        if session is None:
+            return await self.forget(backend)
+        if session.running or session.ready_at is None:
+            soon = now + LOOK_SHARE * provider_idle_s(backend)
+            return min(due, soon) if due > now else await self.forget(backend)
+        ends_at = end_by_provider(session, backend)
+        if now >= ends_at:
+            await self.backend_states.record_stop(backend)
+            await self.sessions.record_stopped(backend, ends_at)
+            return await self.forget(backend)
+        if ends_at >= due:
+            return ends_at
+        ping_at = ends_at - (1 - PING_SHARE) * provider_idle_s(backend)
+        return ping_at if now < ping_at else await self.ping(backend, found)
+
+    async def ping(self, backend: Backend, found: StoredLease) -> float:
+        await self.leases.replace(backend, found, replace(found.lease, requested_at=self.clock.now()))
+        try:
+            await self.clients[backend.name].authenticate()
+            await self.clients[backend.name].probe()
+        except BackendError as error:
+            log.warning("%s could not be kept alive: %s", backend.name, error)
+            return self.clock.now() + LOOK_S
+        await self.sessions.record_ready(backend, self.clock.now())
+        return self.clock.now()
+
+    async def state_of(self, backend: Backend) -> BackendState:
+        return (await self.backend_states.read({backend.name: backend}))[backend.name]
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """The watches under way."""
+        return [each for each in self.watches.values() if not each.done()]
+
+
+def provider_idle_s(backend: Backend) -> float:
+    return backend.price.idle_s if isinstance(backend.price, TimePrice) else 0.0
+
+
+def end_by_provider(session: GpuSession, backend: Backend) -> float:
+    """Return when the provider ends an instance without further requests."""
+    return max(session.last_end, session.ready_time) + provider_idle_s(backend)

@@ -1,0 +1,1 @@
+"""How is the number of instances of a backend set?"""

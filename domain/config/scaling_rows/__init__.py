@@ -1,0 +1,1 @@
+"""What does the fleet file say about who starts and ends instances?"""

@@ -1,0 +1,87 @@
+"""What does the file of the fleet say about the instances of a backend, and what is wrong with it?"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from domain.config.toml_table import VARIABLE, TomlTable, expanded, good_url
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import CLOUD_RUN, DAY_S, DAYS, CountLimits, InstanceControl, Scaling, ScheduleRow
+from domain.money.prices import TimePrice
+
+SERVICE: Final = re.compile(r"projects/[a-z0-9:.-]{1,64}/locations/[a-z0-9-]{1,64}/services/[a-z0-9-]{1,64}")
+TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+MOST_INSTANCES: Final = 1
+
+
+def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceControl | None:
+    """Return the service whose instances the product counts; None where the table `instances` is absent."""
+    if "instances" not in table.values:
+        table.known.add("instances")
+        return None
+    own = table.table("instances")
+    service = expanded(own.text("service"), variables)
+    if service and not VARIABLE.search(service) and not SERVICE.fullmatch(service):
+        own.report("service", "projects/PROJECT/locations/REGION/services/SERVICE")
+    url = expanded(own.text("url", CLOUD_RUN), variables).rstrip("/")
+    if not VARIABLE.search(url) and not good_url(url):
+        own.report("url", "http(s)://host[:port]")
+    control = InstanceControl(
+        service=service,
+        url=url,
+        service_account=own.optional("service_account", own.text),
+        schedule=tuple(read_row(row) for row in own.rows("schedule")),
+        payer=own.optional("payer", own.text),
+    )
+    if control.payer is None and any(row.limits.minimum for row in control.schedule):
+        own.report("payer", "the tenant that pays for instances which run because of a minimum")
+    own.close()
+    return control
+
+
+def read_row(table: TomlTable) -> ScheduleRow:
+    names = table.texts("days") if "days" in table.values else tuple(DAYS)
+    table.known.add("days")
+    if unknown := [name for name in names if name not in DAYS]:
+        table.report("days", f"a list of {', '.join(DAYS)}, without {unknown[0]!r}")
+    begins_s, ends_s = read_time(table, "from", "00:00"), read_time(table, "to", "24:00")
+    if begins_s >= ends_s:
+        table.report("to", "a time after from; two rows cover a night")
+    limits = CountLimits(minimum=read_count(table, "minimum", 0), maximum=read_count(table, "maximum", MOST_INSTANCES))
+    if limits.minimum > limits.maximum:
+        table.report("maximum", "no less than minimum")
+    table.close()
+    days = frozenset(DAYS[name] for name in names if name in DAYS)
+    return ScheduleRow(days=days, begins_s=begins_s, ends_s=ends_s, limits=limits)
+
+
+def read_count(table: TomlTable, key: str, default: int) -> int:
+    def accept(value: object) -> int | None:
+        return value if type(value) is int and 0 <= value <= MOST_INSTANCES else None
+
+    return table.read(key, f"a whole number from 0 to {MOST_INSTANCES}", accept, default, default)
+
+
+def read_time(table: TomlTable, key: str, default: str) -> int:
+    """Return the seconds of the day of a time in UTC, as 07:30."""
+    text = table.text(key, default)
+    if not TIME.fullmatch(text):
+        table.report(key, 'a time of the day in UTC, as "07:30"')
+        text = default
+    hours, minutes = text.split(":")
+    return min(int(hours) * 3600 + int(minutes) * 60, DAY_S)
+
+
+def check_scaling(backend: Backend, table: TomlTable) -> None:
+    """Report what the value of `scaling` needs."""
+    scaling, cold = backend.scaling, backend.cold_start
+    if (scaling is Scaling.COUNT) != (backend.instances is not None):
+        table.report("instances", 'a table of a backend with scaling = "count", and of no other')
+    if scaling is Scaling.PROVIDER:
+        return
+    if not cold.scales_to_zero:
+        table.report("scaling", f"provider: only a backend with cold.scales_to_zero can have {scaling.value}")
+    if not isinstance(backend.price, TimePrice) and backend.price.name:
+        table.report("scaling", f"provider: a backend that is paid by tokens has no sessions for {scaling.value}")
+    if not cold.idle_s:
+        table.report("cold", f"idle_s above 0: {scaling.value} begins with this idle period")

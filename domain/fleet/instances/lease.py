@@ -1,0 +1,88 @@
+"""When does a backend whose instances the product counts stop, and who has set the count?
+
+Before the product sets a count above 0 it writes a lease. As long as the lease is stored, some process or timer must
+still set the count to 0. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import FREE, Scaling
+
+LOOK_S: Final = 5.0
+"""How long until a backend is looked at again whose running attempts keep it up."""
+
+GRACE_S: Final = 5.0
+"""A lease as young as this may belong to a warm-up that is not recorded yet."""
+
+
+class LeasePhase(StrEnum):
+    RUNNING = "running"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountLease:
+    """A count above 0 that the product has set for the warm-up of `by`, or is about to set.
+
+    `requested_at` is when the product last sent a request to keep the instance alive. `tries` counts how often the
+    count could not be set to 0.
+    """
+
+    by: str
+    at: float
+    phase: LeasePhase = LeasePhase.RUNNING
+    requested_at: float = 0.0
+    tries: int = 0
+
+    def ending(self) -> "CountLease":
+        return replace(self, phase=LeasePhase.ENDING)
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": "count_lease",
+            "v": 1,
+            "by": self.by,
+            "at": self.at,
+            "phase": self.phase.value,
+            "requested_at": self.requested_at,
+            "tries": self.tries,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            by=body["by"],
+            at=body["at"],
+            phase=LeasePhase(body["phase"]),
+            requested_at=body["requested_at"],
+            tries=body["tries"],
+        )
+
+
+def due_at(lease: CountLease, backend: Backend, state: BackendState, now: float) -> float:
+    """Return when the instance is to end, as far as is known now; a time that has passed means now.
+
+    It ends when it was idle for the idle period of its session, or its start counts as lost; never before its last
+    attempt, nor below the minimum of the schedule. Where the schedule allows none, it ends with its last attempt.
+    """
+    if lease.phase is LeasePhase.ENDING:
+        return now
+    if state.load.running(now):
+        return now + LOOK_S
+    limits = backend.instances.limits(now) if backend.instances else FREE
+    if limits.minimum and backend.instances:
+        return backend.instances.next_change(now)
+    start = state.warmth.start_under_way(now)
+    if not limits.maximum:
+        return now
+    times = [lease.at + GRACE_S, state.warmth.warm_until or 0.0, start.until if start else 0.0]
+    return max(times)
+
+
+def is_counted(backend: Backend) -> bool:
+    return backend.scaling is Scaling.COUNT

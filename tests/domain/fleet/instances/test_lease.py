@@ -1,0 +1,90 @@
+"""When is an instance ended that the product counts?"""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.fleet.backend_state import BackendState, initial_state
+from domain.fleet.catalog import Backend, ColdStart
+from domain.fleet.cold_start import WarmUp
+from domain.fleet.instances.lease import GRACE_S, LOOK_S, CountLease, LeasePhase, due_at
+from domain.fleet.instances.scaling import CountLimits, InstanceControl, Scaling, ScheduleRow
+from domain.fleet.load import Load
+from domain.fleet.state_updates import after_keeping, after_stop, after_warm_up
+from tests.domain.fleets import GPU
+from tests.fakes.worlds import backend
+
+NOW = 1_800_000_000.0
+COLD = ColdStart(scales_to_zero=True, p50_s=20, p99_s=60, idle_s=90)
+LEASE = CountLease(by="resp", at=NOW - 100)
+SERVICE = InstanceControl(service="projects/p/locations/l/services/s")
+COUNTED = replace(backend("gpu"), price=GPU, cold_start=COLD, scaling=Scaling.COUNT, instances=SERVICE)
+UP = replace(initial_state(COUNTED), warmth=replace(initial_state(COUNTED).warmth, warm_until=NOW + 30, idle_s=90.0))
+
+
+def with_limits(minimum: int, maximum: int) -> Backend:
+    row = ScheduleRow(days=frozenset(range(7)), limits=CountLimits(minimum=minimum, maximum=maximum))
+    return replace(COUNTED, instances=replace(SERVICE, schedule=(row,)))
+
+
+def running(state: BackendState) -> BackendState:
+    return replace(state, load=Load(in_flight={"attempt": NOW + 60}))
+
+
+def test_an_idle_instance_ends_when_its_idle_period_is_over() -> None:
+    assert due_at(LEASE, COUNTED, UP, NOW) == NOW + 30
+
+
+def test_a_running_attempt_keeps_it_up_whatever_the_schedule_says() -> None:
+    assert due_at(LEASE, COUNTED, running(UP), NOW) == NOW + LOOK_S
+    assert due_at(LEASE, with_limits(0, 0), running(UP), NOW) == NOW + LOOK_S
+
+
+def test_a_start_ends_when_it_counts_as_lost() -> None:
+    start = WarmUp(by="resp", since=NOW - 50, until=NOW + 40, cold_at=NOW - 1)
+    starting = replace(UP, warmth=replace(UP.warmth, warm_until=None, warm_up=start))
+    assert due_at(LEASE, COUNTED, starting, NOW) == NOW + 40
+    assert due_at(LEASE, COUNTED, starting, NOW + 41) <= NOW + 41
+
+
+def test_an_instance_of_which_nothing_is_known_ends_at_once_but_not_a_new_one() -> None:
+    unknown = initial_state(COUNTED)
+    assert due_at(LEASE, COUNTED, unknown, NOW) < NOW
+    assert due_at(replace(LEASE, at=NOW - 1), COUNTED, unknown, NOW) == NOW - 1 + GRACE_S
+
+
+def test_a_schedule_keeps_a_minimum_and_ends_what_it_does_not_allow() -> None:
+    assert due_at(LEASE, with_limits(1, 1), UP, NOW) > NOW + 86_400
+    assert due_at(LEASE, with_limits(0, 0), UP, NOW) == NOW
+
+
+def test_an_end_that_has_begun_goes_on() -> None:
+    assert due_at(LEASE.ending(), with_limits(1, 1), running(UP), NOW) == NOW
+
+
+def test_an_end_is_recorded_only_while_nothing_runs() -> None:
+    stopped = after_stop(UP, now=NOW)
+    assert stopped
+    assert not stopped.warmth.is_warm(NOW)
+    assert stopped.warmth.idle_s is None
+    assert after_stop(running(UP), now=NOW) is None
+
+
+def test_a_warm_up_keeps_the_idle_period_of_its_rule() -> None:
+    effective = replace(COUNTED, cold_start=replace(COLD, idle_s=15))
+    state = after_warm_up(initial_state(COUNTED), effective, by="resp", now=NOW)
+    assert state
+    assert state.warmth.idle_period_s(COUNTED) == 15
+    assert BackendState.from_document(state.to_document()) == state
+    assert not state.warmth.must_hold_request(COUNTED)
+
+
+def test_only_an_instance_that_is_up_is_kept_up() -> None:
+    assert after_keeping(UP, until=NOW + 500).warmth.warm_until == NOW + 500
+    assert after_keeping(initial_state(COUNTED), until=NOW + 500).warmth.warm_until is None
+
+
+@pytest.mark.parametrize("phase", list(LeasePhase))
+def test_a_lease_is_read_as_it_was_written(phase: LeasePhase) -> None:
+    lease = replace(LEASE, phase=phase, requested_at=NOW, tries=3)
+    assert CountLease.from_document(lease.to_document()) == lease
