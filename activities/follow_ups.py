@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
 type WakeBatches = Callable[[Orchestrations], Awaitable[None]]
+type AfterEvent = Callable[[Response, Orchestrations], Awaitable[None]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
@@ -35,11 +36,17 @@ class FollowUps:
         turns: TurnStore,
         outbox: WebhookOutbox,
         open_orchestrations: OpenOrchestrations,
+        *,
+        after_event: AfterEvent,
         wake_batches: WakeBatches | None = None,
     ) -> None:
-        """`wake_batches` wakes the batches that wait for a backend which has become warm."""
+        """`after_event` brings the answer of a pipeline's turn to its sink.
+
+        `wake_batches` wakes the batches that wait for a backend which has become warm.
+        """
         self.turns = turns
         self.outbox = outbox
+        self.after_event = after_event
         self.open_orchestrations = open_orchestrations
         self.wake_batches = wake_batches
 
@@ -59,6 +66,8 @@ class FollowUps:
             await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
+            if ended.options.pipeline:
+                await self.after_event(ended, self.open_orchestrations(client))
             await self.announce_requests(ended.owner, requests_of(ended), client)
             if self.wake_batches:
                 await self.wake_batches(self.open_orchestrations(client))

@@ -19,6 +19,7 @@ from domain.money.budgets import Budgets
 from domain.money.cheap_hours import CheapHours
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
+from domain.pipelines.pipeline import Pipelines
 from domain.routing.estimates import AttemptLimits
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
@@ -39,6 +40,7 @@ class Configuration:
     sources: Sources = field(default_factory=Sources)
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+    pipelines: Pipelines = field(default_factory=Pipelines)
 
     @property
     def attempt_limits(self) -> AttemptLimits:

@@ -36,6 +36,8 @@ BATCHES: Final = (
     "request_counts.failed",
     "expires_at",
 )
+PIPELINES: Final = ("id", "trigger", "schedule", "model", "sink", "owner", "trusted")
+EVENTS: Final = ("id", "created_at", "status", "sent_again", "response_id", "reason")
 ASLEEP: Final = "asleep"
 LIMITS: Final = ("id", "in_force", "configured", "changed")
 NO_LIMIT: Final = "none"
@@ -185,12 +187,31 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
         body = await api.post(f"{path}/cancel")
     else:
         body = await (api.get(path) if options.id else api.get("/v1/batches", limit=options.limit))
-    yield as_json(body) if options.json else table(body.get("data", [body]), BATCHES)
-    if options.id and not options.json:
+    route = await api.get(f"{path}/route") if options.id else {}
+    if options.json:
+        yield as_json({**body, "route": route} if options.id else body)
+        return
+    yield table(body.get("data", [body]), BATCHES)
+    if decision := route.get("decision"):
+        yield f"decided  {shown('reason', decision['reason'])}\n"
+    if options.id:
         errors: dict[str, Any] = body.get("errors") or {}
         for error in errors.get("data", ()):
             where = f"line {error['line']}: " if error["line"] else ""
             yield f"{where}{shown('message', error['message'])}\n"
+
+
+async def pipelines(api: ApiClient, options: argparse.Namespace) -> Output:
+    """List the pipelines, or the dead events of one; or send one of these again."""
+    if options.send_again and not options.name:
+        raise ApiError("name the pipeline of the event: python -m ganglion pipelines NAME --send-again dead_…")
+    path = f"/v1/pipelines/{quote(options.name, safe='')}/dead"
+    if options.send_again:
+        body = await api.post(f"{path}/{quote(options.send_again, safe='')}")
+    else:
+        body = await (api.get(path, limit=options.limit) if options.name else api.get("/v1/pipelines"))
+    columns = EVENTS if options.name else PIPELINES
+    yield as_json(body) if options.json else table(body.get("data", [body]), columns)
 
 
 async def warm(api: ApiClient, options: argparse.Namespace) -> Output:
