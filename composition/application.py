@@ -75,6 +75,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
     batches = compose_batches(configuration, ports, state, activities, intake)
     pipelines = compose_pipelines(configuration, ports, state, intake)
     steps = (batches, pipelines)
+    maintenance = compose_maintenance(configuration, ports.clock, state, activities.observer, steps)
     return Application(
         configuration=configuration,
         ports=ports,
@@ -83,10 +84,14 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
         batches=batches,
         pipelines=pipelines,
         follow_ups=FollowUps(
-            state.turns, state.webhook_outbox, ports.open_orchestrations, after_event=pipelines.turns.after_turn
+            state.turns,
+            state.webhook_outbox,
+            ports.open_orchestrations,
+            after_event=pipelines.turns.after_turn,
+            wake_batches=maintenance.batch_sweep.wake_where_warm,
         ),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, steps=steps),
-        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, steps),
+        maintenance=maintenance,
         instance_timer=InstanceTimer(activities.keeper, activities.warmer, ports.clock),
     )
 
@@ -115,7 +120,13 @@ def compose_maintenance(
             silent_s=settings.sweep_silent_s,
         ),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
-        batch_sweep=BatchSweep(state.batches, batches.planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
+        batch_sweep=BatchSweep(
+            state.batches,
+            batches.planner.decide,
+            clock,
+            unbegun_s=settings.sweep_unbegun_s,
+            has_warmed=state.backend_states.take_opened,
+        ),
         pipeline_sweep=PipelineSweep(
             pipelines.turns.runs, pipelines.turns.advance, clock, unbegun_s=settings.sweep_unbegun_s
         ),

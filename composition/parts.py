@@ -16,6 +16,7 @@ from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from domain.fleet.catalog import Fleet
 from domain.money.budgets import Budgets
+from domain.money.cheap_hours import CheapHours
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
 from domain.pipelines.pipeline import Pipelines
@@ -34,6 +35,7 @@ class Configuration:
     fleet: Fleet
     prices: Mapping[str, Price]
     overheads: OverheadPrices = field(default_factory=OverheadPrices)
+    cheap_hours: CheapHours = field(default_factory=CheapHours)
     budgets: Budgets = field(default_factory=Budgets)
     sources: Sources = field(default_factory=Sources)
     tools: ToolServers = field(default_factory=ToolServers)

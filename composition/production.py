@@ -39,7 +39,7 @@ from domain.config.budgets_toml import budgets_from_toml
 from domain.config.environment import KEY_EXPECTED, PREFIX
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.pipelines.pipelines_toml import pipelines_from_toml
-from domain.config.prices_toml import overheads_from_toml, prices_from_toml
+from domain.config.prices_toml import cheap_hours_from_toml, overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
 from domain.config.tools_toml import tools_from_toml
@@ -88,6 +88,7 @@ def read_configuration(settings: Settings) -> Configuration:
         fleet=fleet,
         prices=prices,
         overheads=overheads_from_toml(price_file),
+        cheap_hours=cheap_hours_from_toml(price_file),
         budgets=read_budgets(settings),
         sources=sources,
         tools=tools,

@@ -83,7 +83,9 @@ def add_lists(added: Subparsers) -> None:
     pipelines.add_argument("--send-again", default="", metavar="ID", help="a dead event, dead_… (role Events.Send)")
     pipelines.add_argument("--limit", type=int, default=20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
-    usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
+    usage.add_argument(
+        "--by", default="day", help="day, hour, cause, owner, conversation, model, backend; several with commas"
+    )
     usage.add_argument("--limit", type=int, default=100)
 
 
