@@ -21,13 +21,16 @@ source := function_app.py settings.py telemetry composition api orchestrators ac
 second_tries := $(if $(filter reported,$(SECOND_TRIES)),,--fail-on-flaky)
 fast := $(addprefix tests/,domain api activities state clients orchestrators frozen isolation contracts)
 
-.PHONY: setup demo run parts token doctor deployment package fast test check format lint types layers unused conform vllm campaign bench bench-routing lock
+.PHONY: setup demo demo-batch run parts token doctor deployment package fast test check format lint types layers unused conform vllm campaign bench bench-routing lock
 
 setup:
 	@scripts/setup.sh
 
 demo: setup
 	@$(python) -m standins.demo
+
+demo-batch: setup
+	@$(python) -m standins.demo.batch
 
 run: setup
 	@$(python) -m standins.run

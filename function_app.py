@@ -21,6 +21,7 @@ from domain import wire
 from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
+from domain.pipelines.pipeline import Pipeline, TriggerKind
 from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
 from orchestrators.run_batch import run_batch
@@ -65,6 +66,9 @@ def build(settings: Settings) -> df.DFApp:
     for route in routes(application.http):
         add_route(app, route)
     add_sweeper(app, application)
+    for pipeline in configuration.pipelines.known.values():
+        if pipeline.trigger is TriggerKind.SCHEDULE:
+            add_schedule(app, application, pipeline)
     add_instance_timer(app, application)
     warm_up(configuration.fleet)
     set_up(settings.telemetry, settings.variables)
@@ -112,6 +116,22 @@ def add_sweeper(app: df.DFApp, application: Application) -> None:
 
     timed = app.timer_trigger(arg_name="timer", schedule=SCHEDULE)
     app.function_name("sweeper")(timed(app.durable_client_input(client_name="client")(sweeper)))
+
+
+def add_schedule(app: df.DFApp, application: Application, pipeline: Pipeline) -> None:
+    """Register the timer of a pipeline; the host computes when it is due."""
+
+    async def schedule(timer: func.TimerRequest, client: Any) -> None:
+        orchestrations = application.ports.open_orchestrations(client)
+        await application.pipelines.schedules.fire(pipeline, status_of(timer), orchestrations)
+
+    timed = app.timer_trigger(arg_name="timer", schedule=pipeline.schedule)
+    app.function_name(f"pipeline_{pipeline.name}")(timed(app.durable_client_input(client_name="client")(schedule)))
+
+
+def status_of(timer: Any) -> Mapping[str, Any]:
+    """Return the host's account of a schedule, which the SDK's own type of the argument lacks; empty: there is none."""
+    return timer.schedule_status or {}
 
 
 app = load(os.environ)

@@ -44,6 +44,7 @@ class Settings:
     sources: Path
     sources_loopback: bool
     tools: Path
+    pipelines: Path
     webhooks: Path
     webhooks_loopback: bool
     token_keys: Path | None
@@ -107,6 +108,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=existing_file),
         sources_loopback=reader.flag("SOURCES_LOOPBACK"),
         tools=reader.value("TOOLS", default=str(ROOT / "tools.toml"), convert=existing_file),
+        pipelines=reader.value("PIPELINES", default=str(ROOT / "pipelines.toml"), convert=existing_file),
         webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=existing_file),
         webhooks_loopback=reader.flag("WEBHOOKS_LOOPBACK"),
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),

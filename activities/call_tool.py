@@ -23,6 +23,7 @@ from domain.tools.approvals import Approval
 from domain.tools.arguments import call_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome, hash_of
 from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers, other_tool
+from domain.tools.listing import offered_function
 from domain.tools.outcomes import (
     NOT_APPROVED,
     NOT_CONFIGURED,
@@ -37,6 +38,7 @@ from domain.tools.repeats import is_known_by_now
 from domain.tools.result_pages import RESULT_SERVER
 from domain.tools.source_tools import as_offered
 from domain.turns.response import Response
+from state.tools.directory import ToolDirectory
 from state.turns.responses import TurnStore
 
 AFTER_UNKNOWN: Mapping[OnUnknown, Literal["incomplete", "stopped", "asks"]] = {
@@ -55,6 +57,7 @@ class CallTool:
         *,
         turns: TurnStore,
         servers: ToolServers,
+        directory: ToolDirectory,
         sender: CallSender,
         pages: ResultPages,
         grants: CallerGrants,
@@ -62,6 +65,7 @@ class CallTool:
     ) -> None:
         self.turns = turns
         self.servers = servers
+        self.directory = directory
         self.pages = pages
         self.grants = grants
         self.sender = sender
@@ -149,9 +153,19 @@ class CallTool:
         known = await self.sender.calls.find(response.owner, approval.response, approval.request)
         if known and known.outcome:
             return known.outcome
-        if not approval.binds(response.options.tool_config):
+        is_bound = approval.binds(response.options.tool_config)
+        if not is_bound or (known is None and not await self.is_unchanged(response, approval)):
             return failed(TOOL_CHANGED)
         return await self.checked_outcome(response, item, log, approval=approval)
+
+    async def is_unchanged(self, response: Response, approval: Approval) -> bool:
+        """Tell whether a tool is what it was before its turn has waited, for days perhaps."""
+        server = self.servers.open_to(response.owner, approval.server)
+        if not response.options.approval_wait_s or server is None:
+            return True
+        listed = (await self.directory.listed(server)).server
+        tool = listed.tools.get(approval.tool)
+        return tool is not None and approval.is_pinned(offered_function(listed, tool))
 
     def needs_approval(self, response: Response, item: Item, log: Transcript) -> bool:
         """Tell whether a call must not be sent as it is. The round that planned it has decided the same."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from clients.orchestrations import OpenOrchestrations
+from clients.orchestrations import OpenOrchestrations, Orchestrations
 from domain import wire
 from domain.approval_wire import AskedWire
 from domain.batches.batch_wire import BatchFinishedWire, BatchWire
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
+type WakeBatches = Callable[[Orchestrations], Awaitable[None]]
+type AfterEvent = Callable[[Response, Orchestrations], Awaitable[None]]
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
@@ -29,10 +31,24 @@ class FollowUps:
     The sweep starts the deliveries that could not be started here; a turn in line also looks for itself.
     """
 
-    def __init__(self, turns: TurnStore, outbox: WebhookOutbox, open_orchestrations: OpenOrchestrations) -> None:
+    def __init__(
+        self,
+        turns: TurnStore,
+        outbox: WebhookOutbox,
+        open_orchestrations: OpenOrchestrations,
+        *,
+        after_event: AfterEvent,
+        wake_batches: WakeBatches | None = None,
+    ) -> None:
+        """`after_event` brings the answer of a pipeline's turn to its sink.
+
+        `wake_batches` wakes the batches that wait for a backend which has become warm.
+        """
         self.turns = turns
         self.outbox = outbox
+        self.after_event = after_event
         self.open_orchestrations = open_orchestrations
+        self.wake_batches = wake_batches
 
     def after(self, step: FinishStep) -> Callable[[wire.FinishWire, Any], Awaitable[wire.FinishedWire]]:
         """Return the step with a second argument: the durable client of its invocation."""
@@ -50,7 +66,11 @@ class FollowUps:
             await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
+            if ended.options.pipeline:
+                await self.after_event(ended, self.open_orchestrations(client))
             await self.announce_requests(ended.owner, requests_of(ended), client)
+            if self.wake_batches:
+                await self.wake_batches(self.open_orchestrations(client))
         except GanglionError as error:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error

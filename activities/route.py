@@ -189,7 +189,14 @@ class RouteTurn:
         if chosen is None:
             return None
         backend, state = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
-        return wait_for(chosen, state, backend, turn, now=decided.at)
+        if not turn.is_deferrable:
+            return wait_for(chosen, state, backend, turn, now=decided.at)
+        places = self.backend_states.promised
+        beside = places.beside(backend.name, state.load.in_flight, response=turn.response, now=decided.at)
+        found = wait_for(chosen, state, backend, replace(turn, beside=beside), now=decided.at)
+        if found is None:
+            places.give(backend.name, turn.response, now=decided.at)
+        return found
 
     async def warm_up(self, planned: PlannedRoute, owner: Owner) -> bool:
         """Warm up the backend that the decision names; True where the turn waits for it and has to decide again.

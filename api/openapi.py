@@ -155,6 +155,13 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
     "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
     "http_files_delete": OpenApiOperation(summary="Delete a file", result="Deleted"),
+    "http_events_greet": OpenApiOperation(summary="Ask whether events may be sent", public=True),
+    "http_events_send": OpenApiOperation(summary="Send events to a pipeline (CloudEvents 1.0)", result="List"),
+    "http_pipelines_list": OpenApiOperation(summary="List the pipelines of the tenant", result="List"),
+    "http_pipelines_dead": OpenApiOperation(
+        summary="List the dead events of a pipeline, without content", result="List", query=("limit", "after")
+    ),
+    "http_pipelines_send_again": OpenApiOperation(summary="Send a dead event again"),
     "http_batches_create": OpenApiOperation(summary="Create a batch", result="Batch", body="CreateBatch"),
     "http_batches_list": OpenApiOperation(
         summary="List the caller's batches, newest first", result="List", query=("limit", "after")

@@ -31,6 +31,7 @@ from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
 from api.http.errors import Handler, with_error_responses
 from api.openapi import OpenApi
+from api.pipelines.functions import PipelineFunctions
 from clients.clock import Clock
 
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -43,6 +44,8 @@ CONVERSATION = "v1/conversations/{conversation_id}"
 CHAT = "v1/chat/completions"
 FILE = "v1/files/{file_id}"
 BATCH = "v1/batches/{batch_id}"
+EVENTS = "v1/events/{pipeline}"
+DEAD = "v1/pipelines/{pipeline}/dead"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
@@ -72,6 +75,7 @@ class HttpFunctions:
     stored_completions: StoredCompletionFunctions
     files: FileFunctions
     batches: BatchFunctions
+    pipelines: PipelineFunctions
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
@@ -129,6 +133,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("chat_delete", "DELETE", COMPLETION, to.stored_completions.delete, starts=True),
         Row("chat_messages", "GET", f"{COMPLETION}/messages", to.stored_completions.messages),
         *files_and_batches(to),
+        *pipelines(to),
         Row("models_list", "GET", "v1/models", to.models.list),
         Row("models_retrieve", "GET", "v1/models/{model}", to.models.retrieve),
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),
@@ -161,6 +166,16 @@ def files_and_batches(to: HttpFunctions) -> tuple[Row, ...]:
         Row("batches_retrieve", "GET", BATCH, to.batches.retrieve),
         Row("batches_route", "GET", f"{BATCH}/route", to.batches.route),
         Row("batches_cancel", "POST", f"{BATCH}/cancel", to.batches.cancel, starts=True),
+    )
+
+
+def pipelines(to: HttpFunctions) -> tuple[Row, ...]:
+    return (
+        Row("events_greet", "OPTIONS", EVENTS, to.pipelines.greet),
+        Row("events_send", "POST", EVENTS, to.pipelines.receive, starts=True),
+        Row("pipelines_list", "GET", "v1/pipelines", to.pipelines.list),
+        Row("pipelines_dead", "GET", DEAD, to.pipelines.dead),
+        Row("pipelines_send_again", "POST", f"{DEAD}/{{dead_id}}", to.pipelines.send_again, starts=True),
     )
 
 

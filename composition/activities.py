@@ -125,6 +125,7 @@ def compose_call_tool(configuration: Configuration, ports: Ports, state: State) 
     return CallTool(
         turns=state.turns,
         servers=configuration.tools,
+        directory=state.tool_directory,
         sender=CallSender(
             calls=state.tool_calls,
             results=state.whole_results,

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from activities.batches.time_batch import StartPlanner
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.maintenance.batch_sweep import BatchSweep
 from activities.maintenance.instance_timer import InstanceTimer
+from activities.maintenance.pipeline_sweep import PipelineSweep
 from activities.maintenance.rule_replay import RuleReplay
 from activities.maintenance.survey import TurnSurvey
 from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays, tolerate_failure
@@ -18,6 +18,7 @@ from composition.activities import Activities, compose_activities
 from composition.batches import BatchSteps, compose_batches
 from composition.http import compose_http
 from composition.parts import Configuration, Ports
+from composition.pipelines import PipelineSteps, compose_pipelines
 from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
 from state.retention.deletion import Retention
@@ -31,6 +32,7 @@ class Maintenance:
     approval_sweep: ApprovalSweep
     survey: TurnSurvey
     batch_sweep: BatchSweep
+    pipeline_sweep: PipelineSweep
     session_closer: GpuSessionCloser
     retention: Retention
     start_observer: StartObserver
@@ -42,6 +44,7 @@ class Maintenance:
         await self.approval_sweep.run(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
         await tolerate_failure(self.batch_sweep.run(orchestrations), "start and wake batches")
+        await tolerate_failure(self.pipeline_sweep.run(orchestrations), "advance the events of pipelines")
         await self.session_closer.close_sessions()
         await self.retention.clear_due()
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
@@ -56,6 +59,7 @@ class Application:
     state: State
     activities: Activities
     batches: BatchSteps
+    pipelines: PipelineSteps
     follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
@@ -69,23 +73,37 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
     activities = compose_activities(configuration, ports, state, plans)
     intake = compose_intake(configuration, ports, state, plans)
     batches = compose_batches(configuration, ports, state, activities, intake)
+    pipelines = compose_pipelines(configuration, ports, state, intake)
+    steps = (batches, pipelines)
+    maintenance = compose_maintenance(configuration, ports.clock, state, activities.observer, steps)
     return Application(
         configuration=configuration,
         ports=ports,
         state=state,
         activities=activities,
         batches=batches,
-        follow_ups=FollowUps(state.turns, state.webhook_outbox, ports.open_orchestrations),
-        http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, batches=batches),
-        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer, batches.planner),
+        pipelines=pipelines,
+        follow_ups=FollowUps(
+            state.turns,
+            state.webhook_outbox,
+            ports.open_orchestrations,
+            after_event=pipelines.turns.after_turn,
+            wake_batches=maintenance.batch_sweep.wake_where_warm,
+        ),
+        http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, steps=steps),
+        maintenance=maintenance,
         instance_timer=InstanceTimer(activities.keeper, activities.warmer, ports.clock),
     )
 
 
 def compose_maintenance(
-    configuration: Configuration, clock: Clock, state: State, observer: StartObserver, planner: StartPlanner
+    configuration: Configuration,
+    clock: Clock,
+    state: State,
+    observer: StartObserver,
+    steps: tuple[BatchSteps, PipelineSteps],
 ) -> Maintenance:
-    settings = configuration.settings
+    settings, (batches, pipelines) = configuration.settings, steps
     delays = SweepDelays(
         unbegun_s=settings.sweep_unbegun_s,
         silent_s=settings.sweep_silent_s,
@@ -102,7 +120,16 @@ def compose_maintenance(
             silent_s=settings.sweep_silent_s,
         ),
         survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
-        batch_sweep=BatchSweep(state.batches, planner.decide, clock, unbegun_s=settings.sweep_unbegun_s),
+        batch_sweep=BatchSweep(
+            state.batches,
+            batches.planner.decide,
+            clock,
+            unbegun_s=settings.sweep_unbegun_s,
+            has_warmed=state.backend_states.take_opened,
+        ),
+        pipeline_sweep=PipelineSweep(
+            pipelines.turns.runs, pipelines.turns.advance, clock, unbegun_s=settings.sweep_unbegun_s
+        ),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
         start_observer=observer,

@@ -53,6 +53,7 @@ def compose_batches(
         fleet=configuration.fleet,
         backend_states=state.backend_states,
         attempt_limits=configuration.attempt_limits,
+        cheap_hours=configuration.cheap_hours,
         clock=ports.clock,
     )
     return BatchSteps(

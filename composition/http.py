@@ -27,14 +27,16 @@ from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
+from api.http.disconnects import Cancellations
 from api.http.request_body import BodyReader
+from api.pipelines.functions import PipelineFunctions
 from api.routes import HttpFunctions
-from api.turns.disconnects import Cancellations
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.turn_gateway import TurnGateway
 from composition.batches import BatchSteps
 from composition.parts import Configuration, Ports
+from composition.pipelines import PipelineSteps
 from composition.planning import Intake
 from composition.state import State
 from domain.files.allowance import FileAllowance
@@ -51,7 +53,7 @@ def compose_http(
     *,
     warmer: BackendWarmer,
     intake: Intake,
-    batches: BatchSteps,
+    steps: tuple[BatchSteps, PipelineSteps],
 ) -> HttpFunctions:
     turns, authenticator = state.turns, ports.authenticator
     gateway = compose_gateway(configuration, ports, state, intake)
@@ -74,7 +76,8 @@ def compose_http(
             limits=state.rate_limiter,
         ),
         files=compose_files(configuration, ports, state),
-        batches=compose_batch_functions(ports, state, gateway.bodies, batches),
+        batches=compose_batch_functions(ports, state, gateway.bodies, steps[0]),
+        pipelines=compose_pipeline_functions(configuration, ports, state, gateway.bodies, steps[1]),
         models=Models(authenticator=authenticator, fleet=configuration.fleet),
         owners=compose_owners(ports, state),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
@@ -145,6 +148,20 @@ def compose_files(configuration: Configuration, ports: Ports, state: State) -> F
         batches=state.batches,
         limit=configuration.settings.file_limit,
         allowance=FileAllowance(files=configuration.settings.owner_files, size=configuration.settings.owner_file_bytes),
+    )
+
+
+def compose_pipeline_functions(
+    configuration: Configuration, ports: Ports, state: State, bodies: BodyReader, steps: PipelineSteps
+) -> PipelineFunctions:
+    return PipelineFunctions(
+        authenticator=ports.authenticator,
+        limits=state.rate_limiter,
+        bodies=bodies,
+        pipelines=configuration.pipelines,
+        turns=steps.turns,
+        open_orchestrations=ports.open_orchestrations,
+        clock=ports.clock,
     )
 
 

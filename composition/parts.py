@@ -16,8 +16,10 @@ from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from domain.fleet.catalog import Fleet
 from domain.money.budgets import Budgets
+from domain.money.cheap_hours import CheapHours
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
+from domain.pipelines.pipeline import Pipelines
 from domain.routing.estimates import AttemptLimits
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
@@ -33,10 +35,12 @@ class Configuration:
     fleet: Fleet
     prices: Mapping[str, Price]
     overheads: OverheadPrices = field(default_factory=OverheadPrices)
+    cheap_hours: CheapHours = field(default_factory=CheapHours)
     budgets: Budgets = field(default_factory=Budgets)
     sources: Sources = field(default_factory=Sources)
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+    pipelines: Pipelines = field(default_factory=Pipelines)
 
     @property
     def attempt_limits(self) -> AttemptLimits:

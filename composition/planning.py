@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from api.http.request_body import InputMemory
 from api.turns.admission import Admission
 from api.turns.admission_plan import AdmissionPlanner
-from api.turns.answer_keys import AnswerKeys
+from api.turns.caching.answer_keys import AnswerKeys
 from api.turns.planner import Planner
 from api.turns.token_counter import BackendCounts, TokenCounter
 from api.turns.tool_planner import ToolPlanner

@@ -33,11 +33,13 @@ from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
+from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.environment import KEY_EXPECTED, PREFIX
 from domain.config.fleet_toml import fleet_from_toml
-from domain.config.prices_toml import overheads_from_toml, prices_from_toml
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
+from domain.config.prices_toml import cheap_hours_from_toml, overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
 from domain.config.tools_toml import tools_from_toml
@@ -59,7 +61,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
-SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml")
+SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -86,14 +88,18 @@ def read_configuration(settings: Settings) -> Configuration:
         fleet=fleet,
         prices=prices,
         overheads=overheads_from_toml(price_file),
+        cheap_hours=cheap_hours_from_toml(price_file),
         budgets=read_budgets(settings),
         sources=sources,
         tools=tools,
         endpoints=endpoints_from_toml(
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
+        pipelines=pipelines_from_toml(file_text("PIPELINES", settings.pipelines), settings.variables),
     )
     check_budgets(configuration)
+    if found := pipeline_problems(configuration):
+        raise ConfigurationError(found)
     return configuration
 
 
@@ -146,7 +152,7 @@ def unknown_names(settings: Settings) -> Sequence[UnknownName]:
 
     Variables of the shipped files count too, so that an operator's own fleet file may use fewer of them.
     """
-    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks)
+    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks, settings.pipelines)
     shipped = (path for path in (ROOT / name for name in SHIPPED_FILES) if path.is_file())
     mentioned = names_in(path.read_text(encoding="utf-8", errors="replace") for path in (*own, *shipped))
     known = settings.names | mentioned

@@ -92,8 +92,11 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
-    states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
-    rental_rules = RentalRules(store, clock)
+    states, rental_spend, rental_rules = (
+        BackendStates(store, clock),
+        RentalSpend(store, clock),
+        RentalRules(store, clock),
+    )
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         store=store,

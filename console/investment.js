@@ -112,7 +112,7 @@ function Sessions({ report, backend }) {
     { title: "Cost", number: true, of: (each) => dollars(each.cost_usd) },
     { title: "Elsewhere", number: true, of: (each) => (each.elsewhere_usd === null ? "–" : dollars(each.elsewhere_usd)) },
     { title: "Earned", number: true, of: (each) => (each.earned_usd === null ? "–" : html`<strong class=${Number(each.earned_usd) < 0 ? "late" : "good"}>${signed(Number(each.earned_usd))}</strong>`) },
-    { title: "Note", wrap: true, of: (each) => (isUnused(backend, each) ? html`<strong class="late">a warm-up that never paid: no turn used it</strong>` : each.earned_usd === null ? "no turn in it had an alternative" : each.ended_at === report.at ? "still up" : "") },
+    { title: "Note", wrap: true, of: (each) => (isUnused(backend, each) ? html`<strong class="late">a warm-up that never paid: no turn used it</strong>` : [each.ended_at === report.at && "still up", each.earned_usd === null && "no turn in it had an alternative"].filter(Boolean).join("; ")) },
   ];
   return html`<section class="card">
     <h2>What each session earned</h2>

@@ -131,9 +131,12 @@ const OVERNIGHT_MS = 3_600_000;
  * page that nobody has touched for an hour stops and says so.
  */
 export function useApi(path, parameters = {}, { poll = true, every = POLL_MS } = {}) {
-  const [state, setState] = useState({ data: null, error: null, stale: false, at: null });
   const touched = useRef(Date.now());
   const key = JSON.stringify([path, parameters]);
+  const first = { key, data: null, error: null, stale: false, at: null };
+  const [kept, setKept] = useState(first);
+  const state = kept.key === key ? kept : first; // what was read of another path or with other parameters is not shown
+  const setState = (change) => setKept((old) => change(old.key === key ? old : first));
   const read = async (signal) => {
     try {
       const data = await get(path, parameters, signal);

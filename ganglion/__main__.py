@@ -78,8 +78,14 @@ def add_lists(added: Subparsers) -> None:
     batches.add_argument("id", nargs="?", default="", help="the id of a batch, batch_…; without it, all are listed")
     batches.add_argument("--cancel", action="store_true", help="cancel the batch")
     batches.add_argument("--limit", type=int, default=20)
+    pipelines = remote(added, "pipelines", commands.pipelines, "list pipelines or dead events, or send one again")
+    pipelines.add_argument("name", nargs="?", default="", help="a pipeline, whose dead events are listed")
+    pipelines.add_argument("--send-again", default="", metavar="ID", help="a dead event, dead_… (role Events.Send)")
+    pipelines.add_argument("--limit", type=int, default=20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
-    usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
+    usage.add_argument(
+        "--by", default="day", help="day, hour, cause, owner, conversation, model, backend; several with commas"
+    )
     usage.add_argument("--limit", type=int, default=100)
 
 

@@ -13,9 +13,10 @@ from clients.clock import Clock
 from clients.single_flight import SingleFlight
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.held_backend import held
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, SpendPart, unspent, window_s
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
@@ -99,10 +100,12 @@ class FleetStatus:
             self.recent_sessions.opened(),
             self.rules.in_force(sleepers, most=IN_TURN),
         )
+        paid = {name: held(each, rule_of(rules.get(name)).idle_s) for name, each in backends.items()}
         sharers, _ = await asyncio.gather(
-            self.sharers.of(opened, backends, most=SHARED_IN_TURN), self.read_spent(sleepers, rules)
+            self.sharers.of(opened, backends, most=SHARED_IN_TURN),
+            self.read_spent([paid[each.name] for each in sleepers], rules),
         )
-        found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in backends.items())
+        found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in paid.items())
         summaries = await asyncio.gather(*found)
         return FleetSummary(
             at=at, backends=tuple(replace(each, sharers=sharers.get(each.backend.name)) for each in summaries)

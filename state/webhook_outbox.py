@@ -5,7 +5,7 @@ accepted it, or it was given up, it stays for a week as a note of that, which no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from clients.clock import Clock
@@ -138,6 +138,20 @@ class WebhookOutbox:
                 body = {**document_of(delivery), "status": outcome, "closed_at": self.clock.now()}
                 kept = Replace(id=identifier, body=body, etag=found.etag, expires_at=delivery.at + KEPT_S)
                 await self.store.commit(key, (kept,))
+
+        await compare_and_swap(self.clock, step)
+
+    async def reopen(self, owner: Owner, response_id: str, endpoint: str) -> None:
+        """Let a delivery that was given up begin again, under its key; one that is tried or was accepted stays."""
+        key, identifier = response_key(owner, response_id), delivery_id(response_id, endpoint)
+
+        async def step() -> None:
+            found = await self.store.read(key, identifier)
+            if found and found.body.get("status") not in (DUE, "accepted"):
+                now = self.clock.now()
+                again = replace(found.read_as(WebhookDelivery.from_document), at=now, due_at=now, tries=0)
+                write = Replace(id=identifier, body=document_of(again), etag=found.etag, expires_at=now + KEPT_S)
+                await self.store.commit(key, (write,))
 
         await compare_and_swap(self.clock, step)
 

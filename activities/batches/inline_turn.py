@@ -25,6 +25,9 @@ type SaveRun = Callable[[Mapping[str, Any]], Awaitable[None]]
 VERSION: Final = "1.5"
 """The version of the orchestration of a turn whose order of steps the turns of lines have."""
 
+FIRST_VERSION: Final = "1.4"
+"""The version of the stored runs that name none."""
+
 SHORT_S: Final = 1.0
 """A shorter wait is not worth a new run of the activity."""
 
@@ -130,19 +133,20 @@ class InlineTurns:
 
         `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can.
         """
-        request, began_at, results = turn, self.clock.now(), list[dict[str, Any]]()
+        request, began_at, results, version = turn, self.clock.now(), list[dict[str, Any]](), VERSION
         if stored:
             request, began_at, results = stored["request"], stored["began_at"], list(stored["results"])
+            version = stored.get("version", FIRST_VERSION)
         started_at = self.clock.now()
         with metered() as charge:
             while request:
-                context = TurnContext(request=request, now=began_at, results=results)
+                context = TurnContext(request=request, now=began_at, results=results, version=version)
                 run = InlineRun(self, context, save, began_at, started_at, charge, prefers)
                 try:
                     await run.to_end()
                 except TurnSuspended as wait:
                     return wait.delay_s
-                request, began_at, results = context.next_request, self.clock.now(), []
+                request, began_at, results, version = context.next_request, self.clock.now(), [], VERSION
         return 0.0
 
 
@@ -198,7 +202,8 @@ class InlineRun:
 
     async def store(self) -> None:
         context = self.context
-        await self.save({"request": context.request, "began_at": self.began_at, "results": context.results})
+        run = {"request": context.request, "began_at": self.began_at, "results": context.results}
+        await self.save({**run, "version": context.version})
 
     async def result(self, yielded: Any) -> dict[str, Any]:
         """Run what the orchestrator asks for. An error that a retry can help is raised: the line is run again."""
@@ -239,7 +244,7 @@ class InlineRun:
 
 def new_run(turn: wire.RespondWire, *, at: float) -> dict[str, Any]:
     """Return what is stored of a turn that has not begun."""
-    return {"request": turn, "began_at": at, "results": []}
+    return {"request": turn, "began_at": at, "results": [], "version": VERSION}
 
 
 def must_be_kept(yielded: Any, entry: Mapping[str, Any]) -> bool:

@@ -1,6 +1,8 @@
 """How does one line of a batch get its answer, as a turn of its owner?"""
 
 import logging
+import traceback
+from contextlib import suppress
 from typing import Any, Final
 
 from activities.batches.batch_input import BatchInput
@@ -15,7 +17,7 @@ from domain.batches.batch import Batch
 from domain.batches.batch_wire import LineRanWire, LineWire
 from domain.batches.line_ids import chunk_of, chunk_thread
 from domain.batches.totals import BatchTotals
-from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound
+from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound, Retryable
 from domain.identity.owners import Owner
 from domain.ids import own_token
 from domain.log.events import ResponseStatus
@@ -42,6 +44,11 @@ HELD_S: Final = 15.0
 
 FULL_S: Final = 60.0
 """When a line asks again for a budget that is spent."""
+
+MOST_TRIES: Final = 6
+"""A line that fails outside of its turn ends after so many tries of a process, five minutes after the first."""
+
+SERVER_ERROR: Final = "server_error"
 
 OWN_BUDGET: Final = "response"
 """The budget of one response: a line that costs more can never run."""
@@ -79,6 +86,7 @@ class RunLine:
         self.pauses = pauses
         self.clock = clock
         self.running = 0
+        self.failures: dict[tuple[str, int], int] = {}
 
     @property
     def lines(self) -> LineStore:
@@ -93,9 +101,34 @@ class RunLine:
             return waits(BUSY_S)
         self.running += 1
         try:
-            return await self.run_one(batch, request["line"])
+            ran = await self.run_one(batch, request["line"])
+        except Retryable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a line that always fails must not run until its batch expires
+            return await self.after_failure(batch, request["line"], error)
         finally:
             self.running -= 1
+        self.failures.pop((batch.id, request["line"]), None)
+        return ran
+
+    async def after_failure(self, batch: Batch, line: int, error: Exception) -> LineRanWire:
+        """Try a line again that failed outside of its turn, later each time; after some tries end it."""
+        tries = self.failures[batch.id, line] = self.failures.get((batch.id, line), 0) + 1
+        kind = type(error).__name__
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("line %d of %s failed with %s for the %d. time\n%s", line, batch.id, kind, tries, frames)
+        if tries < MOST_TRIES:
+            return waits(LOCKED_S * 2**tries)
+        content = await self.source.line_or_none(batch, line)
+        message = f"The line failed {tries} times outside of its turn: {kind}."
+        if content is not None:
+            response_id = self.requests.response_id(batch, line, content)
+            with suppress(GanglionError):
+                await self.turns.finish(
+                    batch.owner, response_id, status=ResponseStatus.FAILED, code=SERVER_ERROR, message=message
+                )
+        await self.end(batch, line, content, error={"code": SERVER_ERROR, "message": message})
+        return ENDED
 
     async def open_batch(self, owner: Owner, identifier: str, *, fresh: bool = False) -> Batch | None:
         """Return a batch whose lines may run; None where it was deleted or stopped, or has expired.
@@ -209,7 +242,7 @@ class RunLine:
         self,
         batch: Batch,
         line: int,
-        content: bytes,
+        content: bytes | None,
         *,
         answer: LineAnswer | None = None,
         error: dict[str, str] | None = None,

@@ -11,7 +11,9 @@ from domain.batches.batch import Batch, BatchStatus
 from domain.batches.batch_wire import BatchTimedWire, TimeBatchWire
 from domain.batches.start_time import BatchOption, StartDecision, decide_start
 from domain.errors import NotFound
-from domain.fleet.catalog import Fleet
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend, Fleet
+from domain.money.cheap_hours import CheapHours
 from domain.money.prices import TimePrice
 from domain.routing.candidates import Candidate
 from domain.routing.estimates import AttemptLimits, Demand, Readiness
@@ -35,6 +37,7 @@ class StartPlanner:
     fleet: Fleet
     backend_states: BackendStates
     attempt_limits: AttemptLimits
+    cheap_hours: CheapHours
     clock: Clock
 
     async def decide(self, batch: Batch, together: int = 0) -> StartDecision:
@@ -42,7 +45,12 @@ class StartPlanner:
         now = self.clock.now()
         options = await self.options(batch) if batch.model else ()
         return decide_start(
-            options, lines=batch.lines, together=max(together, batch.lines), now=now, expires_at=batch.expires_at
+            options,
+            lines=batch.lines,
+            together=max(together, batch.lines),
+            now=now,
+            expires_at=batch.expires_at,
+            is_cheap_hour=self.cheap_hours.include(now),
         )
 
     async def options(self, batch: Batch) -> tuple[BatchOption, ...]:
@@ -55,9 +63,9 @@ class StartPlanner:
             attempt_limits=self.attempt_limits,
         )
         decision = route(demand, self.fleet, states, self.clock.now())
-        return tuple(self.option(each, states[each.backend].start_times.p99_s) for each in decision.candidates)
+        return tuple(self.option(each, states[each.backend]) for each in decision.candidates)
 
-    def option(self, found: Candidate, start_s: float) -> BatchOption:
+    def option(self, found: Candidate, state: BackendState) -> BatchOption:
         backend = self.fleet.backends[found.backend]
         price, room = backend.price, room_beside_others(backend.limits.concurrency)
         line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=found.busy_s / room)
@@ -68,9 +76,17 @@ class StartPlanner:
             line_cost=price.amount * Decimal(str(round(line.line_s, 6))) / price.per_s,
         )
         if found.readiness is not Readiness.COLD:
-            return line
+            return replace(line, start_cost=self.added_idle_cost(backend, price, state))
         cost = session_price(price, backend.cold_start.p50_s)
-        return replace(line, start_cost=cost, start_s=start_s, is_up=False)
+        return replace(line, start_cost=cost, start_s=state.start_times.p99_s, is_up=False)
+
+    def added_idle_cost(self, backend: Backend, price: TimePrice, state: BackendState) -> Decimal:
+        """Return what a warm backend costs because it goes later: its idle period begins again with the lines."""
+        now, until = self.clock.now(), state.warmth.warm_until
+        if until is None or state.load.running(now) or state.warmth.warm_up:
+            return Decimal(0)
+        added_s = max(0.0, backend.cold_start.idle_s - (until - now))
+        return price.amount * Decimal(str(round(added_s, 3))) / price.per_s
 
 
 class TimeBatch:
@@ -97,5 +113,7 @@ class TimeBatch:
         await self.starts.save(batch, decision, looks=request["looks"])
         if decision.starts:
             return NOW
-        wait_s = min(decision.latest_start, batch.expires_at) - self.clock.now()
+        cheap_at = self.planner.cheap_hours.next_after(self.clock.now())
+        until = min(decision.latest_start, batch.expires_at, cheap_at or batch.expires_at)
+        wait_s = until - self.clock.now()
         return {"delay_s": round(min(max(wait_s, SHORTEST_S), LONGEST_S), 3)}

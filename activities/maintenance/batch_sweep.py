@@ -20,20 +20,40 @@ type DecideStart = Callable[[Batch, int], Awaitable[StartDecision]]
 """Decides for a batch; the number is that of the lines of all batches that wait for its model."""
 
 
+def never() -> bool:
+    """Return that nothing has happened."""
+    return False
+
+
 class BatchSweep:
     """Starts lost batches again and wakes waiting ones, for the timer. Each step of a batch is safe to repeat."""
 
-    def __init__(self, batches: BatchStore, decide: DecideStart, clock: Clock, *, unbegun_s: float) -> None:
+    def __init__(
+        self,
+        batches: BatchStore,
+        decide: DecideStart,
+        clock: Clock,
+        *,
+        unbegun_s: float,
+        has_warmed: Callable[[], bool] = never,
+    ) -> None:
+        """`has_warmed` tells whether a backend has become warm since it was asked last."""
         self.batches = batches
         self.decide = decide
         self.clock = clock
         self.unbegun_s = unbegun_s
+        self.has_warmed = has_warmed
 
     async def run(self, orchestrations: Orchestrations) -> None:
         active = await self.batches.active(before=self.clock.now() - self.unbegun_s)
         for batch in active:
             await tolerate_failure(self.restart(batch, orchestrations), f"start {batch.id}")
         await self.wake(active, orchestrations)
+
+    async def wake_where_warm(self, orchestrations: Orchestrations) -> None:
+        """Wake the batches that would join a backend which has just become warm."""
+        if self.has_warmed():
+            await self.wake(await self.batches.active(before=self.clock.now()), orchestrations)
 
     async def restart(self, batch: Batch, orchestrations: Orchestrations) -> None:
         if not await orchestrations.is_running(batch.id):

@@ -48,8 +48,12 @@ class CallBilling:
         await self.ledger.close_attempt(task.owner, replace(opened, charge=charge, progress=progress))
 
     async def following_cost(self, task: CallTask) -> Decimal:
+        """Return what the round may cost that reads the result; before the first round, what the turn has reserved."""
         attempts = await self.ledger.attempts(task.owner, task.response.id)
-        return next_round_cost(attempts[-1].charge.reserved) if attempts else Decimal(0)
+        if attempts:
+            return next_round_cost(attempts[-1].charge.reserved)
+        reservation = await self.ledger.reservation(task.owner, task.response.id)
+        return reservation.amount if reservation else Decimal(0)
 
     def new_record(self, task: CallTask) -> AttemptRecord:
         return AttemptRecord(

@@ -1,10 +1,12 @@
 """How is a batch shown? The object is the one of the OpenAI API."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from domain.batches.batch import WINDOW, Batch, BatchStatus
 from domain.batches.totals import BatchTotals
+from state.batches.line_costs import LineCosts
 
 type Json = dict[str, Any]
 
@@ -54,3 +56,11 @@ def noted(batch: Batch, pause: str) -> Json:
     if pause and len(metadata) < METADATA_LIMIT:
         metadata[ENDING_KEY] = f"paused: {pause}"[:NOTE_CHARACTERS]
     return metadata
+
+
+def openai_from_costs(costs: LineCosts | None, lines: int) -> Json | None:
+    """Return the dollars of all lines, and of one of them on average; None where they are not known."""
+    if costs is None:
+        return None
+    each = costs.total / lines if lines else Decimal(0)
+    return {"lines": lines, "total_usd": f"{costs.total:.9f}", "line_usd": f"{each:.9f}", "final": costs.is_final}

@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from activities.batches.check_batch import CheckBatch
 from api.batches.batch_body import batch_request
-from api.batches.batch_object import openai_from_batch
+from api.batches.batch_object import openai_from_batch, openai_from_costs
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.pagination import continued_list, read_newest_first, unknown_cursor
@@ -23,6 +23,7 @@ from domain.batches.line_ids import batch_id
 from domain.errors import Conflict, Invalid, NotFound
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
+from state.batches.line_costs import costs_of_lines
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.rate_limits import RateLimiter
@@ -109,10 +110,12 @@ class BatchFunctions:
         return json_answer(await self.shown(cancelled))
 
     async def route(self, req: Request) -> Response:
-        """`GET /v1/batches/{batch_id}/route`: when the batch begins, and why."""
+        """`GET /v1/batches/{batch_id}/route`: when the batch begins, why, and what its lines have cost so far."""
         batch = await self.named(req)
         start = await self.batches.starts.read(batch)
+        costs = await costs_of_lines(self.batches.store, batch)
         body: Json = {"object": "batch.route", "batch_id": batch.id, "decided_at": None, "decision": None}
+        body["cost"] = openai_from_costs(costs, batch.lines)
         if start:
             body |= {"decided_at": start.at, "decision": start.decision.to_document()}
         return json_answer(body)

@@ -8,10 +8,12 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Forbidden, Unauthenticated
 from domain.identity.owners import Owner
+from domain.identity.roles import AppRole, has_role
 
 logger = logging.getLogger("ganglion.api")
 
 BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+APPLICATION = "app:"
 PRINCIPAL = "x-ms-client-principal"
 KEY_HEADERS = ("api-key", "x-api-key")
 NO_KEYS = (
@@ -55,7 +57,16 @@ def presented_token(request: Request) -> str:
 
 
 async def owner_of(request: Request, authenticator: Authenticator) -> Owner:
-    """Return the caller; raises what `Authenticator.authenticate` raises, and logs the reason."""
+    """Return the caller; raises what `caller_of` raises, and Forbidden for an application that only sends events."""
+    owner = await caller_of(request, authenticator)
+    is_sender = has_role(owner, AppRole.EVENTS_SEND) and not has_role(owner, AppRole.TURNS)
+    if is_sender and owner.subject.startswith(APPLICATION):
+        raise Forbidden(f"The application needs the role {AppRole.TURNS}. Ask an administrator to assign it.")
+    return owner
+
+
+async def caller_of(request: Request, authenticator: Authenticator) -> Owner:
+    """Return the caller, who may only send events; raises what `Authenticator.authenticate` raises, and logs it."""
     try:
         principals = request.headers.getlist(PRINCIPAL) if authenticator.behind_platform else []
         if principals:

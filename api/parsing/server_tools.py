@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.json_path import path_of
 from api.http.validation import RequestPart, validated
-from domain.content.file_search import SEARCH_SERVER, sent_back
 from domain.content.items import Item, ItemKind, ItemStatus
 from domain.errors import Invalid
+from domain.sources.file_search import SEARCH_SERVER, sent_back
 from domain.tools.catalog import ServerTool, ToolEffect
 
 MCP = "mcp"

@@ -8,7 +8,7 @@ from api.rendering.response import Json
 from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
-from domain.money.sessions.gpu_sessions import LINES
+from domain.money.sessions.gpu_sessions import LINES, price_in
 from state.money.session_outlooks import SharedSession
 
 REASON = (
@@ -43,7 +43,7 @@ def shared_session(shared: SharedSession) -> Json:
         "responses": list(shared.responses),
         "members_of_others": shared.others,
         "price": {"name": price.name, "source": price.origin.source, "date": price.origin.date},
-        "reason": REASON.format(idle_s=price.idle_s) if isinstance(price, TimePrice) else "",
+        "reason": REASON.format(idle_s=price_in(outlook.session, price).idle_s) if isinstance(price, TimePrice) else "",
     }
 
 

@@ -5,8 +5,8 @@ from itertools import groupby
 from typing import Any
 
 from domain.content.custom_tools import CustomInput
-from domain.content.file_search import SEARCH_SERVER
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolConfig
+from domain.sources.file_search import SEARCH_SERVER
 
 type Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from activities.tools.caller_grants import CallerGrants
 from api.parsing.reserved_metadata import OnRunning
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
-from api.turns.answer_keys import AnswerKeys
+from api.turns.caching.answer_keys import AnswerKeys
 from api.turns.deliveries import ClaimedRequest, RequestClaims, RequestDelivery
 from api.turns.history import previous_not_found
 from clients.clock import Clock

@@ -16,15 +16,15 @@ from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
 from api.turns.history import ModelInput
-from domain.content.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
 from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.sources.catalog import Sources
+from domain.sources.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.tools.approval_rules import is_untrusted_result
-from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
-from domain.tools.listing import ListedServer
+from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolServer, ToolServers
+from domain.tools.listing import ListedServer, offered_function
 from domain.tools.rounds import largest_result, most_calls
 from domain.tools.source_tools import read_by_tools, search_server, searched_sources
 from state.tools.directory import ToolDirectory
@@ -155,14 +155,7 @@ def needs_approval(asked: RequestedServer, tool: ServerTool) -> bool:
 
 def functions_of(asked: RequestedServer, server: ToolServer) -> Iterable[FunctionTool]:
     return (
-        FunctionTool(
-            name=tool.name,
-            description=tool.description,
-            parameters=tool.input_schema,
-            server=server.label,
-            writes=tool.effect is ToolEffect.WRITE,
-            needs_approval=needs_approval(asked, tool),
-        )
+        offered_function(server, tool, needs_approval=needs_approval(asked, tool))
         for tool in allowed_tools(asked, server)
     )
 

@@ -4,7 +4,9 @@ import asyncio
 import sys
 from decimal import Decimal
 
+from benches.batches.beside import print_beside
 from benches.batches.measured import measure_batch, measure_turns
+from benches.batches.traces import print_traces
 from benches.tables import print_table
 from domain.batches.start_time import BatchOption, decide_start
 
@@ -25,7 +27,10 @@ async def measure(lines: int) -> None:
     head = ("", "a second", "store operations each", "history events each, at most")
     print_table(head, [("plain turns", *plain.row), ("lines of a batch", *batch.row)])
     print(f"\na line takes {batch.seconds / plain.seconds:.2f} times as long as a plain turn\n")
+    await print_beside()
     print_costs()
+    print()
+    print_traces()
 
 
 def print_costs() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from clients.sources.reader import SourceReader
 from clients.tools.port import CallFailure, ToolAnswer, ToolCaller, ToolError, ToolRequest
-from domain.content.file_search import QUERY, rows_text
 from domain.sources.catalog import FetchedRows
+from domain.sources.file_search import QUERY, rows_text
 from domain.tools.catalog import ServerKind
 
 FOUND = 200

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from domain.money.ledger_records import NANOS
 
@@ -18,7 +18,10 @@ SAFETY: Final = Decimal("1.5")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOption:
-    """A backend that can run the lines: dollars and seconds for one more line, and for a start where it is not up."""
+    """A backend that can run the lines: dollars and seconds for one more line, and for what comes before the first.
+
+    That is the start of one that is not up, and the idle period that lines add to one that would go soon.
+    """
 
     backend: str
     line_cost: Decimal
@@ -60,42 +63,65 @@ class StartDecision:
         return cls(**{name: body[name] for name in cls.__slots__})
 
 
+class Beginning(NamedTuple):
+    """Why a batch begins, and the backend that its lines prefer."""
+
+    reason: str
+    backend: str = ""
+
+
 def decide_start(
-    options: Sequence[BatchOption], *, lines: int, together: int, now: float, expires_at: float
+    options: Sequence[BatchOption],
+    *,
+    lines: int,
+    together: int,
+    now: float,
+    expires_at: float,
+    is_cheap_hour: bool = False,
 ) -> StartDecision:
     """Decide for a batch of `lines`; `together` counts those of all batches that wait for the same model."""
-    up, cold = [each for each in options if each.is_up], [each for each in options if not each.is_up]
+    ready, dear = [each for each in options if not each.start_cost], [each for each in options if each.start_cost]
     known = {each.backend: f"{each.cost(lines):.9f}" for each in options}
-    if not cold:
-        return StartDecision(
-            starts=True, reason="no backend has to be started", latest_start=now, costs=known, lines=lines
-        )
-    warm, gpu = min(up, key=line_cost, default=None), min(cold, key=line_cost)
-    latest = expires_at - float(SAFETY) * gpu.lasts_s(lines)
-    even = break_even(gpu, warm)
+    if not dear:
+        reason = "no backend has to be started"
+        return StartDecision(starts=True, reason=reason, latest_start=now, costs=known, lines=lines)
+    warm, gpu = min(ready, key=line_cost, default=None), min(dear, key=line_cost)
+    latest, even = expires_at - float(SAFETY) * gpu.lasts_s(lines), break_even(gpu, warm)
+    begins = begins_early(gpu, warm, even=even, waiting=max(lines, together))
+    if not begins and is_cheap_hour:
+        begins = begins_cheaply("this hour is cheap", gpu, warm, lines)
+    if not begins and now >= latest:
+        begins = begins_cheaply("the latest start has come", gpu, warm, lines)
+    reason, backend = begins or Beginning(f"waits for a warm {gpu.backend}, or for more lines")
+    return StartDecision(
+        starts=begins is not None,
+        reason=reason,
+        latest_start=latest,
+        backend=backend,
+        costs=known,
+        break_even=even,
+        lines=lines,
+        together=together,
+    )
 
-    def decided(reason: str, *, starts: bool = True, backend: str = "") -> StartDecision:
-        return StartDecision(
-            starts=starts,
-            reason=reason,
-            latest_start=latest,
-            backend=backend,
-            costs=known,
-            break_even=even,
-            lines=lines,
-            together=together,
-        )
 
+def begins_early(gpu: BatchOption, warm: BatchOption | None, *, even: int | None, waiting: int) -> Beginning | None:
+    """Return why a batch has nothing to wait for, where that is so."""
     if warm and warm.line_cost <= gpu.line_cost:
-        return decided(f"{warm.backend} is up, and a line costs no more there than on {gpu.backend}")
-    if even is not None and max(lines, together) >= even:
-        why = f"{max(lines, together):,} lines wait, and {even:,} pay for a start of {gpu.backend}"
-        return decided(why, backend=gpu.backend)
-    if now >= latest:
-        if warm and warm.cost(lines) <= gpu.cost(lines):
-            return decided(f"the latest start has come, and {warm.backend} costs less than a start of {gpu.backend}")
-        return decided(f"the latest start has come: {gpu.backend} is started", backend=gpu.backend)
-    return decided(f"waits for a warm {gpu.backend}, or for more lines", starts=False)
+        return Beginning(f"{warm.backend} is up, and a line costs no more there than on {gpu.backend}")
+    if even is not None and waiting >= even:
+        pays = f"a longer idle period of {gpu.backend}" if gpu.is_up else f"a start of {gpu.backend}"
+        return Beginning(f"{waiting:,} lines wait, and {even:,} pay for {pays}", gpu.backend)
+    if gpu.is_up and warm is None:
+        return Beginning(f"{gpu.backend} is warm", gpu.backend)
+    return None
+
+
+def begins_cheaply(why: str, gpu: BatchOption, warm: BatchOption | None, lines: int) -> Beginning:
+    """Return the beginning of a batch that waits no longer, where it costs less."""
+    if warm and warm.cost(lines) <= gpu.cost(lines):
+        return Beginning(f"{why}, and {warm.backend} costs less than {gpu.backend}")
+    return Beginning(f"{why}: {gpu.backend} {'is warm' if gpu.is_up else 'is started'}", gpu.backend)
 
 
 def line_cost(option: BatchOption) -> Decimal:

@@ -6,6 +6,7 @@ from typing import Final
 
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
+from domain.money.cheap_hours import CheapHours
 from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from domain.money.prices import SECONDS_IN_HOUR, Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
 
@@ -22,14 +23,26 @@ def overheads_from_toml(text: str) -> OverheadPrices:
     return read_file(text)[1]
 
 
-def read_file(text: str) -> tuple[Mapping[str, Price], OverheadPrices]:
+def cheap_hours_from_toml(text: str) -> CheapHours:
+    """Return the hours in which batches begin at once. Raises as `prices_from_toml`."""
+    return read_file(text)[2]
+
+
+def read_file(text: str) -> tuple[Mapping[str, Price], OverheadPrices, CheapHours]:
     top = document(text, "prices")
     prices = {name: read_price(name, table) for name, table in top.tables("prices")}
     overheads = read_overheads(top.table("overheads"))
+    hours = read_hours(top.table("hours"))
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return prices, overheads
+    return prices, overheads, hours
+
+
+def read_hours(table: TomlTable) -> CheapHours:
+    cheap = table.hours("cheap")
+    table.close()
+    return CheapHours(frozenset(cheap))
 
 
 def read_overheads(table: TomlTable) -> OverheadPrices:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
+from domain.money.cheap_hours import HOURS
 from domain.network_names import LOOPBACK
 
 MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
@@ -142,6 +143,15 @@ class TomlTable:
             return found if isinstance(value, list) and len(found) == len(plain_list(value)) else None
 
         return self.read(key, "a list of whole numbers", accept, (), ())
+
+    def hours(self, key: str) -> tuple[int, ...]:
+        """Read hours of the day, from 0 to 23."""
+
+        def accept(value: Any) -> tuple[int, ...] | None:
+            found = tuple(each for each in plain_list(value) if type(each) is int and 0 <= each < HOURS)
+            return found if isinstance(value, list) and len(found) == len(plain_list(value)) else None
+
+        return self.read(key, "a list of hours in UTC, from 0 to 23", accept, (), ())
 
     def table(self, key: str, *, required: bool = False) -> "TomlTable":
         """Return the table under a key; an absent one reads as empty."""

@@ -12,13 +12,14 @@ from domain.errors import ConfigurationError
 from domain.log.events import ResponseStatus
 from domain.money.budget_events import BUDGET_EVENTS
 from domain.network_names import LOOPBACK
+from domain.pipelines.pipeline import COMPLETED_EVENT
 from domain.sources.egress_policy import METADATA_NAMES
 from domain.turns.webhook_events import ACTION_REQUIRED, BATCH_EVENTS, EVENTS, WebhookEndpoint, WebhookEndpoints
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LABEL_BYTES: Final = range(1, 64)
-NAMED: Final = (*EVENTS, *BUDGET_EVENTS, *BATCH_EVENTS, ACTION_REQUIRED)
+NAMED: Final = (*EVENTS, *BUDGET_EVENTS, *BATCH_EVENTS, ACTION_REQUIRED, COMPLETED_EVENT)
 ALL: Final = "*"
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = range(24, 65)
@@ -59,6 +60,7 @@ def read_endpoint(name: str, table: TomlTable, variables: Mapping[str, str], *, 
         events=read_events(table),
         budget_events=frozenset(BUDGET_EVENTS) & set(table.texts("events")),
         batch_events=frozenset(BATCH_EVENTS) & set(table.texts("events")),
+        pipeline_events=frozenset({COMPLETED_EVENT}) & set(table.texts("events")),
         action_events=frozenset({ACTION_REQUIRED}) & set(table.texts("events")),
         background=table.flag("background", default=False),
         revision=table.whole("revision", 1),

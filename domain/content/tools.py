@@ -30,7 +30,7 @@ class FunctionTool:
 
     `custom` is set where the caller declared a custom tool, `namespace` where the tool is in one. A function that the
     server runs is a tool of the server with the label `server`; it `writes` or only reads, and each of its calls may
-    need an approval.
+    need an approval. `target` is a hash of where and how it is called.
     """
 
     name: str
@@ -42,6 +42,7 @@ class FunctionTool:
     server: str = ""
     writes: bool = False
     needs_approval: bool = False
+    target: str = ""
 
     @property
     def flat_name(self) -> str:
@@ -68,6 +69,7 @@ class FunctionTool:
             **({"server": self.server} if self.server else {}),
             **({"writes": True} if self.writes else {}),
             **({"needs_approval": True} if self.needs_approval else {}),
+            **({"target": self.target} if self.target else {}),
         }
 
     @classmethod
@@ -82,6 +84,7 @@ class FunctionTool:
             server=body.get("server", ""),
             writes=body.get("writes", False),
             needs_approval=body.get("needs_approval", False),
+            target=body.get("target", ""),
         )
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any, Final
 
-CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?(?:private data|tool result)))")
+CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?(?:private data|tool result|event)))")
 """This matches only inside JSON strings: JSON syntax has no `<`, and no word in capitals between brackets."""
 
 LINE_BREAKS: Final = str.maketrans({"\u0085": " ", "\u2028": " ", "\u2029": " "})

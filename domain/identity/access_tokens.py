@@ -146,7 +146,7 @@ def owner_from_claims(claims: Claims, expected: AcceptedTokens, *, now: float) -
 
 def application_owner(claims: Claims) -> Owner:
     roles = claims.get("roles")
-    if not isinstance(roles, list) or AppRole.TURNS not in roles:
+    if not isinstance(roles, list) or not {AppRole.TURNS.value, AppRole.EVENTS_SEND.value} & set(roles_of(claims)):
         raise Forbidden(f"The application needs the role {AppRole.TURNS}. Ask an administrator to assign it.")
     return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}", roles=roles_of(claims))
 

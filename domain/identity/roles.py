@@ -15,6 +15,7 @@ class AppRole(StrEnum):
     TOOLS_ACCEPT = "Tools.Accept"
     OPERATIONS_WARM_UP = "Operations.WarmUp"
     LIMITS_WRITE = "Limits.Write"
+    EVENTS_SEND = "Events.Send"
 
 
 def has_role(owner: Owner, role: AppRole) -> bool:

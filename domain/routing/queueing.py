@@ -42,7 +42,8 @@ KEEP_S: Final = 30.0
 class QueuedTurn:
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
-    One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come.
+    One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
+    it are others that have their route and do not run yet.
     """
 
     response: str
@@ -50,6 +51,7 @@ class QueuedTurn:
     admitted_at: float
     hold_s: float
     is_deferrable: bool = False
+    beside: int = 0
 
     @property
     def place(self) -> float:
@@ -91,7 +93,7 @@ def wait_for(
     if not backend.cold_start.scales_to_zero and not turn.is_deferrable:
         return None
     ahead = state.load.queued_before(turn.response, turn.place, now)
-    room = room_for(turn, backend.limits.concurrency) - state.load.running(now)
+    room = room_for(turn, backend.limits.concurrency) - state.load.running(now) - turn.beside
     if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:

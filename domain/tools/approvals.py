@@ -15,6 +15,9 @@ from domain.tools.catalog import ToolServers
 
 NOT_IN_TIME: Final = "Nobody has answered in time."
 
+TARGET: Final = "."
+"""Stands in a pin between the hash of what was offered and the one of where it is called."""
+
 DECIDED: Final = "decided"
 """The stored status of a decision that the waiting turn has not carried out yet: the sweep finds it."""
 
@@ -87,7 +90,12 @@ class Approval:
     def binds(self, config: ToolConfig) -> bool:
         """Tell whether a turn offers the tool as it was when its call was asked for."""
         function = config.function_of(self.server, self.tool)
-        return function is not None and pin_of(function) == self.pin
+        return function is not None and self.is_pinned(function)
+
+    def is_pinned(self, function: FunctionTool) -> bool:
+        """Tell whether a tool is the one whose call was asked for. Earlier releases did not pin its target."""
+        pin = pin_of(function)
+        return self.pin == (pin if TARGET in self.pin else pin.partition(TARGET)[0])
 
     def decided(self, decision: Decision) -> "Approval":
         return replace(self, decision=decision)
@@ -140,9 +148,10 @@ def approval_id(request_id: str) -> str:
 
 
 def pin_of(function: FunctionTool) -> str:
-    """Return the hash of what a tool was offered as, and what its caller read: 32 hexadecimal digits."""
+    """Return the hash of what a tool was offered as, which its caller read, and the one of its target."""
     words = [function.server, function.name, function.description, function.parameters, function.writes]
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:32]
+    offered = hashlib.sha256(json.dumps(words, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:32]
+    return f"{offered}{TARGET}{function.target}" if function.target else offered
 
 
 def new_approval(request: Item, function: FunctionTool, *, response_id: str, at: float, lasts_s: float) -> Approval:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from domain.content.json_schema import children, list_at, table_at
+from domain.content.tools import FunctionTool
 from domain.content.untrusted_text import without_control
 from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
 
@@ -77,6 +78,27 @@ class ListedServer:
         """The names of the tools that are held back, with the reasons; empty where there are none."""
         listed = "; ".join(f"{name}: {reason}" for name, reason in self.held_back.items())
         return self.problem or (f"Not offered: {listed[:MAX_REASONS]}." if listed else "")
+
+
+def offered_function(server: ToolServer, tool: ServerTool, *, needs_approval: bool = False) -> FunctionTool:
+    """Return the function by which a tool of a server is offered to a model."""
+    return FunctionTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.input_schema,
+        server=server.label,
+        writes=tool.effect is ToolEffect.WRITE,
+        needs_approval=needs_approval,
+        target=target_of(server, tool),
+    )
+
+
+def target_of(server: ToolServer, tool: ServerTool) -> str:
+    """Return a hash of where and how a tool is called: 16 hexadecimal digits."""
+    places = [[each.name, each.place.value] for each in tool.arguments]
+    key = [tool.key.place.value, tool.key.name] if tool.key else []
+    words = [server.kind.value, server.url, tool.method.value, tool.path, places, key]
+    return hashlib.sha256(json.dumps(words).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def usable_tools(server: ToolServer, listing: ToolListing) -> Mapping[str, ListedTool]:

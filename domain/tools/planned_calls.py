@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from domain.content.file_search import SEARCH_SERVER
 from domain.content.items import ItemStatus
 from domain.content.tools import FunctionCall
 from domain.ids import Prefix
@@ -16,6 +15,7 @@ from domain.log.answer_events import (
 )
 from domain.log.events import CALLS, AttemptOutcome, LogEvent
 from domain.log.item_events import ItemResult
+from domain.sources.file_search import SEARCH_SERVER
 from domain.tools.outcomes import EXECUTION
 from domain.tools.rounds import MAX_TOOL_CALLS, REACHED
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from domain.content.file_search import QUERY, SEARCH_SERVER, SEARCH_TOOL
 from domain.content.tools import ToolConfig
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
 from domain.sources.catalog import Source, Sources
+from domain.sources.file_search import QUERY, SEARCH_SERVER, SEARCH_TOOL
 from domain.tools.catalog import ServerKind, ServerTool, ToolServer, ToolServers
 
 ROW_TOKENS: Final = 24

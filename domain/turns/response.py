@@ -3,19 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Self
 
 from domain.content.capabilities import Capability
-from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
 from domain.log.events import ResponseStatus
+from domain.pipelines.pipeline_use import PipelineUse
 from domain.tokens.counts import NOT_COUNTED, TokenCount
 from domain.turns.cache_use import CacheUse
 from domain.turns.history_index import HistoryIndex
 from domain.turns.response_progress import ResponseProgress
+
+
+class IncludedPart(StrEnum):
+    """A part of an answer that is sent only where the caller asks for it."""
+
+    SEARCH_RESULTS = "file_search_call.results"
+    """The rows that a search of private data has found."""
+
+    ENCRYPTED_REASONING = "reasoning.encrypted_content"
+    """The reasoning in a form that a caller can send back; only this service reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,7 @@ class ResponseOptions:
     batch: str = ""
     approval_wait_s: float = 0.0
     cache: CacheUse | None = None
+    pipeline: PipelineUse | None = None
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -86,6 +98,7 @@ class ResponseOptions:
             **({"batch": self.batch} if self.batch else {}),
             **({"approval_wait_s": self.approval_wait_s} if self.approval_wait_s else {}),
             **({"cache": self.cache.to_document()} if self.cache else {}),
+            **({"pipeline": self.pipeline.to_document()} if self.pipeline else {}),
         }
 
     @classmethod
@@ -104,6 +117,7 @@ class ResponseOptions:
             batch=body.get("batch", ""),
             approval_wait_s=body.get("approval_wait_s", 0.0),
             cache=CacheUse.from_document(body["cache"]) if "cache" in body else None,
+            pipeline=PipelineUse.from_document(body["pipeline"]) if "pipeline" in body else None,
         )
 
 
@@ -115,9 +129,7 @@ class ResponseHistory:
     are numbered below `reads_before`. It leaves out the oldest `left_out` turns and, of the others, the oldest
     `results_out` results of tools, which is allowed where it `truncates`.
     `index` finds the earlier turns; it is None for a turn of a release that stored no index.
-
     `counts` are the tokens of what it reads, without private data, for each model that they were counted for.
-
     A turn that waits until the response `waits_for` has ended, or those after it, has no history yet.
     """
 

@@ -15,6 +15,8 @@ from typing import Any, Final, Self
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
 from domain.log.events import ResponseStatus
+from domain.pipelines.pipeline import COMPLETED_EVENT
+from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
@@ -50,6 +52,7 @@ class WebhookEndpoint:
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     budget_events: frozenset[str] = frozenset()
     batch_events: frozenset[str] = frozenset()
+    pipeline_events: frozenset[str] = frozenset()
     action_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
@@ -58,11 +61,18 @@ class WebhookEndpoint:
         return not self.tenants or tenant in self.tenants
 
     def names(self, event: str) -> bool:
-        return event in self.budget_events | self.batch_events | self.action_events
+        return event in self.budget_events | self.batch_events | self.action_events | self.pipeline_events
 
     def wants(self, ended: Response) -> bool:
+        if ended.options.pipeline:
+            return self.wants_answer(ended, ended.options.pipeline)
         theirs = self.serves(ended.owner.tenant) and not ended.options.batch
         return theirs and ended.status in self.events and (ended.options.background or not self.background)
+
+    def wants_answer(self, ended: Response, use: PipelineUse) -> bool:
+        """Tell whether the answer of a pipeline goes to this endpoint."""
+        named = self.name == use.webhook and self.names(COMPLETED_EVENT) and self.serves(ended.owner.tenant)
+        return named and ended.status is ResponseStatus.COMPLETED
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +112,13 @@ class WebhookEndpoints:
         at = ended.progress.ended_at or 0.0
         return tuple(
             WebhookDelivery(
-                owner=ended.owner, response=ended.id, status=ended.status, at=at, endpoint=each.name, due_at=at
+                owner=ended.owner,
+                response=ended.id,
+                status=ended.status,
+                at=at,
+                endpoint=each.name,
+                due_at=at,
+                event=answer_event(ended),
             )
             for each in self.known.values()
             if each.wants(ended)
@@ -190,6 +206,12 @@ class WebhookDelivery:
             tries=body["tries"],
             event=body.get("event"),
         )
+
+
+def answer_event(ended: Response) -> Mapping[str, Any] | None:
+    """Return the type and the data of the end of a pipeline's turn; None for every other turn."""
+    use = ended.options.pipeline
+    return {"type": COMPLETED_EVENT, "data": {"id": ended.id, "pipeline": use.name}} if use else None
 
 
 def announced_as(request: str) -> str:

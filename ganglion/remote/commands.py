@@ -24,7 +24,16 @@ FLEET: Final = (
 )
 TOOLS: Final = ("server_label", "name", "status", "id", "description")
 BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
-USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
+USAGE: Final = (
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "backends_usd",
+    "store_usd",
+    "functions_usd",
+    "provisional_usd",
+    "cost_usd",
+)
 BATCHES: Final = (
     "id",
     "created_at",
@@ -36,6 +45,8 @@ BATCHES: Final = (
     "request_counts.failed",
     "expires_at",
 )
+PIPELINES: Final = ("id", "trigger", "schedule", "model", "sink", "owner", "trusted")
+EVENTS: Final = ("id", "created_at", "status", "sent_again", "response_id", "reason")
 ASLEEP: Final = "asleep"
 LIMITS: Final = ("id", "in_force", "configured", "changed")
 NO_LIMIT: Final = "none"
@@ -83,7 +94,8 @@ async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:
 
 async def usage(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.get("/v1/usage", group_by=options.by, limit=options.limit)
-    yield as_json(body) if options.json else table(body["data"], (*options.by.split(","), *USAGE))
+    by = options.by.split(",")
+    yield as_json(body) if options.json else table(body["data"], (*by, *(USAGE[-1:] if "cause" in by else USAGE)))
 
 
 async def limits(api: ApiClient, options: argparse.Namespace) -> Output:
@@ -120,7 +132,7 @@ def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the timeline, the reason of the route and the bill of a turn."""
     steps = report["timeline"]
     for step in steps:
-        yield f"{step['at'] - steps[0]['at']:8.3f} s  {shown('step', step['step'])}"
+        yield f"{step['at'] - steps[0]['at']:8.3f} s  {shown('step', step['step'])}{details_of(step)}"
     if report["route"]:
         yield f"\nroute  {shown('reason', report['route']['reason'])}"
     bill = report["bill"]
@@ -130,6 +142,20 @@ def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"{'total':>10}  ${bill['total_usd']}"
     yield from session_lines(bill.get("sessions", ()))
     yield from settled_lines(bill.get("settled_sessions", ()))
+
+
+def details_of(step: Mapping[str, Any]) -> str:
+    """Return what a step of a timeline is about: a wait or a warm-up and its reason, the numbers of a takeover."""
+    if step.get("lost_s") is not None:
+        before, after = (
+            "no event" if None in each else f"events {each[0]} to {each[1]}"
+            for each in (step["previous"], step["next"])
+        )
+        return f": no writer for {step['lost_s']:.3f} s, {before} before, {after} after"
+    told = [shown(name, step[name]) for name in ("endpoint", "backend", "reason", "outcome") if step.get(name)]
+    if step.get("until") is not None:
+        told.append(f"until {moment(step['until'])} UTC")
+    return f": {', '.join(told)}" if told else ""
 
 
 def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -185,12 +211,31 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
         body = await api.post(f"{path}/cancel")
     else:
         body = await (api.get(path) if options.id else api.get("/v1/batches", limit=options.limit))
-    yield as_json(body) if options.json else table(body.get("data", [body]), BATCHES)
-    if options.id and not options.json:
+    route = await api.get(f"{path}/route") if options.id else {}
+    if options.json:
+        yield as_json({**body, "route": route} if options.id else body)
+        return
+    yield table(body.get("data", [body]), BATCHES)
+    if decision := route.get("decision"):
+        yield f"decided  {shown('reason', decision['reason'])}\n"
+    if options.id:
         errors: dict[str, Any] = body.get("errors") or {}
         for error in errors.get("data", ()):
             where = f"line {error['line']}: " if error["line"] else ""
             yield f"{where}{shown('message', error['message'])}\n"
+
+
+async def pipelines(api: ApiClient, options: argparse.Namespace) -> Output:
+    """List the pipelines, or the dead events of one; or send one of these again."""
+    if options.send_again and not options.name:
+        raise ApiError("name the pipeline of the event: python -m ganglion pipelines NAME --send-again dead_…")
+    path = f"/v1/pipelines/{quote(options.name, safe='')}/dead"
+    if options.send_again:
+        body = await api.post(f"{path}/{quote(options.send_again, safe='')}")
+    else:
+        body = await (api.get(path, limit=options.limit) if options.name else api.get("/v1/pipelines"))
+    columns = EVENTS if options.name else PIPELINES
+    yield as_json(body) if options.json else table(body.get("data", [body]), columns)
 
 
 async def warm(api: ApiClient, options: argparse.Namespace) -> Output:

@@ -20,6 +20,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("Operations.Read", "Read fleet, turns and budgets of the tenant"),
     ("Tools.Accept", "Accept changed tools of MCP servers"),
     ("Limits.Write", "Change budgets and rate limits while the app runs"),
+    ("Events.Send", "Send events to pipelines"),
     ("Operations.WarmUp", "Start a backend ahead of a turn"),
 )
 

@@ -85,7 +85,15 @@ class LineStore:
         if len(parts) > 1:
             await create_missing(self.store, key, parts)
             parts = []
-        await create_once(self.store, key, *parts, done)
+        if await create_once(self.store, key, *parts, done) or await self.store.read(key, done.id):
+            return
+        # An earlier run died after it had written parts of another row.
+        await self.delete_parts(key, name)
+        await self.end_line(batch, line, row, totals)
+
+    async def delete_parts(self, key: DocumentKey, name: str) -> None:
+        stale = await list_all(self.store, key, prefix=f"row_{name}_")
+        await write_batches(self.store, key, [Delete(id=each.id) for each in stale])
 
     async def tally(self, batch: Batch, chunk: int) -> int:
         """Add up the lines of a chunk; return how many of them have ended."""

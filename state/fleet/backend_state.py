@@ -18,6 +18,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
 from domain.fleet.learned_speed import Observation
+from domain.fleet.promised_places import PromisedPlaces
 from domain.fleet.state_updates import (
     after_end,
     after_failed_warm_up,
@@ -77,6 +78,8 @@ class BackendStates:
         self.unwritten: dict[str, LearnedState] = {}
         self.written_at: dict[str, float] = {}
         self.earlier: dict[str, BackendState] = {}
+        self.opened: set[str] = set()
+        self.promised = PromisedPlaces()
 
     async def documents(self) -> Sequence[Document]:
         """Read what every decision needs of all backends, in one call of the store."""
@@ -108,11 +111,19 @@ class BackendStates:
 
         updated = await self.update(backend, opened)
         took_s = start_seen(found[-1], asked_at=asked_at, opened_at=now) if updated else None
+        if updated:
+            self.opened.add(backend.name)
         if took_s is not None:
             count_cold_start(backend, took_s)
             show_start(backend, found[-1].warmth.warm_up, opened_at=now)
 
+    def take_opened(self) -> bool:
+        """Return whether this process has seen a backend become warm since it was asked last."""
+        found, self.opened = bool(self.opened), set()
+        return found
+
     async def record_success(self, backend: Backend, seen: Observation) -> None:
+        self.promised.give_back(backend.name, seen.attempt)
         await self.update(backend, lambda state: after_success(state, seen, backend))
 
     async def record_failure(
@@ -120,6 +131,7 @@ class BackendStates:
     ) -> None:
         now = self.clock.now()
         asked = now if asked_at is None else asked_at
+        self.promised.give_back(backend.name, attempt)
         await self.update(
             backend,
             lambda state: after_failure(state, diagnosis, backend, attempt=attempt, asked_at=asked, now=now),
@@ -127,6 +139,7 @@ class BackendStates:
 
     async def record_end(self, backend: Backend, attempt: str) -> None:
         """Record that an attempt is no longer in flight, and change nothing else."""
+        self.promised.give_back(backend.name, attempt)
         await self.update(backend, lambda state: after_end(state, attempt=attempt))
 
     async def claim_warm_up(self, backend: Backend, by: str) -> BackendState | None:

@@ -218,12 +218,19 @@ async def test_a_busy_endpoint_is_tried_less_and_less_often() -> None:
     assert step.busy_delay_s(10**6) <= MAX_BUSY_DELAY_S * 1.5
 
 
+def finish_step(deliveries: Deliveries, host: Any) -> Any:
+    """Return the step that ends turns, with what follows it at a host."""
+    app = deliveries.world.app
+    follow_ups = FollowUps(
+        app.state.turns, app.state.webhook_outbox, lambda _client: host, after_event=app.pipelines.turns.after_turn
+    )
+    return follow_ups.after(deliveries.world.steps[wire.FINISH])
+
+
 async def test_the_finish_step_starts_a_delivery_for_each_endpoint() -> None:
     deliveries = Deliveries(endpoints=(MAIN, SECOND))
     response = await deliveries.world.admit("hello")
-    step = FollowUps(
-        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: deliveries.host
-    ).after(deliveries.world.steps[wire.FINISH])
+    step = finish_step(deliveries, deliveries.host)
     await deliveries.world.run(response)
     assert await step(failed(response), None) == {"status": "completed"}
     assert deliveries.host.deliveries == [f"{response.id} main", f"{response.id} second"]
@@ -238,9 +245,7 @@ class SilentHost(FakeOrchestrations):
 async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_the_delivery() -> None:
     deliveries = Deliveries()
     response = await deliveries.world.admit("hello")
-    step = FollowUps(
-        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: SilentHost()
-    ).after(deliveries.world.steps[wire.FINISH])
+    step = finish_step(deliveries, SilentHost())
     assert await step(failed(response), None) == {"status": "failed"}
     await deliveries.sweep()
     assert deliveries.host.deliveries == []
@@ -252,9 +257,7 @@ async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_
 async def test_without_endpoints_no_delivery_is_started() -> None:
     deliveries = Deliveries(endpoints=())
     response = await deliveries.world.admit("hello")
-    step = FollowUps(
-        deliveries.world.turns, deliveries.world.app.state.webhook_outbox, lambda _client: SilentHost()
-    ).after(deliveries.world.steps[wire.FINISH])
+    step = finish_step(deliveries, SilentHost())
     assert await step(failed(response), None) == {"status": "failed"}
     assert await deliveries.open() == ()
 

@@ -28,6 +28,7 @@ from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
+from domain.pipelines.pipeline import Pipelines
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
@@ -52,12 +53,14 @@ OPERATOR = Owner(
 ACCEPTER = Owner(
     tenant=OWNER.tenant, subject="user:77777777-7777-7777-7777-777777777777", roles=("Operations.Read", "Tools.Accept")
 )
+SENDER = Owner(tenant=OWNER.tenant, subject="app:55555555-5555-5555-5555-555555555555", roles=("Events.Send",))
 CALLERS = {
     "mine": OWNER,
     "strange": STRANGER,
     "reader": READER,
     "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
     "operator": OPERATOR,
+    "sender": SENDER,
     "accepter": ACCEPTER,
     "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
 }
@@ -191,6 +194,7 @@ def api(
     prompt_counters: Mapping[str, PromptCounter] | None = None,
     callers: TenantRules | None = None,
     endpoints: WebhookEndpoints | None = None,
+    pipelines: Pipelines | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -220,6 +224,7 @@ def api(
         prompt_counters=prompt_counters or {},
         callers=callers or TenantRules(),
         endpoints=endpoints or WebhookEndpoints(),
+        pipelines=pipelines or Pipelines(),
     )
     return Api(world=world, orchestrations=orchestrations)
 

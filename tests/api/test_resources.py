@@ -183,6 +183,8 @@ async def problems_of(one: Api, address: str, body: bytes, *, weighed: bool) -> 
 def test_every_path_that_reads_a_body_is_tried() -> None:
     """`/v1/limits` reads a body, of `GANGLION_BODY_LIMIT` at most, only for those who may change limits.
 
+    So do events, for those who may send them; tests/api/pipelines sends hostile ones.
+
     Forms of files have tests of their own. The others read no body.
     """
     posts = {f"/{route.template}" for route in routes(api().world.app.http) if route.methods == ("POST",)}
@@ -195,6 +197,8 @@ def test_every_path_that_reads_a_body_is_tried() -> None:
         "/v1/batches/{batch_id}/cancel",
         "/v1/fleet/{backend}/warm_up",
         "/v1/limits",
+        "/v1/events/{pipeline}",
+        "/v1/pipelines/{pipeline}/dead/{dead_id}",
         "/v1/files",
         "/v1/tools/{server_label}/{fingerprint}",
     }

@@ -1,5 +1,7 @@
 """Does the benchmark of routing run the product, and are its figures right?"""
 
+import math
+from dataclasses import replace
 from itertools import product as combinations
 from pathlib import Path
 from random import Random
@@ -10,10 +12,10 @@ from benches.routing.arrivals import PATTERNS, Arrivals
 from benches.routing.cells import Cell
 from benches.routing.comparison import RULES, Measured, measure
 from benches.routing.demand import counted_requests, demand_of, terms_of
-from benches.routing.optimum import optimum
+from benches.routing.optimum import controlled_optimum, optimum
 from benches.routing.plots import COLOURS, plot, position
 from benches.routing.product import simulate
-from domain.routing.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
+from domain.routing.rules.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
 from tests.checks import every
 
 CELL = Cell(
@@ -62,6 +64,43 @@ def test_arrivals_are_in_order_and_repeat(source: str) -> None:
     assert every(each.input_tokens > 0 and each.output_tokens > 0 for each in requests)
 
 
+def test_the_optimum_is_the_least_cost_also_where_turns_overlap() -> None:
+    random = Random(1)  # noqa: S311 - draws demand
+    for _ in range(150):
+        starts, idles = random.choice([1.0, 5.0, 20.0]), random.choice([2.0, 10.0, 40.0])
+        terms, at, demand = SessionTerms(second_usd=0.5, start_s=starts, idle_s=idles), 0.0, list[PastDemand]()
+        for _ in range(random.randint(1, 6)):
+            at += random.choice([0.5, 1.0, 3.0, 10.0, 30.0])
+            demand.append(PastDemand(at, random.choice([1.0, 5.0, 20.0]), random.choice([0.5, 2.0, 9.0, 25.0])))
+        assert optimum(demand, terms) == pytest.approx(least(demand, terms, idles, terms.price))
+        assert controlled_optimum(demand, terms) == pytest.approx(least(demand, terms, math.inf, 0.5 * starts))
+
+
+def least(demand: list[PastDemand], terms: SessionTerms, stays_s: float, price: float) -> float:
+    """Return the least cost of every choice: which turns the GPU serves, and which of them start it anew."""
+    return min(
+        sum(turn.saved for rents, turn in zip(choice, demand, strict=True) if rents)
+        + min(served([turn for rents, turn in zip(choice, demand, strict=True) if not rents], terms, stays_s, price))
+        for choice in combinations((True, False), repeat=len(demand))
+    )
+
+
+def served(turns: list[PastDemand], terms: SessionTerms, stays_s: float, price: float) -> list[float]:
+    states = [(-math.inf, 0.0)]
+    for turn in turns:
+        begun = [
+            (turn.at + terms.start_s + turn.busy_s, cost + price + terms.second_usd * turn.busy_s) for _, cost in states
+        ]
+        joined = [
+            (max(ends, turn.at + turn.busy_s), cost + terms.second_usd * max(0.0, turn.at + turn.busy_s - ends))
+            for ends, cost in states
+            if turn.at <= ends + stays_s
+            if ends > -math.inf
+        ]
+        states = begun + joined
+    return [cost for _, cost in states]
+
+
 def test_the_optimum_is_the_least_cost_of_all_choices() -> None:
     random = Random(5)  # noqa: S311 - draws demand
     for _ in range(60):
@@ -102,3 +141,10 @@ def test_a_plot_has_a_row_for_each_cell(tmp_path: Path) -> None:
     assert text.count("<circle") == 3 * len(COLOURS)
     assert "one &amp; two" in text
     assert position(1.0) < position(1.5) < position(20.0) == position(400.0)
+
+
+def test_a_counted_gpu_is_ended_by_the_product_and_ledger_and_bill_agree() -> None:
+    outcome = simulate(replace(CELL, counted=True))
+    assert (outcome.misses, outcome.wasted) == (0, 0)
+    assert outcome.lives > 1
+    assert outcome.ledger_usd == pytest.approx(outcome.bill_usd, rel=0.005)

@@ -111,3 +111,30 @@ async def test_a_turn_of_forty_calls_goes_on_in_a_new_history(scene: Scene) -> N
     orchestration = await scene.caller.orchestration_ended(answer["id"])
     assert "continued" in str(orchestration["input"])
     await scene.books.settled(scene.caller, answer["id"])
+
+
+async def test_a_turn_waits_in_place_and_goes_on_with_the_decision(scene: Scene) -> None:
+    before = len((await shop_of(scene.cluster))["effects"])
+    prompt = plan([("refund_order", {"number": "C-1", "amount": 3})])
+    tools = [{**SHOP, "require_approval": "always"}]
+    body = asking(prompt, tools=tools, background=True, metadata={"approval_wait_s": "864000"})
+    made = (await scene.caller.create(body)).json()
+
+    async def look() -> str | None:
+        listed = (await scene.caller.http.get("/v1/approvals")).json()["data"]
+        return next((each["id"] for each in listed if each["response_id"] == made["id"]), None)
+
+    request = await eventually(look, what="an open request")
+    assert (await shop_of(scene.cluster))["effects"][before:] == []
+    answer = {"approval_request_id": request, "approve": True}
+    decided = await scene.caller.http.post(f"/v1/responses/{made['id']}/approvals", json=answer)
+    assert decided.status_code == 200
+    await scene.caller.orchestration_ended(made["id"])
+    last = (await scene.caller.http.get(f"/v1/responses/{made['id']}")).json()
+    types = [item["type"] for item in last["output"]]
+    expected = ["mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "mcp_call", "message"]
+    assert (last["status"], types) == ("completed", expected)
+    assert decided.json() == last["output"][2]
+    (effect,) = (await shop_of(scene.cluster))["effects"][before:]
+    assert effect["key"] == request
+    await scene.books.settled(scene.caller, made["id"])

@@ -48,13 +48,17 @@ class TimerOrEvent:
 
 
 class FakeContext:
-    """The fake of `orchestrators.context.Context`; `request` is the orchestration's input."""
+    """The fake of `orchestrators.context.Context`; `request` is the orchestration's input.
+
+    `at` is the time that an orchestrator sees; None for that of the clock.
+    """
 
     def __init__(self, request: Any, clock: Clock, *, execution: int = 1) -> None:
         self.request = request
         self.clock = clock
         self.execution = execution
         self.next_request: Any = None
+        self.at: float | None = None
 
     @property
     def version(self) -> str:
@@ -62,7 +66,7 @@ class FakeContext:
 
     @property
     def current_utc_datetime(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now(), tz=UTC)
+        return datetime.fromtimestamp(self.clock.now() if self.at is None else self.at, tz=UTC)
 
     def get_input(self) -> Any:
         return self.request
@@ -129,6 +133,8 @@ class EventBoard:
 class Run:
     """One execution of the orchestration of a turn; `history` holds the results of its steps, like the host's history.
 
+    `times` are those of its beginning and of each result: a replay sees them again.
+
     After a step that crashed, another call of `respond` replays the history and continues.
     """
 
@@ -137,6 +143,7 @@ class Run:
     done: list[str]
     history: list[Any]
     fire_times: dict[int, float] = field(default_factory=dict[int, float])
+    times: list[float] = field(default_factory=list[float])
     continued: Any = None
     events: EventBoard | None = None
 
@@ -149,17 +156,23 @@ class Run:
                 return result
             self.continued = context.next_request
             self.history.clear()
+            self.times.clear()
             self.fire_times.clear()
 
     async def run(self, context: FakeContext) -> Any:
         """Run one history to its end; a failed step is thrown into the orchestrator as the host does."""
+        if not self.times:
+            self.times.append(self.clock.now())
+        context.at = self.times[0]
         steps = respond(context)
         yielded, number = next(steps), 0
         while True:
             if number == len(self.history):
                 self.history.append(await self.result(yielded))
+                self.times.append(self.clock.now())
             result = self.history[number]
             number += 1
+            context.at = self.times[number]
             try:
                 yielded = (
                     steps.throw(result) if isinstance(result, Exception) else steps.send(sent_result(result, yielded))

@@ -39,6 +39,7 @@ from domain.log.transcript import Transcript
 from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import PriceSource, TokenPrice
+from domain.pipelines.pipeline import Pipelines
 from domain.sources.catalog import SourceKind, Sources
 from domain.tools.catalog import ToolServers
 from domain.turns.response import Response, ResponseHistory, ResponseOptions, Sampling
@@ -129,6 +130,7 @@ class World[C: Clock = FakeClock]:
     sources: Sources = field(default_factory=Sources)
     connectors: Mapping[SourceKind, SourceConnector] = field(default_factory=dict[SourceKind, SourceConnector])
     tool_servers: ToolServers = field(default_factory=ToolServers)
+    pipelines: Pipelines = field(default_factory=Pipelines)
     tools: ToolConnector = field(default_factory=FakeTools)
     exchange: TokenExchange = field(default_factory=NoExchange)
     prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
@@ -154,6 +156,7 @@ class World[C: Clock = FakeClock]:
             sources=self.sources,
             endpoints=self.endpoints,
             tools=self.tool_servers,
+            pipelines=self.pipelines,
         )
         ports = Ports(
             clock=self.clock,

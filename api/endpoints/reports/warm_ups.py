@@ -14,6 +14,7 @@ from clients.clock import Clock
 from domain.errors import Exhausted, NotFound, Unavailable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.held_backend import held
 from domain.fleet.status import BackendStatus, status_of
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole
@@ -76,11 +77,11 @@ class WarmUps:
 
 
 def sleeping_backend(backends: Mapping[str, Backend], name: str) -> Backend:
-    """Return a backend that scales to zero; raises NotFound for any other name."""
+    """Return a backend that scales to zero, with the idle period that is paid; raises NotFound for any other name."""
     backend = backends.get(name)
     if backend is None or not backend.cold_start.scales_to_zero:
         raise NotFound(f"The fleet has no backend '{name}' that scales to zero.")
-    return backend
+    return held(backend)
 
 
 def not_started(

@@ -37,12 +37,14 @@ from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger
 from state.retention.deletion import Retention
+from state.tools.directory import ToolDirectory
+from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
 from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
 from tests.fakes.clocks import InstantLoop, LoopClock
 from tests.fakes.stores import Call, CrashError, Fault, Faults, FlakyStore, MemoryStore
-from tests.fakes.tools import FILE, shop
+from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.worlds import OWNER, THREAD, NoExchange
 
 SERVERS = shop(
@@ -211,7 +213,10 @@ class Simulation:
         pages = ResultPages(results, SERVERS)
         grants = CallerGrants(grants=None, exchange=NoExchange(), servers=SERVERS)
         log = self.parts.log(turns, self.clock)
-        return CallTool(turns=turns, servers=SERVERS, sender=sender, pages=pages, grants=grants, log=log)
+        directory = ToolDirectory(FakeTools(), ToolPins(store, self.clock))
+        return CallTool(
+            turns=turns, servers=SERVERS, directory=directory, sender=sender, pages=pages, grants=grants, log=log
+        )
 
     async def host(self, item: str) -> None:
         """Deliver a call until a delivery has returned. Some are delivered twice, where the first only seems dead."""

@@ -239,13 +239,20 @@ async def test_the_end_is_announced_to_webhooks_that_name_it_and_lines_are_not()
     assert list(await outbox.overdue(before=one.world.clock.now() + 1)) == [delivery]
 
 
-async def test_the_route_of_a_batch_says_when_it_begins_and_why() -> None:
+async def test_the_route_of_a_batch_says_when_it_begins_why_and_what_its_lines_cost() -> None:
     one = api()
-    batch = await create(one, [line(0)])
+    batch = await create(one, [line(0), line(1)])
     path = f"/v1/batches/{batch['id']}/route"
-    assert (await one.http.get(path)).json()["decision"] is None
-    await ended(one, batch)
-    decision = (await one.http.get(path)).json()["decision"]
+    before = (await one.http.get(path)).json()
+    assert (before["decision"], before["cost"]["total_usd"]) == (None, "0.000000000")
+    done = await ended(one, batch)
+    responses = [each["response"]["body"]["id"] for each in await rows(one, done["output_file_id"])]
+    bills = [(await one.http.get(f"/v1/responses/{each}/route")).json()["bill"] for each in responses]
+    after = (await one.http.get(path)).json()
+    assert Decimal(after["cost"]["total_usd"]) == sum(Decimal(each["total_usd"]) for each in bills) > 0
+    assert (after["cost"]["lines"], after["cost"]["final"]) == (2, True)
+    assert Decimal(after["cost"]["line_usd"]) * 2 == Decimal(after["cost"]["total_usd"])
+    decision = after["decision"]
     assert (decision["starts"], decision["reason"]) == (True, "no backend has to be started")
     assert set(decision["costs"]) == {"main"}
 

@@ -7,18 +7,20 @@ import pytest
 
 from activities.batches import check_batch
 from activities.batches.inline_turn import LONGEST_S
-from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS, STOPPED
+from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS, MOST_TRIES, STOPPED
 from activities.maintenance.batch_sweep import BatchSweep
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import wire_of_batch
 from clients.storage.keys import owner_index_key
-from clients.storage.port import Delete
+from clients.storage.port import Create, Delete
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
+from domain.batches.totals import BatchTotals
 from domain.errors import NotFound, Unavailable
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
+from state.batches.line_store import lines_key
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import Api, api
 from tests.api.tools.agents import SHOP, InsistentModel, agent, calls
@@ -234,6 +236,23 @@ async def test_the_timer_wakes_a_batch_that_was_cancelled_while_it_waited() -> N
     assert orchestrations.batch_wakes == [(batch.id, 3)]
 
 
+@pytest.mark.parametrize("has_warmed", [True, False])
+async def test_the_end_of_a_turn_that_found_a_backend_warm_wakes_waiting_batches(*, has_warmed: bool) -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0)]))
+    store, clock = one.world.app.state.batches, one.world.clock
+    await store.starts.save(batch, StartDecision(starts=False, reason="waits", latest_start=clock.now()), looks=3)
+    clock.advance(1.0)
+    orchestrations = FakeOrchestrations()
+    if has_warmed:
+        one.world.app.state.backend_states.opened.add("main")
+    wake = one.world.app.follow_ups.wake_batches
+    assert wake is not None
+    await wake(orchestrations)
+    await wake(orchestrations)
+    assert orchestrations.batch_wakes == ([(batch.id, 3)] if has_warmed else [])
+
+
 async def test_lines_of_all_batches_leave_places_of_a_process_to_turns() -> None:
     one = api()
     batch = await checked(one, await held(one, [line(0)]))
@@ -242,3 +261,38 @@ async def test_lines_of_all_batches_leave_places_of_a_process_to_turns() -> None
     assert await running.run({**wire_of_batch(batch), "line": 0}) == {"delay_s": BUSY_S, "stopped": 0}
     running.running -= 1
     assert await running.run({**wire_of_batch(batch), "line": 0}) == {"delay_s": 0.0, "stopped": 0}
+
+
+async def test_a_line_that_fails_outside_of_its_turn_is_tried_later_each_time_and_ends_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0), line(1)]))
+    running = one.world.app.batches.run_line
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    request = wire_of_batch(batch)
+    monkeypatch.setattr(type(running.requests), "answer", broken)
+    delays = [(await running.run({**request, "line": 0}))["delay_s"] for _ in range(MOST_TRIES)]
+    assert delays == [10.0, 20.0, 40.0, 80.0, 160.0, 0.0]
+    monkeypatch.undo()
+    done = await run(one, batch)
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 2, "completed": 1, "failed": 1})
+    (failed,) = await rows(one, done["error_file_id"])
+    assert failed["custom_id"] == "line-0"
+    assert failed["error"]["message"].endswith("failed 6 times outside of its turn: RuntimeError.")
+
+
+async def test_a_row_replaces_the_parts_that_a_run_left_behind_which_died() -> None:
+    one = api()
+    batch = await checked(one, await held(one, [line(0)]))
+    lines = one.world.app.state.batches.lines
+    body = {"kind": "batch_row", "v": 1, "text": "x"}
+    parts = [Create(id=f"row_00000_00_{number:04d}", body=body) for number in (0, 1)]
+    await one.world.store.commit(lines_key(batch), parts)
+    await lines.end_line(batch, 0, "{}", BatchTotals(failed=1))
+    assert await lines.rows(batch, 0) == {0: ("{}", BatchTotals(failed=1))}
+    await lines.end_line(batch, 0, "another", BatchTotals(completed=1))
+    assert await lines.rows(batch, 0) == {0: ("{}", BatchTotals(failed=1))}

@@ -21,8 +21,14 @@ WARM = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05)
 DAY = 86_400.0
 
 
-def decide(*options: BatchOption, lines: int = 100, together: int = 0, now: float = 0.0) -> StartDecision:
-    return decide_start(options, lines=lines, together=together, now=now, expires_at=DAY)
+IDLE = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, start_cost=300 * Decimal("0.0003947"))
+"""A GPU that is warm, and has been idle for 300 s: with lines it goes so much later."""
+
+
+def decide(
+    *options: BatchOption, lines: int = 100, together: int = 0, now: float = 0.0, is_cheap_hour: bool = False
+) -> StartDecision:
+    return decide_start(options, lines=lines, together=together, now=now, expires_at=DAY, is_cheap_hour=is_cheap_hour)
 
 
 def test_the_break_even_is_the_one_of_the_prices() -> None:
@@ -38,6 +44,9 @@ def test_the_break_even_is_the_one_of_the_prices() -> None:
         ((GPU, API), 1289, 0, True, "gpu"),
         ((GPU, API), 100, 1289, True, "gpu"),
         ((GPU,), 100_000, 0, False, ""),
+        ((IDLE,), 1, 0, True, "gpu"),
+        ((IDLE, API), 100, 0, False, ""),
+        ((IDLE, API), 100, 600, True, "gpu"),
         ((), 10, 0, True, ""),
         ((GPU, BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)), 100, 0, True, ""),
     ],
@@ -48,6 +57,17 @@ def test_a_batch_begins_where_that_pays(
     decision = decide(*options, lines=lines, together=together)
     assert (decision.starts, decision.backend) == (starts, backend)
     assert decision.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "lines", "backend"), [((GPU,), 1, "gpu"), ((GPU, API), 100, ""), ((GPU, API), 1288, "")]
+)
+def test_a_batch_begins_in_a_cheap_hour_where_it_costs_less(
+    options: tuple[BatchOption, ...], lines: int, backend: str
+) -> None:
+    decision = decide(*options, lines=lines, is_cheap_hour=True)
+    assert (decision.starts, decision.backend) == (True, backend)
+    assert "cheap" in decision.reason
 
 
 def test_at_its_latest_start_a_batch_takes_what_costs_less() -> None:

@@ -11,6 +11,7 @@ import pytest
 from clients.backends.port import BackendError
 from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.fleet.instances.scaling import InstanceControl, Scaling
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.sessions.provisional_charges import dollars, provisional_warm_up
@@ -64,6 +65,16 @@ async def test_the_cost_is_known_before_anything_is_sent() -> None:
     assert (planned["status"], planned["sent"], Decimal(planned["worst_usd"])) == ("asleep", False, WORST)
     assert (await fleet(one))["gpu"]["start"]["worst_warm_up_usd"] == planned["worst_usd"]
     assert (gpu.probes, set((await booked(one)).values())) == (0, {Decimal(0)})
+
+
+async def test_a_counted_backend_costs_the_idle_period_of_the_product() -> None:
+    control, cold = InstanceControl(service="projects/p/locations/l/services/s"), replace(GPU.cold_start, idle_s=15)
+    counted = replace(GPU, scaling=Scaling.COUNT, instances=control, cold_start=cold)
+    one = api(Gpu(), FakeBackend(), deployed={"gpu": counted, "spare": backend("spare")})
+    planned = await started(one, f"{PATH}?dry_run=true")
+    assert planned["idle_s"] == 15
+    assert Decimal(planned["worst_usd"]) < WORST
+    assert (await fleet(one))["gpu"]["start"]["worst_warm_up_usd"] == planned["worst_usd"]
 
 
 async def test_a_warm_up_is_sent_and_booked_once_however_often_it_is_asked_for() -> None:

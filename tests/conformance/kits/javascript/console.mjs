@@ -136,7 +136,7 @@ checks["a GPU is started from the page, after a look at its cost"] = async () =>
   await card.getByRole("table", { name: /^Who shares it/ }).waitFor();
   await page.getByRole("link", { name: "Do its sessions pay?" }).click();
   await page.getByRole("heading", { level: 1, name: "Investment" }).waitFor();
-  await page.getByRole("table", { name: /against answering elsewhere/ }).getByText("still up").waitFor();
+  await page.getByRole("table", { name: /against answering elsewhere/ }).getByText(/^still up/).waitFor();
   await page.getByRole("img", { name: /a session is bought at \$0/ }).waitFor();
   await show(page, "starts", "Starts");
   await page.getByRole("table", { name: "Starts of the last day" }).waitFor();

@@ -5,7 +5,7 @@ import { tell } from "./telling.mjs";
 
 const { CHROMIUM, CONSOLE, APP } = process.env;
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--no-first-run"] });
-const PATIENCE_MS = 180_000; // a guard against hanging
+const PATIENCE_MS = 240_000; // a guard against hanging
 const PAUSE_MS = 1000;
 const page = await (await browser.newContext({ viewport: { width: 1200, height: 900 } })).newPage();
 page.setDefaultTimeout(PATIENCE_MS);
@@ -48,12 +48,15 @@ checks["its worker is killed from the page, and the break has the right numbers"
   const crash = page.locator("#crash");
   await crash.getByRole("heading", { name: "Crash" }).waitFor();
   const { runs, timeline } = await read(`/v1/responses/${turns[0]}/route`);
-  const [died, next] = runs;
-  assert.equal(next.first_event, died.last_event + 1);
   const shown = await crash.innerText();
-  assert.match(shown, new RegExp(`Last event before\\s+${died.last_event}\\s`));
-  assert.match(shown, new RegExp(`First event after\\s+${next.first_event}\\s`));
-  assert.equal(timeline.find((step) => step.step === "taken over").lost_s, died.lost_s);
+  const wrote = runs.filter((run) => run.first_event !== null);
+  for (const [before, after] of wrote.slice(1).map((run, index) => [wrote[index], run])) assert.equal(after.first_event, before.last_event + 1);
+  const taken = timeline.filter((step) => step.step === "taken over");
+  assert.ok(taken.length > 0);
+  for (const step of taken) {
+    assert.match(shown, new RegExp(`Last event before\\s+${step.after_event ?? "none"}\\s`));
+    assert.match(shown, new RegExp(`First event after\\s+${step.next[0] ?? "none yet"}\\s`));
+  }
   await page.waitForFunction(() => document.activeElement.id === "crash");
 };
 

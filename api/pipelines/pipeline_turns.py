@@ -1,0 +1,174 @@
+"""How does an event become a turn, once, and where does its answer go?"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from api.parsing.responses_request import TurnRequest, request_from_openai
+from api.turns.admission import Admission, opening_events
+from api.turns.deliveries import ClaimedRequest, RequestDelivery
+from clients.orchestrations import Orchestrations
+from domain.content.items import Item, ItemKind
+from domain.errors import Exhausted, NotFound, Terminal
+from domain.log.events import ResponseStatus
+from domain.pipelines.event_run import EventRun, RunStatus
+from domain.pipelines.event_text import fenced
+from domain.pipelines.pipeline import Pipeline, Pipelines, SinkKind
+from domain.pipelines.pipeline_use import PipelineUse
+from domain.turns.response import Response
+from state.pipelines.conversation_sink import ConversationSink
+from state.pipelines.event_runs import EventRuns
+from state.webhook_outbox import DUE, WebhookOutbox
+
+ACCEPTED: Final = "accepted"
+"""The outcome of a delivery that its webhook has accepted."""
+
+NOTHING_READ: Final = "the event has nothing at the place that the pipeline reads"
+NO_PIPELINE: Final = "the pipeline is not configured any more"
+NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineTurns:
+    """Takes each run of a pipeline as far as it goes now. Every method is safe to repeat, and to run twice at once."""
+
+    pipelines: Pipelines
+    runs: EventRuns
+    admission: Admission
+    outbox: WebhookOutbox
+    conversations: ConversationSink
+
+    async def begin(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
+        """Store the run of an event, and start its turn; an event that has arrived before changes nothing."""
+        stored = await self.runs.accept(run)
+        return await self.advance(stored, orchestrations) if stored.status is RunStatus.OPEN else stored
+
+    async def advance(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
+        """Start the turn of a run, or bring its answer to the sink where it has ended."""
+        pipeline = self.pipelines.known.get(run.pipeline)
+        if pipeline is None:
+            return await self.enter(run, RunStatus.DEAD, NO_PIPELINE)
+        try:
+            turn = await self.turn_of(pipeline, run)
+        except Terminal as error:
+            self.admission.limits.leave(run.owner, run.response)
+            return await self.enter(run, RunStatus.DEAD, str(error))
+        if turn.status is ResponseStatus.QUEUED:
+            await orchestrations.start(turn)
+        return await self.deliver(pipeline, run, turn) if turn.status.is_terminal else run
+
+    async def after_turn(self, ended: Response, orchestrations: Orchestrations) -> None:
+        """Bring the answer of a turn that has just ended to its sink."""
+        use = ended.options.pipeline
+        run = await self.runs.find(ended.owner, f"event_{use.name}_{use.event}") if use else None
+        if run and run.response == ended.id and run.status is RunStatus.OPEN:
+            await self.advance(run, orchestrations)
+
+    async def send_again(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
+        """Deliver the answer of a dead run again, or ask for one by a new turn where there is none."""
+        try:
+            turn = await self.admission.turns.read(run.owner, run.response)
+        except NotFound:
+            turn = None
+        is_answered = turn is not None and turn.status is ResponseStatus.COMPLETED
+        if turn and is_answered and turn.options.pipeline and turn.options.pipeline.webhook:
+            await self.outbox.reopen(run.owner, run.response, turn.options.pipeline.webhook)
+            for delivery in await self.outbox.of(run.owner, run.response):
+                await orchestrations.start_delivery(delivery)
+
+        def opened(stored: EventRun) -> EventRun:
+            if stored.status is not RunStatus.DEAD:
+                return stored
+            return stored.entered(RunStatus.OPEN) if is_answered else stored.again()
+
+        return await self.advance(await self.runs.change(run, opened), orchestrations)
+
+    async def turn_of(self, pipeline: Pipeline, run: EventRun) -> Response:
+        """Return the turn of a run, which is admitted now where it was not before; raises Terminal and Retryable."""
+        try:
+            return await self.admission.turns.read(run.owner, run.response)
+        except NotFound:
+            return await self.admit(pipeline, run)
+
+    async def admit(self, pipeline: Pipeline, run: EventRun) -> Response:
+        if not run.text:
+            raise NotFound(NOTHING_READ)
+        request = request_of(pipeline, run)
+        admission = self.admission
+        admission.planner.check_model_choice(request)
+        await admission.limits.enter(run.owner, run.response)
+        claimed = ClaimedRequest(owner=run.owner, delivery=NO_DELIVERY, response_id=run.response, new_thread=False)
+        plan = await admission.plans.plan(run.owner, request, run.response)
+        check_budget(pipeline, plan.costs.most)
+        if plan.tool_config.servers and not pipeline.trusted:
+            plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
+        cover = await admission.ledger.reserve(run.owner, run.response, plan.costs.most, needed=plan.costs.least)
+        planned = admission.response(claimed, request, plan, cover)
+        webhook = pipeline.sink.target if pipeline.sink.kind is SinkKind.WEBHOOK else ""
+        use = PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook)
+        response = replace(planned, options=replace(planned.options, pipeline=use))
+        return await admission.turns.admit(response, plan.items, opening_events(response))
+
+    async def deliver(self, pipeline: Pipeline, run: EventRun, turn: Response) -> EventRun:
+        """Bring the answer of an ended turn to the sink. A turn without an answer is dead, with the code of its end."""
+        if turn.status is not ResponseStatus.COMPLETED:
+            log = await self.admission.turns.transcript(turn.owner, turn.id)
+            code = f": {log.ending.code}" if log.ending and log.ending.code else ""
+            return await self.enter(run, RunStatus.DEAD, f"the turn ended as {turn.status}{code}")
+        match pipeline.sink.kind:
+            case SinkKind.WEBHOOK:
+                return await self.await_webhook(run, turn)
+            case SinkKind.CONVERSATION:
+                return await self.add_to_conversation(pipeline, run, turn)
+            case SinkKind.NONE:
+                return await self.enter(run, RunStatus.DONE)
+
+    async def await_webhook(self, run: EventRun, turn: Response) -> EventRun:
+        """Read from the outbox what became of the delivery that the end of the turn has stored there."""
+        notes = await self.outbox.of_response(turn.owner, turn.id)
+        if not notes:
+            return await self.enter(run, RunStatus.DEAD, "no webhook of this name takes pipeline.completed")
+        outcome = notes[0].outcome
+        if outcome == DUE:
+            return await self.enter(run, RunStatus.DELIVERING)
+        if outcome == ACCEPTED:
+            return await self.enter(run, RunStatus.DONE)
+        return await self.enter(run, RunStatus.DEAD, f"the delivery to the webhook ended: {outcome}")
+
+    async def add_to_conversation(self, pipeline: Pipeline, run: EventRun, turn: Response) -> EventRun:
+        items = await self.admission.turns.items(turn.owner, turn.progress.output_items)
+        said = [each for each in items if is_answer(each)]
+        try:
+            await self.conversations.add(turn.owner, pipeline.sink.target, said, key=turn.id)
+        except NotFound as error:
+            return await self.enter(run, RunStatus.DEAD, str(error))
+        return await self.enter(run, RunStatus.DONE)
+
+    async def enter(self, run: EventRun, status: RunStatus, reason: str = "") -> EventRun:
+        """Write the status of a run that another process has not finished meanwhile."""
+
+        def entered(stored: EventRun) -> EventRun:
+            is_same = stored.tries == run.tries and stored.status not in (RunStatus.DONE, RunStatus.DEAD)
+            return stored.entered(status, reason) if is_same else stored
+
+        return await self.runs.change(run, entered)
+
+
+def check_budget(pipeline: Pipeline, worst: Decimal) -> None:
+    if pipeline.response_budget is not None and worst > pipeline.response_budget:
+        raise Exhausted(f"The turn may cost up to ${worst:f}, more than the pipeline's budget for one response.")
+
+
+def request_of(pipeline: Pipeline, run: EventRun) -> TurnRequest:
+    """Return the request of a run's turn; what an event says is marked as data, unless the pipeline is trusted."""
+    text = run.text if pipeline.trusted or pipeline.text else fenced(run.text, run.marker)
+    return pipeline_request(pipeline, text)
+
+
+def pipeline_request(pipeline: Pipeline, text: str) -> TurnRequest:
+    body: dict[str, Any] = {**pipeline.body, "input": text, "background": True}
+    return request_from_openai(body)
+
+
+def is_answer(item: Item) -> bool:
+    return item.kind is ItemKind.MESSAGE

@@ -1,0 +1,45 @@
+"""How does a due time become a turn?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from api.pipelines.functions import new_run
+from api.pipelines.pipeline_turns import PipelineTurns
+from clients.clock import Clock
+from clients.orchestrations import Orchestrations
+from domain.pipelines.event_run import EventRun, event_digest
+from domain.pipelines.pipeline import Pipeline
+
+SOURCE: Final = "schedule"
+EARLY_S: Final = 5.0
+"""A timer may fire so many seconds before its due time, by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedules:
+    """Begins the turns of schedules. The due time determines the turn, so a timer that fires twice has one."""
+
+    turns: PipelineTurns
+    clock: Clock
+
+    async def fire(self, pipeline: Pipeline, status: Mapping[str, Any], orchestrations: Orchestrations) -> EventRun:
+        """Begin the turn of an occurrence; `status` is the host's `ScheduleStatus`."""
+        due = due_time(status, now=self.clock.now())
+        digest = event_digest(pipeline.name, SOURCE, datetime.fromtimestamp(due, UTC).isoformat())
+        return await self.turns.begin(new_run(pipeline, digest, pipeline.text, self.clock), orchestrations)
+
+
+def due_time(status: Mapping[str, Any], *, now: float) -> float:
+    """Return when the running occurrence was due, in whole seconds since the epoch.
+
+    The host names it as the next one until the run has ended
+    (https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer). A run out of turn is due now.
+    """
+    try:
+        named = datetime.fromisoformat(str(status.get("Next", "")))
+    except ValueError:
+        return float(int(now))
+    due = (named if named.tzinfo else named.replace(tzinfo=UTC)).timestamp()
+    return float(int(due if 0 < due <= now + EARLY_S else now))

@@ -1,0 +1,30 @@
+"""Which objects run the operator's pipelines?"""
+
+from dataclasses import dataclass
+
+from api.pipelines.pipeline_turns import PipelineTurns
+from api.pipelines.schedules import Schedules
+from composition.parts import Configuration, Ports
+from composition.planning import Intake
+from composition.state import State
+from state.pipelines.conversation_sink import ConversationSink
+from state.pipelines.event_runs import EventRuns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSteps:
+    """What begins the turns of pipelines and brings their answers to the sinks."""
+
+    turns: PipelineTurns
+    schedules: Schedules
+
+
+def compose_pipelines(configuration: Configuration, ports: Ports, state: State, intake: Intake) -> PipelineSteps:
+    turns = PipelineTurns(
+        pipelines=configuration.pipelines,
+        runs=EventRuns(ports.store, ports.clock),
+        admission=intake.admission,
+        outbox=state.webhook_outbox,
+        conversations=ConversationSink(state.turns.conversations),
+    )
+    return PipelineSteps(turns=turns, schedules=Schedules(turns=turns, clock=ports.clock))

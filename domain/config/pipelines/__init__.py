@@ -1,0 +1,1 @@
+"""What does the file of the pipelines say?"""

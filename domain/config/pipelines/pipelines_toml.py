@@ -1,0 +1,130 @@
+"""What does the file of the pipelines say?"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from domain.config.toml_table import VARIABLE, TomlTable, document, expanded
+from domain.errors import ConfigurationError
+from domain.identity.owners import Owner
+from domain.pipelines.pipeline import Pipeline, Pipelines, Sink, SinkKind, TriggerKind
+from domain.pipelines.schedules import schedule_problem
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+PART: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
+LATER_TRIGGERS: Final = frozenset({"queue", "blob"})
+LATER_SINKS: Final = frozenset({"blob", "queue"})
+LATER_FIELDS: Final = frozenset({"steps"})
+"""What later releases may know is named, so that it is not taken for a spelling mistake."""
+
+
+def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
+    """Return the pipelines, `%NAME%` in their owners and sinks replaced from the variables.
+
+    A pipeline that needs a variable that is not set is left out. Raises ConfigurationError that names every mistake.
+    """
+    top = document(text, "pipelines")
+    known: dict[str, Pipeline] = {}
+    for name, table in top.tables("pipelines"):
+        pipeline = read_pipeline(name, table, variables)
+        needed = (pipeline.owner.tenant, pipeline.owner.subject, pipeline.sink.target)
+        if not any(VARIABLE.search(each) for each in needed):
+            known[name] = pipeline
+    top.close()
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return Pipelines(known=known)
+
+
+def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> Pipeline:
+    if not NAME.fullmatch(name):
+        table.problems.append(f"{table.path}: expected a name of a-z, 0-9 and -, at most 32 characters")
+    refuse_later(table)
+    trigger = table.choice("trigger", TriggerKind)
+    timed = trigger is TriggerKind.SCHEDULE
+    pipeline = Pipeline(
+        name=name,
+        owner=read_owner(table.table("owner", required=True), variables),
+        trigger=trigger,
+        schedule=read_schedule(table) if timed else "",
+        text=table.text("input") if timed else "",
+        input=() if timed else read_part(table),
+        body=read_body(table),
+        sink=read_sink(table.table("sink"), variables),
+        trusted=table.flag("trusted", default=False),
+        response_budget=read_budget(table.table("budgets")),
+    )
+    table.close()
+    return pipeline
+
+
+def refuse_later(table: TomlTable) -> None:
+    if table.values.get("trigger") in LATER_TRIGGERS:
+        table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {table.values['trigger']}")
+        table.values["trigger"] = TriggerKind.CLOUD_EVENTS.value
+    for key in LATER_FIELDS & table.values.keys():
+        table.known.add(key)
+        table.problems.append(f"{table.name_of(key)}: this release runs one turn for each event")
+
+
+def read_owner(table: TomlTable, variables: Mapping[str, str]) -> Owner:
+    tenant, app = (expanded(table.text(key), variables) for key in ("tenant", "app"))
+    table.close()
+    return Owner(tenant=tenant, subject=f"app:{app}")
+
+
+def read_schedule(table: TomlTable) -> str:
+    schedule = table.text("schedule")
+    if schedule and (problem := schedule_problem(schedule)):
+        table.problems.append(f"{table.name_of('schedule')}: {problem}")
+    return schedule
+
+
+def read_part(table: TomlTable) -> tuple[str, ...]:
+    path = table.text("input", "data")
+    if path and not PART.fullmatch(path):
+        table.report("input", "names joined by dots, as data.text")
+    return tuple(path.split("."))
+
+
+def read_body(table: TomlTable) -> dict[str, Any]:
+    """Return the fields of a request to the API; its own reader says what is wrong with their values."""
+    sources, tier = table.texts("sources"), table.optional("tier", table.text)
+    body: dict[str, Any] = {"model": table.text("model", "auto"), "metadata": {}}
+    for key in ("instructions", "temperature", "max_output_tokens"):
+        table.known.add(key)
+        if key in table.values:
+            body[key] = table.values[key]
+    if sources:
+        body["metadata"]["sources"] = ",".join(sources)
+    if tier:
+        body["metadata"]["tier"] = tier
+    tools = table.table("tools")
+    body["tools"] = [
+        {"type": "mcp", "server_label": label, "allowed_tools": list(tools.texts(label))} for label in tools.values
+    ]
+    table.known.add("format")
+    if "format" in table.values:
+        body["text"] = {"format": table.values["format"]}
+    return body
+
+
+def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:
+    for key in LATER_SINKS & table.values.keys():
+        table.known.add(key)
+        table.problems.append(f"{table.name_of(key)}: this release has the sinks webhook and conversation only")
+    kinds = [kind for kind in (SinkKind.WEBHOOK, SinkKind.CONVERSATION) if kind.value in table.values]
+    found = {kind: expanded(table.text(kind.value), variables) for kind in kinds}
+    table.known |= {SinkKind.WEBHOOK.value, SinkKind.CONVERSATION.value}
+    table.close()
+    if len(found) > 1:
+        table.problems.append(f"{table.path}: expected one sink, found {' and '.join(found)}")
+    return next((Sink(kind=kind, target=target) for kind, target in found.items()), Sink())
+
+
+def read_budget(table: TomlTable) -> Decimal | None:
+    """Return the dollars that one turn may cost. Days and months are budgets of the pipeline's owner."""
+    amount = table.optional("response", table.amount)
+    table.close()
+    return amount

@@ -1,0 +1,1 @@
+"""What starts a pipeline, and what becomes of its turns?"""

@@ -1,0 +1,107 @@
+"""What has become of an event: the turn that it determines, and whether its answer has arrived?"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from domain.identity.owners import Owner
+from domain.ids import member_id
+
+
+class RunStatus(StrEnum):
+    """`open`: the turn has not ended. `delivering`: its answer has not arrived. `dead`: it never will by itself."""
+
+    OPEN = "open"
+    DELIVERING = "delivering"
+    DONE = "done"
+    DEAD = "dead"
+
+
+def event_digest(pipeline: str, source: str, identifier: str) -> str:
+    """Return the 64 hexadecimal digits that identify an event of a pipeline."""
+    return hashlib.sha256(json.dumps([pipeline, source, identifier]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRun:
+    """One event of a pipeline.
+
+    `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
+    sent again from among the dead by a new turn. `created_at` is in seconds since the epoch.
+    """
+
+    pipeline: str
+    owner: Owner
+    digest: str
+    created_at: float
+    marker: str
+    text: str
+    status: RunStatus = RunStatus.OPEN
+    reason: str = ""
+    tries: int = 0
+
+    @property
+    def id(self) -> str:
+        return f"event_{self.pipeline}_{self.digest}"
+
+    @property
+    def dead_id(self) -> str:
+        """The id of the entry in the list of dead events."""
+        return f"{dead_prefix(self.pipeline)}{self.digest}"
+
+    @property
+    def thread(self) -> str:
+        return self.digest[:24]
+
+    @property
+    def response(self) -> str:
+        """The id of the turn, which is the same however often the event arrives."""
+        tried = hashlib.sha256(f"{self.digest} {self.tries}".encode()).hexdigest()
+        token = f"{int(self.created_at * 1000):012x}{tried[:12]}"
+        return member_id("resp", thread=self.thread, token=token)
+
+    def entered(self, status: RunStatus, reason: str = "") -> "EventRun":
+        """Return the run with another status; what an event says is forgotten once it is done."""
+        text = "" if status is RunStatus.DONE else self.text
+        return replace(self, status=status, reason=reason, text=text)
+
+    def again(self) -> "EventRun":
+        """Return the run with a new turn."""
+        return replace(self, status=RunStatus.OPEN, reason="", tries=self.tries + 1)
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": "pipeline_event",
+            "v": 1,
+            "at": self.created_at,
+            "status": self.status.value,
+            "pipeline": self.pipeline,
+            "tenant": self.owner.tenant,
+            "subject": self.owner.subject,
+            "digest": self.digest,
+            "marker": self.marker,
+            "text": self.text,
+            "reason": self.reason,
+            "tries": self.tries,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            pipeline=body["pipeline"],
+            owner=Owner(tenant=body["tenant"], subject=body["subject"]),
+            digest=body["digest"],
+            created_at=body["at"],
+            marker=body["marker"],
+            text=body["text"],
+            status=RunStatus(body["status"]),
+            reason=body["reason"],
+            tries=body["tries"],
+        )
+
+
+def dead_prefix(pipeline: str) -> str:
+    return f"dead_{pipeline}_"

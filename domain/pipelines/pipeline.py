@@ -1,0 +1,74 @@
+"""What is a pipeline: its trigger, the request that its turns make, and where their answers go?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from domain.identity.owners import Owner
+
+COMPLETED_EVENT: Final = "pipeline.completed"
+"""The type of the webhook that the sink `webhook` gets, if its `events` name it."""
+
+
+class TriggerKind(StrEnum):
+    CLOUD_EVENTS = "cloudevents"
+    SCHEDULE = "schedule"
+
+
+class SinkKind(StrEnum):
+    """Where an answer goes. It stays with its response in any case."""
+
+    NONE = "none"
+    WEBHOOK = "webhook"
+    CONVERSATION = "conversation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """`target` is the name of a webhook or the id of a conversation of the pipeline's owner."""
+
+    kind: SinkKind = SinkKind.NONE
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One pipeline of the operator's file.
+
+    `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
+    `text`; an event sends what the names in `input` lead to. `body` has the other fields of the request, as
+    `POST /v1/responses` takes them. What an event says has no authority, unless the pipeline is `trusted`. A turn that
+    could cost more than `response_budget` dollars is not begun.
+    """
+
+    name: str
+    owner: Owner
+    trigger: TriggerKind
+    body: Mapping[str, Any]
+    schedule: str = ""
+    text: str = ""
+    input: tuple[str, ...] = ("data",)
+    sink: Sink = field(default_factory=Sink)
+    trusted: bool = False
+    response_budget: Decimal | None = None
+
+    @property
+    def model(self) -> str:
+        return self.body["model"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipelines:
+    """All pipelines by name."""
+
+    known: Mapping[str, Pipeline] = field(default_factory=dict[str, Pipeline])
+
+    def of_tenant(self, tenant: str) -> tuple[Pipeline, ...]:
+        return tuple(each for each in self.known.values() if each.owner.tenant == tenant)
+
+    def open_to(self, tenant: str, name: str) -> Pipeline | None:
+        """Return a pipeline of a tenant; an unknown one and another tenant's are the same: None."""
+        found = self.known.get(name)
+        return found if found and found.owner.tenant == tenant else None

@@ -1,0 +1,1 @@
+"""Which events has a pipeline got, and what has become of each?"""

@@ -1,0 +1,87 @@
+"""Which events has a pipeline got, and which of them are dead?
+
+The owner's index has one document for each event, and an entry for each dead one. An erased owner has neither.
+"""
+
+from collections.abc import Callable, Sequence
+
+from clients.clock import Clock
+from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
+from clients.storage.damage import readable
+from clients.storage.keys import owner_index_key, thread_id
+from clients.storage.port import SWEEP_LIMIT, Container, Create, Delete, Document, DocumentStore, Operation, Replace
+from domain.errors import NotFound
+from domain.identity.owners import Owner
+from domain.pipelines.event_run import EventRun, RunStatus, dead_prefix
+
+KEPT_S = 30 * 86_400
+"""An event that is sent again after this time is a new one, and a dead one is forgotten."""
+
+
+class EventRuns:
+    """Stores what has become of events. Every method is safe to repeat."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def accept(self, run: EventRun) -> EventRun:
+        """Store a new event and register its thread; return the stored one where it had arrived before."""
+        key = owner_index_key(run.owner)
+        thread = Create(id=thread_id(run.thread), body={"kind": "thread", "v": 1, "at": run.created_at})
+        writes = (Create(id=run.id, body=run.to_document(), expires_at=run.created_at + KEPT_S), thread)
+        while True:
+            found = await self.store.read(key, run.id)
+            if found:
+                return found.read_as(EventRun.from_document)
+            if await commit_if_unchanged(self.store, key, writes):
+                return run
+            writes = writes[:1]  # the thread is registered: an earlier event of this id has expired
+
+    async def find(self, owner: Owner, identifier: str) -> EventRun | None:
+        found = await self.store.read(owner_index_key(owner), identifier)
+        return found.read_as(EventRun.from_document) if found else None
+
+    async def change(self, run: EventRun, decide: Callable[[EventRun], EventRun]) -> EventRun:
+        """Write what `decide` makes of a run, and its entry among the dead, in one commit; raises NotFound."""
+        key = owner_index_key(run.owner)
+
+        async def step() -> EventRun:
+            found = await self.store.read(key, run.id)
+            if found is None:
+                raise NotFound.by_id("Event", run.digest)
+            before = found.read_as(EventRun.from_document)
+            after = decide(before)
+            if after != before:
+                await self.store.commit(key, self.writes(found, before, after))
+            return after
+
+        return await compare_and_swap(self.clock, step)
+
+    def writes(self, found: Document, before: EventRun, after: EventRun) -> Sequence[Operation]:
+        expires_at = self.clock.now() + KEPT_S
+        writes: list[Operation] = [
+            Replace(id=found.id, body=after.to_document(), etag=found.etag, expires_at=expires_at)
+        ]
+        was_dead, is_dead = before.status is RunStatus.DEAD, after.status is RunStatus.DEAD
+        if is_dead and not was_dead:
+            body = {"kind": "dead_event", "v": 1, "at": self.clock.now()}
+            writes.append(Create(id=after.dead_id, body=body, expires_at=expires_at))
+        if was_dead and not is_dead:
+            writes.append(Delete(id=after.dead_id))
+        return writes
+
+    async def dead(self, owner: Owner, pipeline: str, *, after: str, limit: int) -> Sequence[EventRun]:
+        """Return dead events of a pipeline in the order of their digests, those behind the digest `after`."""
+        key, prefix = owner_index_key(owner), dead_prefix(pipeline)
+        start = f"{prefix}{after}" if after else ""
+        entries = await self.store.list(key, prefix=prefix, after=start, limit=limit)
+        runs = [await self.find(owner, f"event_{pipeline}_{each.id.removeprefix(prefix)}") for each in entries]
+        return [each for each in runs if each and each.status is RunStatus.DEAD]
+
+    async def unfinished(self, status: RunStatus, *, before: float) -> Sequence[EventRun]:
+        """Return the runs of all owners with a status whose events arrived before a time, oldest first."""
+        found = await self.store.find(
+            Container.TURNS, kind="pipeline_event", status=status.value, before=before, limit=SWEEP_LIMIT
+        )
+        return tuple(readable(found, lambda each: each.document.read_as(EventRun.from_document)))

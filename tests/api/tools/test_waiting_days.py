@@ -1,0 +1,196 @@
+"""Does a turn survive thirty days of waiting, with restarts and a new release between?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+import pytest
+from openai.types.webhooks import AgentSessionActionRequiredWebhookEvent
+
+from clients.clock import SystemClock
+from clients.orchestrations import turn_wire
+from clients.tools.port import ToolConnector
+from domain.turns.webhook_events import ACTION_REQUIRED, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from tests.api.harness import Api
+from tests.api.tools.agents import SHOP, agent, calls
+from tests.fakes.backends import says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.orchestration import EventBoard, Run
+from tests.fakes.stores import MemoryStore
+from tests.fakes.tools import FILE, FakeTools, shop
+from tests.fakes.worlds import OWNER
+
+type Json = dict[str, Any]
+
+CLOSE = ("shop__close_shop", dict[str, Any]())
+DAY = 86_400
+MONTH = FILE + f"\n[limits]\napproval_ttl_s = {30 * DAY}\n"
+ENDPOINTS = WebhookEndpoints(
+    known={
+        "approvals": WebhookEndpoint(
+            name="approvals",
+            url="https://hooks.example.com/approvals",
+            secrets=(b"s" * 24,),
+            events=frozenset(),
+            action_events=frozenset({ACTION_REQUIRED}),
+        )
+    }
+)
+
+
+@dataclass
+class Days:
+    """One turn over many lives of the app, on one store and one history."""
+
+    file: str = MONTH
+    tools: FakeTools = field(default_factory=FakeTools)
+    clock: FakeClock = field(default_factory=FakeClock)
+    history: list[Any] = field(default_factory=list[Any])
+    done: list[str] = field(default_factory=list[str])
+    fire_times: dict[int, float] = field(default_factory=dict[int, float])
+    times: list[float] = field(default_factory=list[float])
+    lives: int = 0
+    made: Json = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock)
+        self.board = EventBoard(self.clock)
+        self.one = self.start()
+
+    def start(self, connector: ToolConnector | None = None) -> Api:
+        """Start the app anew over the same store; its model has still to answer after the calls."""
+        scripts = (calls(CLOSE), says("done")) if not self.lives else (says("done"),)
+        self.lives += 1
+        servers = shop(self.file)
+        options: Json = {"store": self.store, "clock": self.clock, "servers": servers, "endpoints": ENDPOINTS}
+        self.one = agent(*scripts, tools=connector or self.tools, **options)
+        self.one.orchestrations.hold = True
+        if self.made:
+            self.one.orchestrations.boards[self.made["id"]] = self.board
+            self.one.orchestrations.running.add(self.made["id"])
+        return self.one
+
+    async def begin(self) -> Json:
+        body: Json = {"model": "auto", "input": "close", "background": True, "tools": [SHOP]}
+        body["metadata"] = {"approval_wait_s": str(30 * DAY)}
+        self.made = (await self.one.create(body)).json()
+        self.times.append(self.clock.now())
+        self.one.orchestrations.boards[self.made["id"]] = self.board
+        self.one.orchestrations.running.add(self.made["id"])
+        return self.made
+
+    async def live(self, then: Callable[[], Awaitable[None]]) -> None:
+        """Let the turn run until it waits, do something, and end the process where the turn has not ended."""
+        turn = await self.one.world.turns.read(OWNER, self.made["id"])
+        begun = len(self.board.waits)
+        run = Run(
+            clock=self.clock,
+            steps=self.one.world.steps,
+            done=self.done,
+            history=self.history,
+            fire_times=self.fire_times,
+            times=self.times,
+            events=self.board,
+        )
+        task = asyncio.create_task(run.respond(turn_wire(turn)))
+        await asyncio.wait({task, asyncio.create_task(self.board.begun(begun + 1))}, return_when="FIRST_COMPLETED")
+        await then()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def three_days(self) -> None:
+        self.clock.advance(3 * DAY)
+        self.board.post()
+        await self.one.world.app.maintenance.run(self.one.orchestrations)
+        await asyncio.sleep(0)
+
+    async def pass_days(self, days: int) -> None:
+        """Pass days, with a restart every three of them."""
+        for _ in range(days // 3):
+            await self.live(self.three_days)
+            self.start()
+
+    async def decide(self, *, approve: bool) -> int:
+        request = next(each["id"] for each in (await self.response())["output"] if each["type"].endswith("request"))
+        body = {"approval_request_id": request, "approve": approve}
+        return (await self.one.http.post(f"/v1/responses/{self.made['id']}/approvals", json=body)).status_code
+
+    async def response(self) -> Json:
+        return (await self.one.http.get(f"/v1/responses/{self.made['id']}")).json()
+
+    async def end(self) -> Json:
+        async def nothing() -> None:
+            await asyncio.sleep(0)
+
+        for _ in range(8):
+            await self.live(nothing)
+            if (await self.response())["status"] != "in_progress":
+                break
+        return await self.response()
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_turn_is_decided_after_four_weeks_of_restarts(*, approve: bool) -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(27)
+    assert (await days.response())["status"] == "in_progress"
+    assert await days.decide(approve=approve) == 200
+    days.start()
+    last = await days.end()
+    assert (last["status"], last["output"][-1]["type"]) == ("completed", "message")
+    assert len(days.tools.sent) == approve
+    assert days.done.count("ask_approvals") == (3 if approve else 2)
+
+
+async def test_after_thirty_days_without_an_answer_the_call_is_denied() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(30)
+    last = await days.end()
+    assert last["status"] == "completed"
+    (shown,) = [each for each in last["output"] if each["type"] == "mcp_approval_response"]
+    assert (shown["approve"], days.tools.sent) == (False, [])
+    assert await days.decide(approve=True) == 400
+
+
+async def test_a_tool_that_a_new_release_calls_elsewhere_is_not_called_with_an_old_approval() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(3)
+    days.file = MONTH.replace('path = "/v1/closing"', 'path = "/v1/opening"')
+    days.start()
+    assert await days.decide(approve=True) == 200
+    last = await days.end()
+    (call,) = [each for each in last["output"] if each["type"] == "mcp_call"]
+    assert (call["status"], days.tools.sent) == ("failed", [])
+    assert "has changed" in call["error"]["content"]
+
+
+async def test_nobody_decides_for_a_turn_that_was_deleted_meanwhile() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(3)
+    request = (await days.response())["output"][-1]["id"]
+    assert (await days.one.http.delete(f"/v1/responses/{days.made['id']}")).status_code == 200
+    body = {"approval_request_id": request, "approve": True}
+    answer = await days.one.http.post(f"/v1/responses/{days.made['id']}/approvals", json=body)
+    assert (answer.status_code, days.tools.sent) == (404, [])
+
+
+async def test_the_sdk_knows_the_webhook_of_a_request() -> None:
+    days = Days()
+    await days.begin()
+    await days.live(days.three_days)
+    (delivery,) = await days.one.world.app.state.webhook_outbox.overdue(before=days.clock.now())
+    assert isinstance(delivery, WebhookDelivery)
+    headers = delivery.headers((b"s" * 24,), now=SystemClock().now())
+    told = openai.AsyncOpenAI(api_key="none").webhooks.unwrap(
+        delivery.body, headers, secret="whsec_" + "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nz"
+    )
+    assert isinstance(told, AgentSessionActionRequiredWebhookEvent)
+    assert (told.data.id, told.data.required_action.type) == (days.made["id"], "mcp_approval_request")

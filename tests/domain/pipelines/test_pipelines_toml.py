@@ -1,0 +1,114 @@
+"""Does the file of the pipelines say what is wrong in it, all at once?"""
+
+import pytest
+
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
+from domain.errors import ConfigurationError
+from domain.pipelines.pipeline import Sink, SinkKind, TriggerKind
+from domain.pipelines.schedules import schedule_problem
+
+RIGHT = """
+[pipelines.tickets]
+trigger = "cloudevents"
+input = "data.text"
+model = "small"
+tier = "2"
+instructions = "Summarize."
+sources = ["orders", "handbook"]
+tools = { shop = ["find_order"] }
+format = { type = "text" }
+temperature = 0.0
+owner = { tenant = "t", app = "%APP%" }
+budgets = { response = "0.05" }
+sink = { webhook = "main" }
+trusted = true
+
+[pipelines.morning]
+trigger = "schedule"
+schedule = "0 30 6 * * mon-fri"
+input = "Report."
+owner = { tenant = "t", app = "a" }
+
+[pipelines.off]
+trigger = "cloudevents"
+owner = { tenant = "t", app = "%UNSET%" }
+"""
+WRONG = """
+[pipelines.Tickets]
+trigger = "cloudevents"
+input = "data..text"
+owner = { tenant = "t" }
+sink = { webhook = "main", conversation = "c", queue = "q" }
+budgets = { day = "5" }
+colour = "red"
+
+[pipelines.queue]
+trigger = "queue"
+steps = []
+owner = { tenant = "t", app = "a" }
+
+[pipelines.timed]
+trigger = "schedule"
+schedule = "* 0 6 * *"
+owner = { tenant = "t", app = "a" }
+"""
+
+
+def test_a_file_is_read() -> None:
+    known = pipelines_from_toml(RIGHT, {"APP": "shop"}).known
+    assert list(known) == ["tickets", "morning"]
+    tickets, morning = known["tickets"], known["morning"]
+    assert (tickets.owner.tenant, tickets.owner.subject) == ("t", "app:shop")
+    assert tickets.input == ("data", "text")
+    assert tickets.sink == Sink(kind=SinkKind.WEBHOOK, target="main")
+    assert tickets.body["metadata"] == {"sources": "orders,handbook", "tier": "2"}
+    assert tickets.body["tools"] == [{"type": "mcp", "server_label": "shop", "allowed_tools": ["find_order"]}]
+    assert (tickets.trusted, str(tickets.response_budget)) == (True, "0.05")
+    assert (morning.trigger, morning.schedule, morning.text) == (TriggerKind.SCHEDULE, "0 30 6 * * mon-fri", "Report.")
+    assert (morning.model, morning.trusted, morning.response_budget) == ("auto", False, None)
+
+
+def test_every_mistake_is_named_with_its_table_and_field() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        pipelines_from_toml(WRONG, {})
+    places = [problem.partition(":")[0] for problem in raised.value.problems]
+    assert places == [
+        "pipelines.Tickets",
+        "pipelines.Tickets.owner.app",
+        "pipelines.Tickets.input",
+        "pipelines.Tickets.sink.queue",
+        "pipelines.Tickets.sink",
+        "pipelines.Tickets.budgets.day",
+        "pipelines.Tickets.colour",
+        "pipelines.queue.trigger",
+        "pipelines.queue.steps",
+        "pipelines.timed.schedule",
+        "pipelines.timed.input",
+    ]
+
+
+@pytest.mark.parametrize(
+    "schedule", ["0 * * * * *", "0 */5 * * * *", "30 0 0-6 1,15 jan-mar mon", "0 0 6 * * 1-5", "0 0 9-17/2 * * *"]
+)
+def test_a_schedule_is_right(schedule: str) -> None:
+    assert not schedule_problem(schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "word"),
+    [
+        ("", "six fields"),
+        ("0 0 6 * *", "six fields"),
+        ("* 0 6 * * *", "one second"),
+        ("*/5 0 6 * * *", "one second"),
+        ("0 60 6 * * *", "minute"),
+        ("0 0 24 * * *", "hour"),
+        ("0 0 0 0 * *", "day"),
+        ("0 0 0 * 13 *", "month"),
+        ("0 0 0 * * 7", "day of week"),
+        ("0 0 5-1 * * *", "hour"),
+        ("0 0 x * * *", "hour"),
+    ],
+)
+def test_a_wrong_schedule_is_explained(schedule: str, word: str) -> None:
+    assert word in schedule_problem(schedule)
