@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from domain.config.environment import (
     PREFIX,
@@ -96,6 +97,31 @@ class Settings:
         return self.on_azure and self.variables.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
 
 
+class FileSettings(TypedDict):
+    """The files that say what the app serves; each is shipped, and each can be another."""
+
+    fleet: Path
+    prices: Path
+    sources: Path
+    tools: Path
+    pipelines: Path
+    webhooks: Path
+
+
+def read_files(reader: EnvironmentReader) -> FileSettings:
+    def read(name: str) -> Path:
+        return reader.value(name.upper(), default=str(ROOT / f"{name}.toml"), convert=existing_file)
+
+    return {
+        "fleet": read("fleet"),
+        "prices": read("prices"),
+        "sources": read("sources"),
+        "tools": read("tools"),
+        "pipelines": read("pipelines"),
+        "webhooks": read("webhooks"),
+    }
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from the environment variables. Raises ConfigurationError that lists every problem."""
     reader = EnvironmentReader(environment)
@@ -103,13 +129,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     settings = Settings(
         store=store,
         data=reader.value("DATA", default=".run/7071", convert=Path),
-        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=existing_file),
-        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=existing_file),
-        sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=existing_file),
+        **read_files(reader),
         sources_loopback=reader.flag("SOURCES_LOOPBACK"),
-        tools=reader.value("TOOLS", default=str(ROOT / "tools.toml"), convert=existing_file),
-        pipelines=reader.value("PIPELINES", default=str(ROOT / "pipelines.toml"), convert=existing_file),
-        webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=existing_file),
         webhooks_loopback=reader.flag("WEBHOOKS_LOOPBACK"),
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
         token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),

@@ -92,11 +92,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
     ledger = Ledger(store, clock, configuration.budgets)
-    states, rental_spend, rental_rules = (
-        BackendStates(store, clock),
-        RentalSpend(store, clock),
-        RentalRules(store, clock),
-    )
+    states = BackendStates(store, clock)
+    rental_spend, rental_rules = RentalSpend(store, clock), RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         store=store,
@@ -119,13 +116,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         count_leases=CountLeases(store, clock),
         demand_log=DemandLog(store, clock, rental_spend.counters),
         answer_lengths=LearnedAnswerLengths(store, clock),
-        rate_limiter=RateLimiter(
-            store=store,
-            turns=turns,
-            clock=clock,
-            limits=configuration.settings.limits,
-            changes=ledger.budget_counters.changes,
-        ),
+        rate_limiter=compose_rate_limiter(configuration, turns, ledger),
         files=retention.files,
         batches=batches,
         running_lines=RunningLines(turns, batches.lines),
@@ -139,6 +130,11 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         fleet_status=compose_fleet_status(configuration, ports, states, rental_spend, rental_rules),
         webhook_outbox=WebhookOutbox(store, clock),
     )
+
+
+def compose_rate_limiter(configuration: Configuration, turns: TurnStore, ledger: Ledger) -> RateLimiter:
+    limits, changes = configuration.settings.limits, ledger.budget_counters.changes
+    return RateLimiter(store=ledger.store, turns=turns, clock=ledger.clock, limits=limits, changes=changes)
 
 
 def compose_waits(configuration: Configuration, ports: Ports, turns: TurnStore) -> ApprovalWaits:

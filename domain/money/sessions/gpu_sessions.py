@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 from domain.money.costing import MICROSECONDS, BillLine, microseconds, time_cost
 from domain.money.ledger_records import nanos
 from domain.money.prices import TimePrice
+from domain.money.sessions.apportioning import apportioned, split_at
 
 MAX_RECENT_ENDS: Final = 50
 """How many of the last ends are kept: they show which attempts share an idle period."""
@@ -291,27 +292,6 @@ def paid_after(paid: CumulativePayment, length: int, *, running: int, idle: int)
 def paid_between(paid: Mapping[int, CumulativePayment], interval: tuple[int, int]) -> CumulativePayment:
     begin, end = (paid[at] for at in interval)
     return CumulativePayment(*(late - early for early, late in zip(begin, end, strict=True)))
-
-
-def split_at(interval: tuple[int, int], at: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the parts of an interval before and after a time; one of them is empty where the time is outside."""
-    begin, end = interval
-    middle = min(max(begin, at), end)
-    return (begin, middle), (middle, end)
-
-
-def apportioned[K](amount: int, weights: Mapping[K, Fraction]) -> Mapping[K, int]:
-    """Divide a whole amount in proportion to weights into whole parts that add up (largest remainder method)."""
-    whole = sum(weights.values(), Fraction(0))
-    names = list(weights)
-    if not whole:
-        return {name: amount if name == names[0] else 0 for name in names}
-    exact = {name: amount * weight / whole for name, weight in weights.items()}
-    parts = {name: int(part) for name, part in exact.items()}
-    left = amount - sum(parts.values())
-    for name in sorted(names, key=lambda name: parts[name] - exact[name])[:left]:
-        parts[name] += 1
-    return parts
 
 
 def microseconds_since_start(session: GpuSession, at: float) -> int:

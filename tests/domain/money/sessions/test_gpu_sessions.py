@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from domain.money.costing import BillLine
 from domain.money.ledger_records import NANOS
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
-from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, apportioned, session_cost, shares
+from domain.money.sessions.apportioning import apportioned
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
 from domain.money.sessions.provisional_charges import (
     provisional_charge,
     provisional_warm_up,
