@@ -9,7 +9,6 @@ from benches import (
     inputs,
     limits,
     money,
-    operations,
     store,
     telemetry,
     tokens,
@@ -18,6 +17,7 @@ from benches import (
 from benches.backends import measures
 from benches.batches import __main__ as batches
 from benches.imports import app, package
+from benches.operations import __main__ as operations
 from benches.routing import comparison
 from benches.scale import comparison as scale
 from benches.streams import many_streams

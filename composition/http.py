@@ -27,10 +27,10 @@ from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
+from api.http.disconnects import Cancellations
 from api.http.request_body import BodyReader
 from api.pipelines.functions import PipelineFunctions
 from api.routes import HttpFunctions
-from api.turns.disconnects import Cancellations
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.turn_gateway import TurnGateway

@@ -16,7 +16,7 @@ from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, SpendPart, unspent, window_s
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend

@@ -8,8 +8,8 @@ from clients.clock import Clock
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.scaling import Scaling
 from domain.money.prices import TimePrice
-from domain.routing.replay import SessionTerms
-from domain.routing.rule_choice import choose_rule
+from domain.routing.rules.replay import SessionTerms
+from domain.routing.rules.rule_choice import choose_rule
 from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules

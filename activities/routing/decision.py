@@ -21,7 +21,7 @@ from domain.routing.difficulty import Difficulty, difficulty
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.rent_or_buy import DEFAULT_RULE, SpendPart, unspent, window_s
 from domain.routing.router import RouteDecision, route
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates, last_starts

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from domain.content.included_parts import IncludedPart
 from domain.errors import Invalid
+from domain.turns.response import IncludedPart
 
 LOGPROBS: Final = "message.output_text.logprobs"
 ALWAYS_SENT: Final = ("message.input_image.image_url", LOGPROBS)

@@ -8,27 +8,20 @@ from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
+from api.parsing import reserved_metadata
 from api.parsing.field_rules import CHAT_ONLY, RESPONSE_FIELDS, FieldRule, ignored_fields
 from api.parsing.include import logprobs_path, read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing.reserved_metadata import (
-    OnRunning,
-    approval_wait_of,
-    cache_age_of,
-    cancels_on_disconnect,
-    on_running_of,
-)
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice, read_server_choices
 from api.parsing.tool_list import RESPONSES, ToolList, read_tools
 from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
 from domain.content.capabilities import Capability
-from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.fleet.caller_rules import CallerRules
 from domain.log.token_logprobs import MOST_OPTIONS
-from domain.turns.response import Sampling
+from domain.turns.response import IncludedPart, Sampling
 
 AUTO = "auto"
 DEADLINE = "deadline_ms"
@@ -179,7 +172,7 @@ class TurnRequest:
     input_field: str = "input"
     output_field: str = "max_output_tokens"
     pairs_calls: bool = True
-    on_running: OnRunning = OnRunning.REJECT
+    on_running: reserved_metadata.OnRunning = reserved_metadata.OnRunning.REJECT
     cancels_on_disconnect: bool = False
     approval_wait_s: float = 0.0
     ignores_lock: bool = False
@@ -223,14 +216,14 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
-        cache_s=cache_age_of(metadata),
+        cache_s=reserved_metadata.cache_age_of(metadata),
         ignored=(*ignored, *own_notes, *not_included, *tools.ignored),
         include=include,
         paths={**PATHS, "logprobs": logprobs_path(request.include, request.top_logprobs) or "include"},
         echoed=request.echoed,
-        on_running=on_running_of(metadata),
-        cancels_on_disconnect=cancels_on_disconnect(metadata),
-        approval_wait_s=approval_wait_of(metadata, background=bool(request.background)),
+        on_running=reserved_metadata.on_running_of(metadata),
+        cancels_on_disconnect=reserved_metadata.cancels_on_disconnect(metadata),
+        approval_wait_s=reserved_metadata.approval_wait_of(metadata, background=bool(request.background)),
     )
 
 

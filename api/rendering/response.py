@@ -12,14 +12,13 @@ from typing import Any
 from api.rendering.logprobs import openai_from_logprobs
 from api.rendering.tools import openai_from_text_options, openai_from_tool_config
 from domain.content.custom_tools import custom_text
-from domain.content.included_parts import IncludedPart
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.content.packed_text import content_of
 from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.token_logprobs import TokenLogprob
 from domain.log.transcript import Transcript, kept_items
 from domain.sources.file_search import queries_of, results_of
-from domain.turns.response import Response
+from domain.turns.response import IncludedPart, Response
 
 type Json = dict[str, Any]
 

@@ -8,12 +8,12 @@ from typing import Any
 from azurefunctions.extensions.http.fastapi import Request
 
 from api.http.authentication import Authenticator, owner_of, presented_token
+from api.http.disconnects import Cancellations
 from api.http.packed_body import UNKNOWN_CODING
 from api.http.request_body import BodyReader, is_large
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission import Admission
 from api.turns.deliveries import may_be_repeat, read_delivery
-from api.turns.disconnects import Cancellations
 from api.turns.log_stream import LogStream, RenderSlot
 from api.turns.request_costs import RequestCosts
 from api.uploads.inputs import FileInputs

@@ -11,7 +11,7 @@ from benches.economics.inputs import HOUR_S, Machine, OwnedMachine, Request
 from domain.money.costing import BackendWork, attempt_cost, time_cost
 from domain.money.prices import TokenPrice
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
-from domain.routing.replay import ALWAYS, PastDemand, SessionTerms, replay
+from domain.routing.rules.replay import ALWAYS, PastDemand, SessionTerms, replay
 
 MONTH_HOURS: Final = Decimal("730.5")
 NANO: Final = Decimal("1e-9")

@@ -22,7 +22,7 @@ from benches.routing.plots import plot
 from benches.routing.product import Outcome, simulate
 from benches.tables import percentile, print_table
 from domain.routing.rent_or_buy import Rule
-from domain.routing.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
+from domain.routing.rules.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
 from settings import ROOT
 
 RULES = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from benches.routing.arrivals import TrafficRequest
 from benches.routing.cells import SPEED, Cell
 from benches.routing.services import token_dollars
-from domain.routing.replay import PastDemand, SessionTerms
+from domain.routing.rules.replay import PastDemand, SessionTerms
 
 LEARNS = 0.6
 """The first share of the requests is for learning; the rest counts."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.routing.replay import PastDemand, SessionTerms
+from domain.routing.rules.replay import PastDemand, SessionTerms
 
 
 class OpenSession(NamedTuple):

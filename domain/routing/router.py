@@ -14,7 +14,7 @@ from domain.routing.estimates import Demand, Readiness, RoutingOption
 from domain.routing.filters import BUDGET, ModelChoice, Rejection, filters_for
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from domain.tokens.counts import NOT_COUNTED, TokenCount
 from domain.tokens.estimates import TokenEstimate
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Self
 
 from domain.content.capabilities import Capability
-from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.identity.owners import Owner
@@ -17,6 +17,16 @@ from domain.tokens.counts import NOT_COUNTED, TokenCount
 from domain.turns.cache_use import CacheUse
 from domain.turns.history_index import HistoryIndex
 from domain.turns.response_progress import ResponseProgress
+
+
+class IncludedPart(StrEnum):
+    """A part of an answer that is sent only where the caller asks for it."""
+
+    SEARCH_RESULTS = "file_search_call.results"
+    """The rows that a search of private data has found."""
+
+    ENCRYPTED_REASONING = "reasoning.encrypted_content"
+    """The reasoning in a form that a caller can send back; only this service reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ FILES: Final = (
     "sources.toml",
     "tools.toml",
     "webhooks.toml",
+    "pipelines.toml",
 )
 PACKAGES: Final = ("activities", "api", "clients", "composition", "domain", "orchestrators", "state", "telemetry")
 NOT_DEPLOYED: Final = ("tests", "devhost", "standins", "benches", "ganglion", "local.settings.json", ".venv")

@@ -18,7 +18,6 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
 from domain.fleet.learned_speed import Observation
-from domain.fleet.promised_places import PromisedPlaces
 from domain.fleet.state_updates import (
     after_end,
     after_failed_warm_up,
@@ -38,6 +37,7 @@ from domain.fleet.state_updates import (
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait
+from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
 from telemetry.metrics import backend_attributes, count_cold_start
 from telemetry.spans import current_traceparent

@@ -15,8 +15,8 @@ from clients.storage.port import Body, Document, DocumentStore
 from domain.fleet.catalog import Backend
 from domain.money.ledger_records import NANOS, nanos
 from domain.routing.rent_or_buy import window_s
-from domain.routing.replay import PastDemand
-from domain.routing.rule_choice import ObservedDemand
+from domain.routing.rules.replay import PastDemand
+from domain.routing.rules.rule_choice import ObservedDemand
 from state.fleet.fleet_counters import Addition, FleetCounters
 from state.fleet.state_documents import FLEET, backend_key
 

@@ -9,7 +9,7 @@ from clients.storage.compare_and_swap import commit_if_unchanged
 from clients.storage.damage import read_or_none
 from clients.storage.port import Create, DocumentStore, Replace
 from domain.fleet.catalog import Backend
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from state.fleet.state_documents import backend_key
 
 RULE_ID: Final = "rule"

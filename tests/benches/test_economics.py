@@ -30,7 +30,7 @@ from domain.identity.owners import Owner
 from domain.log.events import TokenUsage
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptProgress, AttemptRecord
-from domain.routing.replay import ALWAYS, replay
+from domain.routing.rules.replay import ALWAYS, replay
 from state.money.economics_runs import EconomicsRuns, PublishedRun
 from tests.fakes.worlds import OWNER
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benches.routing.arrivals import HOUR_S, TrafficRequest
-from benches.routing.extras import BUSY_S, GPU_HOUR_USD, WEEK_S, hours_of_week, week
+from benches.routing.extras.__main__ import BUSY_S, GPU_HOUR_USD, WEEK_S, hours_of_week, week
 
 SECOND_USD = GPU_HOUR_USD / HOUR_S
 BUSY_MONDAY = {0: 60, 1: 0}

@@ -15,7 +15,7 @@ from benches.routing.demand import counted_requests, demand_of, terms_of
 from benches.routing.optimum import controlled_optimum, optimum
 from benches.routing.plots import COLOURS, plot, position
 from benches.routing.product import simulate
-from domain.routing.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
+from domain.routing.rules.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
 from tests.checks import every
 
 CELL = Cell(

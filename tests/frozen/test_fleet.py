@@ -20,8 +20,8 @@ from domain.money.costing import BillLine
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 from domain.routing.rent_or_buy import Rule
-from domain.routing.replay import PastDemand
-from domain.routing.rule_choice import ObservedDemand
+from domain.routing.rules.replay import PastDemand
+from domain.routing.rules.rule_choice import ObservedDemand
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
 from state.fleet.demand_log import DemandLog

@@ -17,8 +17,8 @@ from domain.identity.roles import AppRole
 from domain.money.prices import TimePrice
 from domain.money.sessions.outlook import cost_so_far
 from domain.routing.rent_or_buy import session_price
-from domain.routing.replay import PastDemand
-from domain.routing.session_returns import (
+from domain.routing.rules.replay import PastDemand
+from domain.routing.rules.session_returns import (
     SessionReturn,
     SessionTime,
     SpendPoint,

@@ -11,7 +11,7 @@ from activities.maintenance.rule_replay import RuleReplay
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.routing.rent_or_buy import DEFAULT_RULE
-from domain.routing.rule_choice import DAY_S, RuleChoice
+from domain.routing.rules.rule_choice import DAY_S, RuleChoice
 from tests.activities.cold_starts import EXPENSIVE, cold_gpu, cold_of
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says

@@ -126,7 +126,7 @@ CLOSED = FILE.replace('kind = "http"', f'kind = "http"\ntenants = ["{OWNER.tenan
 SERVERS = shop(CLOSED + OPEN)
 
 
-@pytest.mark.parametrize("caller", [*CALLERS, *NAMESAKES])
+@pytest.mark.parametrize("caller", [name for name in (*CALLERS, *NAMESAKES) if name != "sender"])
 @pytest.mark.parametrize("label", LABELS)
 async def test_a_label_opens_what_the_file_opens_to_the_tenant_and_nothing_else(label: str, caller: str) -> None:
     owner = (CALLERS | NAMESAKES)[caller]
@@ -137,6 +137,12 @@ async def test_a_label_opens_what_the_file_opens_to_the_tenant_and_nothing_else(
     assert answer.status_code == (200 if is_open else 400)
     if label and not is_open:
         assert answer.json()["error"]["code"] == "tool_not_found"
+
+
+async def test_a_sender_of_events_names_no_server_at_all() -> None:
+    body = {"model": "auto", "input": "?", "tools": [{"type": "mcp", "server_label": "bank"}]}
+    answer = await agent(servers=SERVERS).http.post("/v1/responses", json=body, headers=as_caller("sender"))
+    assert answer.status_code == 403
 
 
 def as_caller(name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from domain.routing.filters import Rejection
 from domain.routing.model_choice import RouteProblem
 from domain.routing.rent_or_buy import RentOrBuy
 from domain.routing.router import RouteDecision
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from domain.tokens.counts import CountedBy, TokenCount
 from domain.tokens.estimates import TokenEstimate
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.fleet.catalog import ColdStart
 from domain.routing.rent_or_buy import Rule
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from state.fleet.demand_log import HOUR_S, KEPT_S, DemandLog, part_length_s
 from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import REFRESH_S, RentalRules

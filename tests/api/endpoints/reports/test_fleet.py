@@ -12,7 +12,7 @@ from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import time_cost
 from domain.money.ledger_records import AttemptRecord
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price
-from domain.routing.rule_choice import RuleChoice
+from domain.routing.rules.rule_choice import RuleChoice
 from tests.api.harness import OPERATOR, Api, api
 from tests.domain.money.sessions.test_gpu_sessions import PRICE
 from tests.fakes.backends import FakeBackend, says

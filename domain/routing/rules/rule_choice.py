@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, Final, NamedTuple, Self
 
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
-from domain.routing.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
+from domain.routing.rules.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
 
 THRESHOLDS: Final = (0.3, 0.6, 1.0, 1.6, 2.5)
 KEEPS: Final = (0.3, 0.6, 1.0)

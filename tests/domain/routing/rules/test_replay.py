@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
-from domain.routing.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
-from domain.routing.rule_choice import (
+from domain.routing.rules.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
+from domain.routing.rules.rule_choice import (
     DAY_S,
     ENOUGH_TURNS,
     RULES,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.routing.replay import PastDemand
-from domain.routing.session_returns import SessionTime, crossings, session_returns, spend_points
+from domain.routing.rules.replay import PastDemand
+from domain.routing.rules.session_returns import SessionTime, crossings, session_returns, spend_points
 
 PART_S = 15.0
 WINDOW_S = 60.0

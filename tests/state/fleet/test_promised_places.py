@@ -1,6 +1,6 @@
 """Does a line that has its route take a place until its attempt has ended?"""
 
-from domain.fleet.promised_places import PROMISED_S, PromisedPlaces
+from state.fleet.promised_places import PROMISED_S, PromisedPlaces
 
 
 def test_a_promise_counts_for_others_until_its_attempt_runs_or_it_is_late() -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from domain.routing.replay import ROUNDING_USD, PastDemand
+from domain.routing.rules.replay import ROUNDING_USD, PastDemand
 
 
 class SpendPoint(NamedTuple):

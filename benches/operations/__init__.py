@@ -1,0 +1,1 @@
+"""How soon does telemetry arrive, and how long does the doctor take?"""

@@ -1,0 +1,1 @@
+"""Would timed warm-ups and hedged first tokens pay?"""
