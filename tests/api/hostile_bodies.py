@@ -71,6 +71,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "/v1/conversations/{conversation}/items": ("items",),
     "/v1/chat/completions/{completion}": ("metadata",),
     "/v1/batches": ("metadata", "input_file_id"),
+    "/v1/responses/{response}/approvals": ("approval_request_id", "reason"),
 }
 """The fields of each path that may hold much."""
 

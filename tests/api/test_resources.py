@@ -37,7 +37,9 @@ async def prepared(path: str) -> tuple[Api, str]:
     chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "store": True}
     completion = (await one.http.post("/v1/chat/completions", json=chat)).json()["id"]
     await one.orchestrations.ended()
-    return one, path.format(conversation=conversation, completion=completion)
+    response = (await one.create({"input": "hi"})).json()["id"]
+    await one.orchestrations.ended()
+    return one, path.format(conversation=conversation, completion=completion, response=response)
 
 
 async def send(one: Api, path: str, body: bytes) -> int:
@@ -189,7 +191,9 @@ def test_every_path_that_reads_a_body_is_tried() -> None:
     """
     posts = {f"/{route.template}" for route in routes(api().world.app.http) if route.methods == ("POST",)}
     tried = {
-        path.replace("{conversation}", "{conversation_id}").replace("{completion}", "{completion_id}")
+        path.replace("{conversation}", "{conversation_id}")
+        .replace("{completion}", "{completion_id}")
+        .replace("{response}", "{response_id}")
         for path in FIELDS
     }
     assert posts - tried == {
