@@ -19,6 +19,7 @@ from domain.money.ledger_records import NANOS
 from domain.money.usage import COST
 from domain.turns.response import Response
 from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, in_no_time, kill
+from tests.checks import every
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import START
 from tests.fakes.counted_gpus import CountedGpu
@@ -94,7 +95,7 @@ class Scene:
         records = [
             record for each in self.responses for record in await self.cluster.world.ledger.records(each.owner, each.id)
         ]
-        assert all(record.charge.cost is not None for record in records), records
+        assert every(record.charge.cost is not None for record in records), records
         return sum((record.charge.cost or Decimal(0) for record in records), Decimal(0))
 
     async def assert_paid(self) -> None:
