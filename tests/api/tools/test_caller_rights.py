@@ -79,11 +79,13 @@ class Service:
         return HttpAnswer(status=200, body=b'{"tickets": []}')
 
 
-def api_of(*scripts: Any, exchange: Exchange, service: Service | None = None, key: bytes | None = KEY) -> Api:
+def api_of(
+    *scripts: Any, exchange: Exchange, service: Service | None = None, key: bytes | None = KEY, **options: Any
+) -> Api:
     given: Any = service or Service()
     nothing: Any = None
     tools = ToolClients(HttpTool(given, nothing), nothing)
-    return agent(*scripts, tools=tools, servers=shop(FILE + TICKETS), exchange=exchange, sealing_key=key)
+    return agent(*scripts, tools=tools, servers=shop(FILE + TICKETS), exchange=exchange, sealing_key=key, **options)
 
 
 def everything_in(one: Api) -> str:
@@ -109,6 +111,15 @@ async def test_a_call_has_the_token_of_the_turns_own_caller() -> None:
     assert exchange.asked == [(OWNER, "mine", SCOPE), (STRANGER, "strange", SCOPE)]
     sent_tokens = [each["authorization"] for each in service.headers]
     assert sent_tokens == [f"Bearer {token_of(OWNER, 1)}", f"Bearer {token_of(STRANGER, 2)}"]
+
+
+async def test_a_turn_that_takes_an_answer_over_leaves_no_token() -> None:
+    one = api_of(says("none"), exchange=Exchange(), cache_s=60.0)
+    cached: Any = {"tools": [ASK | {"allowed_tools": ["list"]}], "temperature": 0, "metadata": {"cache_s": "60"}}
+    first, second = await ask(one, **cached), await ask(one, **cached)
+    assert first["output"][-1]["content"] == second["output"][-1]["content"]
+    assert first["id"] != second["id"]
+    assert '"kind": "grant"' not in everything_in(one)
 
 
 async def test_no_token_is_in_the_store_the_histories_or_the_logs(caplog: pytest.LogCaptureFixture) -> None:
