@@ -128,6 +128,7 @@ class RunLine:
                     batch.owner, response_id, status=ResponseStatus.FAILED, code=SERVER_ERROR, message=message
                 )
         await self.end(batch, line, content, error={"code": SERVER_ERROR, "message": message})
+        self.failures.pop((batch.id, line), None)
         return ENDED
 
     async def open_batch(self, owner: Owner, identifier: str, *, fresh: bool = False) -> Batch | None:

@@ -25,6 +25,7 @@ ACCEPTED: Final = "accepted"
 
 NOTHING_READ: Final = "the event has nothing at the place that the pipeline reads"
 NO_PIPELINE: Final = "the pipeline is not configured any more"
+DELETED: Final = "the response was deleted before its answer had arrived"
 NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
 
 
@@ -48,6 +49,8 @@ class PipelineTurns:
         pipeline = self.pipelines.known.get(run.pipeline)
         if pipeline is None:
             return await self.enter(run, RunStatus.DEAD, NO_PIPELINE)
+        if run.status is RunStatus.DELIVERING:
+            return await self.await_webhook(run)
         try:
             turn = await self.turn_of(pipeline, run)
         except Terminal as error:
@@ -71,6 +74,7 @@ class PipelineTurns:
         except NotFound:
             turn = None
         is_answered = turn is not None and turn.status is ResponseStatus.COMPLETED
+        is_kept = is_answered or (turn is not None and not turn.status.is_terminal)
         if turn and is_answered and turn.options.pipeline and turn.options.pipeline.webhook:
             await self.outbox.reopen(run.owner, run.response, turn.options.pipeline.webhook)
             for delivery in await self.outbox.of(run.owner, run.response):
@@ -79,16 +83,25 @@ class PipelineTurns:
         def opened(stored: EventRun) -> EventRun:
             if stored.status is not RunStatus.DEAD:
                 return stored
-            return stored.entered(RunStatus.OPEN) if is_answered else stored.again()
+            return stored.entered(RunStatus.OPEN) if is_kept else stored.again()
 
         return await self.advance(await self.runs.change(run, opened), orchestrations)
 
     async def turn_of(self, pipeline: Pipeline, run: EventRun) -> Response:
-        """Return the turn of a run, which is admitted now where it was not before; raises Terminal and Retryable."""
+        """Return the turn of a run, which is admitted now where it was not before; raises Terminal and Retryable.
+
+        A turn that was deleted does not begin again: its log tells for a day that there was one.
+        """
+        turns = self.admission.turns
         try:
-            return await self.admission.turns.read(run.owner, run.response)
+            return await turns.read(run.owner, run.response)
         except NotFound:
-            return await self.admit(pipeline, run)
+            pass
+        try:
+            await turns.transcript(run.owner, run.response)
+        except NotFound:
+            raise NotFound(DELETED) from None
+        return await self.admit(pipeline, run)
 
     async def admit(self, pipeline: Pipeline, run: EventRun) -> Response:
         if not run.text:
@@ -117,15 +130,15 @@ class PipelineTurns:
             return await self.enter(run, RunStatus.DEAD, f"the turn ended as {turn.status}{code}")
         match pipeline.sink.kind:
             case SinkKind.WEBHOOK:
-                return await self.await_webhook(run, turn)
+                return await self.await_webhook(run)
             case SinkKind.CONVERSATION:
                 return await self.add_to_conversation(pipeline, run, turn)
             case SinkKind.NONE:
                 return await self.enter(run, RunStatus.DONE)
 
-    async def await_webhook(self, run: EventRun, turn: Response) -> EventRun:
+    async def await_webhook(self, run: EventRun) -> EventRun:
         """Read from the outbox what became of the delivery that the end of the turn has stored there."""
-        notes = await self.outbox.of_response(turn.owner, turn.id)
+        notes = await self.outbox.of_response(run.owner, run.response)
         if not notes:
             return await self.enter(run, RunStatus.DEAD, "no webhook of this name takes pipeline.completed")
         outcome = notes[0].outcome

@@ -59,6 +59,7 @@ def with_data(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         text = base64.b64decode(content["data_base64"], validate=True).decode()
         kind = str(content.get("datacontenttype", "application/json"))
         data = json.loads(text) if is_json(kind) else text
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()  # refuses what no JSON in UTF-8 can say
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise wrong("data_base64", "expected UTF-8 text, or JSON, in base64", where) from None
     rest = {name: value for name, value in content.items() if name != "data_base64"}

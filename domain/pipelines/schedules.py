@@ -17,7 +17,7 @@ NAMES: Final = {
     "month": ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
     "day of week": ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
 }
-PART: Final = re.compile(r"(\*|(?P<first>\w+)(-(?P<last>\w+))?)(/(?P<step>[1-9]\d?))?")
+PART: Final = re.compile(r"(\*|(?P<first>\w{1,9})(-(?P<last>\w{1,9}))?)(/(?P<step>[1-9]\d?))?")
 
 
 def schedule_problem(schedule: str) -> str:

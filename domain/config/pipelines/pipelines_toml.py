@@ -60,8 +60,9 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
 
 
 def refuse_later(table: TomlTable) -> None:
-    if table.values.get("trigger") in LATER_TRIGGERS:
-        table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {table.values['trigger']}")
+    trigger = table.values.get("trigger")
+    if isinstance(trigger, str) and trigger in LATER_TRIGGERS:
+        table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {trigger}")
         table.values["trigger"] = TriggerKind.CLOUD_EVENTS.value
     for key in LATER_FIELDS & table.values.keys():
         table.known.add(key)

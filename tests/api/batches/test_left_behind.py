@@ -277,6 +277,7 @@ async def test_a_line_that_fails_outside_of_its_turn_is_tried_later_each_time_an
     monkeypatch.setattr(type(running.requests), "answer", broken)
     delays = [(await running.run({**request, "line": 0}))["delay_s"] for _ in range(MOST_TRIES)]
     assert delays == [10.0, 20.0, 40.0, 80.0, 160.0, 0.0]
+    assert not running.failures
     monkeypatch.undo()
     done = await run(one, batch)
     assert (done["status"], done["request_counts"]) == ("completed", {"total": 2, "completed": 1, "failed": 1})

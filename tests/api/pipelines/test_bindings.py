@@ -3,6 +3,7 @@
 The messages of sdk_messages.json were written by the official Python SDK, cloudevents 2.2.0.
 """
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,14 @@ async def test_a_binary_event_needs_text() -> None:
     headers = MESSAGES[3]["headers"]
     answer = await post(piped(), b"\xff\xfe", **headers)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "data")
+
+
+@pytest.mark.parametrize("data", [rb'{"text": "\ud800"}', b'{"text": NaN}', b"[" * 100_000, b"9" * 5000])
+async def test_binary_data_that_is_no_json_is_named(data: bytes) -> None:
+    event = {name: value for name, value in EVENT.items() if name != "data"}
+    event["data_base64"] = base64.b64encode(data).decode()
+    answer = await post(piped(), json.dumps(event), content_type="application/cloudevents+json")
+    assert (answer.status_code, answer.json()["error"].get("param")) == (400, "data_base64")
 
 
 async def test_a_request_without_an_event_is_refused() -> None:

@@ -257,6 +257,45 @@ async def test_a_sink_that_is_down_is_tried_for_days_and_then_dead_and_sent_agai
     assert await dead(one) == []
 
 
+async def test_an_answer_that_its_receiver_deletes_at_once_has_arrived() -> None:
+    model = FakeBackend(says(ANSWER))
+    one = piped(model=model, sink=TO_WEBHOOK)
+    answer = await send(one)
+    turn = await turn_of(one, answer.json()["data"][0]["response_id"])
+    await one.world.app.follow_ups.after_event(turn, one.orchestrations)
+    (delivery,) = await one.world.app.state.webhook_outbox.of(APP, turn.id)
+    await one.world.app.state.webhook_outbox.close(delivery, "accepted")
+    await one.world.app.state.retention.delete_response(APP, turn.id)
+    one.world.clock.advance(31)
+    await one.world.app.maintenance.pipeline_sweep.run(one.orchestrations)
+    await one.orchestrations.ended()
+    assert (await run_of(one, answer)).status is RunStatus.DONE
+    assert len(model.calls) == 1
+
+
+async def test_a_turn_that_was_deleted_does_not_begin_again() -> None:
+    model = FakeBackend(says(ANSWER))
+    one = piped(model=model)
+    answer = await send(one)
+    await one.world.app.state.retention.delete_response(APP, answer.json()["data"][0]["response_id"])
+    await send(one)
+    (found,) = await dead(one)
+    assert found["reason"] == "the response was deleted before its answer had arrived"
+    assert len(model.calls) == 1
+
+
+async def test_a_dead_event_whose_turn_runs_keeps_that_turn_when_it_is_sent_again() -> None:
+    model = FakeBackend(says(ANSWER))
+    one = piped(model=model)
+    one.orchestrations.hold = True
+    answer = await send(one)
+    await one.world.app.pipelines.turns.enter(await run_of(one, answer), RunStatus.DEAD, "no pipeline for a while")
+    (found,) = await dead(one)
+    again = await send_again(one, found["id"])
+    assert again.json()["response_id"] == answer.json()["data"][0]["response_id"]
+    assert again.json()["status"] == "open"
+
+
 async def test_an_erased_owner_has_no_events() -> None:
     one = piped()
     await send(one, EVENT | {"data": {}})

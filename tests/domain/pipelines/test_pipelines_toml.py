@@ -87,6 +87,12 @@ def test_every_mistake_is_named_with_its_table_and_field() -> None:
     ]
 
 
+@pytest.mark.parametrize("trigger", ["[]", "{}", "7", '"timer"'])
+def test_a_trigger_of_another_kind_is_named(trigger: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"pipelines\.tickets\.trigger"):
+        pipelines_from_toml(f'[pipelines.tickets]\ntrigger = {trigger}\nowner = {{ tenant = "t", app = "a" }}\n', {})
+
+
 @pytest.mark.parametrize(
     "schedule", ["0 * * * * *", "0 */5 * * * *", "30 0 0-6 1,15 jan-mar mon", "0 0 6 * * 1-5", "0 0 9-17/2 * * *"]
 )
@@ -108,6 +114,7 @@ def test_a_schedule_is_right(schedule: str) -> None:
         ("0 0 0 * * 7", "day of week"),
         ("0 0 5-1 * * *", "hour"),
         ("0 0 x * * *", "hour"),
+        pytest.param(f"0 0 {'9' * 5000} * * *", "hour", id="very long"),
     ],
 )
 def test_a_wrong_schedule_is_explained(schedule: str, word: str) -> None:
