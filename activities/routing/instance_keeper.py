@@ -7,13 +7,15 @@ instance to the second. A timer of its own adopts the leases of processes that d
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
 from clients.instances.port import InstanceCounter
-from domain.errors import GanglionError
+from domain.errors import GanglionError, Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
@@ -36,6 +38,15 @@ LONGEST_LOOK_S: Final = 60.0
 
 TAKE_OVER_S: Final = SILENT_S + 5
 TAKE_STEP_S: Final = 0.5
+DELAY_STEPS: Final = 8
+"""After so many steps the turns that wait for a start are told that it has not begun."""
+
+FRESH_S: Final = 5.0
+"""A lease that was written so recently is taken over by nobody: its process records the end of the machine."""
+
+ORPHAN_S, LONGEST_ATTEMPT_S = 60.0, 3600.0
+"""A session without a lease is over so long after its last request; the longer one where an attempt never left it."""
+
 LOOK_SHARE: Final = 0.25
 """A session whose idle period has not begun is looked at again after this share of the provider's idle period."""
 
@@ -70,55 +81,77 @@ class InstanceKeeper:
     def kept(self) -> tuple[Backend, ...]:
         return tuple(each for each in self.fleet.backends.values() if each.scaling is not Scaling.PROVIDER)
 
+    async def hold(self, backend: Backend, by: str) -> None:
+        """Write the lease of the warm-up of `by`, before its session begins: an end under way is waited for."""
+        if backend.scaling is not Scaling.PROVIDER:
+            await self.take_lease(backend, CountLease(by=by, at=self.clock.now()))
+
     async def start(self, backend: Backend, by: str) -> None:
-        """Write the lease of the warm-up of `by`, and set the count to 1 where the product sets it.
+        """Set the count to 1, under the lease of `by`, where the product sets it.
 
         Raises BackendError. Calls that may succeed a little later are repeated for a while.
         """
-        await self.take_lease(backend, CountLease(by=by, at=self.clock.now()))
         try:
             if is_counted(backend):
-                await self.set_to_one(backend)
+                await self.set_to_one(backend, by)
         except BackendError as error:
-            await self.end_failed_start(backend, error)
+            await self.end_failed_start(backend, error, by)
             raise
-        await self.sessions.record_begun(backend, self.clock.now())
         self.watch(backend)
+        with suppress(Retryable):
+            await self.sessions.record_begun(backend, self.clock.now())
+
+    async def let_go(self, backend: Backend, by: str) -> None:
+        """Give up the lease of `by`, which started nothing. What may run since an earlier one is still ended."""
+        found = await self.leases.read(backend)
+        if found is None or found.lease.by != by:
+            return
+        if found.lease.may_run:
+            self.watch(backend)
+        else:
+            await self.leases.remove(backend, found)
 
     async def take_lease(self, backend: Backend, lease: CountLease) -> None:
         """Write the lease; one that another process is about to end is waited for, and taken over in the end."""
         until = self.clock.now() + TAKE_OVER_S
-        while True:
+        for steps in count(1):
             found = await self.leases.read(backend)
             if found is None:
                 is_taken = await self.leases.create(backend, lease)
             else:
-                may_take = found.lease.phase is LeasePhase.RUNNING or self.clock.now() >= until
-                is_taken = may_take and await self.leases.replace(backend, found, lease)
+                is_silent = self.clock.now() >= max(until, found.written_at + FRESH_S)
+                may_take = found.lease.phase is LeasePhase.RUNNING or is_silent
+                is_taken = may_take and await self.leases.replace(backend, found, replace(lease, may_run=True))
             if is_taken:
                 return
             await self.clock.sleep(TAKE_STEP_S)
+            if steps % DELAY_STEPS == 0:
+                await self.backend_states.record_warm_up_sent(backend, lease.by)
 
-    async def set_to_one(self, backend: Backend) -> None:
+    async def set_to_one(self, backend: Backend, by: str) -> None:
+        """Raises the first error after which the count may be 1 all the same, else the last; waiting turns are told."""
+        unknown: BackendError | None = None
         for tries in range(1, START_TRIES + 1):
             try:
                 await self.counter.set_count(backend, 1)
             except BackendError as error:
+                if unknown is None and not changed_nothing(error.failure):
+                    unknown = error
                 if tries == START_TRIES or not may_repeat(error.failure):
-                    raise
+                    raise unknown or error from None
                 await self.clock.sleep(pause_s(tries, error.failure))
+                await self.backend_states.record_warm_up_sent(backend, by)
             else:
                 return
 
-    async def end_failed_start(self, backend: Backend, error: BackendError) -> None:
-        """Remove the lease where nothing was started; where that is not certain, end what may have been."""
-        found = await self.leases.read(backend)
-        if found is None:
-            return
+    async def end_failed_start(self, backend: Backend, error: BackendError, by: str) -> None:
+        """Let the lease go where nothing was started; where that is not certain, end what may have been."""
         if changed_nothing(error.failure):
-            await self.leases.remove(backend, found)
+            await self.let_go(backend, by)
             return
-        await self.leases.replace(backend, found, found.lease.ending())
+        found = await self.leases.read(backend)
+        if found and found.lease.by == by and not found.lease.may_run:
+            await self.leases.replace(backend, found, found.lease.ending())
         self.watch(backend)
 
     def watch(self, backend: Backend) -> None:
@@ -152,12 +185,12 @@ class InstanceKeeper:
         """End the instance where it is due; return when to look again, None where there is no lease."""
         found = await self.leases.read(backend)
         if found is None:
-            return None
+            return await self.stop_orphan(backend)
         now, state = self.clock.now(), await self.state_of(backend)
         due = due_at(found.lease, backend, state, now)
         if is_counted(backend):
             await self.keep_known_as_up(backend, state, due)
-            return due if due > now else await self.end(backend, found)
+            return due if due > now else await self.end(backend, found, looked_at=now)
         return await self.look_at_kept_alive(backend, found, due)
 
     async def keep_known_as_up(self, backend: Backend, state: BackendState, due: float) -> None:
@@ -167,12 +200,23 @@ class InstanceKeeper:
         if limits and limits.minimum and until is not None and until < due:
             await self.backend_states.record_kept_until(backend, due)
 
-    async def end(self, backend: Backend, found: StoredLease) -> float | None:
+    async def stop_orphan(self, backend: Backend) -> None:
+        """End a session that has no lease: a request came after the end of its machine, or a process died."""
+        session = (await self.sessions.current(backend)).session
+        if session is None or session.idle_s is None or session.stopped_at is not None:
+            return
+        over_s, now = LONGEST_ATTEMPT_S if session.running else ORPHAN_S, self.clock.now()
+        ended = session.last_end if is_counted(backend) else end_by_provider(session, backend)
+        if now >= ended + over_s and not (await self.state_of(backend)).load.running(now):
+            await self.sessions.record_stopped(backend, ended)
+
+    async def end(self, backend: Backend, found: StoredLease, *, looked_at: float) -> float | None:
         """Set the count to 0, then record when the machine stopped, then forget the lease."""
         now = self.clock.now()
         if not found.is_free(self.leases.process, now):
             return found.written_at + SILENT_S
-        if found.lease.phase is LeasePhase.RUNNING and not await self.backend_states.record_stop(backend):
+        is_running = found.lease.phase is LeasePhase.RUNNING
+        if is_running and not await self.backend_states.record_stop(backend, looked_at=looked_at):
             return now + LOOK_S
         if not await self.leases.replace(backend, found, found.lease.ending()):
             return now
@@ -180,7 +224,17 @@ class InstanceKeeper:
             await self.counter.wait(backend, await self.counter.set_count(backend, 0))
         except BackendError as error:
             return await self.note_failed_end(backend, error)
-        await self.sessions.record_stopped(backend, self.clock.now())
+        return await self.note_end(backend)
+
+    async def note_end(self, backend: Backend) -> float | None:
+        """Record that the machine has stopped; where a start has taken the lease over meanwhile, it runs on."""
+        now, found = self.clock.now(), await self.leases.read(backend)
+        if found is None:
+            return None
+        is_taken = found.lease.phase is LeasePhase.RUNNING or found.process != self.leases.process
+        if is_taken or not await self.leases.replace(backend, found, found.lease):
+            return now + LOOK_S
+        await self.sessions.record_stopped(backend, now)
         return await self.forget(backend)
 
     async def forget(self, backend: Backend) -> float | None:
@@ -202,14 +256,14 @@ class InstanceKeeper:
     async def look_at_kept_alive(self, backend: Backend, found: StoredLease, due: float) -> float | None:
         """Keep an instance alive by requests until it is due; then its provider ends it."""
         now, session = self.clock.now(), (await self.sessions.current(backend)).session
-        if session is None:
-            return await self.forget(backend)
+        if session is None or session.stopped_at is not None:
+            return due if due > now else await self.forget(backend)
         if session.running or session.ready_at is None:
             soon = now + LOOK_SHARE * provider_idle_s(backend)
             return min(due, soon) if due > now else await self.forget(backend)
         ends_at = end_by_provider(session, backend)
         if now >= ends_at:
-            await self.backend_states.record_stop(backend)
+            await self.backend_states.record_stop(backend, looked_at=now)
             await self.sessions.record_stopped(backend, ends_at)
             return await self.forget(backend)
         if ends_at >= due:

@@ -120,6 +120,7 @@ class BackendWarmer:
             return False
         cold_s, worst_s = state.start_times.p50_s, state.start_times.p99_s
         try:
+            await self.keeper.hold(backend, response_id)
             if await self.sessions.warm_up(
                 backend, owner, response_id, cold_s=cold_s, worst_s=worst_s, following=following
             ):
@@ -127,6 +128,8 @@ class BackendWarmer:
         except Retryable:
             with suppress(Retryable):
                 await self.sessions.cancel_warm_up(backend, owner, response_id)
+        with suppress(Retryable):
+            await self.keeper.let_go(backend, response_id)
         count_warm_up(backend, WarmUpOutcome.UNCOVERED)
         await self.backend_states.release_warm_up(backend, response_id)
         return False

@@ -127,9 +127,11 @@ def after_warm_up(
     return replace(state, warmth=replace(warmth, warm_up=warm_up, started_at=now, lost_warm_ups=lost, idle_s=idle_s))
 
 
-def after_stop(state: BackendState, *, now: float) -> BackendState | None:
-    """Learn that the product ends the instance; None where an attempt runs there."""
-    return None if state.load.running(now) else replace(state, warmth=state.warmth.stopped())
+def after_stop(state: BackendState, *, now: float, looked_at: float) -> BackendState | None:
+    """Learn that the product ends the instance; None where an attempt runs there, or a start began since it looked."""
+    start = state.warmth.start_under_way(now)
+    is_needed = state.load.running(now) or (start is not None and start.since >= looked_at)
+    return None if is_needed else replace(state, warmth=state.warmth.stopped())
 
 
 def after_keeping(state: BackendState, *, until: float) -> BackendState:

@@ -30,7 +30,7 @@ class CountLease:
     """A count above 0 that the product has set for the warm-up of `by`, or is about to set.
 
     `requested_at` is when the product last sent a request to keep the instance alive. `tries` counts how often the
-    count could not be set to 0.
+    count could not be set to 0. `may_run`: it took over a lease under which an instance may run already.
     """
 
     by: str
@@ -38,6 +38,7 @@ class CountLease:
     phase: LeasePhase = LeasePhase.RUNNING
     requested_at: float = 0.0
     tries: int = 0
+    may_run: bool = False
 
     def ending(self) -> "CountLease":
         return replace(self, phase=LeasePhase.ENDING)
@@ -51,6 +52,7 @@ class CountLease:
             "phase": self.phase.value,
             "requested_at": self.requested_at,
             "tries": self.tries,
+            **({"may_run": True} if self.may_run else {}),
         }
 
     @classmethod
@@ -61,6 +63,7 @@ class CountLease:
             phase=LeasePhase(body["phase"]),
             requested_at=body["requested_at"],
             tries=body["tries"],
+            may_run=body.get("may_run", False),
         )
 
 

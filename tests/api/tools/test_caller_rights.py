@@ -1,5 +1,6 @@
 """Does a server get the rights of the turn's own caller, for as long as they last, and does nobody read its token?"""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -14,9 +15,13 @@ from clients.tools.http_tool import HttpTool
 from clients.tools.on_behalf_of import ExchangeRefused
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
+from domain.ids import member_id
+from domain.turns.response import Response, ResponseOptions
+from state.tools.grants import Grants
 from tests.api.harness import STRANGER, Api
 from tests.api.tools.agents import agent, calls, sent
 from tests.fakes.backends import says
+from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.tools import FILE, shop
 from tests.fakes.worlds import OWNER
@@ -229,3 +234,13 @@ def test_a_mistake_in_the_file_is_named(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         shop(text)
     assert problem in str(raised.value)
+
+
+async def test_two_deliveries_of_a_request_at_once_keep_one_token() -> None:
+    clock = FakeClock()
+    grants, turn = Grants(MemoryStore(clock), Seal(KEY), clock), member_id("resp", thread="a" * 24, token="b" * 24)
+    granted = [BearerToken(token=each, expires_at=clock.now() + 3600) for each in ("first", "second")]
+    await asyncio.gather(*(grants.keep(OWNER, turn, "tickets", each) for each in granted))
+    options = ResponseOptions(model="m")
+    response = Response(id=turn, owner=OWNER, created_at=0, deadline_at=0, options=options)
+    assert await grants.token(response, "tickets") in ("first", "second")

@@ -63,11 +63,18 @@ def test_an_end_that_has_begun_goes_on() -> None:
 
 
 def test_an_end_is_recorded_only_while_nothing_runs() -> None:
-    stopped = after_stop(UP, now=NOW)
+    stopped = after_stop(UP, now=NOW, looked_at=NOW)
     assert stopped
     assert not stopped.warmth.is_warm(NOW)
     assert stopped.warmth.idle_s is None
-    assert after_stop(running(UP), now=NOW) is None
+    assert after_stop(running(UP), now=NOW, looked_at=NOW) is None
+
+
+def test_an_end_yields_to_a_start_that_began_after_it_was_decided() -> None:
+    start = WarmUp(by="resp", since=NOW, until=NOW + 40, cold_at=NOW)
+    starting = replace(UP, warmth=replace(UP.warmth, warm_until=None, warm_up=start))
+    assert after_stop(starting, now=NOW + 1, looked_at=NOW - 1) is None
+    assert after_stop(starting, now=NOW + 2, looked_at=NOW + 1) is not None
 
 
 def test_a_warm_up_keeps_the_idle_period_of_its_rule() -> None:
@@ -86,5 +93,5 @@ def test_only_an_instance_that_is_up_is_kept_up() -> None:
 
 @pytest.mark.parametrize("phase", list(LeasePhase))
 def test_a_lease_is_read_as_it_was_written(phase: LeasePhase) -> None:
-    lease = replace(LEASE, phase=phase, requested_at=NOW, tries=3)
+    lease = replace(LEASE, phase=phase, requested_at=NOW, tries=3, may_run=True)
     assert CountLease.from_document(lease.to_document()) == lease
