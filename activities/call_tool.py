@@ -27,6 +27,7 @@ from domain.tools.listing import offered_function
 from domain.tools.outcomes import (
     NOT_APPROVED,
     NOT_CONFIGURED,
+    NOT_LISTED,
     REPEATED,
     TOOL_CHANGED,
     TURN_ENDED,
@@ -153,19 +154,22 @@ class CallTool:
         known = await self.sender.calls.find(response.owner, approval.response, approval.request)
         if known and known.outcome:
             return known.outcome
-        is_bound = approval.binds(response.options.tool_config)
-        if not is_bound or (known is None and not await self.is_unchanged(response, approval)):
+        if not approval.binds(response.options.tool_config):
             return failed(TOOL_CHANGED)
-        return await self.checked_outcome(response, item, log, approval=approval)
+        problem = "" if known else await self.change_since(response, approval)
+        return failed(problem) if problem else await self.checked_outcome(response, item, log, approval=approval)
 
-    async def is_unchanged(self, response: Response, approval: Approval) -> bool:
-        """Tell whether a tool is what it was before its turn has waited, for days perhaps."""
+    async def change_since(self, response: Response, approval: Approval) -> str:
+        """Return why a tool may not be what it was before its turn has waited, for days perhaps; empty where it is."""
         server = self.servers.open_to(response.owner, approval.server)
         if not response.options.approval_wait_s or server is None:
-            return True
-        listed = (await self.directory.listed(server)).server
-        tool = listed.tools.get(approval.tool)
-        return tool is not None and approval.is_pinned(offered_function(listed, tool))
+            return ""
+        listed = await self.directory.listed(server)
+        if listed.problem:
+            return NOT_LISTED.format(listed.problem)
+        tool = listed.server.tools.get(approval.tool)
+        is_same = tool is not None and approval.is_pinned(offered_function(listed.server, tool))
+        return "" if is_same else TOOL_CHANGED
 
     def needs_approval(self, response: Response, item: Item, log: Transcript) -> bool:
         """Tell whether a call must not be sent as it is. The round that planned it has decided the same."""

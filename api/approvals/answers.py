@@ -4,16 +4,16 @@ Everything is checked before the turn costs anything. A decision is recorded jus
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from clients.clock import Clock
 from domain.content.items import Item, ItemKind, Role
 from domain.content.tools import ToolConfig
 from domain.errors import ApproverRequired, Invalid, NotFound
 from domain.identity.owners import Owner
 from domain.tools.approvals import Approval, Decision, decider_of
 from domain.tools.catalog import ToolServers
-from state.turns.approvals import Approvals
+from state.turns.responses import TurnStore
 from telemetry.tool import count_decision
 
 MAX_REQUESTS = 256
@@ -40,10 +40,11 @@ class ApprovalAnswer:
 class ApprovalAnswers:
     """Checks and records the answers of new turns."""
 
-    def __init__(self, approvals: Approvals, servers: ToolServers, clock: Clock) -> None:
-        self.approvals = approvals
+    def __init__(self, turns: TurnStore, servers: ToolServers) -> None:
+        self.turns = turns
+        self.approvals = turns.approvals
         self.servers = servers
-        self.clock = clock
+        self.clock = turns.clock
 
     async def checked(
         self, owner: Owner, config: ToolConfig, *, new: Sequence[Item], read: Sequence[Item], field: str
@@ -63,6 +64,7 @@ class ApprovalAnswers:
         for each in answers:
             self.check(each, config)
             self.check_decider(each, owner)
+            await self.check_ended(each, owner)
         await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
@@ -102,6 +104,13 @@ class ApprovalAnswers:
         is_new = answer.item.approves and answer.approval.decision is None
         if is_new and not decider_of(answer.approval, self.servers, owner, owner).may_decide:
             raise ApproverRequired(FOUR_EYES)
+
+    async def check_ended(self, answer: ApprovalAnswer, owner: Owner) -> None:
+        """Raise Invalid for a request whose turn waits in place: that turn carries the decision out, and no other."""
+        with suppress(NotFound):
+            turn = await self.turns.read(owner, answer.approval.response)
+            if not turn.status.is_terminal:
+                raise still_waits(turn.id, answer.field)
 
     async def check_all_answered(self, owner: Owner, requests: set[str], field: str) -> None:
         """Raise Invalid for requests without an answer. An expired one, or one of a deleted turn, needs none."""
@@ -165,6 +174,14 @@ def check_count(answers: Sequence[ApprovalAnswer], *, most: int, field: str) -> 
     if len(approved) > most:
         message = f"Invalid '{field}': {len(approved)} calls are approved, but the turn may make at most {most}."
         raise Invalid(message, field=field, code="invalid_value")
+
+
+def still_waits(response_id: str, field: str) -> Invalid:
+    message = (
+        f"Invalid '{field}': the response {response_id} waits for this decision itself. Send it to "
+        f"POST /v1/responses/{response_id}/approvals."
+    )
+    return Invalid(message, field=field, code="approval_not_found")
 
 
 def not_found(request_id: str, field: str) -> Invalid:

@@ -59,8 +59,8 @@ def noted(batch: Batch, pause: str) -> Json:
 
 
 def openai_from_costs(costs: LineCosts | None, lines: int) -> Json | None:
-    """Return the dollars of all lines, and of one of them on average; None where they are not known."""
+    """Return the dollars of all lines so far, and of one that has cost any on average; None where they are unknown."""
     if costs is None:
         return None
-    each = costs.total / lines if lines else Decimal(0)
+    each = costs.total / costs.lines if costs.lines else Decimal(0)
     return {"lines": lines, "total_usd": f"{costs.total:.9f}", "line_usd": f"{each:.9f}", "final": costs.is_final}

@@ -9,12 +9,19 @@ from api.pipelines.functions import new_run
 from api.pipelines.pipeline_turns import PipelineTurns
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
+from clients.storage.retry import with_back_off
+from domain.errors import Retryable
 from domain.pipelines.event_run import EventRun, event_digest
 from domain.pipelines.pipeline import Pipeline
 
 SOURCE: Final = "schedule"
 EARLY_S: Final = 5.0
 """A timer may fire so many seconds before its due time, by the host's clock."""
+
+PATIENCE_S: Final = 240.0
+"""How long an occurrence is tried while the store does not answer: the host does not repeat one that has failed."""
+
+MOST_TRIES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +35,13 @@ class Schedules:
         """Begin the turn of an occurrence; `status` is the host's `ScheduleStatus`."""
         due = due_time(status, now=self.clock.now())
         digest = event_digest(pipeline.name, SOURCE, datetime.fromtimestamp(due, UTC).isoformat())
-        return await self.turns.begin(new_run(pipeline, digest, pipeline.text, self.clock), orchestrations)
+        run = new_run(pipeline, digest, pipeline.text, self.clock)
+
+        async def accept() -> EventRun:
+            return await self.turns.runs.accept(run)
+
+        await with_back_off(self.clock, accept, retry_on=(Retryable,), tries=MOST_TRIES, within_s=PATIENCE_S)
+        return await self.turns.begin(run, orchestrations)
 
 
 def due_time(status: Mapping[str, Any], *, now: float) -> float:

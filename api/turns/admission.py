@@ -79,6 +79,7 @@ class Admission:
             await orchestrations.start(response)
             return response
         await self.ledger.settle(response.owner, response.id)
+        await self.grants.drop(response)
         for delivery in self.turns.endpoints.deliveries(response):
             await orchestrations.start_delivery(delivery)
         return response

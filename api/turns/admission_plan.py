@@ -73,7 +73,7 @@ class AdmissionPlanner:
         self.history = HistoryLoader(turns, turns.conversations)
         self.planner = planner
         self.tools = tools
-        self.answers = ApprovalAnswers(turns.approvals, tools.servers, turns.clock)
+        self.answers = ApprovalAnswers(turns, tools.servers)
 
     async def plan(self, owner: Owner, request: TurnRequest, response_id: str) -> AdmissionPlan:
         """Return the plan of a turn; raises Invalid and NotFound where it can't be admitted.

@@ -6,9 +6,11 @@ rows, each with its source, and the problem of each source that could not be rea
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, Final, cast
 
 from domain.content.items import Item, ItemKind, ItemStatus
+from domain.content.untrusted_text import whole_text
 
 SEARCH_SERVER: Final = "file_search"
 """The label under which searches are run. Labels of the file of the tools have no underscore."""
@@ -27,7 +29,7 @@ def rows_text(rows: Iterable[tuple[str, Row]], *, problems: Mapping[str, str], l
     body: dict[str, Any] = {"rows": [{"source": source, "row": dict(row)} for source, row in rows]}
     body |= {"problems": dict(problems)} if problems else {}
     body |= {"left_out": left_out} if left_out else {}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
+    return whole_text(json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def queries_of(item: Item) -> list[str]:
@@ -54,16 +56,21 @@ def rows_in(item: Item) -> Iterator[tuple[str, Row]]:
 
 def result_of(source: str, row: Row, *, score: float) -> dict[str, Any]:
     named = next((row[name] for name in NAMES if isinstance(row.get(name), str)), source)
-    plain = {name: value for name, value in row.items() if isinstance(value, str | int | float) and name != "text"}
+    plain = {name: value for name, value in row.items() if is_plain(value) and name != "text"}
     text = row["text"] if isinstance(row.get("text"), str) else json.dumps(row, ensure_ascii=False, default=str)
     attributes = {name[:64]: value[:512] if isinstance(value, str) else value for name, value in plain.items()}
     return {
-        "file_id": str(row.get("id", "")) or source,
+        "file_id": str(source if row.get("id") in (None, "") else row["id"]),
         "filename": str(named),
         "score": score,
         "text": text,
         "attributes": {**dict(list(attributes.items())[:15]), "source": source},
     }
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value can be an attribute: JSON has no number that is not finite."""
+    return isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
 def sent_back(queries: Sequence[str], results: Sequence[Mapping[str, Any]] | None, *, has_failed: bool) -> Item:

@@ -20,6 +20,7 @@ NOT_APPROVED: Final = "This call needs an approval, and has none. It was not sen
 TOOL_CHANGED: Final = (
     "The tool is not offered, or has changed since this call was asked for. The call was not sent by this turn."
 )
+NOT_LISTED: Final = "Whether the tool is as it was when this call was asked for is not known: {} The call was not sent."
 NOT_SENT: Final = "The call was not sent in time. It has had no effect."
 
 REPEATED: Final = (

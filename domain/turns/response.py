@@ -231,6 +231,11 @@ class Response:
     def token(self) -> str:
         return own_token(self.id)
 
+    @property
+    def latest_deadline_at(self) -> float:
+        """The deadline after all the time that the turn may still wait for approvals."""
+        return self.deadline_at + max(0.0, self.options.approval_wait_s - self.progress.waited_s)
+
     def begun(self, *, execution: str, at: float) -> "Response":
         begun = replace(self.progress, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)
         return replace(self, progress=begun)

@@ -16,9 +16,10 @@ MOST_CHUNKS: Final = 64
 
 
 class LineCosts(NamedTuple):
-    """The dollars of all records, and whether none of them may still change."""
+    """The dollars of all records, how many lines have any, and whether the batch costs no more and no less."""
 
     total: Decimal
+    lines: int
     is_final: bool
 
 
@@ -29,11 +30,12 @@ async def costs_of_lines(store: DocumentStore, batch: Batch) -> LineCosts | None
     """
     if batch.chunks > MOST_CHUNKS:
         return None
-    key, total, is_final = money_key(batch.owner.tenant), Decimal(0), True
+    key, total, lines, is_final = money_key(batch.owner.tenant), Decimal(0), 0, batch.status.has_ended
     for chunk in range(batch.chunks):
         prefix = attempt_prefix(f"resp_{chunk_thread(batch.id, chunk)}").removesuffix("_")
         found = await list_all(store, key, prefix=prefix)
         records = tuple(each.read_as(AttemptRecord.from_document) for each in found)
         total += turn_cost(records)
+        lines += len({each.response for each in records})
         is_final = is_final and all(each.charge.status is AttemptStatus.CLOSED for each in records)
-    return LineCosts(total, is_final)
+    return LineCosts(total, lines, is_final)

@@ -3,6 +3,7 @@
 from clients.backends.credentials import BearerToken
 from clients.clock import Clock
 from clients.sealing import Seal
+from clients.storage.compare_and_swap import create_once
 from clients.storage.keys import grant_id, grant_prefix, response_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Create, Delete, DocumentStore
@@ -22,12 +23,12 @@ class Grants:
         self.clock = clock
 
     async def keep(self, owner: Owner, response_id: str, server: str, granted: BearerToken) -> None:
-        """Store a token; a later one replaces it."""
+        """Store a token; a later one replaces it. Of two deliveries of a request at once, the first one's stays."""
         sealed = self.seal.sealed(granted.token, place=place_of(owner, response_id, server))
         body = {"kind": "grant", "v": 1, "sealed": sealed, "until": granted.expires_at}
         key, name = response_key(owner, response_id), grant_id(response_id, server)
         await self.store.commit(key, (Delete(id=name),))
-        await self.store.commit(key, (Create(id=name, body=body, expires_at=granted.expires_at),))
+        await create_once(self.store, key, Create(id=name, body=body, expires_at=granted.expires_at))
 
     async def token(self, response: Response, server: str) -> str:
         """Return the token of a turn for a server; an empty text where there is none any more."""

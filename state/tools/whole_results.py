@@ -11,7 +11,7 @@ PART: Final = 100_000
 """The characters of one document."""
 
 KEPT_S: Final = 3600
-"""How long a result is kept after the turn's deadline."""
+"""How long a result is kept after the turn's deadline, which moves with its waits for approvals."""
 
 
 class WholeResults:
@@ -22,7 +22,7 @@ class WholeResults:
 
     async def keep(self, response: Response, item_id: str, text: str) -> None:
         """Store the text of a call's result. Safe to repeat: what is stored first stays."""
-        key, until = response_key(response.owner, response.id), response.deadline_at + KEPT_S
+        key, until = response_key(response.owner, response.id), response.latest_deadline_at + KEPT_S
         parts = [text[start : start + PART] for start in range(0, len(text), PART)]
         creates = [
             Create(

@@ -65,5 +65,4 @@ class RetrievedContext:
 
 def expiry_of(response: Response) -> float:
     """Return until when the rows are kept: the deadline moves with the time that the turn waits for approvals."""
-    left_s = max(0.0, response.options.approval_wait_s - response.progress.waited_s)
-    return response.deadline_at + left_s + KEPT_S
+    return response.latest_deadline_at + KEPT_S

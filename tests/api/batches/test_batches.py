@@ -245,6 +245,7 @@ async def test_the_route_of_a_batch_says_when_it_begins_why_and_what_its_lines_c
     path = f"/v1/batches/{batch['id']}/route"
     before = (await one.http.get(path)).json()
     assert (before["decision"], before["cost"]["total_usd"]) == (None, "0.000000000")
+    assert not before["cost"]["final"]
     done = await ended(one, batch)
     responses = [each["response"]["body"]["id"] for each in await rows(one, done["output_file_id"])]
     bills = [(await one.http.get(f"/v1/responses/{each}/route")).json()["bill"] for each in responses]

@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 
 from api.pipelines.schedules import due_time
+from domain.errors import Unavailable
+from domain.log.events import ResponseStatus
+from domain.pipelines.event_run import EventRun
 from domain.pipelines.pipeline import TriggerKind
 from tests.api.pipelines.events import TICKETS, piped
 from tests.fakes.backends import FakeBackend, says
@@ -45,3 +48,22 @@ async def test_a_timer_that_fires_twice_has_one_turn() -> None:
     await one.orchestrations.ended()
     assert later.response != runs[0].response
     assert one.world.clock.now() > now
+
+
+async def test_an_occurrence_outlasts_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    morning = replace(TICKETS, name="morning", trigger=TriggerKind.SCHEDULE, schedule="0 0 6 * * *", text="Report.")
+    one = piped(morning)
+    schedules, tries = one.world.app.pipelines.schedules, 0
+    real = schedules.turns.runs.accept
+
+    async def accept(run: EventRun) -> EventRun:
+        nonlocal tries
+        tries += 1
+        if tries <= 30:
+            raise Unavailable("the store is down")
+        return await real(run)
+
+    monkeypatch.setattr(schedules.turns.runs, "accept", accept)
+    run = await schedules.fire(morning, {}, one.orchestrations)
+    await one.orchestrations.ended()
+    assert (await one.world.turns.read(run.owner, run.response)).status is ResponseStatus.COMPLETED

@@ -1,5 +1,6 @@
 """Does a server get the rights of the turn's own caller, for as long as they last, and does nobody read its token?"""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -14,9 +15,13 @@ from clients.tools.http_tool import HttpTool
 from clients.tools.on_behalf_of import ExchangeRefused
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
+from domain.ids import member_id
+from domain.turns.response import Response, ResponseOptions
+from state.tools.grants import Grants
 from tests.api.harness import STRANGER, Api
 from tests.api.tools.agents import agent, calls, sent
 from tests.fakes.backends import says
+from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.tools import FILE, shop
 from tests.fakes.worlds import OWNER
@@ -79,11 +84,13 @@ class Service:
         return HttpAnswer(status=200, body=b'{"tickets": []}')
 
 
-def api_of(*scripts: Any, exchange: Exchange, service: Service | None = None, key: bytes | None = KEY) -> Api:
+def api_of(
+    *scripts: Any, exchange: Exchange, service: Service | None = None, key: bytes | None = KEY, **options: Any
+) -> Api:
     given: Any = service or Service()
     nothing: Any = None
     tools = ToolClients(HttpTool(given, nothing), nothing)
-    return agent(*scripts, tools=tools, servers=shop(FILE + TICKETS), exchange=exchange, sealing_key=key)
+    return agent(*scripts, tools=tools, servers=shop(FILE + TICKETS), exchange=exchange, sealing_key=key, **options)
 
 
 def everything_in(one: Api) -> str:
@@ -109,6 +116,15 @@ async def test_a_call_has_the_token_of_the_turns_own_caller() -> None:
     assert exchange.asked == [(OWNER, "mine", SCOPE), (STRANGER, "strange", SCOPE)]
     sent_tokens = [each["authorization"] for each in service.headers]
     assert sent_tokens == [f"Bearer {token_of(OWNER, 1)}", f"Bearer {token_of(STRANGER, 2)}"]
+
+
+async def test_a_turn_that_takes_an_answer_over_leaves_no_token() -> None:
+    one = api_of(says("none"), exchange=Exchange(), cache_s=60.0)
+    cached: Any = {"tools": [ASK | {"allowed_tools": ["list"]}], "temperature": 0, "metadata": {"cache_s": "60"}}
+    first, second = await ask(one, **cached), await ask(one, **cached)
+    assert first["output"][-1]["content"] == second["output"][-1]["content"]
+    assert first["id"] != second["id"]
+    assert '"kind": "grant"' not in everything_in(one)
 
 
 async def test_no_token_is_in_the_store_the_histories_or_the_logs(caplog: pytest.LogCaptureFixture) -> None:
@@ -218,3 +234,13 @@ def test_a_mistake_in_the_file_is_named(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         shop(text)
     assert problem in str(raised.value)
+
+
+async def test_two_deliveries_of_a_request_at_once_keep_one_token() -> None:
+    clock = FakeClock()
+    grants, turn = Grants(MemoryStore(clock), Seal(KEY), clock), member_id("resp", thread="a" * 24, token="b" * 24)
+    granted = [BearerToken(token=each, expires_at=clock.now() + 3600) for each in ("first", "second")]
+    await asyncio.gather(*(grants.keep(OWNER, turn, "tickets", each) for each in granted))
+    options = ResponseOptions(model="m")
+    response = Response(id=turn, owner=OWNER, created_at=0, deadline_at=0, options=options)
+    assert await grants.token(response, "tickets") in ("first", "second")

@@ -88,6 +88,21 @@ async def test_what_was_kept_is_deleted_with_its_response() -> None:
     assert "whole_result" not in await one.stored()
 
 
+async def test_a_turn_that_has_waited_for_days_still_reads_its_pages() -> None:
+    one = long_api(calls(("shop__close_shop", {})), page(), says("fine"))
+    metadata = {"approval_wait_s": str(9 * 86_400)}
+    made = (await one.create({"input": "?", "tools": [SHOP], "background": True, "metadata": metadata})).json()
+    board = one.orchestrations.boards[made["id"]]
+    await board.begun(1)
+    asked = (await one.http.get(f"/v1/responses/{made['id']}")).json()["output"][-1]
+    one.world.clock.advance(4 * 86_400)
+    decision = {"approval_request_id": asked["id"], "approve": False}
+    await one.http.post(f"/v1/responses/{made['id']}/approvals", json=decision)
+    await one.orchestrations.ended()
+    *_, read, _ = (await one.http.get(f"/v1/responses/{made['id']}")).json()["output"]
+    assert (read["name"], read["status"]) == ("read_result", "completed")
+
+
 async def test_another_turn_has_no_page_of_it() -> None:
     """Only the turn that has the result reads it: a later turn, or another owner's, is not even offered the tool."""
     one = long_api(says("fine"), says("no"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, override
 
 import pytest
 from openai.types.responses import ResponseFileSearchToolCall
@@ -337,3 +337,32 @@ def test_a_server_names_only_sources_that_are_tools() -> None:
     text = '[servers.records]\nkind = "sources"\nsources = ["plain"]\n'
     with pytest.raises(ConfigurationError, match="expected names of sources with tool = true, found 'plain'"):
         with_source_tools(shop(text), sources_of())
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"id": "a", "text": "x", "score": float("nan"), "high": 1e999, "low": 1.5}, ("a", {"id": "a", "low": 1.5})),
+        ({"id": "a", "text": "half \ud800 of a pair"}, ("a", {"id": "a"})),
+        ({"\udc00": "\ud800", "id": None}, ("documents", {"?": "?"})),
+    ],
+)
+async def test_values_that_no_json_has_do_not_break_a_response(row: Mapping[str, Any], shown: Any) -> None:
+    one = api_with(OneRow(row), FIND, says("36 months"))
+    body = {"input": "how long?", "tools": [SEARCH], "include": ["file_search_call.results"]}
+    made = json.loads((await one.create(body)).text, parse_constant=pytest.fail)
+    (found,) = made["output"][0]["results"]
+    assert made["status"] == "completed"
+    assert (found["file_id"], found["attributes"]) == (shown[0], {**shown[1], "source": "documents"})
+
+
+class OneRow(Rows):
+    """Gives one row to everybody."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.row = row
+
+    @override
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Mapping[str, Any]]:
+        return [self.row]

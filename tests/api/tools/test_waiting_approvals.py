@@ -11,6 +11,7 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.catalog import ToolServers
+from domain.tools.listing import ListedTool, ToolListing
 from tests.api.harness import Api, FakeAuthenticator, events_of
 from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.fakes.backends import says
@@ -26,6 +27,14 @@ DAY = 86_400
 APPROVER = Owner(tenant=OWNER.tenant, subject="user:88888888-8888-8888-8888-888888888888", roles=("Shop.Approve",))
 FOREIGNER = replace(APPROVER, tenant="99999999-9999-9999-9999-999999999999")
 WITH_ROLE = FILE.replace("trusted = true\n", 'trusted = true\napprovers = ["Shop.Approve"]\n')
+OVER_MCP = """
+[servers.shop]
+kind = "mcp"
+url = "http://127.0.0.1:1"
+
+[servers.shop.tools.close_shop]
+effect = "write"
+"""
 FOUR_EYES = WITH_ROLE.replace("trusted = true\n", "trusted = true\nfour_eyes = true\n")
 
 
@@ -354,6 +363,34 @@ async def test_the_sweep_leaves_a_waiting_turn_alone_and_wakes_it_where_an_event
     one.orchestrations.boards[made["id"]] = board
     await one.world.app.maintenance.run(one.orchestrations)
     assert (await ended(one, made))["status"] == "completed"
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_another_turn_does_not_decide_for_one_that_waits(*, approve: bool) -> None:
+    """It would not find the call, and the turn that waits would not be woken."""
+    tools = FakeTools()
+    one = waiting(calls(CLOSE), says("done"), tools=tools)
+    made = await ask(one)
+    (request,) = requests_in(made)
+    answer = {"type": "mcp_approval_response", "approval_request_id": request, "approve": approve}
+    other = await one.create({"model": "auto", "input": [made["output"][-1], answer], "tools": [SHOP]})
+    assert code_of(other) == (400, "approval_not_found")
+    assert f"POST /v1/responses/{made['id']}/approvals" in other.json()["error"]["message"]
+    await decide(one, made, request, approve=approve)
+    last = await ended(one, made)
+    assert (last["status"], kinds(last)[-1], len(tools.sent)) == ("completed", "message", approve)
+
+
+async def test_an_approved_call_whose_server_gives_no_list_says_so_and_not_that_its_tool_has_changed() -> None:
+    closing = ListedTool(name="close_shop", description="Closes the shop.", schema={"type": "object"})
+    tools = FakeTools(listings={"shop": ToolListing(tools=(closing,), fresh_s=10)})
+    one = waiting(calls(CLOSE), says("not now"), tools=tools, servers=shop(OVER_MCP))
+    made = await ask(one)
+    tools.listings.clear()
+    await decide(one, made, requests_in(made)[0], approve=True)
+    (call,) = [each for each in (await ended(one, made))["output"] if each["type"] == "mcp_call"]
+    assert "is not known: The server cannot be reached. The call was not sent." in call["error"]["content"]
+    assert tools.sent == []
 
 
 async def test_the_sweep_ends_a_turn_whose_orchestration_is_gone() -> None:
