@@ -10,7 +10,7 @@ from typing import Final
 from domain.config.backend_auth import read_auth
 from domain.config.caller_rules_toml import read_auto_tiers, read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
-from domain.config.scaling_rows.instances import check_scaling, read_instances
+from domain.config.scaling_rows.instances import check_scaling, read_instances, shared_services
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
@@ -99,6 +99,7 @@ def fleet_from_toml(
     callers = read_tenant_rules(top.table("callers"), residencies)
     auto = read_auto_tiers(top.table("auto"))
     top.close()
+    top.problems.extend(shared_services(backends.values()))
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
     return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured), callers=callers, auto=auto)

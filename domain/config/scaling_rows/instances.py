@@ -1,7 +1,7 @@
 """What does the file of the fleet say about the instances of a backend, and what is wrong with it?"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from domain.config.toml_table import VARIABLE, TomlTable, expanded, good_url
@@ -70,6 +70,17 @@ def read_time(table: TomlTable, key: str, default: str) -> int:
         text = default
     hours, minutes = text.split(":")
     return min(int(hours) * 3600 + int(minutes) * 60, DAY_S)
+
+
+def shared_services(backends: Iterable[Backend]) -> Iterator[str]:
+    """Yield a problem for each backend whose service another one counts too: one would end it under the other."""
+    counted: dict[tuple[str, str], str] = {}
+    for each in backends:
+        if each.instances and each.instances.service:
+            first = counted.setdefault((each.instances.url, each.instances.service), each.name)
+            if first != each.name:
+                name = f"backends.{each.name}.instances.service"
+                yield f"{name}: expected a service of its own, found that of backends.{first}"
 
 
 def check_scaling(backend: Backend, table: TomlTable) -> None:

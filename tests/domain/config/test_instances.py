@@ -122,3 +122,14 @@ TABLE = "backends.one.instances"
 )
 def test_a_mistake_is_named_with_its_table_and_field(text: str, problem: str) -> None:
     assert any(each.startswith(problem) for each in problems_of(text)), problems_of(text)
+
+
+def test_two_backends_count_no_service_together() -> None:
+    one = GOOD + COLD + SERVICE
+    start = one.index("[backends.one]")
+    both = one + one[start:].replace("backends.one", "backends.two")
+    assert problems_of(both) == (
+        "backends.two.instances.service: expected a service of its own, found that of backends.one",
+    )
+    apart = one + one[start:].replace("backends.one", "backends.two").replace("/llm", "/other")
+    assert set(fleet_from_toml(apart, VARIABLES, PRICES).backends) == {"one", "two"}
