@@ -24,6 +24,7 @@ from clients.storage.port import (
 )
 from domain.errors import DamagedRecord
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
@@ -101,8 +102,9 @@ class GpuSessionBilling:
             return None
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
-        price = self.price(session)
-        return price is not None and replace(session, running={}).is_over(price.idle_s, now)
+        price, backend = self.price(session), self.fleet.backends.get(session.backend)
+        is_held = backend is not None and backend.scaling is not Scaling.PROVIDER
+        return price is not None and replace(session, running={}).is_over(price.idle_s, now, is_held=is_held)
 
     async def sessions_to_review(self) -> Sequence[FoundDocument]:
         """Return the open sessions of all backends that were not reviewed for `REVIEW_S` seconds."""

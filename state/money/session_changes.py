@@ -129,7 +129,7 @@ class SessionChanges:
     def result(self, backend: Backend, draft: Draft, change: SessionChange) -> Any:
         """Return the result of a change, or the error by which it alone fails."""
         now, session = self.clock.now(), draft.session.session
-        if change.new and (session is None or session.is_over(change.new.idle_s, now)):
+        if change.new and (session is None or session.is_over(change.new.idle_s, now, is_held=change.new.is_held)):
             draft.session.begin(self.new_session(backend, now, change.new))
         base = draft.session.base
         try:

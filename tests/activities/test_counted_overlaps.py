@@ -1,11 +1,15 @@
 """Is a counted instance ended and paid where a start meets an end, or after an interrupted start or a new release?"""
 
 import asyncio
+from dataclasses import replace
 
 from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.fleet.instances.scaling import Scaling
+from domain.money.costing import time_cost
 from tests.activities.cold_starts import kill
 from tests.activities.test_counted_instances import CLOSED, IDLE_S, Scene, counted, run, schedule
+from tests.domain.fleets import GPU
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpus import Life
 from tests.fakes.worlds import OWNER
@@ -130,3 +134,24 @@ def test_a_release_without_the_minimum_ends_the_instance_soon() -> None:
         await scene.end()
 
     run(story, lambda: Scene(backend=counted(control=schedule(1, 1, ends_s=20_000))))
+
+
+def test_a_release_that_counts_no_more_ends_the_session_that_is_open() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.turn()
+        await asyncio.sleep(5)
+        life = scene.gpu.lives[0]
+        life.ended, scene.gpu.count, scene.gpu.is_counted = scene.gpu.now, 0, False
+        released = replace(counted(), scaling=Scaling.PROVIDER, instances=None)
+        scene.cluster.backends = {"gpu": (released, scene.gpu)}
+        await scene.kill_process()
+        await asyncio.sleep(5000)
+        await scene.turn()
+        await asyncio.sleep(2 * CLOSED)
+        await kill(scene.timers)
+        await scene.cluster.assert_answered(scene.responses)
+        closed = await scene.cluster.world.app.state.gpu_session_billing.closed_sessions(released)
+        assert len(closed) == len(scene.gpu.lives)
+        assert 0 < await scene.ledger() < time_cost(GPU, 1500)
+
+    run(story)

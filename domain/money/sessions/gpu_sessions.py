@@ -62,9 +62,9 @@ class GpuSession:
             return self.stopped_at
         return max(self.last_end, self.ready_time) + (idle_s if self.idle_s is None else self.idle_s)
 
-    def is_over(self, idle_s: float, now: float) -> bool:
-        """Return whether the machine has stopped. One that the product ends runs until that was seen."""
-        if self.idle_s is not None and self.stopped_at is None:
+    def is_over(self, idle_s: float, now: float, *, is_held: bool = True) -> bool:
+        """Return whether the machine has stopped. One that the product ends (`is_held`) runs until that was seen."""
+        if is_held and self.idle_s is not None and self.stopped_at is None:
             return False
         return not self.running and now >= self.expiry(idle_s)
 
