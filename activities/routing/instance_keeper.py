@@ -19,9 +19,9 @@ from domain.errors import GanglionError, Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.held_backend import provider_idle_s
 from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted
 from domain.fleet.instances.scaling import Scaling
-from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
@@ -49,6 +49,9 @@ ORPHAN_S, LONGEST_ATTEMPT_S = 60.0, 3600.0
 
 LOOK_SHARE: Final = 0.25
 """A session whose idle period has not begun is looked at again after this share of the provider's idle period."""
+
+KNOWN_S: Final = 600.0
+"""An instance that a schedule keeps up is known to be up for so long, and for two idle periods."""
 
 PING_SHARE: Final = 0.6
 """After this share of the provider's idle period the next request keeps an instance alive."""
@@ -194,11 +197,12 @@ class InstanceKeeper:
         return await self.look_at_kept_alive(backend, found, due)
 
     async def keep_known_as_up(self, backend: Backend, state: BackendState, due: float) -> None:
-        """Let the router know that an instance stays up because of its schedule."""
-        limits = backend.instances.limits(self.clock.now()) if backend.instances else None
-        until = state.warmth.warm_until
-        if limits and limits.minimum and until is not None and until < due:
-            await self.backend_states.record_kept_until(backend, due)
+        """Let the router know that an instance stays up because of its schedule, which the next release may lack."""
+        now, until = self.clock.now(), state.warmth.warm_until
+        limits = backend.instances.limits(now) if backend.instances else None
+        known_s = KNOWN_S + 2 * state.warmth.idle_period_s(backend)
+        if limits and limits.minimum and until is not None and until < min(due, now + known_s / 2):
+            await self.backend_states.record_kept_until(backend, min(due, now + known_s))
 
     async def stop_orphan(self, backend: Backend) -> None:
         """End a session that has no lease: a request came after the end of its machine, or a process died."""
@@ -289,10 +293,6 @@ class InstanceKeeper:
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The watches under way."""
         return [each for each in self.watches.values() if not each.done()]
-
-
-def provider_idle_s(backend: Backend) -> float:
-    return backend.price.idle_s if isinstance(backend.price, TimePrice) else 0.0
 
 
 def end_by_provider(session: GpuSession, backend: Backend) -> float:

@@ -62,6 +62,7 @@ class Supervisor:
         self.retired: list[WorkerProcess] = []
         self.up = asyncio.Event()
         self.exit_handled = asyncio.Event()
+        self.replaced = asyncio.Event()
         self.exits = 0
 
     async def start_first(self, launched: LaunchedWorker) -> WorkerReady:
@@ -101,14 +102,23 @@ class Supervisor:
         while True:
             started = now()
             if self.process is not None and self.up.is_set():
-                process = self.process
-                await process.lost.wait()
-                if process is not self.process:  # an update has replaced it
-                    continue
-                await self.handle_exit(process)
+                await self.handle_exit(await self.lost_worker(self.process))
             quick_exits = 1 if now() - started > STABLE_AFTER_S else quick_exits + 1
             await asyncio.sleep(restart_delay_s(quick_exits))
             await self.relaunch()
+
+    async def lost_worker(self, process: WorkerProcess) -> WorkerProcess:
+        """Waits until the worker in use has ended. An update may replace it, and the old one may work on for long."""
+        while not process.lost.is_set():
+            self.replaced.clear()
+            waits = [asyncio.ensure_future(each.wait()) for each in (process.lost, self.replaced)]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waits:
+                    each.cancel()
+            process = self.process or process
+        return process
 
     async def handle_exit(self, process: WorkerProcess) -> None:
         self.up.clear()
@@ -147,10 +157,11 @@ class Supervisor:
         await self.retire(old)
 
     def take_over(self, new: WorkerProcess, ready: WorkerReady, old: WorkerProcess) -> None:
-        if self.process is not old:
+        if self.process is not old or not self.up.is_set():
             raise WorkerLostError(f"worker {old.pid} ended meanwhile")
         self.observer.ready(new.pid, ready)
         self.process = new
+        self.replaced.set()
 
     async def retire(self, process: WorkerProcess) -> None:
         log_line(f"worker {process.pid} gets no new work")

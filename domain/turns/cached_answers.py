@@ -12,6 +12,7 @@ from typing import Any, Final
 from domain.content.items import Item, ItemKind
 from domain.content.tools import ToolConfig
 from domain.identity.owners import Owner
+from domain.log.token_logprobs import MOST_DOCUMENT_BYTES
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.response import Sampling
 
@@ -63,4 +64,10 @@ def can_be_copied(log: Transcript) -> bool:
     """Tell whether another turn can take an answer over: nothing was read after the key was made, and it is short."""
     own = [item for item in kept_items(log) if item.kind is not ItemKind.MCP_TOOLS]
     size = sum(len(item.text) + len(item.refusal) for item in own)
-    return bool(own) and all(item.kind in COPIED for item in own) and size <= LONGEST_ANSWER
+    is_short = size <= LONGEST_ANSWER and size_of_logprobs(log) <= MOST_DOCUMENT_BYTES
+    return bool(own) and all(item.kind in COPIED for item in own) and is_short
+
+
+def size_of_logprobs(log: Transcript) -> int:
+    """Return a bound of the bytes that the log probabilities of all tokens take in one document."""
+    return sum(token.size for tokens in log.logprobs.values() for token in tokens)

@@ -1,11 +1,11 @@
-"""Is a counted instance ended and paid where a start meets an end, or what an interrupted start has left?"""
+"""Is a counted instance ended and paid where a start meets an end, or after an interrupted start or a new release?"""
 
 import asyncio
 
 from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind
 from tests.activities.cold_starts import kill
-from tests.activities.test_counted_instances import CLOSED, IDLE_S, Scene, run
+from tests.activities.test_counted_instances import CLOSED, IDLE_S, Scene, counted, run, schedule
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpus import Life
 from tests.fakes.worlds import OWNER
@@ -118,3 +118,15 @@ def test_a_warm_up_that_no_budget_covers_leaves_no_lease() -> None:
         await kill(scene.timers)
 
     run(story)
+
+
+def test_a_release_without_the_minimum_ends_the_instance_soon() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(505)
+        assert scene.gpu.is_up
+        scene.cluster.backends = {"gpu": (counted(), scene.gpu)}
+        await scene.kill_process()
+        await asyncio.sleep(900)
+        await scene.end()
+
+    run(story, lambda: Scene(backend=counted(control=schedule(1, 1, ends_s=20_000))))

@@ -38,6 +38,9 @@ LEARNED: Final = frozenset({"answers"})
 
 RECENT_S: Final = 2.0
 
+MOST_RECENT: Final = 64
+"""Where so many are known, those that are no longer recent are forgotten."""
+
 type Commits = GroupCommit[Sequence[Operation], Committed]
 
 memory_now: ContextVar[TurnMemory | None] = ContextVar("turn_memory", default=None)
@@ -83,8 +86,14 @@ class SparingStore:
         if found:
             memory.keep(key, found)
             if identifier in LEARNED:
-                self.recent[key, identifier] = self.clock.now(), found
+                self.learn(key, found)
         return found
+
+    def learn(self, key: DocumentKey, document: Document) -> None:
+        now = self.clock.now()
+        if len(self.recent) >= MOST_RECENT:
+            self.recent = {name: each for name, each in self.recent.items() if now < each[0] + RECENT_S}
+        self.recent[key, document.id] = now, document
 
     def recent_document(self, key: DocumentKey, identifier: str) -> Document | None:
         """Return what was learned for all turns of an owner or tenant, where it was read shortly before."""
@@ -119,7 +128,7 @@ class SparingStore:
     def note_learned(self, key: DocumentKey, operations: Sequence[Operation], etags: Sequence[str]) -> None:
         for each, etag in zip(operations, etags, strict=True):
             if each.id in LEARNED and isinstance(each, Create | Replace):
-                self.recent[key, each.id] = self.clock.now(), written_document(each, etag)
+                self.learn(key, written_document(each, etag))
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100

@@ -1,5 +1,6 @@
 """What does the file of the pipelines say?"""
 
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -94,9 +95,8 @@ def read_body(table: TomlTable) -> dict[str, Any]:
     sources, tier = table.texts("sources"), table.optional("tier", table.text)
     body: dict[str, Any] = {"model": table.text("model", "auto"), "metadata": {}}
     for key in ("instructions", "temperature", "max_output_tokens"):
-        table.known.add(key)
-        if key in table.values:
-            body[key] = table.values[key]
+        if (value := read_json(table, key)) is not None:
+            body[key] = value
     if sources:
         body["metadata"]["sources"] = ",".join(sources)
     if tier:
@@ -105,10 +105,21 @@ def read_body(table: TomlTable) -> dict[str, Any]:
     body["tools"] = [
         {"type": "mcp", "server_label": label, "allowed_tools": list(tools.texts(label))} for label in tools.values
     ]
-    table.known.add("format")
-    if "format" in table.values:
-        body["text"] = {"format": table.values["format"]}
+    if (output_format := read_json(table, "format")) is not None:
+        body["text"] = {"format": output_format}
     return body
+
+
+def read_json(table: TomlTable, key: str) -> Any:
+    """Return a value as JSON has it; None where there is none. Dates, times and numbers without end are reported."""
+    table.known.add(key)
+    value = table.values.get(key)
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        table.report(key, "values that JSON has: texts, finite numbers, lists and tables")
+        return None
+    return value
 
 
 def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:

@@ -15,6 +15,11 @@ def with_idle_period(backend: Backend, idle_s: float) -> Backend:
     return replace(backend, price=paid, cold_start=replace(backend.cold_start, idle_s=idle_s))
 
 
+def provider_idle_s(backend: Backend) -> float:
+    """Return the idle period of the provider, in seconds, as its price has it."""
+    return backend.price.idle_s if isinstance(backend.price, TimePrice) else 0.0
+
+
 def held(backend: Backend, idle_s: float | None = None) -> Backend:
     """Return a backend that the product ends, with the idle period of its rule; without one, that of the fleet file.
 

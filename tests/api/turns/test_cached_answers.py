@@ -1,17 +1,21 @@
 """Is an answer taken over only by turns that ask the same, and does it cost no call of a model?"""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from activities.maintenance.sweep import SweepDelays
-from clients.backends.port import BackendCall
+from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.errors import Unavailable
+from domain.fleet.catalog import LogprobsMode
+from domain.log.events import TokenUsage
+from domain.log.token_logprobs import TokenLogprob, TokenOption
 from domain.turns.response import Response
 from tests.api.harness import Api, api, events_of
 from tests.fakes.backends import FakeBackend, says
-from tests.fakes.worlds import OWNER
+from tests.fakes.worlds import OWNER, backend
 
 ANSWER = "four and twenty blackbirds"
 BODY: dict[str, Any] = {"model": "model", "input": "sing", "temperature": 0, "metadata": {"cache_s": "60"}}
@@ -60,6 +64,20 @@ async def test_an_answer_that_was_taken_over_has_a_whole_log_of_its_own() -> Non
     created = first[0]["response"]["id"]
     again = await one.http.get(f"/v1/responses/{created}?stream=true")
     assert events_of(again.text) == first
+
+
+async def test_an_answer_that_is_too_large_for_one_commit_is_asked_again() -> None:
+    option = TokenOption("o" * 1000, -0.1, b"o" * 1000)
+    score = TokenLogprob(chosen=TokenOption("so", -0.1, b"so"), options=(option,) * 20)
+    large = [TextPiece(text="so", logprobs=(score,))] * 120
+    end = AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=120))
+    model = FakeBackend([*large, end])
+    one = api(model, cache_s=3600.0, deployed={"main": replace(backend("main"), logprobs=LogprobsMode.YES)})
+    scored: Any = {"include": ["message.output_text.logprobs"], "top_logprobs": 20}
+    (_, first), (_, second) = await ask(one, **scored), await ask(one, **scored)
+    assert len(first["output"][0]["content"][0]["logprobs"]) == 120
+    assert text_of(first) == text_of(second)
+    assert len(model.calls) == 2
 
 
 async def test_a_conversation_goes_on_after_an_answer_that_was_taken_over() -> None:

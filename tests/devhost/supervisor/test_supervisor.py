@@ -259,6 +259,9 @@ def test_an_update_lets_the_old_worker_end_its_work_and_keeps_it_if_the_new_app_
             host.update()
             host.wait_new_worker(old)
             assert client.get("/api/version").text == "two"
+            killed = host.kill_worker()
+            host.wait_new_worker(killed)
+            assert client.get("/api/version").text == "two"
             assert is_alive(old)
             (tmp_path / "ends").touch()
             assert slow.result() == "one"

@@ -87,6 +87,25 @@ def test_every_mistake_is_named_with_its_table_and_field() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("instructions", "2020-01-01"),
+        ("temperature", "nan"),
+        ("max_output_tokens", "07:32:00"),
+        ("format", "2020-01-01"),
+        ("format", '{ type = "json_schema", name = "x", schema = { type = "object", default = 2020-01-01 } }'),
+        ("format", '{ type = "json_schema", name = "x", schema = { type = "number", maximum = inf } }'),
+    ],
+)
+def test_a_value_that_no_request_can_have_is_named(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"pipelines\.tickets\.{key}: expected values that JSON has"):
+        pipelines_from_toml(
+            f'[pipelines.tickets]\ntrigger = "cloudevents"\n{key} = {value}\nowner = {{ tenant = "t", app = "a" }}\n',
+            {},
+        )
+
+
 @pytest.mark.parametrize("trigger", ["[]", "{}", "7", '"timer"'])
 def test_a_trigger_of_another_kind_is_named(trigger: str) -> None:
     with pytest.raises(ConfigurationError, match=r"pipelines\.tickets\.trigger"):

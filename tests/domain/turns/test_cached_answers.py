@@ -11,6 +11,7 @@ from domain.content.tools import OutputFormat, OutputFormatKind, ToolConfig
 from domain.identity.owners import Owner
 from domain.ids import thread_of
 from domain.log.copied_answers import after_events, copied_events
+from domain.log.token_logprobs import TokenLogprob, TokenOption
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.cached_answers import ReadByModel, can_be_copied
 from domain.turns.response import Sampling
@@ -94,3 +95,10 @@ def test_an_answer_that_has_called_tools_of_servers_is_no_answer_for_others() ->
     assert not can_be_copied(Transcript(items=(listed, called, said)))
     assert not can_be_copied(Transcript(items=(replace(said, text="x" * 300_000),)))
     assert not can_be_copied(Transcript())
+
+
+def test_an_answer_whose_log_probabilities_do_not_fit_one_commit_is_no_answer_for_others() -> None:
+    said, token = Item(id="msg", text="said"), TokenOption("said", -0.1, b"said")
+    few = (TokenLogprob(chosen=token, options=(token,) * 20),)
+    assert can_be_copied(Transcript(items=(said,), logprobs={"msg": few}))
+    assert not can_be_copied(Transcript(items=(said,), logprobs={"msg": few * 3000}))

@@ -9,7 +9,7 @@ import pytest
 from clients.storage.port import Add, Container, Create, Document, DocumentKey, Operation, Replace
 from clients.storage.request_units import add_charge, metered
 from clients.storage.sparing.commits import merged, packed
-from clients.storage.sparing.store import SparingStore
+from clients.storage.sparing.store import MOST_RECENT, RECENT_S, SparingStore
 from domain.errors import Conflict, Exhausted, GanglionError, Unavailable
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
@@ -107,6 +107,17 @@ async def test_documents_of_others_are_read_each_time() -> None:
         await store.read(TURNS, OTHERS)
         await store.read(TURNS, OTHERS)
     assert inner.read_ids == [OTHERS, OTHERS]
+
+
+async def test_what_was_learned_of_many_owners_is_forgotten() -> None:
+    clock = FakeClock()
+    store = SparingStore(CountedStore(clock), clock)
+    with store.sparing("mine"):
+        for number in range(3 * MOST_RECENT):
+            key = DocumentKey(container=Container.TURNS, parts=("tenant", f"user{number}", "index"))
+            await store.commit(key, [Create(id="answers", body={})])
+            clock.advance(RECENT_S / 2)
+            assert len(store.recent) <= MOST_RECENT
 
 
 async def together(store: SparingStore, *commits: Sequence[Operation]) -> list[GanglionError | float]:
