@@ -28,8 +28,8 @@ class Seal:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
-        data = b64decode(sealed)
         try:
+            data = b64decode(sealed, validate=True)
             return AESGCM(self.key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return None

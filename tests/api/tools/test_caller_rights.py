@@ -208,6 +208,8 @@ def test_a_sealed_text_is_opened_in_its_own_place_alone() -> None:
     assert seal.opened(sealed, place="resp_2/tickets") is None
     assert Seal(bytes(32)).opened(sealed, place="resp_1/tickets") is None
     assert seal.opened(sealed[:-8] + "AAAAAAA=", place="resp_1/tickets") is None
+    for damaged in ("", "AAAA", "?", "é", sealed[:-1], sealed[:20]):
+        assert seal.opened(damaged, place="resp_1/tickets") is None
 
 
 LISTED = """
