@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from domain.config.toml_table import VARIABLE, TomlTable, expanded, good_url
+from domain.config.backend_auth import check_service_account
+from domain.config.toml_table import VARIABLE, TomlTable, expanded, good_url, private
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.scaling import CLOUD_RUN, DAY_S, DAYS, CountLimits, InstanceControl, Scaling, ScheduleRow
 from domain.money.prices import TimePrice
@@ -26,6 +27,8 @@ def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceCo
     url = expanded(own.text("url", CLOUD_RUN), variables).rstrip("/")
     if not VARIABLE.search(url) and not good_url(url):
         own.report("url", "http(s)://host[:port]")
+    if not private(url):
+        own.problems.append(f"{own.path}.url: expected an https address to send a token to, found {url!r}")
     control = InstanceControl(
         service=service,
         url=url,
@@ -33,6 +36,7 @@ def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceCo
         schedule=tuple(read_row(row) for row in own.rows("schedule")),
         payer=own.optional("payer", own.text),
     )
+    check_service_account(control.service_account, own)
     if control.payer is None and any(row.limits.minimum for row in control.schedule):
         own.report("payer", "the tenant that pays for instances which run because of a minimum")
     own.close()

@@ -133,3 +133,15 @@ def test_two_backends_count_no_service_together() -> None:
     )
     apart = one + one[start:].replace("backends.one", "backends.two").replace("/llm", "/other")
     assert set(fleet_from_toml(apart, VARIABLES, PRICES).backends) == {"one", "two"}
+
+
+def test_a_token_for_the_service_is_sent_over_https_or_stays_on_this_machine() -> None:
+    problem = "backends.one.instances.url: expected an https address to send a token to, found 'http://10.0.0.7'"
+    assert problems_of(f'{GOOD}{COLD}{SERVICE}url = "http://10.0.0.7"\n') == (problem,)
+    local = read(f'{GOOD}{COLD}{SERVICE}url = "http://127.0.0.1:8080"\n').instances
+    assert local
+    assert local.url == "http://127.0.0.1:8080"
+
+
+def test_the_account_that_counts_is_that_of_a_service() -> None:
+    assert problems_of(f'{GOOD}{COLD}{SERVICE}service_account = "a/../b"\n')
