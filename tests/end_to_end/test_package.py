@@ -29,6 +29,7 @@ NEEDED = {
     "prices.toml",
     "sources.toml",
     "systems.toml",
+    "pipelines.toml",
     "tools.toml",
     "webhooks.toml",
 }

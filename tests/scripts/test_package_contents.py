@@ -13,7 +13,7 @@ from settings import ROOT
 
 FILES = {
     *(".funcignore", "function_app.py", "settings.py", "host.json", "requirements.txt"),
-    *("fleet.toml", "prices.toml", "sources.toml", "systems.toml", "tools.toml", "webhooks.toml"),
+    *("fleet.toml", "pipelines.toml", "prices.toml", "sources.toml", "systems.toml", "tools.toml", "webhooks.toml"),
 }
 FOLDERS = {
     *("activities", "api", "clients", "composition", "console", "domain", "orchestrators", "state", "telemetry"),
