@@ -54,7 +54,9 @@ class DocumentedRoute(Protocol):
 class OpenApiOperation:
     """What a route does, with the names of its schemas.
 
-    `body` is in JSON, `form` one of multipart/form-data; `streams` is true where it may return server-sent events.
+    `body` is in JSON, `form` one of multipart/form-data; `streams` is true where it may return server-sent events,
+    `tabulates` where it may return CSV. `public` needs no token; `refuses` tells that such a request can be wrong all
+    the same. An empty `result` is an answer without a body. `statuses` are those of a success.
     """
 
     summary: str
@@ -63,7 +65,10 @@ class OpenApiOperation:
     form: str | None = None
     query: tuple[str, ...] = ()
     streams: bool = False
+    tabulates: bool = False
     public: bool = False
+    refuses: bool = False
+    statuses: tuple[int, ...] = (200,)
 
 
 PAGE = ("limit", "after", "order")
@@ -122,7 +127,10 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_owners_delete": OpenApiOperation(summary="Delete all data of an owner", result="Deleted"),
     "http_usage_list": OpenApiOperation(
-        summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by", "format")
+        summary="Report usage and cost",
+        result="List",
+        query=(*PAGE, "from", "to", "group_by", "format"),
+        tabulates=True,
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
     "http_economics_retrieve": OpenApiOperation(
@@ -155,13 +163,15 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
     "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
     "http_files_delete": OpenApiOperation(summary="Delete a file", result="Deleted"),
-    "http_events_greet": OpenApiOperation(summary="Ask whether events may be sent", public=True),
-    "http_events_send": OpenApiOperation(summary="Send events to a pipeline (CloudEvents 1.0)", result="List"),
+    "http_events_greet": OpenApiOperation(
+        summary="Ask whether events may be sent", result="", public=True, refuses=True
+    ),
+    "http_events_send": OpenApiOperation(summary="Send events to a pipeline (CloudEvents 1.0)", statuses=(200, 202)),
     "http_pipelines_list": OpenApiOperation(summary="List the pipelines of the tenant", result="List"),
     "http_pipelines_dead": OpenApiOperation(
         summary="List the dead events of a pipeline, without content", result="List", query=("limit", "after")
     ),
-    "http_pipelines_send_again": OpenApiOperation(summary="Send a dead event again"),
+    "http_pipelines_send_again": OpenApiOperation(summary="Send a dead event again", statuses=(202,)),
     "http_batches_create": OpenApiOperation(summary="Create a batch", result="Batch", body="CreateBatch"),
     "http_batches_list": OpenApiOperation(
         summary="List the caller's batches, newest first", result="List", query=("limit", "after")
@@ -263,13 +273,18 @@ def parameter(name: str, place: str, schema: Json) -> Json:
 
 
 def responses_of(operation: OpenApiOperation) -> Json:
-    success: Json = {"description": "Success", "content": content(operation.result)}
+    success: Json = {"description": "Success", **({"content": content(operation.result)} if operation.result else {})}
     if operation.streams:
         success["content"] |= {"text/event-stream": {}}
+    if operation.tabulates:
+        success["content"] |= {"text/csv": {}}
     errors = {status: {"description": text, "content": content(ERROR)} for status, text in ERRORS.items()}
+    succeeds = {str(status): success for status in operation.statuses}
     if operation.public:
-        return {"200": success, "500": errors["500"], "503": {"description": "Not ready", "content": content("Object")}}
-    return {"200": success, **errors}
+        refused = {"400": errors["400"]} if operation.refuses else {}
+        unready = {"description": "Not ready", "content": content("Object")}
+        return {**succeeds, **refused, "500": errors["500"], "503": unready}
+    return {**succeeds, **errors}
 
 
 def content(name: str, *, kind: str = "application/json") -> Json:

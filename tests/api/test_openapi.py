@@ -37,11 +37,32 @@ async def test_every_route_is_described_and_no_other() -> None:
     assert set(OPERATIONS) == set(served)
 
 
+def has_body(answer: Any) -> bool:
+    return "content" in answer
+
+
+async def test_only_the_greeting_of_a_sender_has_no_body() -> None:
+    paths = (await document())["paths"]
+    answers = [
+        (operation["operationId"], status)
+        for path in paths.values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if not has_body(answer)
+    ]
+    assert answers == [("http_events_greet", "200")]
+
+
+async def test_usage_can_be_a_table() -> None:
+    usage = (await document())["paths"]["/v1/usage"]["get"]
+    assert set(usage["responses"]["200"]["content"]) == {"application/json", "text/csv"}
+
+
 async def test_every_reference_is_defined_and_every_path_parameter_is_described() -> None:
     described = await document()
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            for answer in operation["responses"].values():
+            for answer in filter(has_body, operation["responses"].values()):
                 schema = next(iter(answer["content"].values()))["schema"]
                 assert schema == CONTENT or schema["$ref"].rpartition("/")[2] in described["components"]["schemas"]
             names = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
