@@ -58,8 +58,8 @@ class Batch:
     """One batch. Times are seconds since the epoch; `times` has when it came into each status.
 
     `lines` are the lines of its input, `errors` those that are wrong. An average line has `input_tokens`, and may have
-    `output_tokens`. `outcome` is the status that it will end with,
-    once that is decided. `totals` are those of a batch that has ended.
+    `output_tokens`. `outcome` is the status that it will end with, once that is decided. `totals` are those of a batch
+    that has ended.
     """
 
     id: str
