@@ -11,7 +11,7 @@ import pytest
 
 from clients.clock import SystemClock
 from clients.tools.factory import ToolClients, build_tools
-from clients.tools.port import AnsweredBy, ToolAnswer, ToolRequest
+from clients.tools.port import AS_APP, AnsweredBy, ToolAnswer, ToolRequest
 from domain.tools.catalog import ServerKind, ServerTool, ToolServer
 from domain.tools.listing import unusable_reason
 from standins.paths import ROOT
@@ -48,7 +48,8 @@ class Judged:
         )
 
     async def revision(self) -> str:
-        return (await self.tools.mcp.sessions["judge"].client()).protocol_version
+        async with self.tools.mcp.sessions.using(self.server, AS_APP) as session:
+            return (await session.client()).protocol_version
 
 
 @asynccontextmanager

@@ -254,7 +254,7 @@ async def test_a_lost_session_does_not_end_the_calls_of_other_turns() -> None:
         assert (await one.tools.call(request(one, "find_order", number="A-1"))).is_success
         assert (await other).is_success
         assert len(one.sent("initialize")) == 2
-        await until(lambda: not one.tools.mcp.retired)
+        await until(lambda: not one.tools.mcp.sessions.retired)
 
 
 async def test_a_header_in_no_ascii_does_not_end_the_calls_of_other_turns() -> None:
