@@ -13,6 +13,7 @@ from api.turns.planner import Planner, TurnCosts, prompt_of
 from api.turns.tool_planner import ToolPlanner, without_known_lists
 from clients.backends.credentials import BearerToken
 from domain.content.items import Item
+from domain.content.result_images import asked_images
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.identity.owners import Owner
@@ -174,7 +175,7 @@ class AdmissionPlanner:
             items = await self.input.resolve_all(owner, request.input_items, "")
             read[:0] = window.items_with(items, left_out=0)
         first = self.planner.with_rules(owner, requests[0])
-        config = replace(offered[0].config, images=sum(len(item.images) for item in read))
+        config = replace(offered[0].config, images=asked_images(read))
         request = replace(first, tool_config=config)
         await self.planner.prepare_tokenizers(request, (), needed=True)
         counts = await self.planner.count(request, read, reserved=0, always=True)

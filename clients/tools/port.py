@@ -37,12 +37,13 @@ class AnsweredBy(StrEnum):
 class ToolAnswer:
     """A server's answer: `text` is the result, or the text of an error.
 
-    `status` is an HTTP status, or the code of an error of JSON-RPC.
+    `status` is an HTTP status, or the code of an error of JSON-RPC. `images` are data URLs.
     """
 
     status: int
     text: str
     by: AnsweredBy = AnsweredBy.HTTP
+    images: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:

@@ -81,7 +81,9 @@ async def test_the_typescript_sdks_own_test_server_is_listed_and_called(tmp_path
         assert (await one.call("echo", message="hello")).text == "Echo: hello"
         assert "3" in (await one.call("get-sum", a=1, b=2)).text
         assert '"temperature":' in (await one.call("get-structured-content", location="Chicago")).text
-        assert "which is left out here" in (await one.call("get-tiny-image")).text
+        picture = await one.call("get-tiny-image")
+        assert "[image of the type image/png]" in picture.text
+        assert [each.partition(",")[0] for each in picture.images] == ["data:image/png;base64"]
         assert "demo://resource" in (await one.call("get-resource-links", count=2)).text
         unknown = await one.call("nothing")
         assert (unknown.by, unknown.is_success) == (AnsweredBy.TOOL, False)
