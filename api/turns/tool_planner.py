@@ -22,7 +22,7 @@ from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.sources.catalog import Sources
 from domain.sources.file_search import SEARCH_SERVER, SEARCH_TOOL
-from domain.tools.approval_rules import is_untrusted_result
+from domain.tools.approval_rules import has_untrusted_result
 from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolServer, ToolServers
 from domain.tools.listing import ListedServer, offered_function
 from domain.tools.rounds import largest_result, most_calls
@@ -75,10 +75,13 @@ class ToolPlanner:
         return most_calls(config, self.servers.limits)
 
     def with_taint(self, config: ToolConfig, read: ModelInput) -> ToolConfig:
-        """Mark a turn that reads results of servers that are not trusted. What was left out may have had some."""
+        """Mark a turn that reads results of servers that are not trusted, or what depends on them.
+
+        What was left out may have had some. A turn without tools is marked too: another turn may continue it.
+        """
         is_cut = bool(read.left_out or read.results_out)
-        is_tainted = is_cut or any(is_untrusted_result(item, self.servers) or is_summary(item) for item in read.items)
-        return replace(config, is_tainted=is_tainted) if config.servers else config
+        is_found = has_untrusted_result(read.items, self.servers) or any(map(is_summary, read.items))
+        return replace(config, is_tainted=read.is_tainted or is_cut or is_found)
 
     def read_beforehand(self, config: ToolConfig, sources: Sequence[str]) -> tuple[str, ...]:
         """Return the sources that a turn reads before its model is asked: not those that its tools read."""
