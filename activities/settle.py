@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 
-from activities.enter import TAKEN_OVER
 from domain import wire
 from domain.money.overheads import OverheadPrices, StepResources
 from domain.money.settlement import Settlement
-from domain.turns.origins import HIT
+from domain.money.usage import HIT
+from domain.turns.cache_use import TAKEN_OVER
 from state.money.ledger import Ledger
 from telemetry.turn_end import EndedTurn, report_turn
 from telemetry.turn_metrics import count_budget_alarm

@@ -24,8 +24,8 @@ from domain.batches.line_ids import response_id_of
 from domain.errors import GanglionError, Invalid
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
+from domain.money.usage import batch_origin
 from domain.tokens.estimates import tokens_in_request
-from domain.turns.origins import batch_origin
 from domain.turns.response import Response
 from domain.turns.tool_lists import first_events
 from state.turns.stored_completions import StoredCompletions

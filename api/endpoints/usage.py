@@ -35,10 +35,10 @@ from domain.money.usage import (
     PROVISIONAL,
     STORE,
     WARM_UPS,
+    OriginKind,
     UsageRow,
     grouped,
 )
-from domain.turns.origins import OriginKind
 from state.money.usage_rows import UsageRows
 
 DEFAULT_DAYS = 30

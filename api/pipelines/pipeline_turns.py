@@ -12,12 +12,12 @@ from clients.orchestrations import Orchestrations
 from domain.content.items import Item, ItemKind
 from domain.errors import Exhausted, NotFound, Terminal
 from domain.log.events import ResponseStatus
+from domain.money.usage import pipeline_origin
 from domain.pipelines.event_run import EventRun, RunStatus
 from domain.pipelines.event_text import fenced
 from domain.pipelines.pipeline import Pipeline, Pipelines, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.tools.approval_rules import has_untrusted_result
-from domain.turns.origins import pipeline_origin
 from domain.turns.response import Response
 from state.pipelines.conversation_sink import ConversationSink
 from state.pipelines.event_runs import EventRuns

@@ -20,7 +20,8 @@ from domain.errors import Locked, NotFound, Terminal
 from domain.identity.owners import Owner
 from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
-from domain.turns.origins import MISS, origin_of
+from domain.money.usage import MISS
+from domain.turns.origins import origin_of
 from domain.turns.response import Response, ResponseOptions
 from state.money.budget_counters import Cover
 from state.money.ledger import Ledger

@@ -39,7 +39,7 @@ class Reservation:
 
     `cost` is the sum of its attempts when it was settled. `overhead` is the cost of the store and the functions; it is
     stored in whole nano-dollars, because later requests about the turn add to it. `origin` is what has started the
-    turn, see `domain.turns.origins`.
+    turn, see `domain.money.usage`.
     """
 
     response: str

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -21,7 +22,6 @@ from domain.money.bill import lines_of
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, Reservation, nanos
 from domain.money.overheads import OverheadCost
-from domain.turns.origins import HIT, OriginKind, origin_name
 
 HOUR: Final = "hour"
 DIMENSIONS: Final = ("day", HOUR, "owner", "conversation", "model", "backend")
@@ -58,7 +58,25 @@ CAUSE: Final = "cause"
 """Grouped by it, usage shows what its money was spent for."""
 
 ORIGIN: Final = "origin"
-"""The dimension of rows whose turns were started by a batch or a pipeline, or may be answered by a cache."""
+"""The dimension of rows whose turns were started by a batch or a pipeline, or may be answered by a cache.
+
+Its value is a text such as `batch:batch_…`, `pipeline:tickets` or `cache:hit`.
+"""
+
+
+class OriginKind(StrEnum):
+    """What starts turns: a batch, found by its id, or a pipeline, by its name.
+
+    Of turns that may take an answer over, `cache` says whether they did.
+    """
+
+    BATCH = "batch"
+    PIPELINE = "pipeline"
+    CACHE = "cache"
+
+
+HIT: Final = f"{OriginKind.CACHE}:hit"
+MISS: Final = f"{OriginKind.CACHE}:miss"
 
 ITEMS, WARM_UPS, JOINS, HITS = ORIGIN_COUNTS = ("items", "warm_ups", "joins", "hits")
 """The turns of an origin, the warm-ups that they sent, the GPU sessions that they joined, and the cached answers."""
@@ -127,6 +145,20 @@ def row_for_attempt(attempt: AttemptRecord) -> UsageRow:
             **origin_dimension(attempt.origin),
         }
     )
+
+
+def batch_origin(batch: str) -> str:
+    return f"{OriginKind.BATCH}:{batch}"
+
+
+def pipeline_origin(pipeline: str) -> str:
+    return f"{OriginKind.PIPELINE}:{pipeline}"
+
+
+def origin_name(origin: str, kind: str) -> str | None:
+    """Return the name in an origin of a kind; None where it has another kind."""
+    found, _, name = origin.partition(":")
+    return name if found == kind else None
 
 
 def origin_dimension(origin: str) -> Mapping[str, str]:
