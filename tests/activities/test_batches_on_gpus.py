@@ -12,7 +12,9 @@ from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.batch_wire import BatchWire
 from domain.batches.line_ids import batch_id
 from domain.money.prices import TokenPrice
+from domain.money.usage import grouped
 from state.files.upload import FileUpload
+from state.money.usage_rows import UsageRows
 from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
@@ -100,13 +102,32 @@ def test_a_batch_waits_for_its_latest_start_and_ends_within_its_window() -> None
     plays(story)
 
 
+async def sessions_of(world: World[LoopClock]) -> dict[str, tuple[int, ...]]:
+    """Return the items, warm-ups and joins of each batch."""
+    rows = await UsageRows(world.store).of_owner(OWNER, first="2027-01-01", last="2027-12-31")
+    names = ("items", "warm_ups", "joins")
+    return {each.dimensions["batch"]: tuple(each.counts[name] for name in names) for each in grouped(rows, ("batch",))}
+
+
+def test_the_usage_says_which_batch_has_sent_the_warm_up_and_how_many_lines_shared_it() -> None:
+    async def story() -> None:
+        world = alone(gpu()).world
+        batch = await batch_of(world, 5, window_s=HOUR)
+        await run(world, batch)
+        assert await sessions_of(world) == {batch.id: (5, 1, 4)}
+
+    plays(story)
+
+
 def test_a_batch_joins_a_gpu_that_is_warm_and_starts_none() -> None:
     async def story() -> None:
         service = gpu()
         cluster = alone(service)
         world = cluster.world
         await cluster.run([await world.admit("first")])
-        done = await run(world, await batch_of(world, 10, window_s=HOUR))
+        batch = await batch_of(world, 10, window_s=HOUR)
+        done = await run(world, batch)
+        assert await sessions_of(world) == {batch.id: (10, 0, 10)}
         assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 10)
         assert len(service.lives) == 1
         assert world.clock.now() < done.created_at + 120
