@@ -16,6 +16,7 @@ from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.rounds import without_calls
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 
 
@@ -108,4 +109,5 @@ class AttemptTask:
             model=self.backend.model,
             conversation=self.response.history.conversation or "",
             prompt_tokens=self.input_tokens,
+            origin=origin_of(self.response.options),
         )

@@ -12,6 +12,7 @@ from clients.orchestrations import Orchestrations
 from domain.content.items import Item, ItemKind
 from domain.errors import Exhausted, NotFound, Terminal
 from domain.log.events import ResponseStatus
+from domain.money.usage import pipeline_origin
 from domain.pipelines.event_run import EventRun, RunStatus
 from domain.pipelines.event_text import fenced
 from domain.pipelines.pipeline import Pipeline, Pipelines, SinkKind
@@ -117,10 +118,12 @@ class PipelineTurns:
         check_budget(pipeline, plan.costs.most)
         if not pipeline.trusted:
             plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
-        cover = await admission.ledger.reserve(run.owner, run.response, plan.costs.most, needed=plan.costs.least)
-        planned = admission.response(claimed, request, plan, cover)
         webhook = pipeline.sink.target if pipeline.sink.kind is SinkKind.WEBHOOK else ""
         use = PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook)
+        cover = await admission.ledger.reserve(
+            run.owner, run.response, plan.costs.most, needed=plan.costs.least, origin=pipeline_origin(run.pipeline)
+        )
+        planned = admission.response(claimed, request, plan, cover)
         response = replace(planned, options=replace(planned.options, pipeline=use))
         return await admission.turns.admit(response, plan.items, opening_events(response))
 
