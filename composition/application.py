@@ -1,6 +1,6 @@
 """What is the whole application? Each object is built once."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
@@ -24,8 +24,7 @@ from composition.state import State, compose_state
 from state.retention.deletion import Retention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maintenance:
+class Maintenance(Struct, frozen=True, kw_only=True):
     """What the timer runs once a minute."""
 
     sweep: Sweep
@@ -50,8 +49,7 @@ class Maintenance:
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Struct, frozen=True, kw_only=True):
     """The composed product. Nothing in it is opened or called before its first use."""
 
     configuration: Configuration

@@ -1,6 +1,6 @@
 """Which objects remember something, over the one store?"""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
@@ -43,8 +43,7 @@ from state.turns.tool_calls import ToolCalls
 from state.webhook_outbox import WebhookOutbox
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """What the product remembers, over one store."""
 
     store: SparingStore

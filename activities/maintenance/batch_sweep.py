@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from activities.maintenance.sweep import tolerate_failure

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+
+from msgspec import Struct, field
 
 from api.approvals.answers import ApprovalAnswer, ApprovalAnswers, check_count
 from api.parsing.responses_request import TurnRequest
@@ -25,8 +27,7 @@ TOO_LONG = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionPlan:
+class AdmissionPlan(Struct, frozen=True, kw_only=True):
     """A turn as it will be admitted; nothing is written yet.
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
@@ -56,8 +57,7 @@ class AdmissionPlan:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedInput:
+class CountedInput(Struct, frozen=True, kw_only=True):
     """The tokens of an input, how they were counted, and for which model; none where they are estimated."""
 
     tokens: int

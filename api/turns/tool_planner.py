@@ -7,7 +7,7 @@ stored with the response, so that a change of the file changes no running turn.
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 
 from api.http.json_path import path_of
 from api.parsing.input_items import SUMMARY_HEADING

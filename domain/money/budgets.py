@@ -5,12 +5,13 @@ nano-dollars; no reservation takes it past the budget. `held` is the part that o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.money.ledger_records import NANOS, AttemptRecord, nanos
 
@@ -40,8 +41,7 @@ DAILY: Final = frozenset({BudgetScope.OWNER_DAY, BudgetScope.TENANT_DAY})
 MONTHLY: Final = frozenset({BudgetScope.OWNER_MONTH, BudgetScope.TENANT_MONTH})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budgets:
+class Budgets(Struct, frozen=True, kw_only=True):
     """Dollars for each scope; a scope that is absent has no limit. Callers are warned at `warn_share` of a budget.
 
     `forecast` is the expected spend of a tenant in a day, in dollars; operators get an alarm above 150 % of it.
@@ -57,8 +57,7 @@ class Budgets:
         return self.tenants.get(tenant, self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetCounter:
+class BudgetCounter(Struct, frozen=True, kw_only=True):
     """The counter of a scope. `limit` is in nano-dollars; without a limit the counter only counts."""
 
     id: str
@@ -155,8 +154,7 @@ def new_counter(at: float) -> dict[str, Any]:
     return {"kind": "budget", "v": 1, "status": "counting", "at": at, TAKEN: 0, HELD: 0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetShortfall:
+class BudgetShortfall(Struct, frozen=True, kw_only=True):
     """A budget that cannot cover a turn at a time (seconds since the epoch). All amounts are nano-dollars."""
 
     scope: BudgetScope

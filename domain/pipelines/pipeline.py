@@ -1,10 +1,11 @@
 """What is a pipeline: its trigger, the request that its turns make, and where their answers go?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.identity.owners import Owner
 
@@ -25,16 +26,14 @@ class SinkKind(StrEnum):
     CONVERSATION = "conversation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
+class Sink(Struct, frozen=True, kw_only=True):
     """`target` is the name of a webhook or the id of a conversation of the pipeline's owner."""
 
     kind: SinkKind = SinkKind.NONE
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True):
     """One pipeline of the operator's file.
 
     `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
@@ -59,8 +58,7 @@ class Pipeline:
         return self.body["model"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipelines:
+class Pipelines(Struct, frozen=True, kw_only=True):
     """All pipelines by name."""
 
     known: Mapping[str, Pipeline] = field(default_factory=dict[str, Pipeline])

@@ -1,12 +1,12 @@
 """How does a turn use the cache of answers?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUse:
+
+class CacheUse(Struct, frozen=True, kw_only=True):
     """A turn's use of the cache: its key, how many seconds old its answer may be, and the turn that answered first."""
 
     key: str

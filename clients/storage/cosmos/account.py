@@ -8,7 +8,6 @@ own host name follows its write region.
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,6 +16,7 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
+from msgspec import Struct
 
 from clients.storage.cosmos.containers import CONSISTENCIES
 from clients.storage.cosmos.settings import CosmosAccount
@@ -59,8 +59,7 @@ class LocalTransport(AioHttpTransport):
         return cast("Any", await super().send(request, **(config | verified)))  # pyright: ignore[reportUnknownMemberType] - as above
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosmosConnection:
+class CosmosConnection(Struct, frozen=True, kw_only=True):
     """A client and its credential; closing the client leaves the credential open, so both are closed here."""
 
     client: CosmosClient

@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given, settings
