@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import Struct
 
 from domain.identity.owners import Owner
-from domain.tools.catalog import ServerTool, ToolServer
+from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
 from domain.tools.listing import ToolListing
 from domain.values import Discreet
 
@@ -38,16 +38,39 @@ class AnsweredBy(StrEnum):
 class ToolAnswer(Struct, frozen=True, kw_only=True):
     """A server's answer: `text` is the result, or the text of an error.
 
-    `status` is an HTTP status, or the code of an error of JSON-RPC.
+    `status` is an HTTP status, or the code of an error of JSON-RPC. `images` are data URLs.
     """
 
     status: int
     text: str
     by: AnsweredBy = AnsweredBy.HTTP
+    images: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
         return self.by is AnsweredBy.HTTP and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
+
+
+class Credential(Discreet, frozen=True, kw_only=True):
+    """In whose name a server is asked: `holder` names the caller, and is empty where it is the app itself.
+
+    `token` is one of the caller, empty where it has none any more.
+    """
+
+    concealed: ClassVar = ("token",)
+
+    holder: str = ""
+    token: str = ""
+
+
+AS_APP: Final = Credential()
+
+
+def in_name_of(owner: Owner, server: ToolServer, token: str) -> Credential:
+    """Return the credential of a server's request: the caller's where the server wants it, else the app's."""
+    if server.auth is not ServerAuth.OBO:
+        return AS_APP
+    return Credential(holder=f"{owner.tenant}/{owner.subject}", token=token)
 
 
 class ToolRequest(Discreet, frozen=True, kw_only=True):
@@ -67,11 +90,15 @@ class ToolRequest(Discreet, frozen=True, kw_only=True):
     grant: str = ""
     on_progress: Callable[[], None] = lambda: None
 
+    @property
+    def credential(self) -> Credential:
+        return in_name_of(self.owner, self.server, self.grant)
+
 
 class ToolLister(Protocol):
     """Asks servers for their tools."""
 
-    async def listing(self, server: ToolServer) -> ToolListing:
+    async def listing(self, server: ToolServer, credential: Credential = AS_APP) -> ToolListing:
         """Return what a server lists, which may be a while old. It never raises: a problem is in the listing."""
         ...
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from domain.content.schema_tool_calls import IMAGE_PLACEHOLDER
+from domain.content.items import IMAGE_PLACEHOLDER
 from domain.tokens.estimates import TokenEstimate, tokens_in, tokens_in_request
 from domain.tokens.prompt_texts import PromptTexts
 

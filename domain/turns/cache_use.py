@@ -1,9 +1,12 @@
 """How does a turn use the cache of answers?"""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from msgspec import Struct
+
+TAKEN_OVER: Final = "cached"
+"""The code of a turn that ended with the answer of another one; the step that ends turns keeps that ending."""
 
 
 class CacheUse(Struct, frozen=True, kw_only=True):
