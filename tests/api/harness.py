@@ -15,6 +15,7 @@ from starlette.routing import Route
 from api.http.authentication import Authenticator
 from api.routes import CATCH_ALL, HttpRoute, routes
 from clients.backends.port import BackendClient, PromptCounter
+from clients.files.port import FileContents
 from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
@@ -195,6 +196,7 @@ def api(
     callers: TenantRules | None = None,
     endpoints: WebhookEndpoints | None = None,
     pipelines: Pipelines | None = None,
+    large_files: FileContents | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -225,6 +227,7 @@ def api(
         callers=callers or TenantRules(),
         endpoints=endpoints or WebhookEndpoints(),
         pipelines=pipelines or Pipelines(),
+        large_files=large_files,
     )
     return Api(world=world, orchestrations=orchestrations)
 
