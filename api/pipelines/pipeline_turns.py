@@ -1,5 +1,6 @@
 """How does an event become a turn, once, and where does its answer go?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -11,10 +12,12 @@ from clients.orchestrations import Orchestrations
 from domain.content.items import Item, ItemKind
 from domain.errors import Exhausted, NotFound, Terminal
 from domain.log.events import ResponseStatus
+from domain.money.usage import pipeline_origin
 from domain.pipelines.event_run import EventRun, RunStatus
 from domain.pipelines.event_text import fenced
 from domain.pipelines.pipeline import Pipeline, Pipelines, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
+from domain.tools.approval_rules import has_untrusted_result
 from domain.turns.response import Response
 from state.pipelines.conversation_sink import ConversationSink
 from state.pipelines.event_runs import EventRuns
@@ -113,12 +116,14 @@ class PipelineTurns:
         claimed = ClaimedRequest(owner=run.owner, delivery=NO_DELIVERY, response_id=run.response, new_thread=False)
         plan = await admission.plans.plan(run.owner, request, run.response)
         check_budget(pipeline, plan.costs.most)
-        if plan.tool_config.servers and not pipeline.trusted:
+        if not pipeline.trusted:
             plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
-        cover = await admission.ledger.reserve(run.owner, run.response, plan.costs.most, needed=plan.costs.least)
-        planned = admission.response(claimed, request, plan, cover)
         webhook = pipeline.sink.target if pipeline.sink.kind is SinkKind.WEBHOOK else ""
         use = PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook)
+        cover = await admission.ledger.reserve(
+            run.owner, run.response, plan.costs.most, needed=plan.costs.least, origin=pipeline_origin(run.pipeline)
+        )
+        planned = admission.response(claimed, request, plan, cover)
         response = replace(planned, options=replace(planned.options, pipeline=use))
         return await admission.turns.admit(response, plan.items, opening_events(response))
 
@@ -152,10 +157,16 @@ class PipelineTurns:
         items = await self.admission.turns.items(turn.owner, turn.progress.output_items)
         said = [each for each in items if is_answer(each)]
         try:
-            await self.conversations.add(turn.owner, pipeline.sink.target, said, key=turn.id)
+            await self.conversations.add(
+                turn.owner, pipeline.sink.target, said, key=turn.id, is_tainted=self.is_tainted(turn, items)
+            )
         except NotFound as error:
             return await self.enter(run, RunStatus.DEAD, str(error))
         return await self.enter(run, RunStatus.DONE)
+
+    def is_tainted(self, turn: Response, items: Sequence[Item]) -> bool:
+        """Tell whether a turn has read what nobody trusts: its event, or a result of a tool."""
+        return turn.options.tool_config.is_tainted or has_untrusted_result(items, self.admission.plans.tools.servers)
 
     async def enter(self, run: EventRun, status: RunStatus, reason: str = "") -> EventRun:
         """Write the status of a run that another process has not finished meanwhile."""

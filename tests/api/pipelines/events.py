@@ -22,9 +22,15 @@ HOOK = WebhookEndpoint(
 EVENT = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "ticket", "data": {"text": "My lamp is broken."}}
 
 
-def piped(*more: Pipeline, model: FakeBackend | None = None, sink: Sink | None = None, **changes: Any) -> Api:
+def piped(
+    *more: Pipeline,
+    model: FakeBackend | None = None,
+    sink: Sink | None = None,
+    trusted: bool = False,
+    **changes: Any,
+) -> Api:
     """Return an API with the pipeline of tickets, whose answers go to a sink."""
-    tickets = replace(TICKETS, sink=sink or Sink())
+    tickets = replace(TICKETS, sink=sink or Sink(), trusted=trusted)
     return api(
         model or FakeBackend(says(ANSWER)),
         pipelines=Pipelines(known={each.name: each for each in (tickets, *more)}),
