@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
@@ -63,3 +64,4 @@ class Ports(Struct, frozen=True, kw_only=True):
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
+    large_files: FileContents | None = None

@@ -35,6 +35,8 @@ class Results(Struct, kw_only=True):
 
     async def add(self, row: str, *, is_answer: bool) -> None:
         await (self.answers if is_answer else self.problems).add(f"{row}\n".encode())
+        await self.answers.renew()
+        await self.problems.renew()
 
 
 class TallyLines:
