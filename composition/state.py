@@ -1,12 +1,14 @@
 """Which objects remember something, over the one store?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
 from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
+from domain.money.budgets import Budgets
+from domain.money.usage import pipeline_origin
 from state.approvals.index import ApprovalIndex
 from state.approvals.reservations import ReservationsAside
 from state.approvals.waits import ApprovalWaits
@@ -86,12 +88,17 @@ def compose_grants(configuration: Configuration, ports: Ports, store: DocumentSt
     return CallerGrants(grants=grants, exchange=ports.token_exchange, servers=configuration.tools)
 
 
+def budgets_with_pipelines(configuration: Configuration) -> Budgets:
+    known = configuration.pipelines.known.values()
+    return replace(configuration.budgets, origins={pipeline_origin(each.name): each.budgets for each in known})
+
+
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     clock = ports.clock
     store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
     retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
-    ledger = Ledger(store, clock, configuration.budgets)
+    ledger = Ledger(store, clock, budgets_with_pipelines(configuration))
     states = BackendStates(store, clock)
     rental_spend, rental_rules = RentalSpend(store, clock), RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clients.storage.cosmos.settings import account_from
 from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError
-from domain.money.budgets import BudgetScope
+from domain.money.budgets import OF_TENANTS
 from settings import ROOT, Settings, read_settings
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -43,7 +43,7 @@ EXAMPLES = {
     "GANGLION_AWS_STS_URL": "https://sts.us-east-1.amazonaws.com",
     "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
     "GANGLION_TELEMETRY_TENANTS": "11111111-1111-1111-1111-111111111111",
-    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in BudgetScope},
+    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in OF_TENANTS},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }
 

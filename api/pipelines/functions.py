@@ -134,6 +134,7 @@ def run_object(run: EventRun) -> Json:
         "reason": run.reason or None,
         "response_id": run.response,
         "created_at": int(run.created_at),
+        "step": run.step + 1,
         "sent_again": run.tries,
     }
 
@@ -148,4 +149,6 @@ def pipeline_object(pipeline: Pipeline) -> Json:
         "sink": pipeline.sink.kind.value,
         "owner": pipeline.owner.subject,
         "trusted": pipeline.trusted,
+        "steps": [each.name for each in pipeline.steps if each.name],
+        "budgets": {each.name.lower(): f"{limit:f}" for each, limit in pipeline.budgets.items()},
     }
