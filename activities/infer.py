@@ -21,7 +21,6 @@ from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
-from domain.content.server_calls import readable_items
 from domain.errors import Exhausted
 from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
@@ -190,7 +189,7 @@ class Infer:
         earlier = await self.slots_of_earlier_runs(task, opened.record)
         return AttemptRun(
             task=task,
-            history=tuple(readable_items((*await self.turns.history(task.response), *items_of_rounds(writer.log)))),
+            history=task.readable((*await self.turns.history(task.response), *items_of_rounds(writer.log))),
             meter=AttemptMeter(self.clock, price=task.backend.price, record=opened.record, earlier=earlier),
             writer=writer,
             turns=self.turns,

@@ -233,6 +233,7 @@ def compose_tool_reports(configuration: Configuration, ports: Ports, state: Stat
         authenticator=ports.authenticator,
         servers=configuration.tools,
         directory=state.tool_directory,
+        grants=state.grants,
         operator=operator_of(configuration.settings),
     )
 

@@ -252,7 +252,7 @@ def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolR
 def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
     if answer.is_success:
         output = bounded(answer.text, tool.max_result_tokens)
-        return completed(output, whole=0 if output == answer.text else len(answer.text))
+        return completed(output, whole=0 if output == answer.text else len(answer.text), images=answer.images)
     if answer.by is AnsweredBy.TOOL:
         return failed(bounded(answer.text, tool.max_result_tokens))
     if answer.by is AnsweredBy.PROTOCOL:
