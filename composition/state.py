@@ -1,14 +1,17 @@
 """Which objects remember something, over the one store?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
 from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
-from domain.money.budgets import Budgets
+from domain.money.budgets import Budgets, BudgetScope
 from domain.money.usage import pipeline_origin
+from domain.pipelines.pipeline import Pipeline
 from state.approvals.index import ApprovalIndex
 from state.approvals.reservations import ReservationsAside
 from state.approvals.waits import ApprovalWaits
@@ -90,7 +93,12 @@ def compose_grants(configuration: Configuration, ports: Ports, store: DocumentSt
 
 def budgets_with_pipelines(configuration: Configuration) -> Budgets:
     known = configuration.pipelines.known.values()
-    return replace(configuration.budgets, origins={pipeline_origin(each.name): each.budgets for each in known})
+    return replace(configuration.budgets, origins={pipeline_origin(each.name): budgets_of(each) for each in known})
+
+
+def budgets_of(pipeline: Pipeline) -> Mapping[BudgetScope, Decimal]:
+    known = {BudgetScope.PIPELINE_DAY: pipeline.day_budget, BudgetScope.PIPELINE_MONTH: pipeline.month_budget}
+    return {scope: amount for scope, amount in known.items() if amount is not None}
 
 
 def compose_state(configuration: Configuration, ports: Ports) -> State:

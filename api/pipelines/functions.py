@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -150,5 +151,14 @@ def pipeline_object(pipeline: Pipeline) -> Json:
         "owner": pipeline.owner.subject,
         "trusted": pipeline.trusted,
         "steps": [each.name for each in pipeline.steps if each.name],
-        "budgets": {each.name.lower(): f"{limit:f}" for each, limit in pipeline.budgets.items()},
+        "budgets": {
+            "response": amount_text(pipeline.response_budget),
+            "day": amount_text(pipeline.day_budget),
+            "month": amount_text(pipeline.month_budget),
+        },
     }
+
+
+def amount_text(amount: Decimal | None) -> str | None:
+    """Return dollars as a decimal string; None where there is no limit."""
+    return None if amount is None else f"{amount:f}"

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from domain.identity.owners import Owner
-from domain.money.budgets import BudgetScope
 
 COMPLETED_EVENT: Final = "pipeline.completed"
 """The type of the webhook that the sink `webhook` gets, if its `events` name it."""
@@ -52,8 +51,8 @@ class Pipeline:
     `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
     `text`; an event sends what the names in `input` lead to. Each of the `steps` continues the turn of the step before
     it, whose answer is its input; there is at least one. What an event says has no authority, unless the pipeline is
-    `trusted`. A turn that could cost more than `response_budget` dollars is not begun; `budgets` are dollars for a day
-    and a month.
+    `trusted`. A turn that could cost more than `response_budget` dollars is not begun; the other budgets are for all
+    turns of a day and of a month.
     """
 
     name: str
@@ -66,7 +65,8 @@ class Pipeline:
     sink: Sink = field(default_factory=Sink)
     trusted: bool = False
     response_budget: Decimal | None = None
-    budgets: Mapping[BudgetScope, Decimal] = field(default_factory=dict[BudgetScope, Decimal])
+    day_budget: Decimal | None = None
+    month_budget: Decimal | None = None
 
     @property
     def model(self) -> str:

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
-from domain.money.budgets import BudgetScope
 from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep, Sink, SinkKind, TriggerKind
 from domain.pipelines.schedules import schedule_problem
 
@@ -36,8 +35,6 @@ MOST_STEPS: Final = 16
 LONGEST_WAIT_S: Final = 20 * 86_400
 """How long a turn may wait for approvals: an event is known for thirty days."""
 
-BUDGETS: Final[Mapping[str, BudgetScope]] = {"day": BudgetScope.PIPELINE_DAY, "month": BudgetScope.PIPELINE_MONTH}
-
 
 def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
     """Return the pipelines, `%NAME%` in their owners and sinks replaced from the variables.
@@ -63,7 +60,7 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
     refuse_later(table)
     trigger = table.choice("trigger", TriggerKind)
     timed = trigger is TriggerKind.SCHEDULE
-    response_budget, budgets = read_budgets(table.table("budgets"))
+    response, day, month = read_budgets(table.table("budgets"))
     pipeline = Pipeline(
         name=name,
         owner=read_owner(table.table("owner", required=True), variables),
@@ -74,8 +71,9 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
         steps=read_steps(table),
         sink=read_sink(table.table("sink"), variables),
         trusted=table.flag("trusted", default=False),
-        response_budget=response_budget,
-        budgets=budgets,
+        response_budget=response,
+        day_budget=day,
+        month_budget=month,
     )
     table.close()
     return pipeline
@@ -181,9 +179,8 @@ def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:
     return next((Sink(kind=kind, target=target) for kind, target in found.items()), Sink())
 
 
-def read_budgets(table: TomlTable) -> tuple[Decimal | None, Mapping[BudgetScope, Decimal]]:
+def read_budgets(table: TomlTable) -> Sequence[Decimal | None]:
     """Return the dollars that one turn may cost, and those of a day and of a month."""
-    response = table.optional("response", table.amount)
-    found = {scope: table.optional(key, table.amount) for key, scope in BUDGETS.items()}
+    found = [table.optional(key, table.amount) for key in ("response", "day", "month")]
     table.close()
-    return response, {scope: amount for scope, amount in found.items() if amount is not None}
+    return found

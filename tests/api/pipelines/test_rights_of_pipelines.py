@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from domain.money.budgets import BudgetScope
 from domain.pipelines.event_run import RunStatus
 from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep
 from tests.api.harness import Api
@@ -28,8 +27,7 @@ HEADERS = {"authorization": "Bearer sender", "content-type": "application/cloude
 
 
 def poor(name: str, **budgets: Decimal) -> Pipeline:
-    limits = {BudgetScope[f"PIPELINE_{scope.upper()}"]: amount for scope, amount in budgets.items()}
-    return replace(TICKETS, name=name, budgets=limits)
+    return replace(TICKETS, name=name, day_budget=budgets.get("day"), month_budget=budgets.get("month"))
 
 
 async def held(one: Api, name: str) -> Decimal:
@@ -79,7 +77,7 @@ async def test_operators_see_the_budgets_and_steps_of_a_pipeline() -> None:
     one = piped(poor("poor", day=Decimal("0.5"), month=Decimal(9)))
     answer = await one.http.get("/v1/pipelines", headers={"authorization": "Bearer operator"})
     (found,) = [each for each in answer.json()["data"] if each["id"] == "poor"]
-    assert found["budgets"] == {"pipeline_day": "0.5", "pipeline_month": "9"}
+    assert found["budgets"] == {"response": None, "day": "0.5", "month": "9"}
     assert found["steps"] == []
 
 

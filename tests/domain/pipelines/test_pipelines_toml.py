@@ -6,7 +6,6 @@ import pytest
 
 from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.errors import ConfigurationError
-from domain.money.budgets import BudgetScope
 from domain.pipelines.pipeline import Sink, SinkKind, TriggerKind
 from domain.pipelines.schedules import schedule_problem
 
@@ -107,8 +106,8 @@ def test_a_step_is_as_its_pipeline_in_what_it_does_not_say() -> None:
     assert answer.body["tools"] == [{"type": "mcp", "server_label": "shop", "allowed_tools": ["close_shop"]}]
     assert "instructions" not in answer.body
     assert "text" not in answer.body
-    assert tickets.budgets == {BudgetScope.PIPELINE_DAY: Decimal(5), BudgetScope.PIPELINE_MONTH: Decimal("50.5")}
-    assert tickets.response_budget is None
+    budgets = (tickets.response_budget, tickets.day_budget, tickets.month_budget)
+    assert budgets == (None, Decimal(5), Decimal("50.5"))
 
 
 def test_mistakes_in_steps_are_named_with_their_numbers() -> None:
