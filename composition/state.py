@@ -18,6 +18,7 @@ from state.approvals.waits import ApprovalWaits
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
+from state.files.places import FilePlaces
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
@@ -105,7 +106,8 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     clock = ports.clock
     store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
-    retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
+    places = FilePlaces(store, ports.large_files, inside=configuration.settings.file_limit)
+    retention, batches = Retention(store, turns, clock, places), BatchStore(store, clock)
     ledger = Ledger(store, clock, budgets_with_pipelines(configuration))
     states = BackendStates(store, clock)
     rental_spend, rental_rules = RentalSpend(store, clock), RentalRules(store, clock)
