@@ -47,6 +47,18 @@ class PipelineTurns:
         stored = await self.runs.accept(run)
         return await self.advance(stored, orchestrations) if stored.status is RunStatus.OPEN else stored
 
+    async def refuse(self, run: EventRun, reason: str) -> EventRun:
+        """Store the run of an event that can have no turn; one that has begun stays as it is."""
+        stored = await self.runs.accept(run)
+        return stored if await self.has_turn(stored) else await self.enter(stored, RunStatus.DEAD, reason)
+
+    async def has_turn(self, run: EventRun) -> bool:
+        try:
+            await self.admission.turns.read(run.owner, run.response)
+        except NotFound:
+            return False
+        return True
+
     async def advance(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
         """Start the turn of a run, or bring its answer to the sink where it has ended."""
         pipeline = self.pipelines.known.get(run.pipeline)
@@ -118,8 +130,7 @@ class PipelineTurns:
         check_budget(pipeline, plan.costs.most)
         if not pipeline.trusted:
             plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
-        webhook = pipeline.sink.target if pipeline.sink.kind is SinkKind.WEBHOOK else ""
-        use = PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook)
+        use = PipelineUse(name=run.pipeline, event=run.digest, webhook=pipeline.receiver)
         cover = await admission.ledger.reserve(
             run.owner, run.response, plan.costs.most, needed=plan.costs.least, origin=pipeline_origin(run.pipeline)
         )
@@ -134,7 +145,7 @@ class PipelineTurns:
             code = f": {log.ending.code}" if log.ending and log.ending.code else ""
             return await self.enter(run, RunStatus.DEAD, f"the turn ended as {turn.status}{code}")
         match pipeline.sink.kind:
-            case SinkKind.WEBHOOK:
+            case SinkKind.WEBHOOK | SinkKind.QUEUE | SinkKind.BLOB:
                 return await self.await_webhook(run)
             case SinkKind.CONVERSATION:
                 return await self.add_to_conversation(pipeline, run, turn)
@@ -151,7 +162,7 @@ class PipelineTurns:
             return await self.enter(run, RunStatus.DELIVERING)
         if outcome == ACCEPTED:
             return await self.enter(run, RunStatus.DONE)
-        return await self.enter(run, RunStatus.DEAD, f"the delivery to the webhook ended: {outcome}")
+        return await self.enter(run, RunStatus.DEAD, f"the delivery ended: {outcome}")
 
     async def add_to_conversation(self, pipeline: Pipeline, run: EventRun, turn: Response) -> EventRun:
         items = await self.admission.turns.items(turn.owner, turn.progress.output_items)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from domain.config.pipelines.storage_rows import check_place, read_queue
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
@@ -14,8 +15,8 @@ from domain.pipelines.schedules import schedule_problem
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 PART: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
-LATER_TRIGGERS: Final = frozenset({"queue", "blob"})
-LATER_SINKS: Final = frozenset({"blob", "queue"})
+SINKS: Final = (SinkKind.WEBHOOK, SinkKind.CONVERSATION, SinkKind.QUEUE, SinkKind.BLOB)
+STORAGE_SINKS: Final = frozenset({SinkKind.QUEUE, SinkKind.BLOB})
 LATER_FIELDS: Final = frozenset({"steps"})
 """What later releases may know is named, so that it is not taken for a spelling mistake."""
 
@@ -29,7 +30,8 @@ def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
     known: dict[str, Pipeline] = {}
     for name, table in top.tables("pipelines"):
         pipeline = read_pipeline(name, table, variables)
-        needed = (pipeline.owner.tenant, pipeline.owner.subject, pipeline.sink.target)
+        queue = pipeline.queue.name if pipeline.queue else ""
+        needed = (pipeline.owner.tenant, pipeline.owner.subject, pipeline.sink.target, queue)
         if not any(VARIABLE.search(each) for each in needed):
             known[name] = pipeline
     top.close()
@@ -53,6 +55,7 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
         input=() if timed else read_part(table),
         body=read_body(table),
         sink=read_sink(table.table("sink"), variables),
+        queue=read_queue(table, variables) if trigger is TriggerKind.QUEUE else None,
         trusted=table.flag("trusted", default=False),
         response_budget=read_budget(table.table("budgets")),
     )
@@ -61,10 +64,6 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
 
 
 def refuse_later(table: TomlTable) -> None:
-    trigger = table.values.get("trigger")
-    if isinstance(trigger, str) and trigger in LATER_TRIGGERS:
-        table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {trigger}")
-        table.values["trigger"] = TriggerKind.CLOUD_EVENTS.value
     for key in LATER_FIELDS & table.values.keys():
         table.known.add(key)
         table.problems.append(f"{table.name_of(key)}: this release runs one turn for each event")
@@ -123,12 +122,11 @@ def read_json(table: TomlTable, key: str) -> Any:
 
 
 def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:
-    for key in LATER_SINKS & table.values.keys():
-        table.known.add(key)
-        table.problems.append(f"{table.name_of(key)}: this release has the sinks webhook and conversation only")
-    kinds = [kind for kind in (SinkKind.WEBHOOK, SinkKind.CONVERSATION) if kind.value in table.values]
+    kinds = [kind for kind in SINKS if kind.value in table.values]
     found = {kind: expanded(table.text(kind.value), variables) for kind in kinds}
-    table.known |= {SinkKind.WEBHOOK.value, SinkKind.CONVERSATION.value}
+    table.known |= {kind.value for kind in SINKS}
+    for kind in STORAGE_SINKS & found.keys():
+        check_place(table, kind.value, found[kind])
     table.close()
     if len(found) > 1:
         table.problems.append(f"{table.path}: expected one sink, found {' and '.join(found)}")
