@@ -25,7 +25,7 @@ from domain.identity.federation import (
     role_name,
     service_account_name,
 )
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
@@ -246,7 +246,7 @@ def read_limit(reader: EnvironmentReader, scope: str, *, per_minute: int, burst:
 
 
 def read_budgets(reader: EnvironmentReader) -> Budgets:
-    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in BudgetScope}
+    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in OF_TENANTS}
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
         warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=share_of_whole),

@@ -12,7 +12,7 @@ from clients.azure_storage.account import storage_identity
 from clients.storage.cosmos.settings import account_from
 from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError
-from domain.money.budgets import BudgetScope
+from domain.money.budgets import OF_TENANTS
 from settings import ROOT, Settings, read_settings
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -47,7 +47,7 @@ EXAMPLES = {
     "GANGLION_AWS_STS_URL": "https://sts.us-east-1.amazonaws.com",
     "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
     "GANGLION_TELEMETRY_TENANTS": "11111111-1111-1111-1111-111111111111",
-    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in BudgetScope},
+    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in OF_TENANTS},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }
 
@@ -192,7 +192,7 @@ def test_settings_for_one_machine_are_rejected_on_azure() -> None:
 def test_addresses_without_tls_are_rejected_on_azure() -> None:
     addresses = {name for name in variables() if name.endswith(("_URL", "_AUTHORITY"))} - REQUIRED_ONLY.keys()
     plain = dict.fromkeys(addresses, "http://127.0.0.1:1")
-    read_settings({**REQUIRED_ONLY, **plain})
+    read_settings({**REQUIRED_ONLY, **plain, "GANGLION_BLOB_URL": "https://127.0.0.1:1"})
     assert set(named_variables({**AZURE, **plain})) == addresses
 
 
