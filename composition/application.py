@@ -1,5 +1,7 @@
 """What is the whole application? Each object is built once."""
 
+from copy import replace
+
 from msgspec import Struct
 
 from activities.follow_ups import FollowUps
@@ -21,6 +23,7 @@ from composition.parts import Configuration, Ports
 from composition.pipelines import PipelineSteps, compose_pipelines
 from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
+from domain.turns.sink_endpoints import with_sinks
 from state.retention.deletion import Retention
 
 
@@ -66,6 +69,8 @@ class Application(Struct, frozen=True, kw_only=True):
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
+    endpoints = with_sinks(configuration.endpoints, configuration.pipelines)
+    configuration = replace(configuration, endpoints=endpoints)
     state = compose_state(configuration, ports)
     plans = compose_plans(configuration, ports, state)
     activities = compose_activities(configuration, ports, state, plans)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.files.port import FileContents
@@ -42,6 +43,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
     pipelines: Pipelines = field(default_factory=Pipelines)
+    queue_tries: int = 5
 
     @property
     def attempt_limits(self) -> AttemptLimits:
@@ -65,3 +67,4 @@ class Ports(Struct, frozen=True, kw_only=True):
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
     large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from domain.identity.owners import Owner
+from domain.pipelines.queue_trigger import QueueTrigger
 
 COMPLETED_EVENT: Final = "pipeline.completed"
 """The type of the webhook that the sink `webhook` gets, if its `events` name it."""
@@ -16,6 +17,7 @@ COMPLETED_EVENT: Final = "pipeline.completed"
 class TriggerKind(StrEnum):
     CLOUD_EVENTS = "cloudevents"
     SCHEDULE = "schedule"
+    QUEUE = "queue"
 
 
 class SinkKind(StrEnum):
@@ -24,10 +26,15 @@ class SinkKind(StrEnum):
     NONE = "none"
     WEBHOOK = "webhook"
     CONVERSATION = "conversation"
+    QUEUE = "queue"
+    BLOB = "blob"
 
 
 class Sink(Struct, frozen=True, kw_only=True):
-    """`target` is the name of a webhook or the id of a conversation of the pipeline's owner."""
+    """`target` is the name of a webhook, the id of a conversation of the pipeline's owner, or the address of a place.
+
+    A place is a queue or a container of Azure Storage.
+    """
 
     kind: SinkKind = SinkKind.NONE
     target: str = ""
@@ -65,6 +72,18 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     response_budget: Decimal | None = None
     day_budget: Decimal | None = None
     month_budget: Decimal | None = None
+    queue: QueueTrigger | None = None
+
+    @property
+    def receiver(self) -> str:
+        """The name of the endpoint in the outbox that gets the answers; empty where the outbox has no part in it."""
+        match self.sink.kind:
+            case SinkKind.WEBHOOK:
+                return self.sink.target
+            case SinkKind.QUEUE | SinkKind.BLOB:
+                return f"sink_{self.name}"
+            case SinkKind.NONE | SinkKind.CONVERSATION:
+                return ""
 
     @property
     def model(self) -> str:

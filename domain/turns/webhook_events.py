@@ -4,6 +4,7 @@ Messages follow Standard Webhooks (https://github.com/standard-webhooks/standard
 OpenAI API, so that the webhook receivers in its SDKs accept them.
 """
 
+from domain.values import Discreet
 import base64
 import hashlib
 import hmac
@@ -16,10 +17,9 @@ from msgspec import Struct, field
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
 from domain.log.events import ResponseStatus
-from domain.pipelines.pipeline import COMPLETED_EVENT
+from domain.pipelines.pipeline import COMPLETED_EVENT, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
-from domain.values import Discreet
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
     f"response.{status}": status for status in ResponseStatus if status.is_terminal
@@ -40,10 +40,11 @@ JITTER: Final = 0.1
 
 
 class WebhookEndpoint(Discreet, frozen=True, kw_only=True):
-    """A registered receiver. It gets the events of the turns of `tenants` (empty: all) that end with one of `events`.
+    """A registered receiver: a webhook, or another `kind` of place.
 
-    Each message has one signature for each of `secrets`; a receiver needs to know one of them. An operator raises
-    `revision` to enable an endpoint again after it answered 410 Gone.
+    It gets the events of the turns of `tenants` (empty: all) that end with one of `events`. Each message has one
+    signature for each of `secrets`; a receiver needs to know one of them. An operator raises `revision` to enable an
+    endpoint again after it answered 410 Gone.
     """
 
     concealed: ClassVar = ("secrets",)
@@ -59,6 +60,7 @@ class WebhookEndpoint(Discreet, frozen=True, kw_only=True):
     action_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
+    kind: SinkKind = SinkKind.WEBHOOK
 
     def serves(self, tenant: str) -> bool:
         return not self.tenants or tenant in self.tenants
