@@ -4,7 +4,6 @@ Messages follow Standard Webhooks (https://github.com/standard-webhooks/standard
 OpenAI API, so that the webhook receivers in its SDKs accept them.
 """
 
-from domain.values import Discreet
 import base64
 import hashlib
 import hmac
@@ -20,6 +19,7 @@ from domain.log.events import ResponseStatus
 from domain.pipelines.pipeline import COMPLETED_EVENT, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
+from domain.values import Discreet
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
     f"response.{status}": status for status in ResponseStatus if status.is_terminal
