@@ -7,7 +7,7 @@ other call it waits until the first run must have stopped, and records that the 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import replace
 from typing import NamedTuple
 
 from activities.tools.call_billing import CallBilling
@@ -93,7 +93,17 @@ class CallSender:
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.calls.end(task.owner, record, outcome)
-        return ended.outcome or outcome
+        return ended.outcome or await self.outcome_of_other_run(task, ended) or outcome
+
+    async def outcome_of_other_run(self, task: CallTask, record: CallRecord) -> CallOutcome | None:
+        """Wait for the run that has taken an approved call over: all turns with its approval have one result."""
+        until = record.ends_by + MARGIN_S
+        while not record.outcome and self.clock.now() < until:
+            await self.clock.sleep(POLL_S)
+            record = await self.calls.read(task.owner, record)
+            if await with_retries(self.clock, task.watch.look):
+                break
+        return record.outcome
 
     async def billed_outcome(self, record: CallRecord, task: CallTask) -> CallOutcome:
         """Send a call that the budgets cover, and charge it."""

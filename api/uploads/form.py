@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
@@ -18,6 +18,8 @@ FILE: Final = "file"
 FIELD_BYTES: Final = 1024
 """The bytes that one field beside the file may have."""
 FIELDS_LIMIT: Final = 16
+LARGEST: Final = 209_715_200
+"""The bytes of the largest file that OpenAI takes for a batch, 200 MiB: the limit where a blob storage keeps them."""
 FRAME_BYTES: Final = 65_536
 """The bytes that a form may have beside its file: boundaries, headers and fields."""
 UPLOAD_S: Final = 300.0
@@ -31,12 +33,14 @@ def broken(reason: str) -> Invalid:
 
 
 def file_too_large(limit: int) -> Invalid:
-    message = f"The file is larger than {limit:,} bytes. The limit is set with GANGLION_FILE_LIMIT."
+    message = (
+        f"The file is larger than {limit:,} bytes. The limit is set with GANGLION_FILE_LIMIT; with "
+        f"GANGLION_BLOB_URL it is {LARGEST:,} bytes."
+    )
     return Invalid(message, field=FILE, code="request_too_large")
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """One part of the form as far as it has arrived."""
 
     name: str = ""
@@ -135,8 +139,7 @@ def text_of(value: bytes) -> str:
         raise broken("a name or a field is not in UTF-8") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """The name of a form's file, whose content was passed on, and its other fields."""
 
     filename: str

@@ -1,11 +1,13 @@
 """What has an operator changed of a tenant's budgets and rate limits while the app runs?"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from domain.money.budgets import Budgets, BudgetScope
+from msgspec import Struct, field
+
+from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 LARGEST: Final = 1_000_000
@@ -16,7 +18,7 @@ LEAST: Final = Decimal("0.000001")
 
 FORECAST: Final = "forecast_day"
 WARN_SHARE: Final = "warn_share"
-BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in BudgetScope}
+BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in OF_TENANTS}
 PER_MINUTE: Final = "turns_per_minute"
 WHOLE: Final = frozenset(f"{scope}_{name}" for scope in ("owner", "tenant") for name in ("burst", "running"))
 RATES: Final = frozenset({*WHOLE, f"owner_{PER_MINUTE}", f"tenant_{PER_MINUTE}"})
@@ -29,8 +31,7 @@ NAMES: Final = (*BUDGETS, WARN_SHARE, FORECAST, *sorted(RATES))
 type LimitValues = Mapping[str, Decimal | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChanges:
+class LimitChanges(Struct, frozen=True, kw_only=True):
     """The changed values by name; a name that is absent is as configured.
 
     `by` is the subject of who changed them last, `at` when, in seconds since the epoch.
@@ -49,6 +50,7 @@ class LimitChanges:
             limits={scope: limit for scope, limit in limits.items() if limit is not None},
             warn_share=self.values.get(WARN_SHARE) or configured.warn_share,
             forecast=self.values.get(FORECAST, configured.forecast),
+            origins=configured.origins,
         )
 
     def rates(self, configured: RateLimits) -> RateLimits:

@@ -6,10 +6,13 @@ running turns is reserved for owners who recently used less than an equal share,
 k owners, an equal share is one token every k / rate seconds and a k-th of the running turns.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 RESERVED_SHARE: Final = 5
 """The tenant keeps 1/5 of its tokens and running turns for owners below their equal share."""
@@ -17,9 +20,11 @@ RESERVED_SHARE: Final = 5
 RUNNING_DELAY_S: Final = 2.0
 """The end of a running turn cannot be predicted; a caller may retry after this delay."""
 
+TICK_S: Final = 0.001
+"""The least time between two beginnings of a turn: times are stored in milliseconds."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
+
+class RateLimit(Struct, frozen=True, kw_only=True):
     """How many turns and writes may begin per minute on average and in one burst, and how many turns run at once."""
 
     per_minute: float
@@ -36,14 +41,12 @@ class RateLimit:
         return self.burst / self.rate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
+class RateLimits(Struct, frozen=True, kw_only=True):
     owner: RateLimit
     tenant: RateLimit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenBucket:
+class TokenBucket(Struct, frozen=True, kw_only=True):
     """The tokens that were left after the last one was taken at `at` (seconds since the epoch)."""
 
     tokens: float
@@ -56,16 +59,14 @@ class TokenBucket:
         return TokenBucket(tokens=round(self.level(limit, now) - 1, 6), at=round(max(now, self.at), 3))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningTurn:
+class RunningTurn(Struct, frozen=True, kw_only=True):
     """The owner of a running turn, and its start in seconds since the epoch."""
 
     subject: str
     since: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitUsage:
+class RateLimitUsage(Struct, frozen=True, kw_only=True):
     """How much of their limits the owners of a tenant use. An owner without an entry has a full bucket.
 
     `running` may contain turns that have ended; they are removed when a new turn needs the room.
@@ -75,12 +76,19 @@ class RateLimitUsage:
     owners: Mapping[str, TokenBucket] = field(default_factory=dict[str, TokenBucket])
     running: Mapping[str, RunningTurn] = field(default_factory=dict[str, RunningTurn])
 
-    def without(self, ended: frozenset[str]) -> "RateLimitUsage":
-        return replace(self, running={name: turn for name, turn in self.running.items() if name not in ended})
+    def without(self, ended: Mapping[str, float]) -> "RateLimitUsage":
+        """Return the usage without turns that have ended; a turn that has begun again since stays.
+
+        `ended` has the time since when each of them was counted, or a later one.
+        """
+        running = {name: turn for name, turn in self.running.items() if turn.since > ended.get(name, -math.inf)}
+        return replace(self, running=running)
 
     def with_running(self, response: str, turn: RunningTurn) -> "RateLimitUsage":
-        """Return the usage with a turn that runs again, counted once."""
-        return self if response in self.running else replace(self, running={**self.running, response: turn})
+        """Return the usage with a turn that runs again, counted once, and from a later time than before."""
+        before = self.running.get(response)
+        since = max(turn.since, round(before.since + TICK_S, 3)) if before else turn.since
+        return replace(self, running={**self.running, response: replace(turn, since=since)})
 
     def running_of(self, subject: str) -> int:
         return sum(turn.subject == subject for turn in self.running.values())
@@ -122,8 +130,7 @@ class RateLimitRule(StrEnum):
         return self in (RateLimitRule.OWNER_RUNNING, RateLimitRule.TENANT_RUNNING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitRejection:
+class RateLimitRejection(Struct, frozen=True, kw_only=True):
     """The limit that was reached; a retry may succeed after `delay_s` seconds."""
 
     rule: RateLimitRule

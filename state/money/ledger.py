@@ -5,7 +5,7 @@ contain the id of their response, so a second write of one is detected. An attem
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from clients.clock import Clock
@@ -65,7 +65,7 @@ class Ledger:
         Safe to repeat; a released reservation is opened again. Raises Exhausted where a budget has no room for what is
         `needed`: the whole amount, or the worst case at the backend where that is the least.
         """
-        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed)
+        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed, origin=origin)
         key = money_key(owner.tenant)
         at, subject = self.clock.now(), owner.subject
         reservation = Reservation(response=response_id, subject=subject, amount=amount, at=at, origin=origin)
