@@ -38,6 +38,7 @@ from domain.tools.rounds import (
     reached_limit,
     tools_of_round,
 )
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -171,7 +172,8 @@ class Infer:
             return task
         if not self.has_room(task):
             return task.closing(CONTEXT)
-        left = await self.billing.ledger.budget_counters.left(task.owner, task.response.id)
+        origin = origin_of(task.response.options)
+        left = await self.billing.ledger.budget_counters.left(task.owner, task.response.id, origin)
         if left is None or left >= next_round_cost(opened.record.charge.reserved):
             return task
         return task.closing(BUDGET)

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
@@ -41,6 +43,7 @@ class Configuration:
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
     pipelines: Pipelines = field(default_factory=Pipelines)
+    queue_tries: int = 5
 
     @property
     def attempt_limits(self) -> AttemptLimits:
@@ -64,3 +67,5 @@ class Ports:
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
+    large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)

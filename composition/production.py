@@ -1,5 +1,6 @@
 """Which files and services does a deployed application use? The settings select them."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
+from composition.azure_storage import answer_storage, large_files, missing_libraries
 from composition.parts import Configuration, Ports
 from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
@@ -61,6 +63,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
+QUEUE_TRIES = "AzureFunctionsJobHost__extensions__queues__maxDequeueCount"
 SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
@@ -96,11 +99,18 @@ def read_configuration(settings: Settings) -> Configuration:
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
         pipelines=pipelines_from_toml(file_text("PIPELINES", settings.pipelines), settings.variables),
+        queue_tries=queue_tries(settings.variables),
     )
     check_budgets(configuration)
-    if found := pipeline_problems(configuration):
+    if found := (*pipeline_problems(configuration), *missing_libraries(configuration)):
         raise ConfigurationError(found)
     return configuration
+
+
+def queue_tries(variables: Mapping[str, str]) -> int:
+    """Return how often the host gives a message of a queue to its function."""
+    found = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]["maxDequeueCount"]
+    return int(variables.get(QUEUE_TRIES) or found)
 
 
 def missing_key(tools: ToolServers, settings: Settings) -> Sequence[str]:
@@ -196,6 +206,8 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
         instance_counter=CloudRunInstances(http, credentials),
+        large_files=large_files(settings, clock),
+        answer_storage=answer_storage(configuration, clock),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -9,7 +10,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.endpoints.reports.parameters import require_role
 from api.http.authentication import Authenticator, caller_of, owner_of
 from api.http.errors import json_answer
-from api.http.pagination import continued_list, read_newest_first
+from api.http.pagination import continued_list, read_newest_first, unknown_cursor
 from api.http.request_body import BodyReader, read_body
 from api.pipelines.event_request import greeting, read_events, validation_code
 from api.pipelines.pipeline_turns import PipelineTurns
@@ -77,9 +78,10 @@ class PipelineFunctions:
         """`GET /v1/pipelines/{pipeline}/dead`: events without an answer that has arrived, and why; no content."""
         _, pipeline = await self.named(req, AppRole.OPERATIONS_READ)
         wanted = read_newest_first(req)
-        runs = await self.turns.runs.dead(
-            pipeline.owner, pipeline.name, after=wanted.after.removeprefix("dead_"), limit=wanted.limit + 1
-        )
+        after, known = wanted.after.removeprefix("dead_"), self.turns.runs
+        if after and await known.find(pipeline.owner, f"event_{pipeline.name}_{after}") is None:
+            raise unknown_cursor(wanted.after)
+        runs = await known.dead(pipeline.owner, pipeline.name, after=after, limit=wanted.limit + 1)
         shown: Sequence[Json] = [run_object(each) for each in runs[: wanted.limit]]
         last = str(shown[-1]["id"]) if shown else ""
         return json_answer(continued_list(shown, more=len(runs) > wanted.limit, last=last))
@@ -134,6 +136,7 @@ def run_object(run: EventRun) -> Json:
         "reason": run.reason or None,
         "response_id": run.response,
         "created_at": int(run.created_at),
+        "step": run.step + 1,
         "sent_again": run.tries,
     }
 
@@ -148,4 +151,15 @@ def pipeline_object(pipeline: Pipeline) -> Json:
         "sink": pipeline.sink.kind.value,
         "owner": pipeline.owner.subject,
         "trusted": pipeline.trusted,
+        "steps": [each.name for each in pipeline.steps if each.name],
+        "budgets": {
+            "response": amount_text(pipeline.response_budget),
+            "day": amount_text(pipeline.day_budget),
+            "month": amount_text(pipeline.month_budget),
+        },
     }
+
+
+def amount_text(amount: Decimal | None) -> str | None:
+    """Return dollars as a decimal string; None where there is no limit."""
+    return None if amount is None else f"{amount:f}"

@@ -30,7 +30,9 @@ class EventRun:
     """One event of a pipeline.
 
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
-    sent again from among the dead by a new turn. `created_at` is in seconds since the epoch.
+    sent again from among the dead by a new turn. `step` is the number, from 0, of the step that has not ended, and
+    `previous` the response of the step before it. `created_at`, and `dead_at` of a dead run, are in seconds since the
+    epoch; a release that stored no `dead_at` listed dead events by their digests.
     """
 
     pipeline: str
@@ -42,15 +44,13 @@ class EventRun:
     status: RunStatus = RunStatus.OPEN
     reason: str = ""
     tries: int = 0
+    step: int = 0
+    previous: str = ""
+    dead_at: float = 0.0
 
     @property
     def id(self) -> str:
         return f"event_{self.pipeline}_{self.digest}"
-
-    @property
-    def dead_id(self) -> str:
-        """The id of the entry in the list of dead events."""
-        return f"{dead_prefix(self.pipeline)}{self.digest}"
 
     @property
     def thread(self) -> str:
@@ -58,8 +58,9 @@ class EventRun:
 
     @property
     def response(self) -> str:
-        """The id of the turn, which is the same however often the event arrives."""
-        tried = hashlib.sha256(f"{self.digest} {self.tries}".encode()).hexdigest()
+        """The id of the turn of the present step, which is the same however often the event arrives."""
+        step = f" {self.step}" if self.step else ""
+        tried = hashlib.sha256(f"{self.digest} {self.tries}{step}".encode()).hexdigest()
         token = f"{int(self.created_at * 1000):012x}{tried[:12]}"
         return member_id("resp", thread=self.thread, token=token)
 
@@ -68,8 +69,16 @@ class EventRun:
         text = "" if status is RunStatus.DONE else self.text
         return replace(self, status=status, reason=reason, text=text)
 
+    def is_at(self, other: "EventRun") -> bool:
+        """Tell whether two versions of a run have the same turn."""
+        return (self.tries, self.step) == (other.tries, other.step)
+
+    def next_step(self) -> "EventRun":
+        """Return the run at its next step, which reads the answer of the present one."""
+        return replace(self, step=self.step + 1, previous=self.response, reason="")
+
     def again(self) -> "EventRun":
-        """Return the run with a new turn."""
+        """Return the run with a new turn of the step that failed."""
         return replace(self, status=RunStatus.OPEN, reason="", tries=self.tries + 1)
 
     def to_document(self) -> dict[str, Any]:
@@ -86,6 +95,8 @@ class EventRun:
             "text": self.text,
             "reason": self.reason,
             "tries": self.tries,
+            **({"step": self.step, "previous": self.previous} if self.step else {}),
+            **({"dead_at": self.dead_at} if self.dead_at else {}),
         }
 
     @classmethod
@@ -100,6 +111,9 @@ class EventRun:
             status=RunStatus(body["status"]),
             reason=body["reason"],
             tries=body["tries"],
+            step=body.get("step", 0),
+            previous=body.get("previous", ""),
+            dead_at=body.get("dead_at", 0.0),
         )
 
 

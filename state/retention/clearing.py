@@ -17,6 +17,8 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from domain.turns.response import Response
+from state.files.parts import is_outside
+from state.files.places import FilePlaces
 from state.turns.approvals import is_ended_wait
 from state.turns.expiry import EXPIRY
 from state.turns.responses import TurnStore
@@ -29,10 +31,11 @@ SLOTS = "slot_"
 class Clearing:
     """Every step is safe to repeat."""
 
-    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock, places: FilePlaces) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
+        self.places = places
 
     async def clear_thread(self, key: DocumentKey) -> None:
         """Clear a thread, and its expiry documents last.
@@ -44,6 +47,8 @@ class Clearing:
     async def clear_once(self, key: DocumentKey) -> None:
         """Clear the documents of now; raises Conflict where another process writes or clears at the same time."""
         documents = [each for each in await list_all(self.store, key, prefix="") if not is_pending(each)]
+        if is_outside(documents):
+            await self.places.of(is_outside=True).delete(key)
         expiries = [document for document in documents if kind_of(document.body) == EXPIRY]
         await self.clear(key, [document for document in documents if document not in expiries])
         await self.clear(key, expiries)

@@ -11,9 +11,11 @@ import httpx
 from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
@@ -141,6 +143,8 @@ class World[C: Clock = FakeClock]:
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
+    large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -170,6 +174,8 @@ class World[C: Clock = FakeClock]:
             token_exchange=self.exchange,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             instance_counter=self.instance_counter,
+            large_files=self.large_files,
+            answer_storage=self.answer_storage,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
