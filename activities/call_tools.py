@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
-from activities.call_tool import ENDED, CallTool
+from activities.routing.request_size import NOTHING
 from domain import wire
 from domain.call_wire import CalledToolsWire, CallToolsWire
 from domain.errors import GanglionError, NoResponse
@@ -12,10 +13,13 @@ log = logging.getLogger("ganglion.activities")
 
 
 class CallTools:
-    """Runs several calls at once. A repeat is safe: each call has its own record, and its own end in the log."""
+    """Runs several calls at once. A repeat is safe: each call has its own record, and its own end in the log.
 
-    def __init__(self, one: CallTool) -> None:
-        self.one = one
+    `run` is the step that runs a single one.
+    """
+
+    def __init__(self, run: Callable[[wire.CallToolWire], Awaitable[wire.CalledToolWire]]) -> None:
+        self.run = run
 
     async def call(self, request: CallToolsWire) -> CalledToolsWire:
         """Run the calls, and return how each of them ended; None for one that the caller has to repeat alone.
@@ -32,9 +36,9 @@ class CallTools:
 
     async def tried(self, request: wire.CallToolWire) -> wire.CalledToolWire | None:
         try:
-            return await self.one.call(request)
+            return await self.run(request)
         except NoResponse:
-            return ENDED
+            return {"outcome": "ended", "added": NOTHING}
         except GanglionError as error:
             log.warning("a call of %s: %s: %s", request["response"], type(error).__name__, error)
             return None

@@ -71,7 +71,7 @@ class Activities(Struct, frozen=True, kw_only=True):
             wire.INFER: self.infer.infer,
             wire.CALL_TOOL: self.call_tool.call,
             wire.TRY_CALL_TOOL: self.call_tool.call,
-            wire.TRY_CALL_TOOLS: CallTools(self.call_tool).call,
+            wire.TRY_CALL_TOOLS: CallTools(self.call_tool.call).call,
             ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,

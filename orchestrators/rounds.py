@@ -4,7 +4,6 @@ All of them in parallel, several in one step; those that failed for want of the 
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import batched
 from typing import Final
 
 from domain import wire
@@ -38,7 +37,7 @@ def try_calls(
     if len(calls) == 1 or context.version in ONE_CALL_A_STEP:
         single = yield from call_together(context, [(wire.TRY_CALL_TOOL, {**turn, "call": call}) for call in calls])
         return [each["value"] for each in single]
-    groups = [list(group) for group in batched(calls, CALLS_OF_A_STEP, strict=False)]
+    groups = [list(calls[at : at + CALLS_OF_A_STEP]) for at in range(0, len(calls), CALLS_OF_A_STEP)]
     tried = yield from call_together(context, [(wire.TRY_CALL_TOOLS, {**turn, "calls": group}) for group in groups])
     return [each for group, result in zip(groups, tried, strict=True) for each in ends_of(group, result)]
 

@@ -37,7 +37,7 @@ def request(*calls: str) -> CallToolsWire:
 
 
 def step(calls: Any) -> CallTools:
-    return CallTools(calls)
+    return CallTools(calls.call)
 
 
 async def test_the_ends_come_in_the_order_of_the_calls() -> None:
