@@ -172,13 +172,13 @@ function Account({ route }) {
   return html`
     <${Crash} route=${route} />
     <${Timeline} route=${route} />
-    <${Bill} bill=${route.bill} />
+    <${Bill} bill=${route.bill} turn=${route.response_id} />
     ${route.routes.map((decision, index) => html`<${Decision} key=${index} place=${index + 1} decision=${decision} />`)}
     ${route.calls?.length > 0 && html`<${Calls} calls=${route.calls} />`}
   `;
 }
 
-function Bill({ bill }) {
+function Bill({ bill, turn }) {
   const open = new Set(bill.sessions.flatMap((session) => session.lines.map((line) => `${line.line}_usd`)));
   const parts = CAUSES.map(([field, name, kind]) => ({ name, kind, value: Number(bill[field] ?? 0), open: open.has(field) })).filter((part) => part.value);
   const columns = [
@@ -191,22 +191,26 @@ function Bill({ bill }) {
     <${Bar} label="Bill by cause" parts=${parts} />
     ${open.size > 0 && html`<p class="hint">What is hatched may still change: the time below moves while other turns use the machine.</p>`}
     <${Table} caption="Amounts by cause" columns=${columns} rows=${parts} empty="Nothing has been charged." />
-    ${bill.sessions.map((session) => html`<${SessionPart} session=${session} />`)}
+    ${bill.sessions.map((session) => html`<${SessionPart} session=${session} turn=${turn} />`)}
     ${(bill.settled_sessions ?? []).map((session) => html`<${Settled} session=${session} />`)}
   </section>`;
 }
 
-function SessionPart({ session }) {
+function SessionPart({ session, turn }) {
+  const others = session.responses.filter((each) => each !== turn);
   return html`<h3>GPU session on ${session.backend}</h3>
     <p>${session.reason}</p>
     <${Table} caption="What is provisional" columns=${LINE_COLUMNS} rows=${[...session.lines, { line: "in all", ...session }]} empty="" />
     <${Facts} facts=${[
       ["The machine so far", exactly(session.session_usd)],
       ["Final after", clock(session.final_after)],
-      ["Shared with", `${session.responses.length} of your responses, ${session.members_of_others} of others`],
+      ["Shared with", `${others.length} other ${others.length === 1 ? "turn" : "turns"} of yours and ${session.members_of_others} of others`],
       ["Price", `${session.price.name}, ${session.price.source}, ${session.price.date}`],
-    ]} />`;
+    ]} />
+    ${others.length > 0 && html`<${Table} caption="Your other turns in this session" columns=${OTHER_COLUMNS} rows=${others} empty="" />`}`;
 }
+
+const OTHER_COLUMNS = [{ title: "Turn", wrap: true, of: (id) => html`<a href=${`#/turn/${encodeURIComponent(id)}`}>${id}</a>` }];
 
 const LINES = { gpu: "GPU running", cold: "GPU start", tail: "GPU idle period" };
 
