@@ -78,8 +78,8 @@ class LineRequests:
         try:
             self.admission.planner.check_model_choice(request)
             if request.servers or request.server_choices or request.search:
-                config = await self.admission.plans.tools.offered(batch.owner, request)
-                self.admission.grants.check_unneeded(config)
+                offer = await self.admission.plans.tools.offered(batch.owner, request)
+                self.admission.grants.check_unneeded(offer.config)
         except Invalid as error:
             raise in_body(error) from None
 

@@ -136,7 +136,9 @@ class Admission:
     async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
-        await self.grants.obtain(claimed.owner, claimed.response_id, plan.tool_config, request.assertion)
+        await self.grants.obtain(
+            claimed.owner, claimed.response_id, plan.tool_config, request.assertion, known=plan.granted
+        )
         key = None if waits_for else await self.keys.key_of(claimed.owner, request, plan)
         cover = await self.ledger.reserve(
             claimed.owner,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from api.parsing.responses_request import TurnRequest
 from domain.content.call_pairs import calls_without_result, results_without_call
 from domain.content.items import SERVER_CALLS, Item
+from domain.content.result_images import asked_images
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid, Locked, NotFound
 from domain.identity.owners import Owner
@@ -69,7 +70,7 @@ class HistoryWindow:
             items=slim.items_with(items, left_out=left_out),
             left_out=left_out,
             results_out=max(results_out - results_in(unread), 0),
-            images=sum(len(item.images) for item in self.items_with(items, left_out=0)),
+            images=asked_images(self.items_with(items, left_out=0)),
             reads_before=self.reads_before,
             history_index=self.index_with(items),
             is_tainted=self.is_tainted,

@@ -65,7 +65,7 @@ class Ledger:
         Safe to repeat; a released reservation is opened again. Raises Exhausted where a budget has no room for what is
         `needed`: the whole amount, or the worst case at the backend where that is the least.
         """
-        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed)
+        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed, origin=origin)
         key = money_key(owner.tenant)
         at, subject = self.clock.now(), owner.subject
         reservation = Reservation(response=response_id, subject=subject, amount=amount, at=at, origin=origin)
