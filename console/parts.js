@@ -112,13 +112,13 @@ export function Reading({ of }) {
 }
 
 /** When the figures of a view were read, by the server's clock: they may be older than the page. And what reading costs. */
-export function ReadAt({ of }) {
+export function ReadAt({ of, again = true }) {
   const [usd, setUsd] = useState(0);
   useEffect(() => {
     readSettings().then((settings) => setUsd(Number(settings.execution_usd)), () => {});
   }, []);
   const cost = usd > 0 && ` It has asked the app ${requests()} times since it was opened: ${dollars(requests() * usd)} at least, as each request counts as a second.`;
-  return of.data && html`<p class="hint">Read at ${clock(of.at)}. The page reads again while it is seen.${cost}</p>`;
+  return of.data && html`<p class="hint">Read at ${clock(of.at)}.${again && " The page reads again while it is seen."}${cost}</p>`;
 }
 
 export function Facts({ facts }) {

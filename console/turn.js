@@ -1,8 +1,8 @@
 // What happened in one turn, why there, and what does it cost?
 
 import { html, useEffect, useState } from "./htm-preact.js";
-import { ApiError, events, get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
-import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, seconds, Status, Table, Tiles } from "./parts.js";
+import { ApiError, events, get, getPatiently, killWorker, onLaptop, serverNow, turnEvents } from "./api.js";
+import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, ReadAt, seconds, Status, Table, Tiles } from "./parts.js";
 import { Crash, startOf, takeoversOf, Timeline, writingSince } from "./timeline.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
@@ -32,6 +32,7 @@ export default function Turn({ rest: [id], view }) {
     ${turn.response && turn.route && html`<${Figures} response=${turn.response} route=${turn.route} />`}
     ${turn.response && html`<${Answer} response=${turn.response} live=${turn.live} />`}
     ${turn.route && html`<${Account} route=${turn.route} />`}
+    <${ReadAt} of=${{ data: turn.route, at: turn.at }} again=${turn.route?.bill.status !== "final"} />
   </div>`;
 }
 
@@ -57,7 +58,8 @@ function useTurn(id) {
   const [state, setState] = useState({ response: null, route: null, error: null, live: NOTHING });
   useEffect(() => {
     const control = new AbortController();
-    const merge = (change) => !control.signal.aborted && setState((old) => ({ ...old, ...change }));
+    const read = (change) => (change.route ? { ...change, at: serverNow() } : change);
+    const merge = (change) => !control.signal.aborted && setState((old) => ({ ...old, ...read(change) }));
     follow(id, merge, control.signal).catch((error) => merge({ error }));
     return () => control.abort();
   }, [id]);

@@ -262,7 +262,7 @@ checks["names and reasons from outside are text in every view"] = async () => {
   await show(page, "turns", "Turns");
   const turn = (await page.getByRole("link", { name: /^resp_/ }).first().getAttribute("href")).slice(2);
   await page.route("**/v1/**", async (route) => {
-    const answer = await route.fetch();
+    const answer = await route.fetch({ url: route.request().url().replace(encodeURIComponent(MARKUP), "scripted-gpu") });
     await route.fulfill({ response: answer, json: named(await answer.json()) });
   });
   for (const [name, heading] of Object.entries({ ...VIEWS, [turn]: "Turn" })) {
