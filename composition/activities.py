@@ -1,8 +1,9 @@
 """Which objects are the steps of a turn?"""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from activities.anticipate import Anticipate
 from activities.approvals.ask import AskApprovals
@@ -35,10 +36,10 @@ from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
 from domain.approval_wire import ASK
+from state.pipelines.answer_sinks import AnswerSinks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activities:
+class Activities(Struct, frozen=True, kw_only=True):
     """The steps of a turn."""
 
     enter: Enter
@@ -144,7 +145,7 @@ def compose_delivery(configuration: Configuration, ports: Ports, state: State) -
     return DeliverWebhook(
         outbox=state.webhook_outbox,
         endpoints=configuration.endpoints,
-        sender=ports.webhook_sender,
+        sender=AnswerSinks(ports.webhook_sender, ports.answer_storage, state.turns),
         clock=ports.clock,
     )
 

@@ -1,6 +1,8 @@
 """What is the whole application? Each object is built once."""
 
-from dataclasses import dataclass
+from copy import replace
+
+from msgspec import Struct
 
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
@@ -21,11 +23,11 @@ from composition.parts import Configuration, Ports
 from composition.pipelines import PipelineSteps, compose_pipelines
 from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
+from domain.turns.sink_endpoints import with_sinks
 from state.retention.deletion import Retention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maintenance:
+class Maintenance(Struct, frozen=True, kw_only=True):
     """What the timer runs once a minute."""
 
     sweep: Sweep
@@ -50,8 +52,7 @@ class Maintenance:
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Struct, frozen=True, kw_only=True):
     """The composed product. Nothing in it is opened or called before its first use."""
 
     configuration: Configuration
@@ -68,6 +69,8 @@ class Application:
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
+    endpoints = with_sinks(configuration.endpoints, configuration.pipelines)
+    configuration = replace(configuration, endpoints=endpoints)
     state = compose_state(configuration, ports)
     plans = compose_plans(configuration, ports, state)
     activities = compose_activities(configuration, ports, state, plans)

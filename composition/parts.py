@@ -1,9 +1,11 @@
 """Which values and which ports is the application made of?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.files.port import FileContents
@@ -28,8 +30,7 @@ from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """What the settings and the operator's files say."""
 
     settings: Settings
@@ -42,6 +43,7 @@ class Configuration:
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
     pipelines: Pipelines = field(default_factory=Pipelines)
+    queue_tries: int = 5
 
     @property
     def attempt_limits(self) -> AttemptLimits:
@@ -49,8 +51,7 @@ class Configuration:
         return AttemptLimits(hold_s=self.settings.hold_s, handover_s=self.settings.handover_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Struct, frozen=True, kw_only=True):
     """What the application reaches the outside through. Tests put fakes here, and nowhere else."""
 
     clock: Clock
@@ -66,3 +67,4 @@ class Ports:
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
     large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)

@@ -1,8 +1,9 @@
 """Which objects run the operator's pipelines?"""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from api.pipelines.pipeline_turns import PipelineTurns
+from api.pipelines.queues import Queues
 from api.pipelines.schedules import Schedules
 from composition.parts import Configuration, Ports
 from composition.planning import Intake
@@ -11,12 +12,12 @@ from state.pipelines.conversation_sink import ConversationSink
 from state.pipelines.event_runs import EventRuns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineSteps:
+class PipelineSteps(Struct, frozen=True, kw_only=True):
     """What begins the turns of pipelines and brings their answers to the sinks."""
 
     turns: PipelineTurns
     schedules: Schedules
+    queues: Queues
 
 
 def compose_pipelines(configuration: Configuration, ports: Ports, state: State, intake: Intake) -> PipelineSteps:
@@ -27,4 +28,5 @@ def compose_pipelines(configuration: Configuration, ports: Ports, state: State, 
         outbox=state.webhook_outbox,
         conversations=ConversationSink(state.turns.conversations),
     )
-    return PipelineSteps(turns=turns, schedules=Schedules(turns=turns, clock=ports.clock))
+    queues = Queues(turns=turns, clock=ports.clock, most_tries=configuration.queue_tries)
+    return PipelineSteps(turns=turns, schedules=Schedules(turns=turns, clock=ports.clock), queues=queues)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.sources.egress import REQUEST_ERRORS, PinnedAddress, PinnedClient, pinned_client
@@ -20,15 +20,15 @@ DEADLINE_S: Final = 20.0
 
 
 class DeliveryResult(StrEnum):
-    """Delivered; the endpoint is gone for good; or the delivery is retried later."""
+    """Delivered; the endpoint is gone for good; nothing is left to deliver; or the delivery is retried later."""
 
     DELIVERED = "taken"
     GONE = "gone"
+    REFUSED = "refused"
     RETRY_LATER = "later"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryReceipt:
+class DeliveryReceipt(Struct, frozen=True, kw_only=True):
     """The result of a delivery and its reason, without any content of the answer."""
 
     result: DeliveryResult

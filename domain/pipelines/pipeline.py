@@ -1,12 +1,14 @@
 """What is a pipeline: its trigger, the request that its turns make, and where their answers go?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from msgspec import Struct, field
+
 from domain.identity.owners import Owner
+from domain.pipelines.queue_trigger import QueueTrigger
 
 COMPLETED_EVENT: Final = "pipeline.completed"
 """The type of the webhook that the sink `webhook` gets, if its `events` name it."""
@@ -15,6 +17,7 @@ COMPLETED_EVENT: Final = "pipeline.completed"
 class TriggerKind(StrEnum):
     CLOUD_EVENTS = "cloudevents"
     SCHEDULE = "schedule"
+    QUEUE = "queue"
 
 
 class SinkKind(StrEnum):
@@ -23,18 +26,21 @@ class SinkKind(StrEnum):
     NONE = "none"
     WEBHOOK = "webhook"
     CONVERSATION = "conversation"
+    QUEUE = "queue"
+    BLOB = "blob"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
-    """`target` is the name of a webhook or the id of a conversation of the pipeline's owner."""
+class Sink(Struct, frozen=True, kw_only=True):
+    """`target` is the name of a webhook, the id of a conversation of the pipeline's owner, or the address of a place.
+
+    A place is a queue or a container of Azure Storage.
+    """
 
     kind: SinkKind = SinkKind.NONE
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineStep:
+class PipelineStep(Struct, frozen=True, kw_only=True):
     """One turn of a pipeline: the fields of its request but for the input, as `POST /v1/responses` takes them.
 
     The only step of a pipeline may have no name.
@@ -44,8 +50,7 @@ class PipelineStep:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True):
     """One pipeline of the operator's file.
 
     `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
@@ -67,6 +72,18 @@ class Pipeline:
     response_budget: Decimal | None = None
     day_budget: Decimal | None = None
     month_budget: Decimal | None = None
+    queue: QueueTrigger | None = None
+
+    @property
+    def receiver(self) -> str:
+        """The name of the endpoint in the outbox that gets the answers; empty where the outbox has no part in it."""
+        match self.sink.kind:
+            case SinkKind.WEBHOOK:
+                return self.sink.target
+            case SinkKind.QUEUE | SinkKind.BLOB:
+                return f"sink_{self.name}"
+            case SinkKind.NONE | SinkKind.CONVERSATION:
+                return ""
 
     @property
     def model(self) -> str:
@@ -77,8 +94,7 @@ class Pipeline:
         return step + 1 >= len(self.steps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipelines:
+class Pipelines(Struct, frozen=True, kw_only=True):
     """All pipelines by name."""
 
     known: Mapping[str, Pipeline] = field(default_factory=dict[str, Pipeline])

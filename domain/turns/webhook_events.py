@@ -9,15 +9,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
+
+from msgspec import Struct, field
 
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
 from domain.log.events import ResponseStatus
-from domain.pipelines.pipeline import COMPLETED_EVENT
+from domain.pipelines.pipeline import COMPLETED_EVENT, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
+from domain.values import Discreet
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
     f"response.{status}": status for status in ResponseStatus if status.is_terminal
@@ -37,17 +39,19 @@ JITTER: Final = 0.1
 """The random share of a delay, so that messages that failed together are not retried together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoint:
-    """A registered receiver. It gets the events of the turns of `tenants` (empty: all) that end with one of `events`.
+class WebhookEndpoint(Discreet, frozen=True, kw_only=True):
+    """A registered receiver: a webhook, or another `kind` of place.
 
-    Each message has one signature for each of `secrets`; a receiver needs to know one of them. An operator raises
-    `revision` to enable an endpoint again after it answered 410 Gone.
+    It gets the events of the turns of `tenants` (empty: all) that end with one of `events`. Each message has one
+    signature for each of `secrets`; a receiver needs to know one of them. An operator raises `revision` to enable an
+    endpoint again after it answered 410 Gone.
     """
+
+    concealed: ClassVar = ("secrets",)
 
     name: str
     url: str
-    secrets: tuple[bytes, ...] = field(repr=False)
+    secrets: tuple[bytes, ...]
     tenants: frozenset[str] = frozenset()
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     budget_events: frozenset[str] = frozenset()
@@ -56,6 +60,7 @@ class WebhookEndpoint:
     action_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
+    kind: SinkKind = SinkKind.WEBHOOK
 
     def serves(self, tenant: str) -> bool:
         return not self.tenants or tenant in self.tenants
@@ -80,8 +85,7 @@ class WebhookEndpoint:
         return hashlib.sha256(f"{self.revision} {self.url}".encode()).hexdigest()[:24]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoints:
+class WebhookEndpoints(Struct, frozen=True, kw_only=True):
     """All endpoints by name. `loopback`: the settings allow endpoints on this machine."""
 
     known: Mapping[str, WebhookEndpoint] = field(default_factory=dict[str, WebhookEndpoint])
@@ -125,8 +129,7 @@ class WebhookEndpoints:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookDelivery:
+class WebhookDelivery(Struct, frozen=True, kw_only=True):
     """One message to one endpoint: the response ended with `status` at `at`, or an `event` happened.
 
     An event of a budget, a batch or an approval has its `type` and its `data`, and no status; `response` is an id that

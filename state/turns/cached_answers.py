@@ -4,9 +4,11 @@ The owner's index has one document for each key: the turn that answers it, and t
 answer itself stays with that turn. So an answer is gone when its turn is, or anything that the turn has read.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -38,8 +40,7 @@ class Reuse(Enum):
     WAITS = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstAnswer:
+class FirstAnswer(Struct, frozen=True, kw_only=True):
     """The turn that answers a key, and what is known of its answer: the log where it can be taken over now."""
 
     turn: Response
@@ -55,14 +56,17 @@ class CachedAnswers:
         self.clock = clock
 
     async def reuse(self, response: Response) -> tuple[Reuse, Response]:
-        """Take over the answer that a turn's key has, or make the turn the one that answers it. Safe to repeat."""
+        """Take over the answer that a turn's key has, or make the turn the one that answers it. Safe to repeat.
+
+        A turn that waits for an approval may wait for days: another one asks the model itself.
+        """
         use = response.options.cache
         if use is None or response.status is not ResponseStatus.QUEUED or not await self.has_read_rows(response):
             return Reuse.ASKS, response
         for _ in range(TRIES):
             found = await self.store.read(owner_index_key(response.owner), answer_id(use.key))
             first = await self.first(response, use, found) if found else None
-            if first and first.turn.id == response.id:
+            if first and (first.turn.id == response.id or first.turn.progress.wait):
                 return Reuse.ASKS, response
             if first and first.log:
                 return Reuse.TOOK, await self.take_over(response, first.turn, first.log)

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from api.http.authentication import Authenticator
 from api.routes import CATCH_ALL, HttpRoute, routes
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.files.port import FileContents
 from clients.sources.port import SourceConnector
@@ -198,6 +200,7 @@ def api(
     endpoints: WebhookEndpoints | None = None,
     pipelines: Pipelines | None = None,
     large_files: FileContents | None = None,
+    answer_storage: AnswerStorage | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -229,6 +232,7 @@ def api(
         endpoints=endpoints or WebhookEndpoints(),
         pipelines=pipelines or Pipelines(),
         large_files=large_files,
+        answer_storage=answer_storage or NoStorage(),
     )
     return Api(world=world, orchestrations=orchestrations)
 
