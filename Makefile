@@ -48,7 +48,7 @@ deployment: setup
 	@$(python) -m scripts.deployment $(STEP) $(if $(DRY_RUN),--dry-run)
 
 package: setup
-	@$(python) -m scripts.package $(if $(AZURE_MONITOR),--azure-monitor) $(if $(TOKENIZERS),--tokenizers) $(if $(MCP),--mcp)
+	@$(python) -m scripts.package $(if $(AZURE_MONITOR),--azure-monitor) $(if $(TOKENIZERS),--tokenizers) $(if $(MCP),--mcp) $(if $(STORAGE),--storage)
 
 fast: setup
 	@TEST_EXAMPLES=few $(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)

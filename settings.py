@@ -15,6 +15,7 @@ from domain.config.environment import (
     positive_whole_number,
     share_of_whole,
 )
+from domain.files.storage_places import account_address, container_name
 from domain.identity.federation import (
     IAM_URL,
     STS_URL,
@@ -24,7 +25,7 @@ from domain.identity.federation import (
     role_name,
     service_account_name,
 )
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
@@ -68,6 +69,8 @@ class Settings:
     input_limit: int
     input_memory: int
     file_limit: int
+    blob_url: str | None
+    blob_container: str
     owner_files: int
     owner_file_bytes: int
     cache_s: float
@@ -151,6 +154,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
         file_limit=reader.value("FILE_LIMIT", default="16777216", convert=positive_whole_number),
+        blob_url=reader.optional("BLOB_URL", convert=account_address),
+        blob_container=reader.value("BLOB_CONTAINER", default="ganglion-files", convert=container_name),
         owner_files=reader.value("OWNER_FILES", default="1000", convert=positive_whole_number),
         owner_file_bytes=reader.value("OWNER_FILE_BYTES", default="1073741824", convert=positive_whole_number),
         input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
@@ -241,7 +246,7 @@ def read_limit(reader: EnvironmentReader, scope: str, *, per_minute: int, burst:
 
 
 def read_budgets(reader: EnvironmentReader) -> Budgets:
-    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in BudgetScope}
+    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in OF_TENANTS}
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
         warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=share_of_whole),

@@ -12,7 +12,7 @@ from activities.tools.caller_grants import CallerGrants
 from activities.tools.result_pages import ResultPages
 from activities.tools.turn_watch import TurnWatch
 from domain import wire
-from domain.content.items import Item, ItemStatus
+from domain.content.items import IMAGE_PLACEHOLDER, Item, ItemStatus
 from domain.content.server_calls import call_output
 from domain.content.tools import ANYTHING
 from domain.errors import NoResponse
@@ -201,7 +201,7 @@ class CallTool:
 
     def called(self, response: Response, item: Item) -> wire.CalledToolWire:
         """Return how a call in the log ended, and what it adds to the input of the next round."""
-        added = added_size((item.text, call_output(item).text))
+        added = added_size((item.text, call_output(item).text, *(IMAGE_PLACEHOLDER,) * len(item.images)))
         if item.status is ItemStatus.COMPLETED:
             return {"outcome": "completed", "added": added}
         if item.status is not ItemStatus.INCOMPLETE:

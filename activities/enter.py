@@ -7,6 +7,7 @@ from clients.storage.port import Document
 from domain import wire
 from domain.errors import Locked, Terminal
 from domain.log.events import ResponseStatus
+from domain.turns.cache_use import TAKEN_OVER
 from domain.turns.response import Response
 from state.turns.cached_answers import EXECUTION as CACHE
 from state.turns.cached_answers import CachedAnswers, Reuse
@@ -17,8 +18,6 @@ SHORTEST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 WAIT_GROWTH = 1.5
 EXPIRED = "The deadline passed while the turn waited for the response that ran before it."
-TAKEN_OVER = "cached"
-"""The code of a turn that has ended with the answer of another one; the step that ends turns keeps that ending."""
 
 ENTERED: wire.EnteredWire = {"delay_s": 0.0, "code": "", "message": ""}
 TOOK: wire.EnteredWire = {"delay_s": 0.0, "code": TAKEN_OVER, "message": ""}

@@ -21,7 +21,6 @@ from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
-from domain.content.server_calls import readable_items
 from domain.errors import Exhausted
 from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
@@ -39,6 +38,7 @@ from domain.tools.rounds import (
     reached_limit,
     tools_of_round,
 )
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
@@ -172,7 +172,8 @@ class Infer:
             return task
         if not self.has_room(task):
             return task.closing(CONTEXT)
-        left = await self.billing.ledger.budget_counters.left(task.owner, task.response.id)
+        origin = origin_of(task.response.options)
+        left = await self.billing.ledger.budget_counters.left(task.owner, task.response.id, origin)
         if left is None or left >= next_round_cost(opened.record.charge.reserved):
             return task
         return task.closing(BUDGET)
@@ -188,7 +189,7 @@ class Infer:
         earlier = await self.slots_of_earlier_runs(task, opened.record)
         return AttemptRun(
             task=task,
-            history=tuple(readable_items((*await self.turns.history(task.response), *items_of_rounds(writer.log)))),
+            history=task.readable((*await self.turns.history(task.response), *items_of_rounds(writer.log))),
             meter=AttemptMeter(self.clock, price=task.backend.price, record=opened.record, earlier=earlier),
             writer=writer,
             turns=self.turns,

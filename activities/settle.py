@@ -6,6 +6,8 @@ from collections.abc import Callable
 from domain import wire
 from domain.money.overheads import OverheadPrices, StepResources
 from domain.money.settlement import Settlement
+from domain.money.usage import HIT
+from domain.turns.cache_use import TAKEN_OVER
 from state.money.ledger import Ledger
 from telemetry.turn_end import EndedTurn, report_turn
 from telemetry.turn_metrics import count_budget_alarm
@@ -24,7 +26,9 @@ class Settle:
 
     async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
         overhead = self.overheads.cost(StepResources.from_wire(request.get("spent")))
-        settlement = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
+        settlement = await self.ledger.settle(
+            wire.owner_from_wire(request), request["response"], overhead, origin=hit_of(request)
+        )
         report_turn(ended_turn(request, settlement, self.ledger.clock.now()))
         await self.raise_budget_alarm(request["tenant"], request["response"])
         self.notice(request["tenant"])
@@ -40,6 +44,11 @@ class Settle:
         if counter and await counters.record_report(tenant, counter, by=response_id):
             log.error("budget alarm: tenant %s has spent over 150 %% of the day's forecast (%s)", tenant, counter)
             count_budget_alarm(tenant)
+
+
+def hit_of(request: wire.SettleWire) -> str:
+    """Return the origin of a turn that took the answer of another one over while it waited for it."""
+    return HIT if request.get("code") == TAKEN_OVER else ""
 
 
 def ended_turn(request: wire.SettleWire, settlement: Settlement, now: float) -> EndedTurn:

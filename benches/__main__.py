@@ -6,6 +6,7 @@ from benches import (
     cold,
     cosmos,
     devhost,
+    first_paint,
     inputs,
     limits,
     money,
@@ -42,6 +43,7 @@ BENCHES = (
     ("batches", batches.main),
     ("cold", cold.main),
     ("devhost", devhost.main),
+    ("first paint of the console", first_paint.main),
     ("cosmos", cosmos.main),
 )
 

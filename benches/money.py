@@ -26,7 +26,7 @@ from domain.fleet.catalog import Backend, BackendLimits, ColdStart, Speed
 from domain.identity.owners import Owner
 from domain.log.events import TokenUsage
 from domain.money.attempt_charge import AttemptCharge, AttemptStatus
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
@@ -39,7 +39,7 @@ from state.money.ledger import Ledger
 
 TURNS = 1000
 AT_ONCE = 100
-WIDE = Budgets(limits={scope: Decimal(100_000) for scope in BudgetScope if scope is not BudgetScope.RESPONSE})
+WIDE = Budgets(limits={scope: Decimal(100_000) for scope in OF_TENANTS if scope is not BudgetScope.RESPONSE})
 WORST = Decimal("0.01")
 ANSWER_S = 2.0
 """The time between reserving and settling; the callers start spread over it."""

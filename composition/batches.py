@@ -58,7 +58,7 @@ def compose_batches(
     )
     return BatchSteps(
         planner=planner,
-        time=TimeBatch(source=source, planner=planner, starts=state.batches.starts, clock=ports.clock),
+        time=TimeBatch(source=source, planner=planner, clock=ports.clock),
         check=CheckBatch(
             source=source,
             requests=requests,

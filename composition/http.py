@@ -34,6 +34,7 @@ from api.routes import HttpFunctions
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.turn_gateway import TurnGateway
+from api.uploads.form import LARGEST
 from composition.batches import BatchSteps
 from composition.parts import Configuration, Ports
 from composition.pipelines import PipelineSteps
@@ -146,7 +147,7 @@ def compose_files(configuration: Configuration, ports: Ports, state: State) -> F
         limits=state.rate_limiter,
         files=state.files,
         batches=state.batches,
-        limit=configuration.settings.file_limit,
+        limit=max(configuration.settings.file_limit, LARGEST if ports.large_files else 0),
         allowance=FileAllowance(files=configuration.settings.owner_files, size=configuration.settings.owner_file_bytes),
     )
 
@@ -233,6 +234,7 @@ def compose_tool_reports(configuration: Configuration, ports: Ports, state: Stat
         authenticator=ports.authenticator,
         servers=configuration.tools,
         directory=state.tool_directory,
+        grants=state.grants,
         operator=operator_of(configuration.settings),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
@@ -64,3 +65,4 @@ class Ports:
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
+    large_files: FileContents | None = None

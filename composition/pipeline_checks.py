@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from api.pipelines.pipeline_turns import pipeline_request
+from api.pipelines.pipeline_turns import step_request
 from composition.parts import Configuration
 from domain.errors import Invalid
 from domain.ids import thread_of
-from domain.pipelines.pipeline import COMPLETED_EVENT, Pipeline, SinkKind
+from domain.pipelines.pipeline import COMPLETED_EVENT, Pipeline, PipelineStep, SinkKind
 from domain.routing.model_choice import UnknownModel, read_model_choice
 from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolEffect, ToolServer
 
@@ -21,24 +21,31 @@ def problems_of(pipeline: Pipeline, configuration: Configuration) -> Iterator[st
     tenants = configuration.settings.token_tenants
     if pipeline.owner.tenant not in tenants:
         yield f"owner.tenant: expected one of GANGLION_TOKEN_TENANTS, found {pipeline.owner.tenant!r}"
-    choice = read_model_choice(pipeline.model, pipeline.body["metadata"].get("tier"), configuration.fleet)
-    if isinstance(choice, UnknownModel):
-        yield f"model: {choice.reason}"
-    try:
-        pipeline_request(pipeline, "text")
-    except Invalid as error:
-        yield f"{error.field}: {error}"
-    try:
-        configuration.sources.selected(pipeline.owner, pipeline.body["metadata"].get("sources"))
-    except KeyError as unknown:
-        yield f"sources: no source {unknown} is open to the pipeline's owner"
-    yield from tool_problems(pipeline, configuration)
+    for step in pipeline.steps:
+        place = f"steps.{step.name}." if step.name else ""
+        yield from (f"{place}{problem}" for problem in step_problems(pipeline, step, configuration))
     yield from sink_problems(pipeline, configuration)
 
 
-def tool_problems(pipeline: Pipeline, configuration: Configuration) -> Iterator[str]:
-    """Yield the tools that a turn without a caller can't have: nobody is asked, and nobody's rights are there."""
-    for asked in pipeline.body["tools"]:
+def step_problems(pipeline: Pipeline, step: PipelineStep, configuration: Configuration) -> Iterator[str]:
+    choice = read_model_choice(step.body["model"], step.body["metadata"].get("tier"), configuration.fleet)
+    if isinstance(choice, UnknownModel):
+        yield f"model: {choice.reason}"
+    try:
+        step_request(step, "text")
+    except Invalid as error:
+        yield f"{error.field}: {error}"
+    try:
+        configuration.sources.selected(pipeline.owner, step.body["metadata"].get("sources"))
+    except KeyError as unknown:
+        yield f"sources: no source {unknown} is open to the pipeline's owner"
+    yield from tool_problems(pipeline, step, configuration)
+
+
+def tool_problems(pipeline: Pipeline, step: PipelineStep, configuration: Configuration) -> Iterator[str]:
+    """Yield the tools that a turn without a caller can't have: nobody can be asked, and nobody's rights are there."""
+    waits = "approval_wait_s" in step.body["metadata"]
+    for asked in step.body["tools"]:
         label, names = asked["server_label"], asked["allowed_tools"]
         server = configuration.tools.open_to(pipeline.owner, label)
         if server is None:
@@ -47,11 +54,20 @@ def tool_problems(pipeline: Pipeline, configuration: Configuration) -> Iterator[
         if server.auth is ServerAuth.OBO:
             yield f"tools.{label}: a pipeline has no caller whose rights a tool could use (obo)"
         for name in names or server.tools:
-            tool = server.rights(name)
-            if tool is None:
-                yield f"tools.{label}: the server has no tool {name!r}"
-            elif asks(tool, server, pipeline):
-                yield f"tools.{label}: {name} needs an approval, and this release asks nobody for a pipeline"
+            if problem := tool_problem(name, server, pipeline, waits=waits):
+                yield f"tools.{label}: {problem}"
+
+
+def tool_problem(name: str, server: ToolServer, pipeline: Pipeline, *, waits: bool) -> str:
+    """Return why a turn of a pipeline can't have a tool; an empty text where it can."""
+    tool = server.rights(name)
+    if tool is None:
+        return f"the server has no tool {name!r}"
+    if not asks(tool, server, pipeline):
+        return ""
+    if not waits:
+        return f"{name} needs an approval, and the pipeline has no approval_wait_s"
+    return "" if server.approvers else f"{name} needs an approval, and the server has no approvers in tools.toml"
 
 
 def asks(tool: ServerTool, server: ToolServer, pipeline: Pipeline) -> bool:

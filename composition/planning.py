@@ -37,7 +37,9 @@ def compose_plans(configuration: Configuration, ports: Ports, state: State) -> A
     return AdmissionPlanner(
         turns=state.turns,
         planner=compose_planner(configuration, ports, state),
-        tools=ToolPlanner(configuration.tools, configuration.sources, state.tool_directory),
+        tools=ToolPlanner(
+            configuration.tools, configuration.sources, directory=state.tool_directory, grants=state.grants
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from clients.backends.port import PromptCounter
 from clients.backends.predictions.client import backend_client
 from clients.backends.prompt_counter import HttpPromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.backend_credentials import BackendCredentials, credential_problems
 from clients.identity.discovery import IssuerDiscovery
@@ -61,6 +63,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
+STORAGE_LIBRARIES = "requirements-storage.txt (make package STORAGE=1)"
 SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
@@ -80,6 +83,7 @@ def read_configuration(settings: Settings) -> Configuration:
         *missing_key(tools, settings),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
         *missing_tokenizers(fleet, settings.fleet),
+        *missing_storage(settings),
     )
     if problems:
         raise ConfigurationError(problems)
@@ -196,7 +200,26 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
         instance_counter=CloudRunInstances(http, credentials),
+        large_files=large_files(settings, clock),
     )
+
+
+def missing_storage(settings: Settings) -> Sequence[str]:
+    """Return the problem of a blob storage whose library is not installed."""
+    if settings.blob_url is None or find_spec("azure.storage") is not None:
+        return ()
+    return (f"{PREFIX}BLOB_URL: azure-storage-blob is not installed; install {STORAGE_LIBRARIES}",)
+
+
+def large_files(settings: Settings, clock: Clock) -> FileContents | None:
+    """Return the place of files above GANGLION_FILE_LIMIT; None where there is none."""
+    if settings.blob_url is None:
+        return None
+    from clients.azure_storage.account import storage_identity  # noqa: PLC0415 - its imports are slow, and few apps need them
+    from clients.azure_storage.blob_contents import BlobContents  # noqa: PLC0415 - as above
+
+    identity = storage_identity(settings.variables)
+    return BlobContents(settings.blob_url, settings.blob_container, identity, clock)
 
 
 def document_store(settings: Settings, clock: Clock) -> DocumentStore:

@@ -14,12 +14,15 @@ NAME = re.compile(rf"\b{PREFIX}[A-Z0-9_]+")
 COSMOS = frozenset(f"{PREFIX}COSMOS_{name}" for name in ("URL", "DATABASE", "KEY", "TOKEN", "CA"))
 """The names that `clients.storage.cosmos.settings` reads."""
 
+STORAGE = frozenset(f"{PREFIX}STORAGE_{name}" for name in ("TOKEN", "CA"))
+"""The names that `clients.azure_storage.account` reads, for local use."""
+
 TOOLS = frozenset({f"{PREFIX}URL", f"{PREFIX}ACCESS_TOKEN"})
 """The names that the commands of `python -m ganglion` read."""
 
 MONEY = ("BUDGET", "FORECAST_", "PRICES")
 IDENTITY = ("TOKEN_", "OPERATOR_", "IDENTITY_", "GOOGLE_", "AWS_")
-STORE = ("STORE", "COSMOS_", "DATA")
+STORE = ("STORE", "COSMOS_", "DATA", "BLOB_")
 VITAL = tuple(f"{PREFIX}{name}" for name in (*MONEY, *IDENTITY, *STORE))
 """How the names begin of settings without which the app would spend, trust or lose something unnoticed."""
 
@@ -106,7 +109,7 @@ def unknown_settings(variables: Mapping[str, str], known: frozenset[str]) -> Seq
     A name that resembles no known one may belong to a newer release, whose settings an older package meets after a
     rollback.
     """
-    every = known | COSMOS | TOOLS
+    every = known | COSMOS | STORAGE | TOOLS
     found: list[UnknownName] = []
     for name in sorted(variables):
         if variables[name] and name.upper().startswith(PREFIX) and name not in every:

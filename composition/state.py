@@ -1,18 +1,24 @@
 """Which objects remember something, over the one store?"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
 from clients.storage.port import DocumentStore
 from clients.storage.sparing.store import SparingStore
 from composition.parts import Configuration, Ports
+from domain.money.budgets import Budgets, BudgetScope
+from domain.money.usage import pipeline_origin
+from domain.pipelines.pipeline import Pipeline
 from state.approvals.index import ApprovalIndex
 from state.approvals.reservations import ReservationsAside
 from state.approvals.waits import ApprovalWaits
 from state.batches.batch_store import BatchStore
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
+from state.files.places import FilePlaces
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
@@ -86,12 +92,23 @@ def compose_grants(configuration: Configuration, ports: Ports, store: DocumentSt
     return CallerGrants(grants=grants, exchange=ports.token_exchange, servers=configuration.tools)
 
 
+def budgets_with_pipelines(configuration: Configuration) -> Budgets:
+    known = configuration.pipelines.known.values()
+    return replace(configuration.budgets, origins={pipeline_origin(each.name): budgets_of(each) for each in known})
+
+
+def budgets_of(pipeline: Pipeline) -> Mapping[BudgetScope, Decimal]:
+    known = {BudgetScope.PIPELINE_DAY: pipeline.day_budget, BudgetScope.PIPELINE_MONTH: pipeline.month_budget}
+    return {scope: amount for scope, amount in known.items() if amount is not None}
+
+
 def compose_state(configuration: Configuration, ports: Ports) -> State:
     clock = ports.clock
     store = SparingStore(ports.store, clock)
     turns = TurnStore(store, clock, configuration.endpoints)
-    retention, batches = Retention(store, turns, clock), BatchStore(store, clock)
-    ledger = Ledger(store, clock, configuration.budgets)
+    places = FilePlaces(store, ports.large_files, inside=configuration.settings.file_limit)
+    retention, batches = Retention(store, turns, clock, places), BatchStore(store, clock)
+    ledger = Ledger(store, clock, budgets_with_pipelines(configuration))
     states = BackendStates(store, clock)
     rental_spend, rental_rules = RentalSpend(store, clock), RentalRules(store, clock)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)

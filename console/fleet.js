@@ -1,6 +1,6 @@
 // What does each backend do now, and what does its GPU session cost?
 
-import { html, useState } from "./htm-preact.js";
+import { html, useEffect, useRef, useState } from "./htm-preact.js";
 import { post } from "./api.js";
 import { Lanes } from "./lanes.js";
 import { ago, clock, dollars, ErrorNotice, Facts, ReadAt, Reading, seconds, Stale, Status, Table, Tiles, useApi } from "./parts.js";
@@ -81,23 +81,30 @@ function Backend({ backend, again }) {
   </section>`;
 }
 
-/** Start a backend after a look at the cost: the first click asks, the second one starts. */
+/**
+ * Start a backend after a look at the cost: the first click asks, the second one starts. The focus follows to the last
+ * button, which costs nothing.
+ */
 function WarmUp({ backend, again }) {
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState(null);
   const [error, setError] = useState(null);
+  const own = useRef(null);
+  useEffect(() => {
+    if (asked !== null) [...own.current.querySelectorAll("button")].at(-1).focus();
+  }, [asked]);
   const start = async () => {
     setAsked(false);
     await post(`/v1/fleet/${encodeURIComponent(backend.id)}/warm_up`).then(again, setError);
   };
-  return html`<${ErrorNotice} error=${error} />
+  return html`<div ref=${own}><${ErrorNotice} error=${error} />
     ${asked
-      ? html`<p class="notice">A warm-up that no turn uses costs you ${dollars(backend.start.worst_warm_up_usd)} at most: a start of up to ${seconds(backend.start.p99_s)} and the idle period.
+      ? html`<p class="notice" role="status">A warm-up that no turn uses costs you ${dollars(backend.start.worst_warm_up_usd)} at most: a start of up to ${seconds(backend.start.p99_s)} and the idle period.
           ${" "}<button onClick=${start}>Start ${backend.id}</button> <button class="quiet" onClick=${() => setAsked(false)}>Leave it asleep</button></p>`
-      : html`<p><button class="quiet" onClick=${() => setAsked(true)}>Warm up</button></p>`}`;
+      : html`<p><button class="quiet" onClick=${() => setAsked(true)}>Warm up</button></p>`}</div>`;
 }
 
 const SHARER_COLUMNS = [
-  { title: "Who", wrap: true, of: (each) => (each.id ? html`<a href=${`#/turn/${encodeURIComponent(each.id)}`}>${each.id}</a>` : each.name) },
+  { title: "Who", wrap: true, of: (each) => (each.id?.startsWith("resp_") ? html`<a href=${`#/turn/${encodeURIComponent(each.id)}`}>${each.id}</a>` : (each.name ?? `${each.id}, a warm-up without a turn`)) },
   { title: "Part so far", number: true, of: (each) => dollars(each.used_usd) },
 ];
 

@@ -52,7 +52,7 @@ function Figures({ report, backend }) {
   return html`<${Tiles} tiles=${[
     ["Spent elsewhere now", dollars(backend.start.rental_spend_usd), `in the last ${seconds(report.window_s)}`],
     ["Buys a session at", dollars(report.buys_at_usd), `a session costs ${dollars(report.session_price_usd)}`],
-    ["Sessions of the last day", compared.length ? signed(earned) : "–", compared.length ? `${compared.length} compared with elsewhere` : "none compared with elsewhere", earned < 0 ? "late" : "good"],
+    ["Sessions of the last day", compared.length ? signed(earned) : "–", compared.length ? `${compared.length} compared with elsewhere` : "none compared with elsewhere", compared.length ? (earned < 0 ? "late" : "good") : ""],
     ["Never paid", unused.length, unused.length ? `${dollars(sum(unused.map((each) => each.cost_usd)))} for no answer` : "every start was used", unused.length ? "late" : ""],
   ]} />`;
 }
@@ -90,7 +90,7 @@ function Spend({ report, name }) {
     <p class="legend"><span><i class="stroke spent"></i>spent elsewhere in the window</span><span><i class="stroke limit"></i>a session is bought</span>
       <span><i class="part crossing"></i>the price was reached</span><span><i class="part session"></i>a session</span></p>
     <details><summary>The amounts of the plot</summary>
-      <${Table} caption=${`Demand in parts of ${report.part_s} s, newest first`} columns=${POINTS} rows=${rows} empty="No turn of the last day had this GPU and an alternative." /></details>
+      <${Table} tall=${rows.length > 20} caption=${`Demand in parts of ${report.part_s} s, newest first`} columns=${POINTS} rows=${rows} empty="No turn of the last day had this GPU and an alternative." /></details>
   </section>`;
 }
 

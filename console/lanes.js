@@ -22,7 +22,7 @@ export function Lanes({ fleet }) {
     <${MoneyPerMinute} sessions=${rows} from=${from} to=${fleet.at} />
     <p class="legend">
       <span><i class="part left"></i>asleep</span><span><i class="part start"></i>starting</span>
-      <span><i class="part running"></i>up, between its requests</span><span><i class="part idle"></i>idle, paid</span>
+      <span><i class="part running"></i>working</span><span><i class="part idle"></i>idle, paid</span>
       <span><i class="part tick"></i>a request ended</span>
     </p>
     <${Table} caption="Sessions of the last day, newest first" columns=${COLUMNS} rows=${rows.sort((a, b) => b.started_at - a.started_at)} empty="No GPU was started in the last day." />
@@ -73,6 +73,16 @@ function spentWithin(session, begin, end) {
   return shared > 0 ? (Number(session.cost_usd) * shared) / (until - session.started_at) : 0;
 }
 
+/**
+ * Return when a session worked, as pairs of times. Where that was not recorded, one pair: from its readiness to its last
+ * request. What ran when it was read is drawn until now where something still runs.
+ */
+export function workOf(session, ready, end) {
+  const { worked, works, sharers } = session;
+  if (!worked) return [[ready, works ? end : Math.max(ready, session.last_request_at)]];
+  return worked.map(([from, until]) => [from, works && until >= sharers.at ? end : until]);
+}
+
 function Lane({ name, sessions, from, to }) {
   const seen = sessions.filter((session) => (session.ended_at ?? to) > from);
   const x = (at) => (100 * (Math.min(Math.max(at, from), to) - from)) / (to - from);
@@ -85,8 +95,8 @@ function Lane({ name, sessions, from, to }) {
       ${seen.map((each) => {
         const ready = each.ready_at ?? each.started_at;
         const end = each.ended_at ?? to;
-        const worked = each.works ? end : Math.max(ready, each.last_request_at);
-        return html`${piece("start", each.started_at, each.ready_at ?? end)}${piece("running", ready, worked)}${piece("idle", worked, end)}
+        return html`${piece("start", each.started_at, each.ready_at ?? end)}${piece("idle", ready, end)}
+          ${workOf(each, ready, end).map(([from, until]) => piece("running", from, until))}
           ${(each.requests_ended_at ?? []).filter((at) => at > from).map((at) => html`<rect class="lane tick" x=${x(at)} y="1" width="0.2" height="8" />`)}`;
       })}
     </svg>

@@ -86,7 +86,7 @@ function Spend({ budgets }) {
   if (!usage.data || !days.data) {
     return html`<section class="card"><h2>Spend by day and cause</h2><${ErrorNotice} error=${error} /><${Reading} of=${{ ...usage, error }} /></section>`;
   }
-  if (!rows.length) return null;
+  if (!rows.length) return scope === "tenant" && html`<${Economics} />`;
   const whole = sum(rows);
   const idle = sum(rows.filter((row) => row.cause === "idle" || row.cause === "unused_warm_up"));
   const provisional = Object.fromEntries(days.data.data.map((row) => [row.day, Number(row.provisional_usd)]));
@@ -135,7 +135,7 @@ function Usage() {
     </select></label> <button class="quiet" onClick=${save("csv")}>Save as CSV</button> <button class="quiet" onClick=${save("focus")}>Save as FOCUS</button></p>
     <${ErrorNotice} error=${problem ?? usage.error} />
     <${Reading} of=${usage} />
-    ${usage.data && html`<${Table} caption="Usage" columns=${[...groups, shareOf(rows), ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
+    ${usage.data && html`<${Table} tall=${rows.length > 20} caption="Usage" columns=${[...groups, shareOf(rows), ...(by.includes("cause") ? COST : AMOUNTS)]} rows=${rows} empty="Nothing was used in the last days." />`}
     ${usage.data?.has_more && html`<p class="hint">The last ${rows.length} rows are shown. A saved file has all of them.</p>`}
     <p class="hint">Your own usage; with the role Usage.Read, that of the whole tenant.</p>
   </section>`;

@@ -45,10 +45,13 @@ function classOf(column) {
   return column.number ? "number" : column.wrap ? "wrap" : "";
 }
 
-/** Rows as a table. A column: `{title, of: row => shown}`, with `number` for amounts and `wrap` for sentences. */
-export function Table({ caption, columns, rows, empty }) {
+/**
+ * Rows as a table. A column: `{title, of: row => shown}`, with `number` for amounts and `wrap` for sentences. A `tall` one
+ * has so many rows that it is moved by itself.
+ */
+export function Table({ caption, columns, rows, empty, tall }) {
   if (!rows.length) return html`<p class="notice">${empty}</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}>
+  return html`<div class=${tall ? "scroll tall" : "scroll"} tabindex="0" role="region" aria-label=${caption}>
     <table>
       <caption>${caption}</caption>
       <thead>

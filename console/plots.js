@@ -40,8 +40,8 @@ export function timesBetween(from, to, number = 5) {
 
 /** Lines that hatch what they cover; a plot with provisional amounts has them once. */
 export function Hatching() {
-  return html`<defs><pattern id="hatching" width="1.2" height="1.2" patternUnits="userSpaceOnUse" patternTransform="rotate(45) scale(0.55 1)">
-    <rect width="0.5" height="1.2" class="hatch" />
+  return html`<defs><pattern id="hatching" width="2" height="2" patternUnits="userSpaceOnUse" patternTransform="rotate(45) scale(0.55 1)">
+    <rect width="0.9" height="2" class="hatch" />
   </pattern></defs>`;
 }
 

@@ -31,6 +31,20 @@ export function writingSince(runs, attempt) {
   return died ? Math.max(died.began_at, attempt.started_at) : attempt.first_token_at;
 }
 
+/** Return the numbers of the events with which a run went on after the death of another one. */
+export function takeoversOf(runs) {
+  const firsts = [];
+  let [written, died] = [false, false];
+  for (const run of runs) {
+    if (run.first_event !== null) {
+      if (written && died) firsts.push(run.first_event);
+      [written, died] = [true, false];
+    }
+    died ||= Boolean(run.taken_over_at);
+  }
+  return firsts;
+}
+
 /** Return who wrote an answer: a run, the gap after its death, and the run that went on, in another colour. */
 function writtenSpans(runs, attempt, token, end) {
   const own = runs.filter((run) => run.last_at >= token && run.began_at <= end);

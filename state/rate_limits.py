@@ -6,7 +6,8 @@ The end of a turn is not reported here: the response itself is read when many tu
 """
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clients.clock import Clock
@@ -72,7 +73,7 @@ class TenantLimiter:
         self.known = RateLimitUsage()
         self.pace = SharedPace(clock)
         self.usage = RateLimitUsage()
-        self.ended: frozenset[str] = frozenset()
+        self.ended: Mapping[str, float] = {}
         self.checked_at = 0.0
         self.running_count = 0
         self.running_check = SingleFlight(self.check_running)
@@ -115,17 +116,21 @@ class TenantLimiter:
         requests = list(self.waiting)
         found, _ = await asyncio.gather(self.store.read(self.key, DOCUMENT), self.changes.current())
         stored = read_or_none(found, usage_of) or RateLimitUsage()
-        self.ended -= {request.response for request in requests}
+        self.forget_ended(request.response for request in requests)
         self.usage = stored.without(self.ended)
         decisions = await self.decisions(requests)
         if self.usage != stored:
             await self.commit(found)
         self.pace.changed(by_others=stored != self.known)
         self.known = self.usage
-        self.ended &= self.usage.running.keys()
+        self.forget_ended(self.ended.keys() - self.usage.running.keys())
         set_decisions(requests, decisions)
         if len(self.usage.running) > 2 * self.running_count + MANY:
             self.running_check.start()
+
+    def forget_ended(self, names: Iterable[str]) -> None:
+        forgotten = frozenset(names)
+        self.ended = {name: since for name, since in self.ended.items() if name not in forgotten}
 
     async def commit(self, found: Document | None) -> None:
         try:
@@ -170,7 +175,8 @@ class TenantLimiter:
         for start in range(0, len(counted), READS_AT_ONCE):
             some = counted[start : start + READS_AT_ONCE]
             ended = await asyncio.gather(*(self.has_ended(name, turn) for name, turn in some))
-            self.ended |= {name for (name, _), is_over in zip(some, ended, strict=True) if is_over}
+            over = {name: turn.since for (name, turn), is_over in zip(some, ended, strict=True) if is_over}
+            self.ended = {**self.ended, **over}
         self.running_count = sum(name not in self.ended for name, _ in counted)
 
     async def has_ended(self, response_id: str, turn: RunningTurn) -> bool:
@@ -222,7 +228,8 @@ class RateLimiter:
 
     def leave(self, owner: Owner, response_id: str) -> None:
         """Stop counting a turn that was never created; stored with the next turn that is admitted."""
-        self.limiter(owner).ended |= {response_id}
+        limiter = self.limiter(owner)
+        limiter.ended = {**limiter.ended, response_id: math.inf}
 
     def limiter(self, owner: Owner) -> TenantLimiter:
         found = self.limiters.get(owner.tenant)

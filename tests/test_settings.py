@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.azure_storage.account import storage_identity
 from clients.storage.cosmos.settings import account_from
 from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError
-from domain.money.budgets import BudgetScope
+from domain.money.budgets import OF_TENANTS
 from settings import ROOT, Settings, read_settings
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -26,6 +27,9 @@ AZURE = {**REQUIRED_ONLY, "WEBSITE_INSTANCE_ID": "1", "GANGLION_STORE": "cosmos"
 NUMBERS = re.compile(r"_(S|LIMIT|TOKENS|BURST|RUNNING|MINUTE)$")
 EXAMPLES = {
     "GANGLION_CACHE_S": "3600",
+    "GANGLION_BLOB_URL": "https://account.blob.core.windows.net",
+    "GANGLION_STORAGE_TOKEN": "token",
+    "GANGLION_STORAGE_CA": "ca.pem",
     "GANGLION_COSMOS_KEY": "key",
     "GANGLION_COSMOS_TOKEN": "token",
     "GANGLION_COSMOS_CA": "ca.pem",
@@ -43,7 +47,7 @@ EXAMPLES = {
     "GANGLION_AWS_STS_URL": "https://sts.us-east-1.amazonaws.com",
     "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
     "GANGLION_TELEMETRY_TENANTS": "11111111-1111-1111-1111-111111111111",
-    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in BudgetScope},
+    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in OF_TENANTS},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }
 
@@ -71,6 +75,7 @@ def variables() -> set[str]:
     environment = RecordingEnvironment(REQUIRED_ONLY)
     read_settings(environment)
     account_from(environment)
+    storage_identity(environment)
     return environment.names
 
 
@@ -96,6 +101,7 @@ def effective_settings(environment: Mapping[str, str]) -> Mapping[str, object]:
     settings = read_settings(environment)
     values = {name: getattr(settings, name) for name in Settings.__slots__ if name != "variables"}
     values["account"] = account_from(environment)
+    values["identity"] = storage_identity(environment)
     return {name: value.resolve() if isinstance(value, Path) else value for name, value in values.items()}
 
 
@@ -146,6 +152,8 @@ MISTAKES = {
     "GANGLION_TOKEN_AUTHORITY": "http://login.example",
     "GANGLION_TELEMETRY": "file",
     "GANGLION_BODY_LIMIT": "0",
+    "GANGLION_BLOB_URL": "https://account.blob.core.windows.net/?sig=a-key",
+    "GANGLION_BLOB_CONTAINER": "Files",
     "GANGLION_BUDGET_TENANT_DAY": "-1",
     "GANGLION_BUDGET_OWNER_DAY": "much",
     "GANGLION_BUDGET_WARN_SHARE": "NaN",
@@ -184,7 +192,7 @@ def test_settings_for_one_machine_are_rejected_on_azure() -> None:
 def test_addresses_without_tls_are_rejected_on_azure() -> None:
     addresses = {name for name in variables() if name.endswith(("_URL", "_AUTHORITY"))} - REQUIRED_ONLY.keys()
     plain = dict.fromkeys(addresses, "http://127.0.0.1:1")
-    read_settings({**REQUIRED_ONLY, **plain})
+    read_settings({**REQUIRED_ONLY, **plain, "GANGLION_BLOB_URL": "https://127.0.0.1:1"})
     assert set(named_variables({**AZURE, **plain})) == addresses
 
 

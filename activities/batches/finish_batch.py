@@ -34,6 +34,8 @@ class Results:
 
     async def add(self, row: str, *, is_answer: bool) -> None:
         await (self.answers if is_answer else self.problems).add(f"{row}\n".encode())
+        await self.answers.renew()
+        await self.problems.renew()
 
 
 class TallyLines:

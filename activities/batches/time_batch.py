@@ -9,7 +9,7 @@ from clients.clock import Clock
 from domain import wire
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.batch_wire import BatchTimedWire, TimeBatchWire
-from domain.batches.start_time import BatchOption, StartDecision, decide_start
+from domain.batches.start_time import BatchOption, StartDecision, WaitingLines, decide_start
 from domain.errors import NotFound
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
@@ -20,7 +20,7 @@ from domain.routing.estimates import AttemptLimits, Demand, Readiness
 from domain.routing.queueing import room_beside_others
 from domain.routing.rent_or_buy import session_price
 from domain.routing.router import route
-from state.batches.starts import BatchStarts
+from state.batches.waiting_batches import lines_waiting_with
 from state.fleet.backend_state import BackendStates
 
 LONGEST_S: Final = 5 * 86_400.0
@@ -40,14 +40,14 @@ class StartPlanner:
     cheap_hours: CheapHours
     clock: Clock
 
-    async def decide(self, batch: Batch, together: int = 0) -> StartDecision:
-        """Decide for a batch; `together` counts the lines of all batches that wait for its model."""
+    async def decide(self, batch: Batch, waiting: WaitingLines) -> StartDecision:
+        """Decide for a batch among the lines that wait for its model."""
         now = self.clock.now()
         options = await self.options(batch) if batch.model else ()
         return decide_start(
             options,
             lines=batch.lines,
-            together=max(together, batch.lines),
+            waiting=waiting,
             now=now,
             expires_at=batch.expires_at,
             is_cheap_hour=self.cheap_hours.include(now),
@@ -92,25 +92,26 @@ class StartPlanner:
 class TimeBatch:
     """Decides, and stores the decision with its reason."""
 
-    def __init__(self, *, source: BatchInput, planner: StartPlanner, starts: BatchStarts, clock: Clock) -> None:
+    def __init__(self, *, source: BatchInput, planner: StartPlanner, clock: Clock) -> None:
         self.source = source
         self.planner = planner
-        self.starts = starts
         self.clock = clock
 
     async def time(self, request: TimeBatchWire) -> BatchTimedWire:
         """Return how long a batch waits until it is looked at again; 0 where it begins, or has been stopped."""
+        batches = self.source.batches
         try:
-            batch = await self.source.batches.read(wire.owner_from_wire(request), request["response"])
+            batch = await batches.read(wire.owner_from_wire(request), request["response"])
         except NotFound:
             return NOW
         if batch.status is not BatchStatus.IN_PROGRESS:
             return NOW
-        before = await self.starts.read(batch)
+        before = await batches.starts.read(batch)
         if before and before.decision.starts:
             return NOW
-        decision = await self.planner.decide(batch, before.decision.together if before else 0)
-        await self.starts.save(batch, decision, looks=request["looks"])
+        waiting = await lines_waiting_with(batches, batch, now=self.clock.now())
+        decision = await self.planner.decide(batch, waiting)
+        await batches.starts.save(batch, decision, looks=request["looks"])
         if decision.starts:
             return NOW
         cheap_at = self.planner.cheap_hours.next_after(self.clock.now())

@@ -1,12 +1,14 @@
 """What does one attempt have to do?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from domain.content.capabilities import Capability
 from domain.content.items import Item
+from domain.content.result_images import with_shown_images
 from domain.content.schema_tool_calls import is_held_to_output_schema
+from domain.content.server_calls import readable_items
 from domain.content.tools import FunctionCall, OutputFormatKind, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
@@ -14,6 +16,7 @@ from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.rounds import without_calls
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 
 
@@ -80,6 +83,10 @@ class AttemptTask:
         """Tell whether the model cannot call functions and has to answer by a JSON schema instead."""
         return Capability.TOOLS not in self.capabilities
 
+    def readable(self, items: Sequence[Item]) -> tuple[Item, ...]:
+        """Return the items as the model reads them: without the images of results where it has no vision."""
+        return tuple(readable_items(with_shown_images(items, sees=Capability.VISION in self.capabilities)))
+
     def is_held(self, history: Iterable[Item]) -> bool:
         """Tell whether the answer encodes calls or a text as JSON; a model without JSON schemas can't be held to it.
 
@@ -102,4 +109,5 @@ class AttemptTask:
             model=self.backend.model,
             conversation=self.response.history.conversation or "",
             prompt_tokens=self.input_tokens,
+            origin=origin_of(self.response.options),
         )

@@ -40,6 +40,7 @@ class ApprovalSweep:
 
     async def run(self, orchestrations: Orchestrations) -> None:
         await tolerate_failure(self.wake_decided(orchestrations), "wake turns whose requests were decided")
+        await tolerate_failure(self.wake_ended(orchestrations), "wake turns that ended while they waited")
         await tolerate_failure(self.end_lost(orchestrations), "end turns that were lost while they waited")
         await tolerate_failure(self.take_up_forgotten(), "take up reservations")
 
@@ -60,6 +61,20 @@ class ApprovalSweep:
             await orchestrations.signal_decided(response.id, approval.request)
         else:
             await self.end(response)
+
+    async def wake_ended(self, orchestrations: Orchestrations) -> None:
+        """Let turns be settled that were cancelled or deleted while they waited, and whose signal was lost."""
+        for owner, response_id in await self.turns.approvals.ended_waits(before=self.clock.now() - self.undone_s):
+            await tolerate_failure(self.settle_ended(owner, response_id, orchestrations), f"wake {response_id}")
+
+    async def settle_ended(self, owner: Owner, response_id: str, orchestrations: Orchestrations) -> None:
+        """Wake the turn; where nothing runs for it any more, the sweep finds its reservation again and settles it."""
+        if await orchestrations.is_running(response_id):
+            count_finding("ended_wait", 1)
+            await orchestrations.signal_cancelled(response_id)
+        else:
+            await self.reservations.take_up(owner, response_id)
+            await self.turns.approvals.forget_ended_wait(owner, response_id)
 
     async def end_lost(self, orchestrations: Orchestrations) -> None:
         for response in await self.waits.overdue(before=self.clock.now() - self.silent_s):

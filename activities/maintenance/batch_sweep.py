@@ -1,23 +1,18 @@
 """Which batches have lost their orchestration, and which of those that wait are to begin now?"""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
 
 from activities.maintenance.sweep import tolerate_failure
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.batches.batch import Batch, BatchStatus
-from domain.batches.start_time import StartDecision
+from domain.batches.start_time import StartDecision, WaitingLines
 from state.batches.batch_store import BatchStore
-from state.batches.starts import BatchStart
+from state.batches.waiting_batches import TimedBatch, lines_beside, timed_among
 from telemetry.turn_metrics import count_finding
 
-MAY_WAIT: Final = frozenset({BatchStatus.IN_PROGRESS, BatchStatus.CANCELLING})
-
-type DecideStart = Callable[[Batch, int], Awaitable[StartDecision]]
-"""Decides for a batch; the number is that of the lines of all batches that wait for its model."""
+type DecideStart = Callable[[Batch, WaitingLines], Awaitable[StartDecision]]
+"""Decides for a batch among the lines that wait for its model."""
 
 
 def never() -> bool:
@@ -62,26 +57,14 @@ class BatchSweep:
 
     async def wake(self, active: tuple[Batch, ...], orchestrations: Orchestrations) -> None:
         """Wake the batches that would begin now, those of one model together."""
-        starts = [(batch, start) for batch in active if (start := await self.waiting(batch))]
-        waiting = [each for each in starts if each[0].status is BatchStatus.IN_PROGRESS]
-        together = Counter[str | None]()
-        for batch, _ in waiting:
-            together[batch.model] += batch.lines
-        for batch, start in starts:
-            if batch.status is BatchStatus.CANCELLING:
-                await orchestrations.wake_batch(batch.id, start.looks)
-        for batch, start in waiting:
-            work = self.wake_one(batch, start, together[batch.model], orchestrations)
-            await tolerate_failure(work, f"wake {batch.id}")
+        timed = await timed_among(self.batches, active)
+        for each in timed:
+            if each.waits:
+                await tolerate_failure(self.wake_one(each, timed, orchestrations), f"wake {each.batch.id}")
 
-    async def waiting(self, batch: Batch) -> BatchStart | None:
-        """Return the decision by which a batch waits, or waited when it was cancelled."""
-        start = await self.batches.starts.read(batch) if batch.status in MAY_WAIT else None
-        return start if start and not start.decision.starts else None
-
-    async def wake_one(self, batch: Batch, start: BatchStart, together: int, orchestrations: Orchestrations) -> None:
-        decision = await self.decide(batch, together)
-        if decision.starts:
-            noted = replace(start.decision, together=together)
-            await self.batches.starts.save(batch, noted, looks=start.looks)
+    async def wake_one(self, found: TimedBatch, timed: Sequence[TimedBatch], orchestrations: Orchestrations) -> None:
+        batch, start = found
+        is_cancelled = batch.status is BatchStatus.CANCELLING
+        lines = lines_beside(batch, timed, now=self.clock.now())
+        if is_cancelled or (await self.decide(batch, lines)).starts:
             await orchestrations.wake_batch(batch.id, start.looks)

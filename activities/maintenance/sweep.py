@@ -11,6 +11,7 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptRecord, Reservation
 from domain.money.settlement import Settlement
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger
@@ -137,7 +138,8 @@ class Sweep:
         has_ended = found is None or found.status.is_terminal
         if has_ended and not await orchestrations.is_running(found.instance if found else response_id):
             count_finding("unsettled", 1)
-            settlement = await self.ledger.settle(owner, response_id)
+            origin = origin_of(found.options) if found else ""
+            settlement = await self.ledger.settle(owner, response_id, origin=origin)
             report_turn(left_turn(reservation, owner, found, settlement, now=self.clock.now()))
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:

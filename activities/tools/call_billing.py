@@ -12,6 +12,7 @@ from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, reopened
 from domain.tools.rounds import next_round_cost
+from domain.turns.origins import origin_of
 from state.money.ledger import Ledger
 
 
@@ -66,4 +67,5 @@ class CallBilling:
             charge=AttemptCharge(reserved=task.tool.worst_cost),
             conversation=task.response.history.conversation or "",
             call=task.item.id,
+            origin=origin_of(task.response.options),
         )

@@ -39,7 +39,7 @@ class CallLog:
             index, item = indexed_item(log, item_id)
             if item.status is not ItemStatus.IN_PROGRESS:
                 return item
-            result = ItemResult(output=outcome.output, error=outcome.error, whole=outcome.whole)
+            result = ItemResult(output=outcome.output, error=outcome.error, whole=outcome.whole, images=outcome.images)
             asked = self.request_events(response_id, log, item) if asks_again else ()
             slot = Slot(
                 number=log.next_slot,

@@ -93,7 +93,17 @@ class CallSender:
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.calls.end(task.owner, record, outcome)
-        return ended.outcome or outcome
+        return ended.outcome or await self.outcome_of_other_run(task, ended) or outcome
+
+    async def outcome_of_other_run(self, task: CallTask, record: CallRecord) -> CallOutcome | None:
+        """Wait for the run that has taken an approved call over: all turns with its approval have one result."""
+        until = record.ends_by + MARGIN_S
+        while not record.outcome and self.clock.now() < until:
+            await self.clock.sleep(POLL_S)
+            record = await self.calls.read(task.owner, record)
+            if await with_retries(self.clock, task.watch.look):
+                break
+        return record.outcome
 
     async def billed_outcome(self, record: CallRecord, task: CallTask) -> CallOutcome:
         """Send a call that the budgets cover, and charge it."""
@@ -252,7 +262,7 @@ def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolR
 def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
     if answer.is_success:
         output = bounded(answer.text, tool.max_result_tokens)
-        return completed(output, whole=0 if output == answer.text else len(answer.text))
+        return completed(output, whole=0 if output == answer.text else len(answer.text), images=answer.images)
     if answer.by is AnsweredBy.TOOL:
         return failed(bounded(answer.text, tool.max_result_tokens))
     if answer.by is AnsweredBy.PROTOCOL:

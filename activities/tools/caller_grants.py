@@ -4,19 +4,23 @@ A caller's token can be exchanged only while it is valid, so this is done when t
 token any more calls no such server: its caller has to answer anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from clients.backends.credentials import BearerToken
 from clients.storage.retry import with_retries
 from clients.tools.on_behalf_of import ExchangeRefused, TokenExchange
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.identity.owners import Owner
-from domain.tools.catalog import ServerAuth, ToolServer, ToolServers
+from domain.tools.catalog import ServerAuth, ServerKind, ToolServer, ToolServers
 from domain.turns.response import Response
 from state.tools.grants import Grants
 
 FIELD = "tools"
 REFUSED = "caller_rights_refused"
+
+type Granted = Mapping[str, BearerToken]
+"""The tokens of a caller, by the label of the server that wants them."""
 
 
 class CallerGrants:
@@ -37,18 +41,35 @@ class CallerGrants:
         for label in self.needed(config):
             raise refused(label, "a line of a batch has no access token when it runs")
 
-    async def obtain(self, owner: Owner, response_id: str, config: ToolConfig, assertion: str) -> None:
-        """Get the tokens of a new turn. Raises Invalid where its caller has no rights, and Unavailable."""
+    async def to_list(self, owner: Owner, servers: Iterable[ToolServer], assertion: str) -> Granted:
+        """Return the tokens of the servers that list their tools for the caller alone.
+
+        Raises Invalid where the caller has no rights, and Unavailable.
+        """
+        asked = [each for each in servers if each.auth is ServerAuth.OBO and each.kind is ServerKind.MCP]
+        return {each.label: await self.exchanged(owner, each, assertion) for each in asked}
+
+    async def obtain(
+        self, owner: Owner, response_id: str, config: ToolConfig, assertion: str, *, known: Granted
+    ) -> None:
+        """Get the tokens of a new turn that are not `known` yet, and keep all of them. Raises as `to_list` does."""
         for label, server in self.needed(config).items():
-            if not assertion:
-                raise refused(label, "the request has no access token to exchange")
-            if self.grants is None:
-                raise refused(label, "the service has no key to keep a token")
-            try:
-                granted = await self.exchange.exchange(owner, assertion, server.scope)
-            except ExchangeRefused as error:
-                raise refused(label, str(error)) from None
-            await self.grants.keep(owner, response_id, label, granted)
+            granted = known.get(label) or await self.exchanged(owner, server, assertion)
+            await self.kept(label).keep(owner, response_id, label, granted)
+
+    async def exchanged(self, owner: Owner, server: ToolServer, assertion: str) -> BearerToken:
+        if not assertion:
+            raise refused(server.label, "the request has no access token to exchange")
+        self.kept(server.label)
+        try:
+            return await self.exchange.exchange(owner, assertion, server.scope)
+        except ExchangeRefused as error:
+            raise refused(server.label, str(error)) from None
+
+    def kept(self, label: str) -> Grants:
+        if self.grants is None:
+            raise refused(label, "the service has no key to keep a token")
+        return self.grants
 
     async def token(self, response: Response, server: ToolServer) -> str:
         """Return the token for a server that wants the rights of the caller; an empty text where there is none."""

@@ -29,7 +29,7 @@ class KeptResult:
 
     @property
     def characters(self) -> int:
-        return len(self.outcome.output or "")
+        return len(self.outcome.output or "") + sum(map(len, self.outcome.images))
 
 
 class ResultCache:

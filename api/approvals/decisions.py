@@ -63,10 +63,11 @@ class ApprovalFunctions:
         wanted = read_newest_first(req)
         after = await self.cursor(caller, wanted.after) if wanted.after else None
 
-        async def load(owner: Owner, request: str) -> Json | None:
+        async def load(owner: Owner, request: str, asked_at: float) -> Json | None:
             approval = await self.turns.approvals.find(owner, request)
-            is_open = approval is not None and approval.is_open(self.clock.now())
-            if approval is None or not is_open or not decider_of(approval, self.servers, owner, caller).may_decide:
+            if approval is None or approval.asked_at != asked_at or not approval.is_open(self.clock.now()):
+                return None
+            if not decider_of(approval, self.servers, owner, caller).may_decide:
                 return None
             return approval_object(approval, owner) if await self.is_running(owner, approval.response) else None
 
@@ -76,15 +77,11 @@ class ApprovalFunctions:
 
     async def cursor(self, caller: Owner, request: str) -> tuple[float, str]:
         """Return the place of a request in the caller's list; raises Invalid."""
-        if self.is_approver(caller):
-            named = await self.index.named(caller.tenant, request)
-            asked_at = named[1] if named else None
-        else:
-            approval = await self.turns.approvals.find(caller, request)
-            asked_at = approval.asked_at if approval else None
-        if asked_at is None:
+        owner = await self.index.named(caller.tenant, request) if self.is_approver(caller) else caller
+        approval = await self.turns.approvals.find(owner, request) if owner else None
+        if approval is None:
             raise unknown_cursor(request)
-        return asked_at, request
+        return approval.asked_at, request
 
     async def decide(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/{response_id}/approvals`: the decision is stored before the turn is woken"""
@@ -110,7 +107,7 @@ class ApprovalFunctions:
             named = await self.index.named(caller.tenant, request) if self.is_approver(caller) else None
             if named is None:
                 raise no_response(response_id) from None
-            return named[0], await self.turns.read(named[0], response_id)
+            return named, await self.turns.read(named, response_id)
 
     def is_approver(self, caller: Owner) -> bool:
         """Tell whether the caller has a role that decides requests of others."""

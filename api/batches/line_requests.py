@@ -24,6 +24,7 @@ from domain.batches.line_ids import response_id_of
 from domain.errors import GanglionError, Invalid
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
+from domain.money.usage import batch_origin
 from domain.tokens.estimates import tokens_in_request
 from domain.turns.response import Response
 from domain.turns.tool_lists import first_events
@@ -77,8 +78,8 @@ class LineRequests:
         try:
             self.admission.planner.check_model_choice(request)
             if request.servers or request.server_choices or request.search:
-                config = await self.admission.plans.tools.offered(batch.owner, request)
-                self.admission.grants.check_unneeded(config)
+                offer = await self.admission.plans.tools.offered(batch.owner, request)
+                self.admission.grants.check_unneeded(offer.config)
         except Invalid as error:
             raise in_body(error) from None
 
@@ -91,7 +92,9 @@ class LineRequests:
         response_id = response_id_of(batch, line, parent=request.previous or request.conversation)
         claimed = ClaimedRequest(owner=batch.owner, delivery=NO_DELIVERY, response_id=response_id, new_thread=False)
         plan = await self.admission.plans.plan(batch.owner, request, response_id)
-        cover = await self.admission.ledger.reserve(batch.owner, response_id, plan.costs.most, needed=plan.costs.least)
+        cover = await self.admission.ledger.reserve(
+            batch.owner, response_id, plan.costs.most, needed=plan.costs.least, origin=batch_origin(batch.id)
+        )
         approved = await self.admission.plans.answers.decide(batch.owner, plan.answers)
         planned = self.admission.response(claimed, request, plan, cover)
         options = replace(planned.options, batch=batch.id)

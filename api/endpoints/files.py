@@ -11,10 +11,11 @@ from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional
 from api.http.errors import json_answer
 from api.http.pagination import continued_list, read_newest_first, unknown_cursor
+from api.http.request_body import declared_size
 from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
 from api.uploads.form import FILE, Form, read_form
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, GanglionError, Invalid, NotFound
 from domain.files.allowance import FileAllowance
 from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
 from domain.identity.owners import Owner
@@ -47,14 +48,14 @@ class FileFunctions:
         owner = await owner_of(req, self.authenticator)
         await self.limits.take(owner)
         await self.check_allowance(owner, size=0)
-        upload = FileUpload(self.files, owner)
+        upload = FileUpload(self.files, owner, expected=size_at_most(req))
         try:
             form = await read_form(req, upload.add, limit=self.limit)
             purpose, keep_s = purpose_of(form.fields), keep_s_of(form.fields)
             filename = filename_of(form)
             await self.check_allowance(owner, size=upload.size)
             stored = await upload.complete(filename=filename, purpose=purpose, keep_s=keep_s)
-        except Invalid:
+        except GanglionError:
             await upload.abandon()
             raise
         return json_answer(openai_from_file(stored))
@@ -116,6 +117,11 @@ class FileFunctions:
             raise Conflict(IN_USE)
         await self.files.delete(owner, identifier)
         return json_answer({"id": identifier, "object": "file", "deleted": True})
+
+
+def size_at_most(req: Request) -> int | None:
+    """Return the most bytes that the file of a form can have; None where the length of the form does not tell."""
+    return None if req.headers.get("content-encoding") else declared_size(req)
 
 
 def attachment(stored: StoredFile) -> Mapping[str, str]:

@@ -1,10 +1,12 @@
 """How many input tokens does a request have, with its history?"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from api.http.authentication import presented_token
 from api.http.errors import json_answer
 from api.parsing.field_rules import IGNORED, RESPONSE_FIELDS, FieldRule, FieldTreatment, ignored_header
 from api.parsing.responses_request import TurnRequest, request_from_openai
@@ -33,7 +35,8 @@ class InputTokens:
         """`POST /v1/responses/input_tokens`"""
         owner, requests = await self.gateway.read(req, read_requests)
         await self.gateway.admission.limits.take(owner)
-        counted = await self.plans.count_tokens(owner, requests)
+        asked = [replace(each, assertion=presented_token(req)) for each in requests]
+        counted = await self.plans.count_tokens(owner, asked)
         answer = {"object": "response.input_tokens", "input_tokens": counted.tokens}
         model = {COUNTED_FOR: counted.model} if counted.model else {}
         return json_answer(

@@ -27,10 +27,15 @@ from domain.money.usage import (
     COST,
     DIMENSIONS,
     FUNCTIONS,
+    HITS,
     INPUT,
+    ITEMS,
+    JOINS,
     OUTPUT,
     PROVISIONAL,
     STORE,
+    WARM_UPS,
+    OriginKind,
     UsageRow,
     grouped,
 )
@@ -105,9 +110,10 @@ def read_query(parameters: Mapping[str, str], today: date) -> UsageQuery:
         message = f"Invalid 'from': expected a date at most {DAYS_LIMIT - 1} days before 'to'."
         raise Invalid(message, field="from", code="invalid_value")
     by = tuple(parameters.get("group_by", "day").split(","))
-    known = (*DIMENSIONS, CAUSE)
-    if len(set(by)) < len(by) or not set(by) <= set(known):
-        message = f"Invalid 'group_by': expected a comma-separated list of {','.join(known)}, each at most once."
+    known = (*DIMENSIONS, CAUSE, *OriginKind)
+    if len(set(by)) < len(by) or not set(by) <= set(known) or len(set(by) & set(OriginKind)) > 1:
+        names = f"{','.join(known)}, each at most once, and at most one of {', '.join(OriginKind)}"
+        message = f"Invalid 'group_by': expected a comma-separated list of {names}."
         raise Invalid(message, field="group_by", code="invalid_value")
     form = parameters.get("format", "json")
     if form not in FORMATS:
@@ -157,6 +163,19 @@ def usage_object(row: UsageRow) -> Json:
         "functions_usd": dollars(row.counts[FUNCTIONS]),
         "cost_usd": dollars(row.counts[COST] + row.counts[STORE] + row.counts[FUNCTIONS]),
         "provisional_usd": dollars(max(0, row.counts.get(PROVISIONAL, 0))),
+        **({} if set(OriginKind).isdisjoint(row.dimensions) else items_object(row)),
+    }
+
+
+def items_object(row: UsageRow) -> Json:
+    """Return the turns of a batch, a pipeline or the cache, what each cost, and how their GPUs came to be warm."""
+    cost, items = row.counts[COST] + row.counts[STORE] + row.counts[FUNCTIONS], row.counts[ITEMS]
+    return {
+        "items": items,
+        "cost_per_item_usd": dollars(round(Decimal(cost) / items)) if items else None,
+        "warm_ups": row.counts[WARM_UPS],
+        "joins": row.counts[JOINS],
+        "hits": row.counts[HITS],
     }
 
 

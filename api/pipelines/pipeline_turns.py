@@ -1,5 +1,6 @@
 """How does an event become a turn, once, and where does its answer go?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -11,10 +12,12 @@ from clients.orchestrations import Orchestrations
 from domain.content.items import Item, ItemKind
 from domain.errors import Exhausted, NotFound, Terminal
 from domain.log.events import ResponseStatus
+from domain.money.usage import pipeline_origin
 from domain.pipelines.event_run import EventRun, RunStatus
 from domain.pipelines.event_text import fenced
-from domain.pipelines.pipeline import Pipeline, Pipelines, SinkKind
+from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
+from domain.tools.approval_rules import has_untrusted_result
 from domain.turns.response import Response
 from state.pipelines.conversation_sink import ConversationSink
 from state.pipelines.event_runs import EventRuns
@@ -25,6 +28,8 @@ ACCEPTED: Final = "accepted"
 
 NOTHING_READ: Final = "the event has nothing at the place that the pipeline reads"
 NO_PIPELINE: Final = "the pipeline is not configured any more"
+NO_STEP: Final = "the pipeline has no such step any more"
+NO_ANSWER: Final = "the step before has no text as its answer"
 DELETED: Final = "the response was deleted before its answer had arrived"
 NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
 
@@ -47,18 +52,34 @@ class PipelineTurns:
     async def advance(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
         """Start the turn of a run, or bring its answer to the sink where it has ended."""
         pipeline = self.pipelines.known.get(run.pipeline)
-        if pipeline is None:
-            return await self.enter(run, RunStatus.DEAD, NO_PIPELINE)
+        if pipeline is None or run.step >= len(pipeline.steps):
+            return await self.enter(run, RunStatus.DEAD, NO_STEP if pipeline else NO_PIPELINE)
         if run.status is RunStatus.DELIVERING:
             return await self.await_webhook(run)
         try:
             turn = await self.turn_of(pipeline, run)
         except Terminal as error:
             self.admission.limits.leave(run.owner, run.response)
-            return await self.enter(run, RunStatus.DEAD, str(error))
+            return await self.enter(run, RunStatus.DEAD, reason_of(pipeline, run, str(error)))
         if turn.status is ResponseStatus.QUEUED:
             await orchestrations.start(turn)
-        return await self.deliver(pipeline, run, turn) if turn.status.is_terminal else run
+        return await self.after_step(pipeline, run, turn, orchestrations) if turn.status.is_terminal else run
+
+    async def after_step(
+        self, pipeline: Pipeline, run: EventRun, turn: Response, orchestrations: Orchestrations
+    ) -> EventRun:
+        if turn.status is ResponseStatus.COMPLETED and not pipeline.is_last(run.step):
+            return await self.go_on(run, orchestrations)
+        return await self.deliver(pipeline, run, turn)
+
+    async def go_on(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
+        """Begin the step after one that has ended; another process may have done so meanwhile."""
+
+        def moved(stored: EventRun) -> EventRun:
+            return stored.next_step() if stored.is_at(run) and stored.status is RunStatus.OPEN else stored
+
+        later = await self.runs.change(run, moved)
+        return await self.advance(later, orchestrations) if later.status is RunStatus.OPEN else later
 
     async def after_turn(self, ended: Response, orchestrations: Orchestrations) -> None:
         """Bring the answer of a turn that has just ended to its sink."""
@@ -104,30 +125,43 @@ class PipelineTurns:
         return await self.admit(pipeline, run)
 
     async def admit(self, pipeline: Pipeline, run: EventRun) -> Response:
-        if not run.text:
-            raise NotFound(NOTHING_READ)
-        request = request_of(pipeline, run)
+        request = request_of(pipeline, run, await self.input_of(run))
         admission = self.admission
         admission.planner.check_model_choice(request)
         await admission.limits.enter(run.owner, run.response)
         claimed = ClaimedRequest(owner=run.owner, delivery=NO_DELIVERY, response_id=run.response, new_thread=False)
         plan = await admission.plans.plan(run.owner, request, run.response)
         check_budget(pipeline, plan.costs.most)
-        if plan.tool_config.servers and not pipeline.trusted:
+        if not pipeline.trusted:
             plan = replace(plan, tool_config=replace(plan.tool_config, is_tainted=True))
-        cover = await admission.ledger.reserve(run.owner, run.response, plan.costs.most, needed=plan.costs.least)
+        use = use_of(pipeline, run)
+        cover = await admission.ledger.reserve(
+            run.owner, run.response, plan.costs.most, needed=plan.costs.least, origin=pipeline_origin(run.pipeline)
+        )
         planned = admission.response(claimed, request, plan, cover)
-        webhook = pipeline.sink.target if pipeline.sink.kind is SinkKind.WEBHOOK else ""
-        use = PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook)
         response = replace(planned, options=replace(planned.options, pipeline=use))
         return await admission.turns.admit(response, plan.items, opening_events(response))
+
+    async def input_of(self, run: EventRun) -> str:
+        """Return what the present step reads: the event, or the answer of the step before; raises NotFound."""
+        if not run.step:
+            if not run.text:
+                raise NotFound(NOTHING_READ)
+            return run.text
+        before = await self.admission.turns.read(run.owner, run.previous)
+        items = await self.admission.turns.items(run.owner, before.progress.output_items)
+        text = "\n".join(each.text for each in items if is_answer(each) and each.text)
+        if not text:
+            raise NotFound(NO_ANSWER)
+        return text
 
     async def deliver(self, pipeline: Pipeline, run: EventRun, turn: Response) -> EventRun:
         """Bring the answer of an ended turn to the sink. A turn without an answer is dead, with the code of its end."""
         if turn.status is not ResponseStatus.COMPLETED:
             log = await self.admission.turns.transcript(turn.owner, turn.id)
             code = f": {log.ending.code}" if log.ending and log.ending.code else ""
-            return await self.enter(run, RunStatus.DEAD, f"the turn ended as {turn.status}{code}")
+            reason = reason_of(pipeline, run, f"the turn ended as {turn.status}{code}")
+            return await self.enter(run, RunStatus.DEAD, reason)
         match pipeline.sink.kind:
             case SinkKind.WEBHOOK:
                 return await self.await_webhook(run)
@@ -152,16 +186,22 @@ class PipelineTurns:
         items = await self.admission.turns.items(turn.owner, turn.progress.output_items)
         said = [each for each in items if is_answer(each)]
         try:
-            await self.conversations.add(turn.owner, pipeline.sink.target, said, key=turn.id)
+            await self.conversations.add(
+                turn.owner, pipeline.sink.target, said, key=turn.id, is_tainted=self.is_tainted(turn, items)
+            )
         except NotFound as error:
             return await self.enter(run, RunStatus.DEAD, str(error))
         return await self.enter(run, RunStatus.DONE)
+
+    def is_tainted(self, turn: Response, items: Sequence[Item]) -> bool:
+        """Tell whether a turn has read what nobody trusts: its event, or a result of a tool."""
+        return turn.options.tool_config.is_tainted or has_untrusted_result(items, self.admission.plans.tools.servers)
 
     async def enter(self, run: EventRun, status: RunStatus, reason: str = "") -> EventRun:
         """Write the status of a run that another process has not finished meanwhile."""
 
         def entered(stored: EventRun) -> EventRun:
-            is_same = stored.tries == run.tries and stored.status not in (RunStatus.DONE, RunStatus.DEAD)
+            is_same = stored.is_at(run) and stored.status not in (RunStatus.DONE, RunStatus.DEAD)
             return stored.entered(status, reason) if is_same else stored
 
         return await self.runs.change(run, entered)
@@ -172,14 +212,32 @@ def check_budget(pipeline: Pipeline, worst: Decimal) -> None:
         raise Exhausted(f"The turn may cost up to ${worst:f}, more than the pipeline's budget for one response.")
 
 
-def request_of(pipeline: Pipeline, run: EventRun) -> TurnRequest:
-    """Return the request of a run's turn; what an event says is marked as data, unless the pipeline is trusted."""
-    text = run.text if pipeline.trusted or pipeline.text else fenced(run.text, run.marker)
-    return pipeline_request(pipeline, text)
+def use_of(pipeline: Pipeline, run: EventRun) -> PipelineUse:
+    """Return what a turn knows of its pipeline: the end of the last step alone is told to a webhook."""
+    goes_to_webhook = pipeline.sink.kind is SinkKind.WEBHOOK and pipeline.is_last(run.step)
+    webhook = pipeline.sink.target if goes_to_webhook else ""
+    return PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook, step=pipeline.steps[run.step].name)
 
 
-def pipeline_request(pipeline: Pipeline, text: str) -> TurnRequest:
-    body: dict[str, Any] = {**pipeline.body, "input": text, "background": True}
+def reason_of(pipeline: Pipeline, run: EventRun, reason: str) -> str:
+    """Return why a run is dead, with the name of the step that failed."""
+    name = pipeline.steps[run.step].name
+    return f"step {name}: {reason}" if name else reason
+
+
+def request_of(pipeline: Pipeline, run: EventRun, text: str) -> TurnRequest:
+    """Return the request of the present step of a run, which reads a text and continues the step before.
+
+    What an event says is marked as data, and so is what a model made of it, unless the pipeline is trusted.
+    """
+    is_plain = pipeline.trusted or bool(pipeline.text)
+    read = text if is_plain else fenced(text, run.marker)
+    previous = {"previous_response_id": run.previous} if run.step else {}
+    return step_request(pipeline.steps[run.step], read, **previous)
+
+
+def step_request(step: PipelineStep, text: str, **more: str) -> TurnRequest:
+    body: dict[str, Any] = {**step.body, **more, "input": text, "background": True}
     return request_from_openai(body)
 
 

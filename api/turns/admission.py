@@ -20,6 +20,8 @@ from domain.errors import Locked, NotFound, Terminal
 from domain.identity.owners import Owner
 from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
+from domain.money.usage import MISS
+from domain.turns.origins import origin_of
 from domain.turns.response import Response, ResponseOptions
 from state.money.budget_counters import Cover
 from state.money.ledger import Ledger
@@ -78,7 +80,7 @@ class Admission:
         if reuse is not Reuse.TOOK:
             await orchestrations.start(response)
             return response
-        await self.ledger.settle(response.owner, response.id)
+        await self.ledger.settle(response.owner, response.id, origin=origin_of(response.options))
         await self.grants.drop(response)
         for delivery in self.turns.endpoints.deliveries(response):
             await orchestrations.start_delivery(delivery)
@@ -134,9 +136,17 @@ class Admission:
     async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
         """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
         plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
-        await self.grants.obtain(claimed.owner, claimed.response_id, plan.tool_config, request.assertion)
+        await self.grants.obtain(
+            claimed.owner, claimed.response_id, plan.tool_config, request.assertion, known=plan.granted
+        )
         key = None if waits_for else await self.keys.key_of(claimed.owner, request, plan)
-        cover = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.costs.most, needed=plan.costs.least)
+        cover = await self.ledger.reserve(
+            claimed.owner,
+            claimed.response_id,
+            plan.costs.most,
+            needed=plan.costs.least,
+            origin=MISS if key else "",
+        )
         approved = await self.plans.answers.decide(claimed.owner, plan.answers)
         response = replace(self.response(claimed, request, plan, cover), approved=approved)
         if waits_for:

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from activities.tools.caller_grants import Granted
 from api.approvals.answers import ApprovalAnswer, ApprovalAnswers, check_count
 from api.parsing.responses_request import TurnRequest
 from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
 from api.turns.planner import Planner, TurnCosts, prompt_of
 from api.turns.tool_planner import ToolPlanner, without_known_lists
+from clients.backends.credentials import BearerToken
 from domain.content.items import Item
+from domain.content.result_images import asked_images
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.identity.owners import Owner
@@ -31,7 +34,7 @@ class AdmissionPlan:
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
     history and its input, `costs` are the worst cases. `counts` are the tokens of that input by model,
-    `answers` are those to requests for an approval.
+    `answers` are those to requests for an approval. `granted` are tokens of the caller that the turn goes on to use.
     """
 
     items: tuple[Item, ...]
@@ -41,6 +44,7 @@ class AdmissionPlan:
     costs: TurnCosts
     counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
     answers: tuple[ApprovalAnswer, ...] = ()
+    granted: Granted = field(default_factory=dict[str, BearerToken], repr=False)
 
     def history_of(self, request: TurnRequest) -> ResponseHistory:
         """Return the history of the turn that is planned."""
@@ -82,7 +86,8 @@ class AdmissionPlanner:
         """
         request = self.planner.with_rules(owner, request)
         self.planner.check_allowed(request)
-        request = replace(request, tool_config=await self.tools.offered(owner, request))
+        offer = await self.tools.offered(owner, request)
+        request = replace(request, tool_config=offer.config)
         sources = self.tools.read_beforehand(request.tool_config, self.planner.sources_of(owner, request))
         items = await self.input.resolve_all(owner, request.input_items, response_id)
         await self.planner.prepare_tokenizers(request, items)
@@ -111,6 +116,7 @@ class AdmissionPlanner:
             costs=costs,
             counts=counts,
             answers=answers,
+            granted=offer.granted,
         )
 
     async def approval_answers(
@@ -162,15 +168,15 @@ class AdmissionPlanner:
         They are those of the chosen model with the largest context window.
         """
         read: list[Item] = []
-        for asked in requests:
-            request = replace(asked, tool_config=await self.tools.offered(owner, asked))
+        offered = [await self.tools.offered(owner, each) for each in requests]
+        for asked, offer in zip(requests, offered, strict=True):
+            request = replace(asked, tool_config=offer.config)
             window = await self.history.load(owner, request)
             items = await self.input.resolve_all(owner, request.input_items, "")
             read[:0] = window.items_with(items, left_out=0)
         first = self.planner.with_rules(owner, requests[0])
-        request = replace(first, tool_config=await self.tools.offered(owner, first))
-        config = replace(request.tool_config, images=sum(len(item.images) for item in read))
-        request = replace(request, tool_config=config)
+        config = replace(offered[0].config, images=asked_images(read))
+        request = replace(first, tool_config=config)
         await self.planner.prepare_tokenizers(request, (), needed=True)
         counts = await self.planner.count(request, read, reserved=0, always=True)
         model = next(iter(self.planner.windows(request)), "")

@@ -1,15 +1,18 @@
 """Which history does a new turn continue, and how much of it fits into the context window?"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from api.parsing.responses_request import TurnRequest
 from domain.content.call_pairs import calls_without_result, results_without_call
-from domain.content.items import Item
+from domain.content.items import SERVER_CALLS, Item
+from domain.content.result_images import asked_images
+from domain.content.tools import ToolConfig
 from domain.errors import Invalid, Locked, NotFound
 from domain.identity.owners import Owner
 from domain.turns.context_window import Turn, WindowRoom, items_read, turns_to_leave_out
+from domain.turns.conversations import PREFIXES
 from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
 from domain.turns.old_results import results_in, results_to_leave_out, without_results
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
@@ -17,13 +20,16 @@ from state.turns.conversations import WHEN_LOCKED, ConversationStore, locked_err
 from state.turns.history import MANY, present
 from state.turns.responses import TurnStore
 
+CALLS_OF_TOOLS = tuple(f"{PREFIXES[kind]}_" for kind in SERVER_CALLS)
+"""What the ids of calls of servers' tools begin with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
     """What a model reads of a conversation: `items`, without the oldest `left_out` turns and `results_out` results.
 
     `images` counts the images of the whole window. The conversation's part ends before the entry `reads_before`.
-    `is_wide`: by the estimate, more would have been left out.
+    `is_wide`: by the estimate, more would have been left out. `is_tainted` is that of its window.
     """
 
     items: Turn
@@ -33,6 +39,7 @@ class ModelInput:
     reads_before: int
     history_index: HistoryIndex | None
     is_wide: bool = False
+    is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,7 @@ class HistoryWindow:
     `lasting` are the system and developer messages of the older turns. The conversation's part ends before the entry
     `reads_before`. `index` is the new turn's history index without its own input; None where the history was stored
     without one and has to be read as a whole.
+    `is_tainted`: an earlier turn has read results that are not trusted, or a call in the window was deleted.
     """
 
     turns: Sequence[Turn] = ()
@@ -49,6 +57,7 @@ class HistoryWindow:
     lasting: Turn = ()
     reads_before: int = 0
     index: HistoryIndex | None = None
+    is_tainted: bool = False
 
     def fit(self, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom) -> ModelInput:
         """Return what a model with this `room` reads of the window and of the new turn's items."""
@@ -61,9 +70,10 @@ class HistoryWindow:
             items=slim.items_with(items, left_out=left_out),
             left_out=left_out,
             results_out=max(results_out - results_in(unread), 0),
-            images=sum(len(item.images) for item in self.items_with(items, left_out=0)),
+            images=asked_images(self.items_with(items, left_out=0)),
             reads_before=self.reads_before,
             history_index=self.index_with(items),
+            is_tainted=self.is_tainted,
         )
 
     def left_out(self, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom) -> int:
@@ -128,7 +138,7 @@ class HistoryLoader:
         entries, lasting = conversation.next_entry, conversation.lasting
         index = None if lasting is None else HistoryIndex(depth=entries, lasting=lasting)
         history = ResponseHistory(conversation=identifier, reads_before=entries, index=index)
-        return placeholder(owner, identifier, history)
+        return placeholder(owner, identifier, history, is_tainted=conversation.is_tainted)
 
     async def after_previous(self, owner: Owner, identifier: str, request: TurnRequest) -> Response:
         """Return a placeholder turn after a response, from which the history is read back."""
@@ -142,7 +152,7 @@ class HistoryLoader:
             message = f"Response with id '{identifier}' is still running. {WHEN_LOCKED}"
             raise Locked(message, field="previous_response_id", running=identifier)
         history = ResponseHistory(previous=identifier, index=index_after(previous))
-        return placeholder(owner, identifier, history)
+        return placeholder(owner, identifier, history, is_tainted=previous.options.tool_config.is_tainted)
 
     async def read_back(
         self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom | None
@@ -151,14 +161,16 @@ class HistoryLoader:
         history, index = self.turns.history_reader, start.history.index
         names = index.lasting if index else ()
         (lasting,) = present((names,), await history.existing_items(start.owner, names))
-        window = HistoryWindow(reads_before=start.history.reads_before, index=index)
+        is_tainted = start.options.tool_config.is_tainted
+        window = HistoryWindow(reads_before=start.history.reads_before, index=index, is_tainted=is_tainted)
         read, size = set[str](), 0
         if room is not None:
             size = await measured(room, lambda: room.size_of_new(tuple(items), request.instructions or ""))
         async for block in history.earlier_turns(start, most=BLOCK if index and room is not None else MANY):
             found = await history.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
-            window = replace(window, turns=(*turns, *window.turns))
+            is_tainted |= has_deleted_call(block, found)
+            window = replace(window, turns=(*turns, *window.turns), is_tainted=is_tainted)
             if index is None or room is None:
                 continue
             read |= found.keys()
@@ -168,6 +180,11 @@ class HistoryLoader:
             if window.turns and size + await measured(room, lambda older=older: room.size_of(older)) > room.tokens:
                 return replace(window, lasting=older, older=max(index.depth - len(window.turns), 0))
         return window
+
+
+def has_deleted_call(block: Sequence[Sequence[str]], found: Collection[str]) -> bool:
+    """Tell whether a call of a server's tool was deleted. Nobody knows its server any more; its result was read."""
+    return any(name.startswith(CALLS_OF_TOOLS) and name not in found for turn in block for name in turn)
 
 
 async def measured[T](room: WindowRoom, work: Callable[[], T]) -> T:
@@ -189,14 +206,14 @@ def index_after(previous: Response) -> HistoryIndex | None:
     return replace(index, depth=index.depth + 1, anchor=previous.id if begins else index.anchor)
 
 
-def placeholder(owner: Owner, identifier: str, history: ResponseHistory) -> Response:
+def placeholder(owner: Owner, identifier: str, history: ResponseHistory, *, is_tainted: bool) -> Response:
     """Return a turn that does not exist yet, as the start from which a history is read back."""
     return Response(
         id=identifier,
         owner=owner,
         created_at=0.0,
         deadline_at=0.0,
-        options=ResponseOptions(model=""),
+        options=ResponseOptions(model="", tool_config=ToolConfig(is_tainted=is_tainted)),
         history=history,
     )
 

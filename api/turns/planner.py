@@ -12,6 +12,7 @@ from api.turns.token_counter import BackendCounts, TokenCounter
 from clients.backends.port import BackendCall
 from domain.content.capabilities import Capability
 from domain.content.items import ImageInput, Item
+from domain.content.result_images import with_shown_images
 from domain.content.schema_tool_calls import is_held_to_output_schema
 from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
@@ -275,7 +276,7 @@ def call_of(request: TurnRequest, items: Sequence[Item], model: Model) -> Backen
     can_be_held = by_schema and Capability.JSON_SCHEMA in model.capabilities
     return BackendCall(
         instructions=request.instructions,
-        items=items,
+        items=with_shown_images(items, sees=Capability.VISION in model.capabilities),
         sampling=Sampling(),
         max_output_tokens=1,
         tools=request.tool_config,

@@ -8,7 +8,9 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+from activities.tools.caller_grants import CallerGrants, Granted
 from api.http.json_path import path_of
 from api.parsing.input_items import SUMMARY_HEADING
 from api.parsing.reserved_metadata import APPROVAL_WAIT
@@ -16,13 +18,14 @@ from api.parsing.responses_request import TurnRequest
 from api.parsing.server_tools import RequestedSearch, RequestedServer, ServerChoice
 from api.parsing.tool_list import check_functions
 from api.turns.history import ModelInput
+from clients.tools.port import in_name_of
 from domain.content.items import Item, ItemKind
 from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
 from domain.errors import Invalid, Unavailable
 from domain.identity.owners import Owner
 from domain.sources.catalog import Sources
 from domain.sources.file_search import SEARCH_SERVER, SEARCH_TOOL
-from domain.tools.approval_rules import is_untrusted_result
+from domain.tools.approval_rules import has_untrusted_result
 from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolServer, ToolServers
 from domain.tools.listing import ListedServer, offered_function
 from domain.tools.rounds import largest_result, most_calls
@@ -36,22 +39,39 @@ LISTED_AGAIN_S = 5.0
 """When a server that did not list its tools is asked again."""
 
 
+class Offer(NamedTuple):
+    """The tools of a turn, and the tokens of its caller with which servers were asked for their tools."""
+
+    config: ToolConfig
+    granted: Granted
+
+
 class ToolPlanner:
     """Resolves the servers of requests."""
 
-    def __init__(self, servers: ToolServers, sources: Sources, directory: ToolDirectory) -> None:
+    def __init__(
+        self, servers: ToolServers, sources: Sources, *, directory: ToolDirectory, grants: CallerGrants
+    ) -> None:
         self.servers = servers
         self.sources = sources
         self.directory = directory
+        self.grants = grants
 
-    async def offered(self, owner: Owner, request: TurnRequest) -> ToolConfig:
+    async def offered(self, owner: Owner, request: TurnRequest) -> Offer:
         """Return the request's tools with those of its servers; raises Invalid naming the field that is wrong."""
-        config = request.tool_config
         if not (request.servers or request.server_choices or request.search):
-            return config
+            return Offer(request.tool_config, {})
         servers = [self.server(owner, each) for each in request.servers]
         check_wait(request, servers)
-        listed = await asyncio.gather(*(self.directory.listed(each) for each in servers))
+        granted = await self.grants.to_list(owner, servers, request.assertion)
+        tokens = {label: each.token for label, each in granted.items()}
+        credentials = [in_name_of(owner, each, tokens.get(each.label, "")) for each in servers]
+        listed = await asyncio.gather(*map(self.directory.listed, servers, credentials))
+        return Offer(self.with_listed(owner, request, listed), granted)
+
+    def with_listed(self, owner: Owner, request: TurnRequest, listed: Sequence[ListedServer]) -> ToolConfig:
+        """Return the request's tools with those that its servers list."""
+        config = request.tool_config
         found = list(zip(request.servers, listed, strict=True))
         check_lists(found)
         check_any_list(listed, has_others=bool(config.functions))
@@ -75,10 +95,13 @@ class ToolPlanner:
         return most_calls(config, self.servers.limits)
 
     def with_taint(self, config: ToolConfig, read: ModelInput) -> ToolConfig:
-        """Mark a turn that reads results of servers that are not trusted. What was left out may have had some."""
+        """Mark a turn that reads results of servers that are not trusted, or what depends on them.
+
+        What was left out may have had some. A turn without tools is marked too: another turn may continue it.
+        """
         is_cut = bool(read.left_out or read.results_out)
-        is_tainted = is_cut or any(is_untrusted_result(item, self.servers) or is_summary(item) for item in read.items)
-        return replace(config, is_tainted=is_tainted) if config.servers else config
+        is_found = has_untrusted_result(read.items, self.servers) or any(map(is_summary, read.items))
+        return replace(config, is_tainted=read.is_tainted or is_cut or is_found)
 
     def read_beforehand(self, config: ToolConfig, sources: Sequence[str]) -> tuple[str, ...]:
         """Return the sources that a turn reads before its model is asked: not those that its tools read."""

@@ -18,6 +18,8 @@ FILE: Final = "file"
 FIELD_BYTES: Final = 1024
 """The bytes that one field beside the file may have."""
 FIELDS_LIMIT: Final = 16
+LARGEST: Final = 209_715_200
+"""The bytes of the largest file that OpenAI takes for a batch, 200 MiB: the limit where a blob storage keeps them."""
 FRAME_BYTES: Final = 65_536
 """The bytes that a form may have beside its file: boundaries, headers and fields."""
 UPLOAD_S: Final = 300.0
@@ -31,7 +33,10 @@ def broken(reason: str) -> Invalid:
 
 
 def file_too_large(limit: int) -> Invalid:
-    message = f"The file is larger than {limit:,} bytes. The limit is set with GANGLION_FILE_LIMIT."
+    message = (
+        f"The file is larger than {limit:,} bytes. The limit is set with GANGLION_FILE_LIMIT; with "
+        f"GANGLION_BLOB_URL it is {LARGEST:,} bytes."
+    )
     return Invalid(message, field=FILE, code="request_too_large")
 
 

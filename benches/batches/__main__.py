@@ -50,7 +50,7 @@ def print_costs() -> None:
     ]
     rows += [("a GPU that is warm anyway", f"{marginal:.6f}"), ("the per-token API", f"{API:.6f}")]
     print_table(("a line on", "dollars"), rows)
-    even = decide_start((gpu, api), lines=1, together=1, now=0.0, expires_at=86_400.0).break_even
+    even = decide_start((gpu, api), lines=1, now=0.0, expires_at=86_400.0).break_even
     print(f"\nbreak-even: {even:,} lines")
 
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from benches.tables import print_table
-from domain.batches.start_time import BatchOption, StartDecision, decide_start
+from domain.batches.start_time import BatchOption, StartDecision, WaitingLines, decide_start, waiting_lines
 
 RATE: Final = 0.0003947
 START_S: Final = 60.0
@@ -59,15 +59,16 @@ def trace(seed: int) -> Sequence[TracedBatch]:
     return found
 
 
-type Decide = Callable[[TracedBatch, Sequence[BatchOption], int, float], StartDecision]
+type Decide = Callable[[TracedBatch, Sequence[BatchOption], WaitingLines, float], StartDecision]
 
 
-def decide(batch: TracedBatch, options: Sequence[BatchOption], together: int, now: float) -> StartDecision:
-    """Decide as the product does."""
-    return decide_start(options, lines=batch.lines, together=together, now=now, expires_at=batch.expires_at)
+def decide(batch: TracedBatch, options: Sequence[BatchOption], waiting: WaitingLines, now: float) -> StartDecision:
+    """Decide as the product does. The traces' work takes no time, so batches take none from each other."""
+    alone = waiting._replace(beside=0)
+    return decide_start(options, lines=batch.lines, waiting=alone, now=now, expires_at=batch.expires_at)
 
 
-def at_once(batch: TracedBatch, options: Sequence[BatchOption], _together: int, now: float) -> StartDecision:
+def at_once(batch: TracedBatch, options: Sequence[BatchOption], _waiting: WaitingLines, now: float) -> StartDecision:
     """Begin each batch at its arrival, where it costs least then."""
     best = min(options, key=lambda each: each.cost(batch.lines))
     started = "" if best.is_up else best.backend
@@ -104,10 +105,10 @@ class Simulation:
 
     def begin_some(self, waiting: Sequence[TracedBatch], now: float) -> Sequence[TracedBatch]:
         """Begin a batch that does not wait any longer, the one that has to begin first."""
-        together = sum(each.lines for each in waiting)
+        lines = waiting_lines(0, [each.lines for each in waiting])
         for each in sorted(waiting, key=lambda batch: batch.latest):
             options = self.options(now)
-            decision = self.decide(each, options, together, now)
+            decision = self.decide(each, options, lines, now)
             if decision.starts:
                 self.begin(each, options, decision, now)
                 return (each,)

@@ -21,7 +21,7 @@ from domain.fleet.catalog import BackendLimits
 from domain.fleet.learned_speed import Observation
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus, TokenUsage
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.response import Response
 from tests.fakes.orchestration import Run
@@ -31,7 +31,7 @@ ANSWER_S = 2.0
 TENANT = "scale"
 MANY = 1_000_000
 RAISED = RateLimit(per_minute=MANY, burst=MANY, running=MANY)
-BUDGETS = Budgets(limits={scope: Decimal(100_000) for scope in BudgetScope if scope is not BudgetScope.RESPONSE})
+BUDGETS = Budgets(limits={scope: Decimal(100_000) for scope in OF_TENANTS if scope is not BudgetScope.RESPONSE})
 BACKEND = replace(
     GPU, limits=BackendLimits(context_tokens=4096, max_output_tokens=2048, concurrency=MANY, request_timeout_s=600)
 )

@@ -8,7 +8,7 @@ from clients.sources.egress import pinned_client
 from clients.sources.tokens import IdentityTokens
 from clients.tools.http_tool import HttpTool
 from clients.tools.mcp.mcp_tool import McpTool
-from clients.tools.port import ToolAnswer, ToolRequest
+from clients.tools.port import AS_APP, Credential, ToolAnswer, ToolRequest
 from domain.tools.catalog import ServerKind, ToolServer, ToolServers
 from domain.tools.listing import ToolListing
 
@@ -29,8 +29,8 @@ class ToolClients:
         client = self.mcp if request.server.kind is ServerKind.MCP else self.http
         return await client.call(request)
 
-    async def listing(self, server: ToolServer) -> ToolListing:
-        return await self.mcp.listing(server)
+    async def listing(self, server: ToolServer, credential: Credential = AS_APP) -> ToolListing:
+        return await self.mcp.listing(server, credential)
 
     async def close(self) -> None:
         """Close the sessions with servers."""

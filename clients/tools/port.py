@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from domain.identity.owners import Owner
-from domain.tools.catalog import ServerTool, ToolServer
+from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
 from domain.tools.listing import ToolListing
 
 
@@ -37,16 +37,38 @@ class AnsweredBy(StrEnum):
 class ToolAnswer:
     """A server's answer: `text` is the result, or the text of an error.
 
-    `status` is an HTTP status, or the code of an error of JSON-RPC.
+    `status` is an HTTP status, or the code of an error of JSON-RPC. `images` are data URLs.
     """
 
     status: int
     text: str
     by: AnsweredBy = AnsweredBy.HTTP
+    images: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
         return self.by is AnsweredBy.HTTP and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """In whose name a server is asked: `holder` names the caller, and is empty where it is the app itself.
+
+    `token` is one of the caller, empty where it has none any more.
+    """
+
+    holder: str = ""
+    token: str = field(default="", repr=False)
+
+
+AS_APP: Final = Credential()
+
+
+def in_name_of(owner: Owner, server: ToolServer, token: str) -> Credential:
+    """Return the credential of a server's request: the caller's where the server wants it, else the app's."""
+    if server.auth is not ServerAuth.OBO:
+        return AS_APP
+    return Credential(holder=f"{owner.tenant}/{owner.subject}", token=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +87,15 @@ class ToolRequest:
     grant: str = field(default="", repr=False)
     on_progress: Callable[[], None] = lambda: None
 
+    @property
+    def credential(self) -> Credential:
+        return in_name_of(self.owner, self.server, self.grant)
+
 
 class ToolLister(Protocol):
     """Asks servers for their tools."""
 
-    async def listing(self, server: ToolServer) -> ToolListing:
+    async def listing(self, server: ToolServer, credential: Credential = AS_APP) -> ToolListing:
         """Return what a server lists, which may be a while old. It never raises: a problem is in the listing."""
         ...
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 
 
 def budgets_from_toml(text: str, usual: Budgets) -> Budgets:
@@ -24,7 +24,7 @@ def budgets_from_toml(text: str, usual: Budgets) -> Budgets:
 
 def read_tenant(table: TomlTable, usual: Budgets) -> Budgets:
     limits: Mapping[BudgetScope, Decimal | None] = {
-        scope: table.optional(scope.name.lower(), table.amount) for scope in BudgetScope
+        scope: table.optional(scope.name.lower(), table.amount) for scope in OF_TENANTS
     }
     forecast = table.optional("forecast_day", table.amount)
     known = {scope: limit for scope, limit in limits.items() if limit is not None}

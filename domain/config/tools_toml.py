@@ -136,8 +136,6 @@ def check_server(server: ToolServer, table: TomlTable) -> None:
         table.problems.append(f"{table.name_of('tools')}: expected at least one tool, found nothing")
     if server.four_eyes and not server.approvers:
         table.problems.append(f"{table.name_of('four_eyes')}: expected 'approvers' too: without a role, nobody decides")
-    if server.auth is ServerAuth.OBO and server.kind is ServerKind.MCP:
-        table.report("auth", "none, identity or setting for a server of the kind mcp")
     shared = [name for name, each in server.tools.items() if each.cache_scope is CacheScope.TENANT]
     if server.auth is ServerAuth.OBO and shared:
         table.problems.append(f"{table.name_of('tools')}.{shared[0]}.cache_scope: expected owner with auth obo")

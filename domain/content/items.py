@@ -20,6 +20,9 @@ class ItemKind(StrEnum):
     APPROVAL_RESPONSE = "mcp_approval_response"
 
 
+IMAGE_PLACEHOLDER: Final = "x" * 4096
+"""The placeholder for an image in size estimates: about 1,000 tokens expected, 4,096 at most."""
+
 SERVER_CALLS: Final = frozenset({ItemKind.MCP_CALL, ItemKind.FILE_SEARCH})
 """The calls of tools that the server runs."""
 
@@ -60,11 +63,11 @@ class Item:
     """One message, function call, function output, reasoning, list of a server's tools, or call of one of them.
 
     `text` is the message's text, the call's JSON arguments or the function's output. Only function calls and outputs
-    have a `name` and a `call_id`; only messages and outputs have `images`. A call of a tool in a namespace has that
-    `namespace`; a call or an output `is_custom` where the tool takes a text. A message of the model can end with a
-    `refusal`. The list and the calls of tools that the server runs have their `server`; `output` is the list as
-    JSON or the call's result, `error` is the API's object. `whole` is how many characters the result had before it was
-    cut; 0 where it was not. Calls that were made together have the same `round`; it is 0
+    have a `name` and a `call_id`; messages, outputs and results of tools that the server runs have `images`. A call of
+    a tool in a namespace has that `namespace`; a call or an output `is_custom` where the tool takes a text. A message
+    of the model can end with a `refusal`. The list and the calls of tools that the server runs have their `server`;
+    `output` is the list as JSON or the call's result, `error` is the API's object. `whole` is how many characters the
+    result had before it was cut; 0 where it was not. Calls that were made together have the same `round`; it is 0
     where no other round can follow.
 
     A request for an approval has the fields of its call. `approval` is the id of the request that an approved call or
@@ -106,7 +109,8 @@ class Item:
         if self.kind in (ItemKind.REASONING, ItemKind.MCP_TOOLS):
             return ""
         if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.APPROVAL_REQUEST, *SERVER_CALLS):
-            return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}'
+            seen = IMAGE_PLACEHOLDER * len(self.images)
+            return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}{seen}'
         return self.text + self.refusal
 
     def parts(self) -> Iterator[str | ImageInput]:

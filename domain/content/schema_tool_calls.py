@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from domain.content.items import Item, ItemKind
+from domain.content.items import IMAGE_PLACEHOLDER, Item, ItemKind
 from domain.content.tools import ANYTHING, FunctionCall, FunctionTool, OutputFormatKind, ToolChoice, ToolConfig
 
 MAX_CALLS: Final = 8
-IMAGE_PLACEHOLDER: Final = "x" * 4096
-"""The placeholder for an image in size estimates: about 1,000 tokens expected, 4,096 at most."""
 ANSWER_INSTRUCTIONS: Final = 'You can call no function now. Answer with one JSON object: {"answer": "<your answer>"}'
 DOCUMENT_KEYWORDS: Final = ("$schema", "$id")
 """The keywords of a whole document; a nested `$id` would change what references mean."""

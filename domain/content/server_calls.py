@@ -64,7 +64,8 @@ def function_call(item: Item) -> Item:
 def call_output(item: Item) -> Item:
     text = item.output if item.output is not None else error_text(item)
     kind = ItemKind.FUNCTION_OUTPUT
-    return Item(id=item.id, kind=kind, role=Role.USER, call_id=item.call_id, text=marked(text, item.call_id))
+    text = marked(text, item.call_id)
+    return Item(id=item.id, kind=kind, role=Role.USER, call_id=item.call_id, text=text, images=item.images)
 
 
 def error_text(item: Item) -> str:

@@ -22,7 +22,8 @@ BATCH_FILE_S: Final = 30 * 86_400.0
 class StoredFile:
     """A complete file: `size` bytes with the SHA-256 `digest`, in the parts of the partition `thread`.
 
-    Times are seconds since the epoch; `expires_at` is None for a file that is kept until it is deleted.
+    Times are seconds since the epoch; `expires_at` is None for a file that is kept until it is deleted. The content is
+    in the document store, or `outside` it.
     """
 
     id: str
@@ -33,13 +34,14 @@ class StoredFile:
     digest: str
     created_at: float
     expires_at: float | None = None
+    outside: bool = False
 
     def is_kept(self, now: float) -> bool:
         return self.expires_at is None or now < self.expires_at
 
     def to_document(self) -> dict[str, Any]:
         """Return the stored form; `at` lets an owner's erasure tell what was there before it."""
-        return {
+        described = {
             "kind": "file",
             "v": 1,
             "at": self.created_at,
@@ -51,6 +53,7 @@ class StoredFile:
             "digest": self.digest,
             "expires_at": self.expires_at,
         }
+        return described | ({"outside": True} if self.outside else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
@@ -63,6 +66,7 @@ class StoredFile:
             digest=body["digest"],
             created_at=body["at"],
             expires_at=body["expires_at"],
+            outside=body.get("outside", False),
         )
 
 

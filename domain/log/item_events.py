@@ -25,19 +25,25 @@ class ItemHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """What a server's tool gave: an output, or an error as an object of the API; see `Item.whole`."""
+    """What a server's tool gave: an output, or an error as an object of the API; see `Item.whole`.
+
+    `images` are data URLs.
+    """
 
     output: str | None = None
     error: Mapping[str, Any] | None = None
     whole: int = 0
+    images: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         body: dict[str, Any] = {"o": self.output, "x": dict(self.error) if self.error else None}
-        return body | ({"w": self.whole} if self.whole else {})
+        images = {"i": list(self.images)} if self.images else {}
+        return body | ({"w": self.whole} if self.whole else {}) | images
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(output=body["o"], error=body["x"], whole=body.get("w", 0))
+        images = tuple(body.get("i", ()))
+        return cls(output=body["o"], error=body["x"], whole=body.get("w", 0), images=images)
 
 
 def header_to_document(header: ItemHeader) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from domain.content.items import SERVER_CALLS, Item, ItemKind, ItemStatus
+from domain.content.result_images import as_images
 from domain.log.events import CALLS, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemResult
 from domain.log.token_logprobs import TokenLogprob
@@ -100,7 +101,9 @@ def changed_item(item: Item, event: LogEvent) -> Item:
     if event.kind is EventKind.ITEM_DONE:
         return replace(item, status=event.status or ItemStatus.COMPLETED)
     if event.result:
-        return replace(item, output=event.result.output, error=event.result.error, whole=event.result.whole)
+        result = event.result
+        images = as_images(result.images)
+        return replace(item, output=result.output, error=result.error, whole=result.whole, images=images)
     if event.is_refusal:
         return replace(item, refusal=item.refusal + event.text)
     return replace(item, text=item.text + event.text)

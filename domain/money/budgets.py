@@ -5,7 +5,7 @@ nano-dollars; no reservation takes it past the budget. `held` is the part that o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -24,6 +24,7 @@ LEAST_LEARNED: Final = Decimal(1)
 """A day's spend is learned from the last week, once three of its days are known. No forecast is below one dollar."""
 
 NO_TENANTS: "Mapping[str, Budgets]" = MappingProxyType({})
+NO_ORIGINS: "Mapping[str, Mapping[BudgetScope, Decimal]]" = MappingProxyType({})
 
 
 class BudgetScope(StrEnum):
@@ -34,10 +35,14 @@ class BudgetScope(StrEnum):
     OWNER_MONTH = "Your budget for the month"
     TENANT_DAY = "Your organisation's budget for the day"
     TENANT_MONTH = "Your organisation's budget for the month"
+    PIPELINE_DAY = "The pipeline's budget for the day"
+    PIPELINE_MONTH = "The pipeline's budget for the month"
 
 
-DAILY: Final = frozenset({BudgetScope.OWNER_DAY, BudgetScope.TENANT_DAY})
-MONTHLY: Final = frozenset({BudgetScope.OWNER_MONTH, BudgetScope.TENANT_MONTH})
+DAILY: Final = frozenset({BudgetScope.OWNER_DAY, BudgetScope.TENANT_DAY, BudgetScope.PIPELINE_DAY})
+MONTHLY: Final = frozenset({BudgetScope.OWNER_MONTH, BudgetScope.TENANT_MONTH, BudgetScope.PIPELINE_MONTH})
+OF_TENANTS: Final = tuple(each for each in BudgetScope if not each.name.startswith("PIPELINE_"))
+"""The budgets that every tenant has; those of pipelines are in their file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +50,18 @@ class Budgets:
     """Dollars for each scope; a scope that is absent has no limit. Callers are warned at `warn_share` of a budget.
 
     `forecast` is the expected spend of a tenant in a day, in dollars; operators get an alarm above 150 % of it.
-    `tenants` maps a tenant to budgets of its own.
+    `tenants` maps a tenant to budgets of its own, `origins` what starts turns, such as a pipeline, to more budgets.
     """
 
     limits: Mapping[BudgetScope, Decimal] = field(default_factory=dict[BudgetScope, Decimal])
     warn_share: Decimal = Decimal("0.8")
     forecast: Decimal | None = None
     tenants: "Mapping[str, Budgets]" = NO_TENANTS
+    origins: "Mapping[str, Mapping[BudgetScope, Decimal]]" = NO_ORIGINS
 
     def of(self, tenant: str) -> "Budgets":
-        return self.tenants.get(tenant, self)
+        own = self.tenants.get(tenant)
+        return replace(own, origins=self.origins) if own else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +73,12 @@ class BudgetCounter:
     limit: int | None
 
 
-def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
+def counters_of(
+    budgets: Budgets, *, subject: str, response: str, at: float, origin: str = ""
+) -> Mapping[str, BudgetCounter]:
     """Return, by id, the counters of an attempt that begins at a time (seconds since the epoch; days are in UTC).
 
-    A response has a counter only where it has a budget: otherwise its attempts' records give its cost.
+    A response or an origin has a counter only where it has a budget: otherwise the records give the cost.
     """
     day = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
     month = day[:7]
@@ -81,7 +90,11 @@ def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> 
     }
     if BudgetScope.RESPONSE in budgets.limits:
         names[BudgetScope.RESPONSE] = f"budget_response_{response}"
-    return {name: BudgetCounter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()}
+    counters = [BudgetCounter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()]
+    for scope, limit in budgets.origins.get(origin, {}).items():
+        period = day if scope in DAILY else month
+        counters.append(BudgetCounter(id=f"budget_{origin}_{period}", scope=scope, limit=nanos(limit)))
+    return {each.id: each for each in counters}
 
 
 def tenant_day_counter_id(budgets: Budgets, at: float) -> str:

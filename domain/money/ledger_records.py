@@ -38,7 +38,8 @@ class Reservation:
     """The worst case of a turn's cost, reserved before the turn exists and until it is settled. One per response.
 
     `cost` is the sum of its attempts when it was settled. `overhead` is the cost of the store and the functions; it is
-    stored in whole nano-dollars, because later requests about the turn add to it.
+    stored in whole nano-dollars, because later requests about the turn add to it. `origin` is what has started the
+    turn, see `domain.money.usage`.
     """
 
     response: str
@@ -49,6 +50,7 @@ class Reservation:
     cost: Decimal | None = None
     closed_at: float | None = None
     overhead: OverheadCost = NO_OVERHEAD
+    origin: str = ""
 
     @property
     def id(self) -> str:
@@ -77,6 +79,7 @@ class Reservation:
             "closed_at": self.closed_at,
             "store": nanos(self.overhead.store),
             "functions": nanos(self.overhead.functions),
+            **({"origin": self.origin} if self.origin else {}),
         }
 
     @classmethod
@@ -93,6 +96,7 @@ class Reservation:
                 store=Decimal(body.get("store", 0)) / NANOS,
                 functions=Decimal(body.get("functions", 0)) / NANOS,
             ),
+            origin=body.get("origin", ""),
         )
 
 
@@ -146,8 +150,8 @@ class AttemptRecord:
     A call of a tool that has a price has a record too: `call` is the id of its item, `number` is 0, and `backend` names
     the tool's server.
 
-    `started_at` is in seconds since the epoch. `prompt_tokens` is the estimate for its prompt. The document is flat:
-    each part reads and writes its own keys.
+    `started_at` is in seconds since the epoch. `prompt_tokens` is the estimate for its prompt. `origin` is what has
+    started the turn. The document is flat: each part reads and writes its own keys.
     """
 
     response: str
@@ -162,6 +166,7 @@ class AttemptRecord:
     conversation: str = ""
     prompt_tokens: int = 0
     call: str = ""
+    origin: str = ""
 
     @property
     def id(self) -> str:
@@ -190,6 +195,7 @@ class AttemptRecord:
             "conversation": self.conversation,
             "prompt_tokens": self.prompt_tokens,
             **({"call": self.call} if self.call else {}),
+            **({"origin": self.origin} if self.origin else {}),
             **self.progress.to_document(),
             **self.charge.to_document(),
         }
@@ -209,6 +215,7 @@ class AttemptRecord:
             conversation=body.get("conversation", ""),
             prompt_tokens=body.get("prompt_tokens", 0),
             call=body.get("call", ""),
+            origin=body.get("origin", ""),
         )
 
 

@@ -1,10 +1,10 @@
 """How much did each owner use, by hour, conversation, model and backend, and what was it spent for?
 
-A row adds up the closed attempts of one owner, hour, conversation, model and backend. Its cost is in nano-dollars, and
-so are its causes, which add up to the cost. A row of an earlier release covers a day and has no causes. A row is
-written in the batch that writes an attempt's record, so that it stays their sum through any crash. The cost of the
-store and the functions belongs to no model or backend: a row without either counts it, in the batch that settles the
-turn.
+A row adds up the closed attempts of one owner, hour, conversation, model, backend and origin. Its cost is in
+nano-dollars, and so are its causes, which add up to the cost. Rows of earlier releases cover a day and have no causes,
+or have no origin. A row is written in the batch that writes an attempt's record, so that it stays their sum through any
+crash. The cost of the store and the functions belongs to no model or backend: a row without either counts it, in the
+batch that settles the turn.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -19,7 +20,7 @@ from domain.log.events import TokenUsage
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.bill import lines_of
 from domain.money.costing import BillLine
-from domain.money.ledger_records import AttemptRecord, nanos
+from domain.money.ledger_records import AttemptRecord, Reservation, nanos
 from domain.money.overheads import OverheadCost
 
 HOUR: Final = "hour"
@@ -56,10 +57,37 @@ PROVISIONAL: Final = "provisional"
 CAUSE: Final = "cause"
 """Grouped by it, usage shows what its money was spent for."""
 
-LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL)
+ORIGIN: Final = "origin"
+"""The dimension of rows whose turns were started by a batch or a pipeline, or may be answered by a cache.
+
+Its value is a text such as `batch:batch_…`, `pipeline:tickets` or `cache:hit`.
+"""
+
+
+class OriginKind(StrEnum):
+    """What starts turns: a batch, found by its id, or a pipeline, by its name.
+
+    Of turns that may take an answer over, `cache` says whether they did.
+    """
+
+    BATCH = "batch"
+    PIPELINE = "pipeline"
+    CACHE = "cache"
+
+
+HIT: Final = f"{OriginKind.CACHE}:hit"
+MISS: Final = f"{OriginKind.CACHE}:miss"
+
+ITEMS, WARM_UPS, JOINS, HITS = ORIGIN_COUNTS = ("items", "warm_ups", "joins", "hits")
+"""The turns of an origin, the warm-ups that they sent, the GPU sessions that they joined, and the cached answers."""
+
+LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL, *ORIGIN_COUNTS)
 """The counts that rows of earlier releases lack."""
 
 ALL_COUNTS: Final = (*COUNTS, *LATER_COUNTS)
+LATER: Final = (HOUR, ORIGIN)
+"""The dimensions that rows may lack."""
+
 UNDIVIDED: Final = "undivided"
 """The cost in rows of earlier releases, which had no causes."""
 
@@ -75,7 +103,7 @@ class UsageRow:
 
     @property
     def id(self) -> str:
-        names = [name for name in ("conversation", "model", "backend", HOUR) if name in self.dimensions]
+        names = [name for name in ("conversation", "model", "backend", HOUR, ORIGIN) if name in self.dimensions]
         inner = "\n".join(self.dimensions[name] for name in names)
         digest = hashlib.sha256(inner.encode()).hexdigest()[:24]
         return f"{row_id_prefix(self.dimensions['owner'])}{self.dimensions['day']}_{digest}"
@@ -86,7 +114,7 @@ class UsageRow:
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            dimensions={name: body[name] for name in DIMENSIONS if name in body or name != HOUR},
+            dimensions={name: body[name] for name in (*DIMENSIONS, ORIGIN) if name in body or name not in LATER},
             counts={name: body.get(name, 0) for name in COUNTS}
             | {name: body[name] for name in LATER_COUNTS if name in body},
         )
@@ -114,11 +142,30 @@ def row_for_attempt(attempt: AttemptRecord) -> UsageRow:
             "conversation": attempt.conversation,
             "model": attempt.model,
             "backend": attempt.backend,
+            **origin_dimension(attempt.origin),
         }
     )
 
 
-def overhead_row(subject: str, at: float, conversation: str) -> UsageRow:
+def batch_origin(batch: str) -> str:
+    return f"{OriginKind.BATCH}:{batch}"
+
+
+def pipeline_origin(pipeline: str) -> str:
+    return f"{OriginKind.PIPELINE}:{pipeline}"
+
+
+def origin_name(origin: str, kind: str) -> str | None:
+    """Return the name in an origin of a kind; None where it has another kind."""
+    found, _, name = origin.partition(":")
+    return name if found == kind else None
+
+
+def origin_dimension(origin: str) -> Mapping[str, str]:
+    return {ORIGIN: origin} if origin else {}
+
+
+def overhead_row(subject: str, at: float, conversation: str, origin: str = "") -> UsageRow:
     """Return the row that counts the overhead of a turn, by the time of its admission."""
     place = {
         "day": day_of(at),
@@ -127,12 +174,34 @@ def overhead_row(subject: str, at: float, conversation: str) -> UsageRow:
         "conversation": conversation,
         "model": "",
         "backend": "",
+        **origin_dimension(origin),
     }
     return UsageRow(dimensions=place)
 
 
 def overhead_counts(overhead: OverheadCost) -> dict[str, int]:
     return {STORE: nanos(overhead.store), FUNCTIONS: nanos(overhead.functions)}
+
+
+def settled_usage(
+    reservation: Reservation, records: Sequence[AttemptRecord], overhead: OverheadCost, origin: str
+) -> tuple[UsageRow, dict[str, int]]:
+    """Return the row of a turn that is settled, and what it adds there."""
+    origin, conversation = origin or reservation.origin, next((each.conversation for each in records), "")
+    row = overhead_row(reservation.subject, reservation.at, conversation, origin)
+    return row, overhead_counts(overhead) | origin_counts(origin, records)
+
+
+def origin_counts(origin: str, records: Iterable[AttemptRecord]) -> dict[str, int]:
+    """Return what a turn that has ended adds to the usage of its origin; nothing where it has none."""
+    if not origin:
+        return {}
+    started, used = set[str](), set[str]()
+    for record in records:
+        sessions = {name for name, share in record.charge.shares.items() if share.amount or not share.final}
+        (started if record.is_warm_up else used).update(sessions)
+    counts = {ITEMS: 1, WARM_UPS: len(started), JOINS: len(used - started), HITS: int(origin == HIT)}
+    return {name: number for name, number in counts.items() if number}
 
 
 def day_of(at: float) -> str:
@@ -148,7 +217,7 @@ def hour_of(at: float) -> str:
 def counted_usage(attempt: AttemptRecord | None) -> Counts:
     """Return an attempt's counts in its row: zeros while it is open. A warm-up is not counted as an attempt."""
     if attempt is None or attempt.is_open:
-        return dict.fromkeys(ALL_COUNTS, 0)
+        return dict.fromkeys((*COUNTS, *CAUSES, UNUSED, PROVISIONAL), 0)
     usage = attempt.progress.usage or TokenUsage()
     cost = 0 if attempt.charge.cost is None else nanos(attempt.charge.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
@@ -174,10 +243,24 @@ def usage_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[st
 
 
 def grouped(rows: Iterable[UsageRow], by: Sequence[str]) -> list[UsageRow]:
-    """Return the sums of rows that agree in the dimensions `by`, sorted by them; a row without an hour has none."""
+    """Return the sums of rows that agree in the dimensions `by`, sorted by them; a row without an hour has none.
+
+    By a kind of origin, rows of other origins are left out.
+    """
     sums: dict[tuple[str, ...], dict[str, int]] = {}
     for row in rows:
-        there = sums.setdefault(tuple(row.dimensions.get(name, "") for name in by), dict.fromkeys(ALL_COUNTS, 0))
+        values = [value_in(row, name) for name in by]
+        known = tuple(each for each in values if each is not None)
+        if len(known) < len(values):
+            continue
+        there = sums.setdefault(known, dict.fromkeys(ALL_COUNTS, 0))
         for name, amount in row.counts.items():
             there[name] += amount
     return [UsageRow(dimensions=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]
+
+
+def value_in(row: UsageRow, name: str) -> str | None:
+    """Return a row's value of a dimension; None where it has another kind of origin."""
+    if name in tuple(OriginKind):
+        return origin_name(row.dimensions.get(ORIGIN, ""), name)
+    return row.dimensions.get(name, "")

@@ -33,6 +33,10 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "lost": "x",
         "unused_warm_up": "u",
         "provisional": "p",
+        "items": "e",
+        "warm_ups": "w",
+        "joins": "j",
+        "hits": "h",
     }
 )
 """A field is the code of a count and the hour, such as `i07`: a report reads 24 hours of each day of a month."""

@@ -30,7 +30,8 @@ class EventRun:
     """One event of a pipeline.
 
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
-    sent again from among the dead by a new turn. `created_at` is in seconds since the epoch.
+    sent again from among the dead by a new turn. `step` is the number, from 0, of the step that has not ended, and
+    `previous` the response of the step before it. `created_at` is in seconds since the epoch.
     """
 
     pipeline: str
@@ -42,6 +43,8 @@ class EventRun:
     status: RunStatus = RunStatus.OPEN
     reason: str = ""
     tries: int = 0
+    step: int = 0
+    previous: str = ""
 
     @property
     def id(self) -> str:
@@ -58,8 +61,9 @@ class EventRun:
 
     @property
     def response(self) -> str:
-        """The id of the turn, which is the same however often the event arrives."""
-        tried = hashlib.sha256(f"{self.digest} {self.tries}".encode()).hexdigest()
+        """The id of the turn of the present step, which is the same however often the event arrives."""
+        step = f" {self.step}" if self.step else ""
+        tried = hashlib.sha256(f"{self.digest} {self.tries}{step}".encode()).hexdigest()
         token = f"{int(self.created_at * 1000):012x}{tried[:12]}"
         return member_id("resp", thread=self.thread, token=token)
 
@@ -68,8 +72,16 @@ class EventRun:
         text = "" if status is RunStatus.DONE else self.text
         return replace(self, status=status, reason=reason, text=text)
 
+    def is_at(self, other: "EventRun") -> bool:
+        """Tell whether two versions of a run have the same turn."""
+        return (self.tries, self.step) == (other.tries, other.step)
+
+    def next_step(self) -> "EventRun":
+        """Return the run at its next step, which reads the answer of the present one."""
+        return replace(self, step=self.step + 1, previous=self.response, reason="")
+
     def again(self) -> "EventRun":
-        """Return the run with a new turn."""
+        """Return the run with a new turn of the step that failed."""
         return replace(self, status=RunStatus.OPEN, reason="", tries=self.tries + 1)
 
     def to_document(self) -> dict[str, Any]:
@@ -86,6 +98,7 @@ class EventRun:
             "text": self.text,
             "reason": self.reason,
             "tries": self.tries,
+            **({"step": self.step, "previous": self.previous} if self.step else {}),
         }
 
     @classmethod
@@ -100,6 +113,8 @@ class EventRun:
             status=RunStatus(body["status"]),
             reason=body["reason"],
             tries=body["tries"],
+            step=body.get("step", 0),
+            previous=body.get("previous", ""),
         )
 
 

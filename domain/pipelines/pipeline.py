@@ -34,29 +34,47 @@ class Sink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineStep:
+    """One turn of a pipeline: the fields of its request but for the input, as `POST /v1/responses` takes them.
+
+    The only step of a pipeline may have no name.
+    """
+
+    body: Mapping[str, Any]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """One pipeline of the operator's file.
 
     `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
-    `text`; an event sends what the names in `input` lead to. `body` has the other fields of the request, as
-    `POST /v1/responses` takes them. What an event says has no authority, unless the pipeline is `trusted`. A turn that
-    could cost more than `response_budget` dollars is not begun.
+    `text`; an event sends what the names in `input` lead to. Each of the `steps` continues the turn of the step before
+    it, whose answer is its input; there is at least one. What an event says has no authority, unless the pipeline is
+    `trusted`. A turn that could cost more than `response_budget` dollars is not begun; the other budgets are for all
+    turns of a day and of a month.
     """
 
     name: str
     owner: Owner
     trigger: TriggerKind
-    body: Mapping[str, Any]
+    steps: tuple[PipelineStep, ...]
     schedule: str = ""
     text: str = ""
     input: tuple[str, ...] = ("data",)
     sink: Sink = field(default_factory=Sink)
     trusted: bool = False
     response_budget: Decimal | None = None
+    day_budget: Decimal | None = None
+    month_budget: Decimal | None = None
 
     @property
     def model(self) -> str:
-        return self.body["model"]
+        """The model of the first step."""
+        return self.steps[0].body["model"]
+
+    def is_last(self, step: int) -> bool:
+        return step + 1 >= len(self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

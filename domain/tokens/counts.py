@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from domain.content.schema_tool_calls import IMAGE_PLACEHOLDER
+from domain.content.items import IMAGE_PLACEHOLDER
 from domain.tokens.estimates import TokenEstimate, tokens_in, tokens_in_request
 from domain.tokens.prompt_texts import PromptTexts
 

@@ -58,6 +58,10 @@ class ApprovalRules:
         return not call_problem(arguments, function.parameters or {}, max_bytes=limit)
 
 
+def has_untrusted_result(items: Iterable[Item], servers: ToolServers) -> bool:
+    return any(is_untrusted_result(each, servers) for each in items)
+
+
 def is_untrusted_result(item: Item, servers: ToolServers) -> bool:
     """Tell whether an item is a call that has ended, at a server that is not trusted, with whatever result.
 

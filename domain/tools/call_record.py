@@ -25,7 +25,7 @@ class RecordStatus(StrEnum):
 class CallOutcome:
     """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect.
 
-    `whole` is how many characters the output had before it was cut; 0 where it was not.
+    `whole` is how many characters the output had before it was cut; 0 where it was not. `images` are data URLs.
     """
 
     status: ItemStatus
@@ -33,11 +33,13 @@ class CallOutcome:
     error: Mapping[str, Any] | None = None
     unknown: bool = False
     whole: int = 0
+    images: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         error = dict(self.error) if self.error else None
         body = {"status": self.status.value, "output": self.output, "error": error, "unknown": self.unknown}
-        return body | ({"whole": self.whole} if self.whole else {})
+        images = {"images": list(self.images)} if self.images else {}
+        return body | ({"whole": self.whole} if self.whole else {}) | images
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
@@ -47,6 +49,7 @@ class CallOutcome:
             error=body["error"],
             unknown=body["unknown"],
             whole=body.get("whole", 0),
+            images=tuple(body.get("images", ())),
         )
 
 

@@ -58,11 +58,15 @@ class ListedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolListing:
-    """What a server lists; `problem` tells why there is no list. It is used for `fresh_s` seconds."""
+    """What a server lists; `problem` tells why there is no list. It is used for `fresh_s` seconds.
+
+    `is_public`: the server gives everybody this list.
+    """
 
     tools: tuple[ListedTool, ...] = ()
     problem: str = ""
     fresh_s: float = 0.0
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

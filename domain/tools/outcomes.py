@@ -31,8 +31,8 @@ DEADLINE_PASSED: Final = "The deadline of the turn has passed. The call was not 
 TURN_ENDED: Final = "The turn has ended. The call was not sent, or its connection was closed."
 
 
-def completed(output: str, *, whole: int = 0) -> CallOutcome:
-    return CallOutcome(status=ItemStatus.COMPLETED, output=output, whole=whole)
+def completed(output: str, *, whole: int = 0, images: tuple[str, ...] = ()) -> CallOutcome:
+    return CallOutcome(status=ItemStatus.COMPLETED, output=output, whole=whole, images=images)
 
 
 def failed(message: str) -> CallOutcome:

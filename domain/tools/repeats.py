@@ -16,7 +16,7 @@ def is_known_by_now(item: Item, items: Iterable[Item]) -> bool:
 
     Calls of the same round do not count: they run at the same time, so a repeated step would decide otherwise.
     """
-    results = [(each.output, each.error) for each in equal_calls(item, items)][-TWICE:]
+    results = [(each.output, each.error, each.images) for each in equal_calls(item, items)][-TWICE:]
     return len(results) == TWICE and results[0] == results[1]
 
 

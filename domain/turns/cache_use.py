@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
+
+TAKEN_OVER: Final = "cached"
+"""The code of a turn that ended with the answer of another one; the step that ends turns keeps that ending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ class Conversation:
 
     `waiting` are the responses that wait for the lock, in their order.
 
+    `is_tainted`: a turn or an answer in it depends on results of servers that are not trusted, deleted ones included.
     `created_at` is in seconds since the epoch. `lasting` are the ids of the system and developer messages; it is None
     for a conversation of a release that stored none.
     """
@@ -45,6 +46,7 @@ class Conversation:
     running: str | None = None
     lasting: tuple[str, ...] | None = ()
     waiting: tuple[str, ...] = ()
+    is_tainted: bool = False
 
     def with_metadata(self, metadata: Mapping[str, str]) -> "Conversation":
         return replace(self, metadata=metadata)
@@ -55,6 +57,9 @@ class Conversation:
 
     def locked(self, response_id: str) -> "Conversation":
         return replace(self.without_waiting(response_id), running=response_id)
+
+    def tainted(self, *, by: bool) -> "Conversation":
+        return replace(self, is_tainted=self.is_tainted or by)
 
     def with_waiting(self, response_id: str) -> "Conversation":
         return replace(self, waiting=(*self.waiting, response_id))
@@ -81,6 +86,7 @@ class Conversation:
             "next_entry": self.next_entry,
             "running": self.running,
             **({"waiting": list(self.waiting)} if self.waiting else {}),
+            **({"tainted": True} if self.is_tainted else {}),
             "lasting": None if self.lasting is None else list(self.lasting),
         }
 
@@ -96,6 +102,7 @@ class Conversation:
             running=body["running"],
             lasting=None if lasting is None else tuple(lasting),
             waiting=tuple(body.get("waiting", ())),
+            is_tainted=body.get("tainted", False),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from domain.money.budgets import Budgets, BudgetScope
+from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 LARGEST: Final = 1_000_000
@@ -16,7 +16,7 @@ LEAST: Final = Decimal("0.000001")
 
 FORECAST: Final = "forecast_day"
 WARN_SHARE: Final = "warn_share"
-BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in BudgetScope}
+BUDGETS: Final[Mapping[str, BudgetScope]] = {scope.name.lower(): scope for scope in OF_TENANTS}
 PER_MINUTE: Final = "turns_per_minute"
 WHOLE: Final = frozenset(f"{scope}_{name}" for scope in ("owner", "tenant") for name in ("burst", "running"))
 RATES: Final = frozenset({*WHOLE, f"owner_{PER_MINUTE}", f"tenant_{PER_MINUTE}"})
@@ -49,6 +49,7 @@ class LimitChanges:
             limits={scope: limit for scope, limit in limits.items() if limit is not None},
             warn_share=self.values.get(WARN_SHARE) or configured.warn_share,
             forecast=self.values.get(FORECAST, configured.forecast),
+            origins=configured.origins,
         )
 
     def rates(self, configured: RateLimits) -> RateLimits:

@@ -14,12 +14,12 @@ LEFT_OUT: Final = "[This result was left out, because the conversation is too lo
 
 
 def is_result(item: Item) -> bool:
-    """Tell whether an item has a result that is longer than the note."""
-    return item.kind in SERVER_CALLS and len(item.output or "") > len(LEFT_OUT)
+    """Tell whether an item has a result that is longer than the note, or images."""
+    return item.kind in SERVER_CALLS and (len(item.output or "") > len(LEFT_OUT) or bool(item.images))
 
 
 def slim(item: Item) -> Item:
-    return replace(item, output=LEFT_OUT)
+    return replace(item, output=LEFT_OUT, images=())
 
 
 def results_in(turns: Iterable[Turn]) -> int:

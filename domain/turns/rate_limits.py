@@ -6,6 +6,7 @@ running turns is reserved for owners who recently used less than an equal share,
 k owners, an equal share is one token every k / rate seconds and a k-th of the running turns.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +17,9 @@ RESERVED_SHARE: Final = 5
 
 RUNNING_DELAY_S: Final = 2.0
 """The end of a running turn cannot be predicted; a caller may retry after this delay."""
+
+TICK_S: Final = 0.001
+"""The least time between two beginnings of a turn: times are stored in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +79,19 @@ class RateLimitUsage:
     owners: Mapping[str, TokenBucket] = field(default_factory=dict[str, TokenBucket])
     running: Mapping[str, RunningTurn] = field(default_factory=dict[str, RunningTurn])
 
-    def without(self, ended: frozenset[str]) -> "RateLimitUsage":
-        return replace(self, running={name: turn for name, turn in self.running.items() if name not in ended})
+    def without(self, ended: Mapping[str, float]) -> "RateLimitUsage":
+        """Return the usage without turns that have ended; a turn that has begun again since stays.
+
+        `ended` has the time since when each of them was counted, or a later one.
+        """
+        running = {name: turn for name, turn in self.running.items() if turn.since > ended.get(name, -math.inf)}
+        return replace(self, running=running)
 
     def with_running(self, response: str, turn: RunningTurn) -> "RateLimitUsage":
-        """Return the usage with a turn that runs again, counted once."""
-        return self if response in self.running else replace(self, running={**self.running, response: turn})
+        """Return the usage with a turn that runs again, counted once, and from a later time than before."""
+        before = self.running.get(response)
+        since = max(turn.since, round(before.since + TICK_S, 3)) if before else turn.since
+        return replace(self, running={**self.running, response: replace(turn, since=since)})
 
     def running_of(self, subject: str) -> int:
         return sum(turn.subject == subject for turn in self.running.values())

@@ -34,6 +34,8 @@ USAGE: Final = (
     "provisional_usd",
     "cost_usd",
 )
+ITEMS: Final = ("items", "cost_per_item_usd", "warm_ups", "joins", "hits", "cost_usd")
+ITEM_KINDS: Final = frozenset({"batch", "pipeline", "cache"})
 BATCHES: Final = (
     "id",
     "created_at",
@@ -95,7 +97,8 @@ async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:
 async def usage(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.get("/v1/usage", group_by=options.by, limit=options.limit)
     by = options.by.split(",")
-    yield as_json(body) if options.json else table(body["data"], (*by, *(USAGE[-1:] if "cause" in by else USAGE)))
+    columns = USAGE[-1:] if "cause" in by else USAGE if ITEM_KINDS.isdisjoint(by) else ITEMS
+    yield as_json(body) if options.json else table(body["data"], (*by, *columns))
 
 
 async def limits(api: ApiClient, options: argparse.Namespace) -> Output:

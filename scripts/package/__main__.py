@@ -36,6 +36,7 @@ REQUIREMENTS: Final = "requirements.txt"
 WITH_AZURE_MONITOR: Final = "requirements-azure-monitor.txt"
 TOKENIZERS: Final = "requirements-tokenizers.txt"
 MCP: Final = "requirements-mcp.txt"
+STORAGE: Final = "requirements-storage.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,10 @@ def main() -> None:
     parser.add_argument("--azure-monitor", action="store_true", help="include the exporter for Application Insights")
     parser.add_argument("--tokenizers", action="store_true", help="include the library that reads tokenizer.json")
     parser.add_argument("--mcp", action="store_true", help="include the library that speaks to MCP servers")
+    parser.add_argument("--storage", action="store_true", help="include the libraries of Azure Storage")
     options = parser.parse_args()
     libraries = WITH_AZURE_MONITOR if options.azure_monitor else REQUIREMENTS
-    optional = ((TOKENIZERS, options.tokenizers), (MCP, options.mcp))
+    optional = ((TOKENIZERS, options.tokenizers), (MCP, options.mcp), (STORAGE, options.storage))
     requirements = (libraries, *(name for name, is_wanted in optional if is_wanted))
     try:
         package = build(ROOT, options.output, requirements)

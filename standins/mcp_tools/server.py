@@ -14,12 +14,9 @@ from starlette.responses import JSONResponse
 
 from standins.json_values import Json
 from standins.mcp_tools.faults import FaultyApp, McpFaults
+from standins.mcp_tools.pictures import DOT
 
 STEP_S = 0.05
-DOT = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
-)
 
 
 class McpShop:

@@ -22,8 +22,11 @@ APPROVALS = "approvals"
 OPEN = "approval_open_"
 NAMES = "approval_named_"
 
-type LoadRequest[T] = Callable[[Owner, str], Awaitable[T | None]]
-"""Returns what is listed of a request of an owner; None leaves it out."""
+type LoadRequest[T] = Callable[[Owner, str, float], Awaitable[T | None]]
+"""Returns what is listed of a request of an owner that was asked at a time; None leaves it out.
+
+A step that was repeated may have left an entry with another time: its request is listed under the stored one alone.
+"""
 
 
 class ApprovalIndex:
@@ -50,11 +53,11 @@ class ApprovalIndex:
             if self.is_shared:
                 await self.store.commit(tenant_key(owner.tenant), (listed,))
 
-    async def named(self, tenant: str, request: str) -> tuple[Owner, float] | None:
-        """Return whose turn asks a request of the tenant, and since when; None where it is unknown."""
+    async def named(self, tenant: str, request: str) -> Owner | None:
+        """Return whose turn asks a request of the tenant; None where it is unknown."""
         is_request = request.startswith("mcpr_") and thread_of(request) is not None
         found = await self.store.read(tenant_key(tenant), name_of(request)) if is_request else None
-        return (owner_in(tenant, found), found.body["at"]) if found else None
+        return owner_in(tenant, found) if found else None
 
     async def page[T](
         self, caller: Owner, load: LoadRequest[T], *, whole_tenant: bool, after: tuple[float, str] | None, limit: int
@@ -63,7 +66,7 @@ class ApprovalIndex:
         key = tenant_key(caller.tenant) if whole_tenant else owner_index_key(caller)
 
         async def load_entry(entry: Document) -> T | None:
-            return await load(owner_in(caller.tenant, entry), entry.body["request"])
+            return await load(owner_in(caller.tenant, entry), entry.body["request"], entry.body["at"])
 
         wanted = IndexRange(prefix=OPEN, after=open_id(*after) if after else "")
         return await read_page(self.store, key, wanted, load_entry, limit=limit)

@@ -16,22 +16,22 @@ from clients.storage.port import Create, Delete, Document, DocumentStore, Replac
 from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
-from state.files.parts import FILES, HEAD, LISTED, PART_BYTES, content_of, file_document_id, part_id, upload_id
+from state.files.document_contents import CLEARED_AT_ONCE
+from state.files.parts import FILES, HEAD, LISTED, file_document_id, upload_id
+from state.files.places import FilePlaces
 from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 from state.turns.expiry import expiry_operation
 
 LONGEST_ID = 64
 
-CLEARED_AT_ONCE = 8
-"""Documents of a file's content that are read to be deleted: each has up to 350 KB."""
-
 
 class FileStore:
     """Stores files. Every method is safe to repeat; none finds the file of another owner."""
 
-    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, places: FilePlaces | None = None) -> None:
         self.store = store
         self.clock = clock
+        self.places = places or FilePlaces(store)
 
     async def read(self, owner: Owner, file_id: str) -> StoredFile:
         """Return a file; raises NotFound, also where it has expired."""
@@ -63,13 +63,12 @@ class FileStore:
 
     async def content(self, owner: Owner, stored: StoredFile, first: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `first` until before `end`; raises Unavailable where the file is deleted meanwhile."""
-        key = turns_key(owner, stored.thread)
-        for number in range(first // PART_BYTES, -(-end // PART_BYTES)):
-            document = await self.store.read(key, part_id(number))
-            if document is None:
-                raise Unavailable(f"The file with id '{stored.id}' was deleted while it was read.")
-            start = number * PART_BYTES
-            yield content_of(document)[max(first - start, 0) : end - start]
+        contents = self.places.of(is_outside=stored.outside)
+        try:
+            async for piece in contents.read(turns_key(owner, stored.thread), first, end):
+                yield piece
+        except NotFound:
+            raise Unavailable(f"The file with id '{stored.id}' was deleted while it was read.") from None
 
     async def delete(self, owner: Owner, file_id: str) -> None:
         """Delete a file with its content; raises NotFound."""
@@ -119,6 +118,7 @@ class FileStore:
     async def clear(self, owner: Owner, thread: str) -> None:
         """Delete the content of a file, its expiry document after it, and the thread's entry in the owner's index."""
         key, last = turns_key(owner, thread), expiry_id(upload_id(thread))
+        await self.places.clear(key)
         after = ""
         while documents := await self.store.list(key, prefix="", after=after, limit=CLEARED_AT_ONCE):
             await write_batches(self.store, key, [Delete(id=each.id) for each in documents if each.id != last])

@@ -4,12 +4,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
-from clients.storage.keys import turns_key
-from domain.errors import Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
 from state.files.file_store import FileStore
-from state.files.parts import PART_BYTES, content_of, part_id
+from state.files.parts import PART_BYTES
 
 KEPT_PARTS: Final = 16
 """The parts of files that a process keeps, 4 MiB: the lines of a chunk are beside each other."""
@@ -56,10 +54,9 @@ class FileLines:
         if name in self.parts:
             self.parts.move_to_end(name)
             return self.parts[name]
-        document = await self.files.store.read(turns_key(owner, stored.thread), part_id(number))
-        if document is None:
-            raise Unavailable(f"The file with id '{stored.id}' was deleted while it was read.")
-        self.parts[name] = content_of(document)
+        first = number * PART_BYTES
+        pieces = self.files.content(owner, stored, first, min(first + PART_BYTES, stored.size))
+        self.parts[name] = b"".join([piece async for piece in pieces])
         if len(self.parts) > KEPT_PARTS:
             self.parts.popitem(last=False)
         return self.parts[name]

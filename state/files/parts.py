@@ -5,6 +5,7 @@ has the content in parts, and the head: a copy of the file's document, by which 
 """
 
 import base64
+from collections.abc import Iterable
 from typing import Any, Final
 
 from clients.storage.port import Create, Document
@@ -17,6 +18,9 @@ HEAD: Final = "file"
 FILES: Final = "file_"
 LISTED: Final = "filelist_"
 UPLOADS: Final = "upload_"
+PARTS: Final = "bytes_"
+BLOB: Final = "blob"
+"""The document that says that a thread's content is, or will be, outside the store."""
 
 
 def file_document_id(file_id: str) -> str:
@@ -24,7 +28,7 @@ def file_document_id(file_id: str) -> str:
 
 
 def part_id(number: int) -> str:
-    return f"bytes_{number:06d}"
+    return f"{PARTS}{number:06d}"
 
 
 def part(number: int, content: bytes) -> Create:
@@ -44,3 +48,12 @@ def upload_id(thread: str) -> str:
 def thread_of_upload(identifier: str) -> str | None:
     thread = identifier.removeprefix(UPLOADS)
     return thread if identifier.startswith(UPLOADS) and TOKEN.fullmatch(thread) else None
+
+
+def blob_mark(at: float) -> Create:
+    return Create(id=BLOB, body={"kind": "file_blob", "v": 1, "at": at})
+
+
+def is_outside(documents: Iterable[Document]) -> bool:
+    """Tell whether the content of a thread may be outside the store, as its mark or its head says."""
+    return any(each.id == BLOB or (each.id == HEAD and each.body.get("outside")) for each in documents)

@@ -9,21 +9,27 @@ from clients.storage.port import Create, Delete, Document, Replace
 from domain.files.stored_file import StoredFile, file_id
 from domain.identity.owners import Owner
 from state.files.file_store import FileStore, listed_id
-from state.files.parts import HEAD, PART_BYTES, file_document_id, part
+from state.files.parts import HEAD, blob_mark, file_document_id
 
 ABANDONED_S = 900.0
 """So long after it was last said to be at work, the timer clears an upload that has not become a file."""
 
 
 class FileUpload:
-    """One upload. Nothing of it can be found before `complete`; `abandon` deletes it."""
+    """One upload. Nothing of it can be found before `complete`; `abandon` deletes it.
 
-    def __init__(self, files: FileStore, owner: Owner) -> None:
+    `expected` is the size that the content has at most, in bytes, or None where nobody knows.
+    """
+
+    def __init__(self, files: FileStore, owner: Owner, *, expected: int | None = None) -> None:
         self.files = files
         self.store = files.store
         self.owner = owner
         self.thread = files.clock.token()
         self.digest = hashlib.sha256()
+        self.outside = files.places.takes_outside(expected)
+        self.contents = files.places.of(is_outside=self.outside)
+        self.key = turns_key(owner, self.thread)
         self.waiting = bytearray()
         self.size = 0
         self.parts = 0
@@ -39,6 +45,8 @@ class FileUpload:
         self.started = True
         registered = Create(id=thread_id(self.thread), body={"kind": "thread", "v": 1, "at": self.started_at})
         await self.store.commit(owner_index_key(self.owner), (registered,))
+        if self.outside:
+            await self.store.commit(self.key, (blob_mark(self.started_at),))
 
     async def stay(self) -> None:
         """Keep the timer from clearing an upload that is at work; the results of a long batch take a while."""
@@ -47,18 +55,24 @@ class FileUpload:
             self.stays_until = now + ABANDONED_S
             await self.files.look_at(self.owner, self.thread, at=self.stays_until)
 
+    async def renew(self) -> None:
+        """Keep the timer from clearing what is stored of an upload, also while nothing is added to it."""
+        if self.started:
+            await self.stay()
+
     async def add(self, content: bytes) -> None:
         """Take the next bytes; every full part is stored."""
         self.digest.update(content)
         self.size += len(content)
         self.waiting += content
-        while len(self.waiting) >= PART_BYTES:
-            await self.store_part(bytes(self.waiting[:PART_BYTES]))
-            del self.waiting[:PART_BYTES]
+        size = self.contents.part_bytes
+        while len(self.waiting) >= size:
+            await self.store_part(bytes(self.waiting[:size]))
+            del self.waiting[:size]
 
     async def store_part(self, content: bytes) -> None:
         await self.start()
-        await self.store.commit(turns_key(self.owner, self.thread), (part(self.parts, content),))
+        await self.contents.write(self.key, self.parts, content)
         self.parts += 1
 
     async def complete(self, *, filename: str, purpose: str, keep_s: float | None) -> StoredFile:
@@ -69,6 +83,7 @@ class FileUpload:
         if self.waiting:
             await self.store_part(bytes(self.waiting))
         await self.start()
+        await self.contents.complete(self.key, self.parts)
         digest = self.digest.hexdigest()
         new = StoredFile(
             id=file_id(self.owner, purpose=purpose, filename=filename, digest=digest),
@@ -79,8 +94,9 @@ class FileUpload:
             digest=digest,
             created_at=self.started_at,
             expires_at=None if keep_s is None else self.started_at + keep_s,
+            outside=self.outside,
         )
-        await self.store.commit(turns_key(self.owner, self.thread), (Create(id=HEAD, body=new.to_document()),))
+        await self.store.commit(self.key, (Create(id=HEAD, body=new.to_document()),))
         kept = await compare_and_swap(self.files.clock, lambda: self.publish(new))
         if kept.thread != self.thread:
             await self.abandon()
@@ -103,6 +119,7 @@ class FileUpload:
     async def abandon(self) -> None:
         """Delete what is stored of the upload."""
         if self.started:
+            await self.contents.delete(self.key)
             await self.files.clear(self.owner, self.thread)
 
 

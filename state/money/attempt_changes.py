@@ -7,7 +7,7 @@ from typing import Final
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.damage import readable
+from clients.storage.damage import parsed, readable
 from clients.storage.port import (
     SWEEP_LIMIT,
     Body,
@@ -22,7 +22,14 @@ from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.costing import BillLine
-from domain.money.ledger_records import AttemptProgress, AttemptRecord, attempt_prefix
+from domain.money.ledger_records import (
+    AttemptProgress,
+    AttemptRecord,
+    Reservation,
+    ReservationStatus,
+    attempt_prefix,
+    reservation_id,
+)
 from state.money.budget_counters import RecordChange
 
 OPEN: Final = "open"
@@ -67,7 +74,9 @@ async def stored_records(
     return [(each, each.read_as(AttemptRecord.from_document)) for each in found]
 
 
-def new_warm_up_record(owner: Owner, response_id: str, backend: Backend, *, at: float) -> AttemptRecord:
+def new_warm_up_record(
+    owner: Owner, response_id: str, backend: Backend, *, at: float, reservation: Reservation | None = None
+) -> AttemptRecord:
     return AttemptRecord(
         response=response_id,
         subject=owner.subject,
@@ -78,6 +87,7 @@ def new_warm_up_record(owner: Owner, response_id: str, backend: Backend, *, at: 
         started_at=at,
         charge=AttemptCharge(reserved=Decimal(0), status=AttemptStatus.PROVISIONAL),
         progress=AttemptProgress(result="wake"),
+        origin=reservation.origin if reservation else "",
     )
 
 
@@ -128,6 +138,17 @@ async def replace_document(
             await store.commit(key, (Replace(id=identifier, body=body, etag=found.etag),))
 
     await compare_and_swap(clock, step)
+
+
+async def release_reservation(store: DocumentStore, clock: Clock, key: DocumentKey, response_id: str) -> None:
+    """Release an open reservation; any other one stays as it is."""
+
+    def released(stored: Body) -> Body | None:
+        reservation = parsed(reservation_id(response_id), Reservation.from_document, stored)
+        is_open = reservation.status is ReservationStatus.OPEN
+        return reservation.released(at=clock.now()).to_document() if is_open else None
+
+    await replace_document(store, clock, key, reservation_id(response_id), released)
 
 
 async def open_records[T](

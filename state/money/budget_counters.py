@@ -79,22 +79,30 @@ class BudgetCounters:
         """Return the budgets in force for a tenant: the configured ones, with what an operator has changed."""
         return (await self.changes.current(tenant)).budgets(self.configured.of(tenant))
 
-    async def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
-        return counters_of(await self.budgets(tenant), subject=subject, response=response, at=at)
+    async def counters(
+        self, tenant: str, *, subject: str, response: str, at: float, origin: str = ""
+    ) -> Mapping[str, BudgetCounter]:
+        budgets = await self.budgets(tenant)
+        return counters_of(budgets, subject=subject, response=response, at=at, origin=origin)
 
     async def counter_ids(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
         """Return the ids of the counters to which a new attempt is added."""
-        subject, response, at = attempt.subject, attempt.response, attempt.started_at
-        return tuple(await self.counters(tenant, subject=subject, response=response, at=at))
+        return tuple(await self.counters_of_attempt(tenant, attempt))
 
-    async def check(self, owner: Owner, response: str, amount: Decimal, *, needed: Decimal | None = None) -> Cover:
+    async def counters_of_attempt(self, tenant: str, attempt: AttemptRecord) -> Mapping[str, BudgetCounter]:
+        subject, response, at = attempt.subject, attempt.response, attempt.started_at
+        return await self.counters(tenant, subject=subject, response=response, at=at, origin=attempt.origin)
+
+    async def check(
+        self, owner: Owner, response: str, amount: Decimal, *, needed: Decimal | None = None, origin: str = ""
+    ) -> Cover:
         """Return what the budgets leave a turn; raises Exhausted where one has no room for what is `needed`.
 
         By default that is the whole amount. Nothing is reserved: other turns may use the budget before the attempts of
         this turn do. What other turns hold may come back, so only what is spent can leave no room.
         """
         needed = amount if needed is None else needed
-        counters = await self.limited_counts(owner, response)
+        counters = await self.limited_counts(owner, response, origin)
         limited, taken = [each for each, _ in counters], {each.id: body[TAKEN] for each, body in counters}
         for each in limited:
             if each.limit:
@@ -156,7 +164,7 @@ class BudgetCounters:
         Every budget keeps `beside` dollars free. Other records of the turn may change in the same batch.
         """
         tenant, opened = key.parts[0], changes[0].after
-        counters = await self.counters(tenant, subject=opened.subject, response=opened.response, at=opened.started_at)
+        counters = await self.counters_of_attempt(tenant, opened)
         limits = {each.id: each.limit - nanos(beside) for each in counters.values() if each.limit is not None}
         try:
             await self.write_attempts(key, *changes, limits=limits)
@@ -222,18 +230,23 @@ class BudgetCounters:
         """Add the same amounts to a document and to a usage row; raises Conflict where the document does not exist."""
         await self.commit_with_counts(key, (Add(id=document, amounts=used),), (), ((row, used),))
 
-    async def left(self, owner: Owner, response: str) -> Decimal | None:
+    async def left(self, owner: Owner, response: str, origin: str = "") -> Decimal | None:
         """Return how many dollars all budgets leave a turn; None where none of them has a limit."""
-        counters = await self.limited_counters(owner, response)
+        counters = await self.limited_counters(owner, response, origin)
         return min((Decimal((each.limit or 0) - taken) / NANOS for each, taken in counters), default=None)
 
-    async def limited_counters(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, int]]:
+    async def limited_counters(
+        self, owner: Owner, response: str, origin: str = ""
+    ) -> Sequence[tuple[BudgetCounter, int]]:
         """Return every counter that has a limit, with the nano-dollars taken of it."""
-        return [(each, counts[TAKEN]) for each, counts in await self.limited_counts(owner, response)]
+        return [(each, counts[TAKEN]) for each, counts in await self.limited_counts(owner, response, origin)]
 
-    async def limited_counts(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, Mapping[str, Any]]]:
+    async def limited_counts(
+        self, owner: Owner, response: str, origin: str = ""
+    ) -> Sequence[tuple[BudgetCounter, Mapping[str, Any]]]:
         """Return every counter that has a limit, with what is taken of it, and what of that is held."""
-        counters = await self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
+        subject, at = owner.subject, self.clock.now()
+        counters = await self.counters(owner.tenant, subject=subject, response=response, at=at, origin=origin)
         limited = [each for each in counters.values() if each.limit is not None]
         counts = await asyncio.gather(*(self.counts(owner.tenant, each.id) for each in limited))
         return list(zip(limited, counts, strict=True))

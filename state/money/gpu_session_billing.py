@@ -31,6 +31,7 @@ from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
 from domain.money.sessions.provisional_charges import dollars, revised_charges
+from domain.money.sessions.work_times import WorkTime, work_times
 from state.fleet.state_documents import backend_key
 from state.money.ledger import Ledger
 from state.money.session_documents import (
@@ -48,6 +49,7 @@ from state.money.session_documents import (
 from telemetry.turn_metrics import count_session_cost, count_unused_warm_up
 
 CLOSED = "closed"
+WORK = "work"
 KEPT_S = 400 * 86_400
 """How long a closed session is kept: as long as usage reports reach back."""
 
@@ -91,7 +93,10 @@ class GpuSessionBilling:
     async def whole(self, found: FoundDocument) -> GpuSession | None:
         """Return the open session with the parts of all processes; None where it is gone."""
         identifier = found.document.read_as(GpuSession.from_document).id
-        return (await read_session(self.store, found.key)).with_id(identifier)
+        stored = await read_session(self.store, found.key)
+        if stored.unmarked:
+            await commit_if_unchanged(self.store, found.key, SessionDraft(stored, stored.holder).operations())
+        return stored.with_id(identifier)
 
     async def readable_whole(self, found: FoundDocument) -> GpuSession | None:
         """Return the same; None where a document of it is damaged: the sessions of other backends are billed."""
@@ -169,7 +174,8 @@ class GpuSessionBilling:
             share = SessionShare(lines=dollars(paid[span.record]), final=True, unused=unused)
             await self.post_share(session, span, share)
         await write_batches(self.store, found.key, [Delete(id=each.id) for each in documents])
-        if await self.mark_closed(found.key, found.document, session, price):
+        work = work_times(session, spans, session.expiry(price.idle_s))
+        if await self.mark_closed(found.key, found.document, session, price, work):
             count_closed(session, spans, {record: dollars(part) for record, part in paid.items()})
 
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
@@ -180,10 +186,13 @@ class GpuSessionBilling:
             record = await self.ledger.warm_up_record(owner, span.response, backend)
         await self.ledger.post_share(owner, span.record, share_name(session.backend, session.id), share, record)
 
-    async def mark_closed(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> bool:
+    async def mark_closed(
+        self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice, work: Sequence[WorkTime]
+    ) -> bool:
         """Return False where another sweep has closed it, or the session has changed."""
         now = self.clock.now()
-        body = {**session.to_document(CLOSED), "nanos": session_cost(session, price), "closed_at": now}
+        known = {WORK: [list(each) for each in work]} if work else {}
+        body = {**session.to_document(CLOSED), "nanos": session_cost(session, price), "closed_at": now, **known}
         finished = Replace(id=document.id, body=body, etag=document.etag, expires_at=now + KEPT_S)
         return await commit_if_unchanged(self.store, key, (finished,))
 

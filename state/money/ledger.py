@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap, create_once
-from clients.storage.damage import parsed
 from clients.storage.keys import money_key
 from clients.storage.port import Body, Create, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict
@@ -32,7 +31,8 @@ from domain.money.ledger_records import (
 )
 from domain.money.overheads import OverheadCost
 from domain.money.settlement import Settlement
-from domain.money.usage import overhead_counts, overhead_row
+from domain.money.usage import overhead_counts, overhead_row, settled_usage
+from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.money.attempt_changes import (
     closed_record,
@@ -40,6 +40,7 @@ from state.money.attempt_changes import (
     lost_attempt,
     new_warm_up_record,
     open_records,
+    release_reservation,
     releasing_changes,
     replace_document,
     write_operation,
@@ -56,15 +57,18 @@ class Ledger:
         self.clock = clock
         self.budget_counters = BudgetCounters(store, clock, budgets)
 
-    async def reserve(self, owner: Owner, response_id: str, amount: Decimal, *, needed: Decimal | None = None) -> Cover:
+    async def reserve(
+        self, owner: Owner, response_id: str, amount: Decimal, *, needed: Decimal | None = None, origin: str = ""
+    ) -> Cover:
         """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
 
         Safe to repeat; a released reservation is opened again. Raises Exhausted where a budget has no room for what is
         `needed`: the whole amount, or the worst case at the backend where that is the least.
         """
-        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed)
+        cover = await self.budget_counters.check(owner, response_id, amount, needed=needed, origin=origin)
         key = money_key(owner.tenant)
-        reservation = Reservation(response=response_id, subject=owner.subject, amount=amount, at=self.clock.now())
+        at, subject = self.clock.now(), owner.subject
+        reservation = Reservation(response=response_id, subject=subject, amount=amount, at=at, origin=origin)
 
         def open_again(stored: Body) -> Body | None:
             is_released = ReservationStatus(stored["status"]) is ReservationStatus.RELEASED
@@ -199,7 +203,9 @@ class Ledger:
 
     async def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of the warm-ups that a turn sends, as it is before the first one."""
-        return await self.counted(owner, new_warm_up_record(owner, response_id, backend, at=self.clock.now()))
+        reserved = await self.reservation(owner, response_id)
+        record = new_warm_up_record(owner, response_id, backend, at=self.clock.now(), reservation=reserved)
+        return await self.counted(owner, record)
 
     async def counted(self, owner: Owner, record: AttemptRecord) -> AttemptRecord:
         """Return a record with the ids of its budget counters."""
@@ -230,15 +236,16 @@ class Ledger:
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
         return tuple(document.read_as(AttemptRecord.from_document) for document in found)
 
-    async def settle(self, owner: Owner, response_id: str, overhead: OverheadCost = NO_OVERHEAD) -> Settlement:
+    async def settle(
+        self, owner: Owner, response_id: str, overhead: OverheadCost = NO_OVERHEAD, *, origin: str = ""
+    ) -> Settlement:
         """Close the reservation at what the attempts cost. Safe to repeat: the first settlement stays.
 
-        `overhead` is the cost of the store and the functions; it is added to the turn's usage row.
+        `overhead` is the cost of the store and the functions; it is added to the turn's usage row. `origin` takes the
+        place of the one that was known when the turn was admitted.
         """
-        records = await self.settled_records(owner, response_id)
+        records, key = await self.settled_records(owner, response_id), money_key(owner.tenant)
         cost = turn_cost(records)
-        conversation = next((each.conversation for each in records), "")
-        key = money_key(owner.tenant)
 
         async def step() -> Settlement:
             found = await self.store.read(key, reservation_id(response_id))
@@ -248,9 +255,9 @@ class Ledger:
             if reservation.status is ReservationStatus.SETTLED:
                 return Settlement(cost=reservation.cost or Decimal(0), records=records, reservation=reservation)
             settled = reservation.settled(cost=cost, at=self.clock.now(), overhead=overhead)
-            row = overhead_row(reservation.subject, reservation.at, conversation)
             write = Replace(id=settled.id, body=settled.to_document(), etag=found.etag)
-            await self.budget_counters.commit_with_counts(key, (write,), (), ((row, overhead_counts(overhead)),))
+            used = settled_usage(reservation, records, overhead, origin)
+            await self.budget_counters.commit_with_counts(key, (write,), (), (used,))
             return Settlement(cost=cost, records=records, reservation=settled, is_first=True)
 
         return await compare_and_swap(self.clock, step)
@@ -259,10 +266,10 @@ class Ledger:
         """Add the cost of the store and the functions for a request about a turn that has a reservation."""
         counts = overhead_counts(overhead)
         if any(counts.values()):
-            row = overhead_row(response.owner.subject, response.created_at, response.history.conversation or "")
-            await self.budget_counters.add_counts(
-                money_key(response.owner.tenant), reservation_id(response.id), row, counts
-            )
+            conversation, origin = response.history.conversation or "", origin_of(response.options)
+            row = overhead_row(response.owner.subject, response.created_at, conversation, origin)
+            key = money_key(response.owner.tenant)
+            await self.budget_counters.add_counts(key, reservation_id(response.id), row, counts)
 
     async def settled_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return a turn's records after closing those that are still open."""
@@ -280,14 +287,7 @@ class Ledger:
 
     async def release(self, tenant: str, response_id: str) -> None:
         """Release the reservation of a response that was never created. Safe to repeat."""
-        now = self.clock.now()
-
-        def released(stored: Body) -> Body | None:
-            reservation = parsed(reservation_id(response_id), Reservation.from_document, stored)
-            is_open = reservation.status is ReservationStatus.OPEN
-            return reservation.released(at=now).to_document() if is_open else None
-
-        await replace_document(self.store, self.clock, money_key(tenant), reservation_id(response_id), released)
+        await release_reservation(self.store, self.clock, money_key(tenant), response_id)
 
     async def open_reservations(self, *, before: float) -> Sequence[tuple[Owner, Reservation]]:
         """Return the reservations of all tenants that are open and were made before a time, for the sweep."""

@@ -4,10 +4,12 @@ The open ones of all backends take two queries. The ended ones of a backend are 
 """
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from clients.clock import Clock
@@ -19,13 +21,17 @@ from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, session_cost
 from domain.money.sessions.parts import PART_KIND, SessionPart, whole_session
+from domain.money.sessions.work_times import WorkTime
 from state.fleet.backend_state import backend_key
-from state.money.gpu_session_billing import KIND, session_of
-from state.money.session_documents import OPEN, closed_id, is_of
+from state.money.gpu_session_billing import KIND, WORK, session_of
+from state.money.session_documents import CLOSING, OPEN, closed_id, is_of
 
 REACH_S = 24 * 3600
 MOST = 100
 """How many sessions of a backend are shown: the latest ones."""
+
+UNPOSTED_S = 15.0
+"""So soon the sessions are read again where the shares of one were not posted: then it is known when it worked."""
 
 MOST_OPEN = 5000
 """As many open sessions, and parts of them, are read: each process that takes part in one has a part."""
@@ -33,11 +39,16 @@ MOST_OPEN = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedSession:
-    """A session that is over, when its machine stopped (seconds since the epoch), and what it cost in dollars."""
+    """A session that is over, when its machine stopped (seconds since the epoch), and what it cost in dollars.
+
+    `work` is when its requests ran; None where that was not recorded: its shares are not posted yet, or an earlier
+    release closed it.
+    """
 
     session: GpuSession
     ended_at: float
     cost: Decimal
+    work: tuple[WorkTime, ...] | None = None
 
     @property
     def served(self) -> bool:
@@ -52,13 +63,21 @@ class Seen(NamedTuple):
     warmth: Warmth | None
 
 
+class ReadSessions(NamedTuple):
+    """The ended sessions of a backend, and until when they stay as they are if what was `seen` stays."""
+
+    seen: Seen
+    until: float
+    sessions: tuple[EndedSession, ...]
+
+
 class RecentSessions:
     """The sessions of the backends that are paid by time."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.known: dict[str, tuple[Seen, tuple[EndedSession, ...]]] = {}
+        self.known: dict[str, ReadSessions] = {}
 
     async def opened(self) -> Mapping[str, GpuSession]:
         """Return the open session of each backend that has one, with the parts of all processes."""
@@ -79,20 +98,23 @@ class RecentSessions:
         They are read where the backend's open session is another one than before; without one, where a use of the
         backend has changed its warmth.
         """
-        price, since = backend.price, self.clock.now() - REACH_S
+        price, now = backend.price, self.clock.now()
         if not isinstance(price, TimePrice):
             return ()
         seen = Seen(current.id, None) if current else Seen("", warmth)
-        before, found = self.known.get(backend.name, (None, ()))
-        if before != seen:
-            found = await self.read(backend, price, since)
-            self.known[backend.name] = (seen, found)
-        return tuple(each for each in found if each.session.started >= since)
+        known = self.known.get(backend.name)
+        if known is None or known.seen != seen or not now < known.until:
+            sessions, posted = await self.read(backend, price, now - REACH_S)
+            known = ReadSessions(seen=seen, until=math.inf if posted else now + UNPOSTED_S, sessions=sessions)
+            self.known[backend.name] = known
+        return tuple(each for each in known.sessions if each.session.started >= now - REACH_S)
 
-    async def read(self, backend: Backend, price: TimePrice, since: float) -> tuple[EndedSession, ...]:
+    async def read(self, backend: Backend, price: TimePrice, since: float) -> tuple[tuple[EndedSession, ...], bool]:
+        """Return the sessions, and whether the shares of all of them are posted."""
         after = closed_id(f"{round(since * 1000):015d}")
         documents = await self.store.list(backend_key(backend), prefix=closed_id(""), after=after)
-        return tuple(ended_session(each, price) for each in readable(documents, session_of))[-MOST:]
+        posted = all(each.body.get("status") != CLOSING for each in documents)
+        return tuple(readable(documents, partial(ended_session, price=price)))[-MOST:], posted
 
 
 def documents_by_backend(found: Iterable[FoundDocument]) -> Mapping[str, list[Document]]:
@@ -110,7 +132,11 @@ def part_of(document: Document) -> SessionPart:
     return document.read_as(SessionPart.from_document)
 
 
-def ended_session(session: GpuSession, price: TimePrice) -> EndedSession:
+def ended_session(document: Document, price: TimePrice) -> EndedSession:
+    session, work = session_of(document), document.body.get(WORK)
     return EndedSession(
-        session=session, ended_at=session.expiry(price.idle_s), cost=session_cost(session, price) / NANOS
+        session=session,
+        ended_at=session.expiry(price.idle_s),
+        cost=session_cost(session, price) / NANOS,
+        work=None if work is None else tuple((began, ended) for began, ended in work),
     )

@@ -28,13 +28,15 @@ MAX_PARTS: Final = 32
 class StoredSession:
     """The documents of the current session of a backend, if there is one; `parts` by the id of their document.
 
-    `etags` are those of all documents, also of parts that an earlier session has left behind.
+    `etags` are those of all documents, also of parts that an earlier session has left behind. `unmarked` are parts of
+    an earlier release, which the query for the parts of all backends does not find: the next write marks them.
     """
 
     base: GpuSession | None = None
     holder: str = ""
     parts: Mapping[str, SessionPart] = field(default_factory=dict[str, SessionPart])
     etags: Mapping[str, str] = field(default_factory=dict[str, str])
+    unmarked: frozenset[str] = frozenset()
 
     @property
     def session(self) -> GpuSession | None:
@@ -55,7 +57,8 @@ async def read_session(store: DocumentStore, key: DocumentKey) -> StoredSession:
         return StoredSession(etags=etags)
     session, holder = base.read_as(GpuSession.from_document), str(base.body.get(HOLDER, ""))
     parts = {name: each.read_as(SessionPart.from_document) for name, each in found.items() if is_of(each, session)}
-    return StoredSession(base=session, holder=holder, parts=parts, etags=etags)
+    unmarked = frozenset(name for name in parts if "status" not in found[name].body)
+    return StoredSession(base=session, holder=holder, parts=parts, etags=etags, unmarked=unmarked)
 
 
 def is_of(part: Document, session: GpuSession) -> bool:
@@ -71,7 +74,7 @@ class SessionDraft:
         self.base = stored.base
         self.holder = stored.holder
         self.parts = dict(stored.parts)
-        self.changed: set[str] = set()
+        self.changed: set[str] = set(stored.unmarked)
         self.closing: list[Create] = []
 
     @property

@@ -18,6 +18,7 @@ from domain.fleet.catalog import Backend
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 from domain.money.sessions.outlook import outlook
+from domain.money.sessions.work_times import WorkTime, work_times
 from state.fleet.state_documents import backend_key
 from state.money.session_documents import span_prefix
 
@@ -36,11 +37,12 @@ class Sharer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSharers:
-    """All sharers of the session `id`, as they were at `at`, in seconds since the epoch."""
+    """All sharers of the session `id`, and when its requests ran, as they were at `at`, in seconds since the epoch."""
 
     id: str
     at: float
     sharers: tuple[Sharer, ...]
+    work: tuple[WorkTime, ...] = ()
 
 
 class SharerReader:
@@ -73,7 +75,7 @@ class SharerReader:
             Sharer(tenant=each.tenant, response=each.response, used=sum(used[each.record].values(), Decimal(0)))
             for each in spans
         )
-        return SessionSharers(id=session.id, at=now, sharers=tuple(parts))
+        return SessionSharers(id=session.id, at=now, sharers=tuple(parts), work=work_times(session, spans, now))
 
 
 def span_of(document: Document) -> SessionSpan:

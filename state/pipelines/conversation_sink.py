@@ -19,8 +19,13 @@ class ConversationSink:
     def __init__(self, conversations: ConversationStore) -> None:
         self.conversations = conversations
 
-    async def add(self, owner: Owner, identifier: str, items: Sequence[Item], *, key: str) -> None:
-        """Add items at the end of a conversation; raises NotFound where there is none."""
+    async def add(
+        self, owner: Owner, identifier: str, items: Sequence[Item], *, key: str, is_tainted: bool = False
+    ) -> None:
+        """Add items at the end of a conversation; raises NotFound where there is none.
+
+        `is_tainted`: they depend on what nobody trusts.
+        """
         thread, store = thread_of(identifier) or "", self.conversations
         added = [replace(item, id=item_id(item, thread, f"{key} {at}")) for at, item in enumerate(items)]
 
@@ -30,7 +35,7 @@ class ConversationSink:
             if any(known):
                 return
             entries, grown = store.with_entry(found.read_with_id(Conversation.from_document), added)
-            await store.replace(found, grown, entries, added)
+            await store.replace(found, grown.tainted(by=is_tainted), entries, added)
 
         if added:
             await compare_and_swap(store.clock, step)

@@ -17,6 +17,9 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from domain.turns.response import Response
+from state.files.parts import is_outside
+from state.files.places import FilePlaces
+from state.turns.approvals import is_ended_wait
 from state.turns.expiry import EXPIRY
 from state.turns.responses import TurnStore
 from state.webhook_outbox import is_due
@@ -28,18 +31,24 @@ SLOTS = "slot_"
 class Clearing:
     """Every step is safe to repeat."""
 
-    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock, places: FilePlaces) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
+        self.places = places
 
     async def clear_thread(self, key: DocumentKey) -> None:
-        """Clear a thread, and its expiry documents last. Webhook deliveries stay until they are delivered."""
+        """Clear a thread, and its expiry documents last.
+
+        Webhook deliveries stay until they are delivered, and notes of ended waits until their turns are settled.
+        """
         await compare_and_swap(self.clock, lambda: self.clear_once(key))
 
     async def clear_once(self, key: DocumentKey) -> None:
         """Clear the documents of now; raises Conflict where another process writes or clears at the same time."""
-        documents = [each for each in await list_all(self.store, key, prefix="") if not is_due(each)]
+        documents = [each for each in await list_all(self.store, key, prefix="") if not is_pending(each)]
+        if is_outside(documents):
+            await self.places.of(is_outside=True).delete(key)
         expiries = [document for document in documents if kind_of(document.body) == EXPIRY]
         await self.clear(key, [document for document in documents if document not in expiries])
         await self.clear(key, expiries)
@@ -81,6 +90,10 @@ class Clearing:
                 await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
         await self.clear_thread(key)
         return running
+
+
+def is_pending(document: Document) -> bool:
+    return is_due(document) or is_ended_wait(document)
 
 
 def slot_of(document: Document) -> Slot:

@@ -28,6 +28,7 @@ from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.files.file_store import FileStore
 from state.files.parts import thread_of_upload
+from state.files.places import FilePlaces
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.approvals import cleared_approvals
@@ -41,12 +42,12 @@ log = logging.getLogger(__name__)
 class Retention:
     """Deletes responses, conversations and owners, and clears what has expired. Every step is safe to repeat."""
 
-    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock, places: FilePlaces | None = None) -> None:
         self.store = store
         self.turns = turns
-        self.files = FileStore(store, clock)
+        self.files = FileStore(store, clock, places)
         self.clock = clock
-        self.clearing = Clearing(store, turns, clock)
+        self.clearing = Clearing(store, turns, clock, self.files.places)
         self.erasure = Erasure(store, self.clearing, clock)
 
     async def delete_response(self, owner: Owner, response_id: str) -> Response:

@@ -6,16 +6,18 @@ A record is in the partition of the turn that asks. It is created with the end o
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Final
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.damage import readable
-from clients.storage.keys import turns_key
+from clients.storage.damage import kind_of, readable
+from clients.storage.keys import response_key, turns_key
 from clients.storage.port import (
     SWEEP_LIMIT,
     Container,
     Create,
     Delete,
+    Document,
     DocumentKey,
     DocumentStore,
     Operation,
@@ -32,6 +34,11 @@ from domain.tools.planned_calls import MOST_ASKED
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.webhook_outbox import request_deliveries
+
+ENDED_WAIT: Final = "ended_wait"
+PENDING: Final = "pending"
+ENDED_WAIT_KEPT_S: Final = 40 * 86_400.0
+"""Longer than the reservation of a turn can be set aside."""
 
 
 class Approvals:
@@ -88,6 +95,16 @@ class Approvals:
 
         await compare_and_swap(self.clock, step)
 
+    async def ended_waits(self, *, before: float) -> Sequence[tuple[Owner, str]]:
+        """Return the ids of turns that had ended while they waited, before a time, for the sweep."""
+        found = await self.store.find(
+            Container.TURNS, kind=ENDED_WAIT, status=PENDING, before=before, limit=SWEEP_LIMIT
+        )
+        return tuple(readable(found, lambda each: (owner_in(each.key), str(each.document.body["response"]))))
+
+    async def forget_ended_wait(self, owner: Owner, response_id: str) -> None:
+        await self.store.commit(response_key(owner, response_id), (Delete(id=ended_wait_id(response_id)),))
+
 
 def owner_in(key: DocumentKey) -> Owner:
     tenant, subject, _ = key.parts
@@ -116,6 +133,25 @@ def recorded_requests(ended: Response, items: Sequence[Item]) -> Iterator[Approv
         if item.kind is ItemKind.APPROVAL_REQUEST and function:
             at, lasts_s = ended.progress.ended_at, config.approval_s
             yield new_approval(item, function, response_id=ended.id, at=at, lasts_s=lasts_s)
+
+
+def ended_wait_id(response_id: str) -> str:
+    return f"{ENDED_WAIT}_{response_id}"
+
+
+def ended_wait_operations(before: Response, ended: Response) -> Iterator[Create]:
+    """Yield the note by which the sweep ends the wait of a turn that was ended from outside.
+
+    The signal that wakes its orchestration may be lost, and its timer runs for days.
+    """
+    if before.progress.wait and ended.progress.ended_at is not None:
+        at = ended.progress.ended_at
+        body = {"kind": ENDED_WAIT, "v": 1, "status": PENDING, "at": at, "response": ended.id}
+        yield Create(id=ended_wait_id(ended.id), body=body, expires_at=at + ENDED_WAIT_KEPT_S)
+
+
+def is_ended_wait(document: Document) -> bool:
+    return kind_of(document.body) == ENDED_WAIT
 
 
 def cleared_approvals(item_ids: Sequence[str]) -> Iterator[Delete]:

@@ -34,7 +34,8 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
         return (Replace(id=found.id, body=queued.to_document(), etag=found.etag),)
     if not conversation.is_free_for(response.id) or conversation.next_entry != response.history.reads_before:
         raise locked_error(conversation)
-    return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
+    locked = conversation.locked(response.id).tainted(by=response.options.tool_config.is_tainted)
+    return (Replace(id=found.id, body=locked.to_document(), etag=found.etag),)
 
 
 async def follow_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:

@@ -38,7 +38,7 @@ from domain.tools.rounds import limit_note
 from domain.turns.response import Response
 from domain.turns.tool_lists import first_events
 from domain.turns.webhook_events import WebhookEndpoints
-from state.turns.approvals import Approvals, approval_operations
+from state.turns.approvals import Approvals, approval_operations, ended_wait_operations
 from state.turns.conversation_lock import lock_operations, unlock_operations
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import expiry_operations
@@ -242,6 +242,7 @@ class TurnStore:
             *await unlock_operations(self.store, ended),
             *expiry_operations(ended),
             *approval_operations(self.endpoints, ended, items),
+            *ended_wait_operations(response, ended),
             *delivery_operations(self.endpoints, ended),
         ]
         if not await self.commit_with_items(key, head, items):

@@ -11,6 +11,7 @@ from clients.storage.keys import response_key
 from clients.storage.paging import list_all
 from clients.storage.port import Create, Delete, DocumentStore, Replace
 from clients.storage.retry import with_retries
+from domain.content.items import ItemStatus
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.tools.approvals import approval_id
@@ -79,13 +80,13 @@ class ToolCalls:
     async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
-        A run of an approved call records nothing after another turn has taken the call over.
+        After another run has taken an approved call over, a run records nothing but a success: the first one counts.
         """
-        at = self.clock.now()
+        at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
-            is_over = stored.outcome or (record.is_shared and stored.starter != record.starter)
-            return None if is_over else stored.ended(outcome, at=at)
+            is_left = record.is_shared and stored.starter != record.starter and not is_success
+            return None if stored.outcome or is_left else stored.ended(outcome, at=at)
 
         return await self.change(owner, record, ended)
 

@@ -12,7 +12,9 @@ from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.batch_wire import BatchWire
 from domain.batches.line_ids import batch_id
 from domain.money.prices import TokenPrice
+from domain.money.usage import grouped
 from state.files.upload import FileUpload
+from state.money.usage_rows import UsageRows
 from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
@@ -100,13 +102,32 @@ def test_a_batch_waits_for_its_latest_start_and_ends_within_its_window() -> None
     plays(story)
 
 
+async def sessions_of(world: World[LoopClock]) -> dict[str, tuple[int, ...]]:
+    """Return the items, warm-ups and joins of each batch."""
+    rows = await UsageRows(world.store).of_owner(OWNER, first="2027-01-01", last="2027-12-31")
+    names = ("items", "warm_ups", "joins")
+    return {each.dimensions["batch"]: tuple(each.counts[name] for name in names) for each in grouped(rows, ("batch",))}
+
+
+def test_the_usage_says_which_batch_has_sent_the_warm_up_and_how_many_lines_shared_it() -> None:
+    async def story() -> None:
+        world = alone(gpu()).world
+        batch = await batch_of(world, 5, window_s=HOUR)
+        await run(world, batch)
+        assert await sessions_of(world) == {batch.id: (5, 1, 4)}
+
+    plays(story)
+
+
 def test_a_batch_joins_a_gpu_that_is_warm_and_starts_none() -> None:
     async def story() -> None:
         service = gpu()
         cluster = alone(service)
         world = cluster.world
         await cluster.run([await world.admit("first")])
-        done = await run(world, await batch_of(world, 10, window_s=HOUR))
+        batch = await batch_of(world, 10, window_s=HOUR)
+        done = await run(world, batch)
+        assert await sessions_of(world) == {batch.id: (10, 0, 10)}
         assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 10)
         assert len(service.lives) == 1
         assert world.clock.now() < done.created_at + 120
@@ -135,26 +156,61 @@ def test_lines_that_pay_for_a_start_prefer_the_gpu() -> None:
     plays(story)
 
 
-@pytest.mark.parametrize(("lines", "wakes"), [(20, 0), (70, 2)])
-def test_the_timer_wakes_batches_that_together_pay_for_a_start(lines: int, wakes: int) -> None:
+def wire_of(batch: Batch) -> BatchWire:
+    return {"tenant": OWNER.tenant, "subject": OWNER.subject, "response": batch.id, "traceparent": ""}
+
+
+async def looked_at(world: World[LoopClock], batch: Batch) -> bool:
+    """Check a batch and look at it once; return whether it waits."""
+    await world.app.batches.check.check(wire_of(batch))
+    await asyncio.sleep(1.0)
+    return (await world.app.batches.time.time({**wire_of(batch), "looks": 0}))["delay_s"] > 0
+
+
+async def woken(world: World[LoopClock], *batches: Batch) -> list[tuple[str, int]]:
+    """Let the timer look at waiting batches; return those that it wakes."""
+    sweep = BatchSweep(world.app.state.batches, world.app.batches.planner.decide, world.clock, unbegun_s=-1.0)
+    orchestrations = FakeOrchestrations()
+    orchestrations.running |= {batch.id for batch in batches}
+    await sweep.run(orchestrations)
+    return orchestrations.batch_wakes
+
+
+@pytest.mark.parametrize(("lines", "begins"), [(70, False), (270, True)])
+def test_batches_that_together_pay_for_several_starts_begin_at_once(lines: int, *, begins: bool) -> None:
     async def story() -> None:
         world = beside_an_api(gpu(), EXPENSIVE).world
-        batches = [await batch_of(world, lines, window_s=HOUR) for _ in range(2)]
-        planner, store = world.app.batches.planner, world.app.state.batches
-        steps = world.app.batches
-        for batch in batches:
-            wire: BatchWire = {
-                "tenant": OWNER.tenant,
-                "subject": OWNER.subject,
-                "response": batch.id,
-                "traceparent": "",
-            }
-            await steps.check.check(wire)
-            await steps.time.time({**wire, "looks": 0})
-        sweep = BatchSweep(store, planner.decide, world.clock, unbegun_s=-1.0)
-        orchestrations = FakeOrchestrations()
-        orchestrations.running |= {batch.id for batch in batches}
-        await sweep.run(orchestrations)
-        assert len(orchestrations.batch_wakes) == wakes
+        first, second = [await batch_of(world, lines, window_s=HOUR) for _ in range(2)]
+        assert await looked_at(world, first)
+        assert await looked_at(world, second) is not begins
+        assert await woken(world, first, second) == ([(first.id, 0)] if begins else [])
+
+    plays(story)
+
+
+def test_at_the_first_latest_start_a_gpu_is_started_for_all_batches_that_wait() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = beside_an_api(service, EXPENSIVE).world
+        patient, urgent = await batch_of(world, 60, window_s=20 * HOUR), await batch_of(world, 60, window_s=HOUR)
+        assert await looked_at(world, patient)
+        done = await run(world, urgent)
+        assert (done.status, len(service.lives), len(service.admitted)) == (BatchStatus.COMPLETED, 1, 60)
+        assert await woken(world, patient) == [(patient.id, 0)]
+        assert (await run(world, patient)).totals.completed == 60
+        assert (len(service.lives), len(service.admitted)) == (1, 120)
+        assert world.clock.now() < patient.created_at + 2 * HOUR
+
+    plays(story)
+
+
+def test_batches_whose_latest_start_is_the_same_share_one_start() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = beside_an_api(service, EXPENSIVE).world
+        batches = [await batch_of(world, 50, window_s=HOUR) for _ in range(2)]
+        done = await asyncio.gather(*(run(world, each) for each in batches))
+        assert [each.totals.completed for each in done] == [50, 50]
+        assert (len(service.lives), len(service.admitted)) == (1, 100)
 
     plays(story)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from api.http.authentication import Authenticator
 from api.routes import CATCH_ALL, HttpRoute, routes
 from clients.backends.port import BackendClient, PromptCounter
+from clients.files.port import FileContents
 from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
 from clients.tokenizers.port import Tokenizer
@@ -109,7 +110,7 @@ class RunningOrchestrations(FakeOrchestrations):
         if not self.hold:
             board = self.boards[response.id] = EventBoard(self.world.clock)
             run = self.world.run(response, execution=len(self.started), events=board)
-            self.tasks.add(asyncio.create_task(run))
+            self.tasks.add(asyncio.create_task(run, name=response.id))
 
     async def signal_decided(self, response_id: str, request_id: str) -> None:
         await super().signal_decided(response_id, request_id)
@@ -126,8 +127,9 @@ class RunningOrchestrations(FakeOrchestrations):
         if not self.hold and self.batches.count(batch.id) == 1:
             self.tasks.add(asyncio.create_task(BatchRun(self.world).run(batch)))
 
-    async def ended(self) -> None:
-        await asyncio.gather(*self.tasks)
+    async def ended(self, *, but: Collection[str] = ()) -> None:
+        """Return when the turns have ended, apart from those with these ids."""
+        await asyncio.gather(*(each for each in self.tasks if each.get_name() not in but))
 
 
 def web_app(world: World[Any]) -> Starlette:
@@ -195,6 +197,7 @@ def api(
     callers: TenantRules | None = None,
     endpoints: WebhookEndpoints | None = None,
     pipelines: Pipelines | None = None,
+    large_files: FileContents | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -225,6 +228,7 @@ def api(
         callers=callers or TenantRules(),
         endpoints=endpoints or WebhookEndpoints(),
         pipelines=pipelines or Pipelines(),
+        large_files=large_files,
     )
     return Api(world=world, orchestrations=orchestrations)
 

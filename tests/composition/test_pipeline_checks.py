@@ -8,8 +8,8 @@ from composition.parts import Configuration
 from composition.pipeline_checks import pipeline_problems
 from domain.fleet.catalog import Fleet, Model
 from domain.identity.owners import Owner
-from domain.pipelines.pipeline import Pipeline, Pipelines, Sink, SinkKind, TriggerKind
-from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
+from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep, Sink, SinkKind, TriggerKind
+from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolEffect, ToolServer, ToolServers
 from domain.turns.webhook_events import WebhookEndpoint, WebhookEndpoints
 from tests.fakes.worlds import SETTINGS, backend
 
@@ -19,15 +19,24 @@ TOOLS = {
     "note": ServerTool(name="note", effect=ToolEffect.WRITE),
 }
 SHOP = ToolServer(label="shop", address="https://shop", tools=TOOLS, trusted=True)
+APPROVERS = frozenset({"Shop.Approve"})
 HOOK = WebhookEndpoint(name="main", url="https://hook", secrets=(b"x" * 24,))
 
 
-def problems(sink: Sink | None = None, *, trusted: bool = False, tenant: str = "t", **body: Any) -> list[str]:
+def problems(
+    sink: Sink | None = None,
+    *,
+    trusted: bool = False,
+    tenant: str = "t",
+    steps: tuple[PipelineStep, ...] = (),
+    server: ToolServer | None = None,
+    **body: Any,
+) -> list[str]:
     pipeline = Pipeline(
         name="p",
         owner=Owner(tenant=tenant, subject="app:a"),
         trigger=TriggerKind.CLOUD_EVENTS,
-        body={"model": "auto", "metadata": {}, "tools": [], **body},
+        steps=steps or (PipelineStep(body={"model": "auto", "metadata": {}, "tools": [], **body}),),
         sink=sink or Sink(),
         trusted=trusted,
         response_budget=Decimal(1),
@@ -38,7 +47,7 @@ def problems(sink: Sink | None = None, *, trusted: bool = False, tenant: str = "
             models={"model": Model(name="model", context_tokens=4096, tier=1)}, backends={"main": backend("main")}
         ),
         prices={},
-        tools=ToolServers(known={"shop": SHOP}),
+        tools=ToolServers(known={"shop": server or SHOP}),
         endpoints=WebhookEndpoints(
             known={"main": HOOK, "told": replace(HOOK, pipeline_events=frozenset({"pipeline.completed"}))}
         ),
@@ -82,6 +91,27 @@ def test_every_problem_names_its_field() -> None:
 def test_a_webhook_has_to_name_the_event_and_a_conversation_has_to_be_one() -> None:
     assert "do not name pipeline.completed" in problems(Sink(kind=SinkKind.WEBHOOK, target="main"))[0]
     assert "sink.conversation" in problems(Sink(kind=SinkKind.CONVERSATION, target="resp_1"))[0]
+
+
+ASKED = {"approval_wait_s": "60"}
+
+
+def test_a_call_that_needs_an_approval_needs_a_wait_and_somebody_who_decides() -> None:
+    assert "no approval_wait_s" in problems(tools=shop("note"))[0]
+    assert "no approvers" in problems(tools=shop("note"), metadata=ASKED)[0]
+    assert problems(tools=[*shop("note", "ask")], metadata=ASKED, server=replace(SHOP, approvers=APPROVERS)) == []
+    rights = replace(SHOP, approvers=APPROVERS, auth=ServerAuth.OBO)
+    assert "(obo)" in problems(tools=shop("find"), metadata=ASKED, server=rights)[0]
+
+
+def test_a_problem_of_a_step_names_the_step() -> None:
+    usual: dict[str, Any] = {"model": "auto", "metadata": {}, "tools": []}
+    wrong = PipelineStep(name="answer", body=usual | {"model": "unknown", "temperature": 9})
+    found = problems(steps=(PipelineStep(name="classify", body=usual), wrong))
+    assert [each.split(":")[0] for each in found] == [
+        "pipelines.p.steps.answer.model",
+        "pipelines.p.steps.answer.temperature",
+    ]
 
 
 def test_a_trusted_pipeline_still_asks_for_what_always_needs_an_approval() -> None:

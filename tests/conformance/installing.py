@@ -48,6 +48,8 @@ KUSTO_LOCKS: Final = (GIVEN / "kusto" / "package.json", GIVEN / "kusto" / "packa
 EVERYTHING: Final = HOME / "mcp"
 EVERYTHING_LOCKS: Final = (GIVEN / "mcp" / "package.json", GIVEN / "mcp" / "package-lock.json")
 EVERYTHING_PROGRAM: Final = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+AZURITE: Final = HOME / "azurite"
+AZURITE_LOCKS: Final = (GIVEN / "azurite" / "package.json", GIVEN / "azurite" / "package-lock.json")
 MARK: Final = "installed-from"
 
 
@@ -145,6 +147,13 @@ def everything_server() -> Sequence[str | Path]:
         keep(EVERYTHING, EVERYTHING_LOCKS, partial(install_javascript, EVERYTHING, EVERYTHING_LOCKS))
         shutil.copy(GIVEN / "mcp" / "loopback.mjs", EVERYTHING)
     return NODE, "--import", EVERYTHING / "loopback.mjs", EVERYTHING / EVERYTHING_PROGRAM, "streamableHttp"
+
+
+def azurite() -> Sequence[str | Path]:
+    """Return the command of Microsoft's stand-in for Azure Storage; raises as python_kits."""
+    with alone("azurite"):
+        keep(AZURITE, AZURITE_LOCKS, partial(install_javascript, AZURITE, AZURITE_LOCKS))
+    return NODE, AZURITE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Can a person use the console in a real browser, and has it no barrier?"""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
 
 TITLE = "the console in a browser"
 BILL = "one bill in a browser"
+VIEWS = "the console's views, empty and with a month of money"
+KEYBOARD = "the console by keyboard alone"
 PROGRAM = Program(file="console.mjs")
+VIEWS_PROGRAM = Program(file="console_views.mjs")
+KEYBOARD_PROGRAM = Program(file="console_keyboard.mjs")
 BILL_PROGRAM = Program(file="console_bill.mjs")
 STAYS_S = 120
 """A busy machine may need as long to start another worker; a GPU that is up then needs no second start."""
@@ -39,14 +44,47 @@ async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
         judge(TITLE, await found_by(PROGRAM, where), {})
 
 
+async def test_every_view_is_seen_empty_and_then_used_by_keyboard_alone(tmp_path: Path, chromium: str) -> None:
+    javascript_kits()
+    with LocalCluster(
+        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=QUIET)
+    ) as cluster:
+        where = {
+            "CHROMIUM": chromium,
+            "APP": cluster.base_url,
+            "CONSOLE": f"{cluster.issuer_url}/console?port={cluster.port}",
+            "WITHOUT_ROLES": cluster.token(),
+            "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
+        }
+        judge(VIEWS, await found_by(VIEWS_PROGRAM, where), {})
+        judge(KEYBOARD, await found_by(KEYBOARD_PROGRAM, where), {})
+
+
+def with_dear_answers(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Make the model that is always up so dear that a few answers cost as much as a GPU session."""
+    prices = Path(environment["GANGLION_PRICES"])
+    before, mark, after = prices.read_text(encoding="utf-8").partition("[prices.scripted]")
+    prices.write_text(before + mark + after.replace('output = "0.60"', 'output = "60"', 1), encoding="utf-8")
+    return environment
+
+
 async def test_a_turn_is_watched_from_a_sleeping_gpu_to_its_final_bill(tmp_path: Path, chromium: str) -> None:
     """The price has ten idle seconds, and the program runs the sweeper every second. The machine stays up longer."""
     javascript_kits()
-    environment = {**QUIET, **environment_in(tmp_path)}
     options = ClusterOptions(
-        data=tmp_path / "cluster", rate=60, cold="2", gpu=("--tail", STAYS_S), environment=environment
+        data=tmp_path / "cluster",
+        rate=60,
+        cold="2",
+        gpu=("--tail", STAYS_S),
+        warm_models=True,
+        environment={**QUIET, **with_dear_answers(environment_in(tmp_path))},
     )
     with LocalCluster(options) as cluster:
         console = f"{cluster.issuer_url}/console?port={cluster.port}"
-        where = {"CHROMIUM": chromium, "APP": cluster.base_url, "CONSOLE": console}
+        where = {
+            "CHROMIUM": chromium,
+            "APP": cluster.base_url,
+            "CONSOLE": console,
+            "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
+        }
         judge(BILL, await found_by(BILL_PROGRAM, where), {})

@@ -8,6 +8,7 @@ import pytest
 
 from tests.checks import every
 from tests.conformance.installing import (
+    AZURITE_LOCKS,
     CODEX_LOCKS,
     FRAMEWORK_REQUIREMENTS,
     KUSTO_LOCKS,
@@ -17,7 +18,7 @@ from tests.conformance.installing import (
 )
 from tests.conformance.programs import FRAMEWORK_PROGRAMS, PROGRAMS
 
-LOCK_FILES = (LOCKS[1], CODEX_LOCKS[1], KUSTO_LOCKS[1])
+LOCK_FILES = (LOCKS[1], CODEX_LOCKS[1], KUSTO_LOCKS[1], AZURITE_LOCKS[1])
 REQUIREMENT_FILES = (REQUIREMENTS, FRAMEWORK_REQUIREMENTS, QUERY_REQUIREMENTS)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from clients.clock import SystemClock
 from clients.tools.factory import ToolClients, build_tools
-from clients.tools.port import AnsweredBy, ToolAnswer, ToolRequest
+from clients.tools.port import AS_APP, AnsweredBy, ToolAnswer, ToolRequest
 from domain.tools.catalog import ServerKind, ServerTool, ToolServer
 from domain.tools.listing import unusable_reason
 from standins.paths import ROOT
@@ -48,7 +48,8 @@ class Judged:
         )
 
     async def revision(self) -> str:
-        return (await self.tools.mcp.sessions["judge"].client()).protocol_version
+        async with self.tools.mcp.sessions.using(self.server, AS_APP) as session:
+            return (await session.client()).protocol_version
 
 
 @asynccontextmanager
@@ -80,7 +81,9 @@ async def test_the_typescript_sdks_own_test_server_is_listed_and_called(tmp_path
         assert (await one.call("echo", message="hello")).text == "Echo: hello"
         assert "3" in (await one.call("get-sum", a=1, b=2)).text
         assert '"temperature":' in (await one.call("get-structured-content", location="Chicago")).text
-        assert "which is left out here" in (await one.call("get-tiny-image")).text
+        picture = await one.call("get-tiny-image")
+        assert "[image of the type image/png]" in picture.text
+        assert [each.partition(",")[0] for each in picture.images] == ["data:image/png;base64"]
         assert "demo://resource" in (await one.call("get-resource-links", count=2)).text
         unknown = await one.call("nothing")
         assert (unknown.by, unknown.is_success) == (AnsweredBy.TOOL, False)

@@ -1,25 +1,45 @@
-"""Does every store keep files?"""
+"""Does every place keep files: each store in parts, and a place outside?"""
 
-from clients.storage.port import DocumentStore
-from state.files.file_store import FileStore
-from state.files.parts import PART_BYTES
-from state.files.upload import FileUpload
+from functools import partial
+
+import pytest
+
+from clients.storage.paging import list_all
+from clients.storage.port import Container, DocumentKey, DocumentStore
+from state.files.parts import PARTS
+from state.files.places import FilePlaces
+from tests.contracts.file_places import FilePlacesContract, Shelf
 from tests.fakes.clocks import FakeClock
-from tests.fakes.worlds import OWNER
-
-CONTENT = bytes(range(256)) * (PART_BYTES // 100)
-"""Two full parts and a part of a third, with every byte."""
+from tests.fakes.contents import MemoryContents
+from tests.fakes.stores import MemoryStore
 
 
-async def test_a_file_is_kept_and_its_ranges_are_read(store: DocumentStore, clock: FakeClock) -> None:
-    files = FileStore(store, clock)
-    upload = FileUpload(files, OWNER)
-    await upload.add(CONTENT)
-    stored = await upload.complete(filename="a.bin", purpose="user_data", keep_s=3600)
-    assert await files.read(OWNER, stored.id) == stored
-    for first, end in ((0, len(CONTENT)), (PART_BYTES - 1, PART_BYTES + 1), (len(CONTENT) - 1, len(CONTENT))):
-        pieces = [piece async for piece in files.content(OWNER, stored, first, end)]
-        assert b"".join(pieces) == CONTENT[first:end]
-    assert (await files.page(OWNER, purpose=None, after="", limit=10)).found == (stored,)
-    await files.delete(OWNER, stored.id)
-    assert (await files.page(OWNER, purpose=None, after="", limit=10)).found == ()
+async def threads_with_parts(store: DocumentStore, seen: set[tuple[str, ...]]) -> int:
+    found = [await list_all(store, DocumentKey(container=Container.TURNS, parts=each), prefix=PARTS) for each in seen]
+    return sum(bool(each) for each in found)
+
+
+class TestStores(FilePlacesContract):
+    @pytest.fixture
+    def shelf(self, store: DocumentStore, clock: FakeClock) -> Shelf:
+        places = FilePlaces(store)
+        seen: set[tuple[str, ...]] = set()
+        write = places.documents.write
+
+        async def noted(key: DocumentKey, number: int, content: bytes) -> None:
+            seen.add(key.parts)
+            await write(key, number, content)
+
+        places.documents.write = noted
+        return Shelf(store=store, clock=clock, places=places, left=partial(threads_with_parts, store, seen))
+
+
+class TestOutside(FilePlacesContract):
+    @pytest.fixture
+    def shelf(self, clock: FakeClock) -> Shelf:
+        store, outside = MemoryStore(clock), MemoryContents()
+
+        async def left() -> int:
+            return len(outside.blocks.keys() | outside.whole.keys())
+
+        return Shelf(store=store, clock=clock, places=FilePlaces(store, outside), left=left)

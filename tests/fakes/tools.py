@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients.tools.port import ToolAnswer, ToolError, ToolRequest
+from clients.tools.port import AS_APP, Credential, ToolAnswer, ToolError, ToolRequest
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer, ToolServers
 from domain.tools.listing import ToolListing
@@ -57,6 +57,7 @@ class SentCall:
     tool: str
     arguments: Mapping[str, Any]
     key: str
+    grant: str = field(default="", repr=False, compare=False)
 
 
 type Reply = ToolAnswer | ToolError | asyncio.Event
@@ -73,10 +74,13 @@ class FakeTools:
     sent: list[SentCall] = field(default_factory=list[SentCall])
     open: int = 0
     listings: dict[str, ToolListing] = field(default_factory=dict[str, ToolListing])
+    asked: list[tuple[str, Credential]] = field(default_factory=list[tuple[str, Credential]])
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
         await asyncio.sleep(0)
-        self.sent.append(SentCall(tool=request.tool.name, arguments=request.arguments, key=request.key))
+        self.sent.append(
+            SentCall(tool=request.tool.name, arguments=request.arguments, key=request.key, grant=request.grant)
+        )
         replies = self.replies.get(request.tool.name, [])
         reply = replies.pop(0) if len(replies) > 1 else (replies[0] if replies else says("done"))
         if isinstance(reply, asyncio.Event):
@@ -90,8 +94,9 @@ class FakeTools:
             raise reply
         return reply
 
-    async def listing(self, server: ToolServer) -> ToolListing:
+    async def listing(self, server: ToolServer, credential: Credential = AS_APP) -> ToolListing:
         await asyncio.sleep(0)
+        self.asked.append((server.label, credential))
         return self.listings.get(server.label, ToolListing(problem="The server cannot be reached."))
 
 

@@ -14,6 +14,7 @@ from api.http.authentication import Authenticator
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.instances.port import InstanceCounter, NoCounter
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
@@ -141,6 +142,7 @@ class World[C: Clock = FakeClock]:
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
+    large_files: FileContents | None = None
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -170,6 +172,7 @@ class World[C: Clock = FakeClock]:
             token_exchange=self.exchange,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             instance_counter=self.instance_counter,
+            large_files=self.large_files,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)

@@ -12,6 +12,7 @@ from domain.tools.approvals import Approval, Decision
 from domain.turns.response import Response
 from domain.turns.response_progress import ApprovalWait
 from state.approvals.index import ApprovalIndex
+from state.turns.approvals import Approvals, ended_wait_operations
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.frozen.documents import as_json, frozen, insert
@@ -94,11 +95,26 @@ async def test_an_entry_of_the_list_of_open_requests_is_found(clock: FakeClock) 
     await insert(store, Container.TURNS, "listed_approval")
     index = ApprovalIndex(store, clock, is_shared=False)
 
-    async def load(owner: Owner, request: str) -> tuple[str, str]:
+    async def load(owner: Owner, request: str, asked_at: float) -> tuple[str, str, float]:
         await asyncio.sleep(0)
-        return owner.subject, request
+        return owner.subject, request, asked_at
 
     page = await index.page(OWNER, load, whole_tenant=False, after=None, limit=5)
-    assert page.found == ((OWNER.subject, REQUEST_ID),)
+    assert page.found == ((OWNER.subject, REQUEST_ID, NOW),)
     before = await index.page(OWNER, load, whole_tenant=False, after=(NOW, REQUEST_ID), limit=5)
     assert before.found == ()
+
+
+async def test_the_note_of_an_ended_wait_is_found_written_and_forgotten_as_it_was(clock: FakeClock) -> None:
+    store = MemoryStore(clock)
+    await insert(store, Container.TURNS, "ended_wait")
+    approvals = Approvals(store, clock)
+    assert await approvals.ended_waits(before=NOW + 31) == ((OWNER, RESPONSE_ID),)
+    ended = Response.from_document(RESPONSE_ID, frozen(Container.TURNS, "response").body)
+    waits = replace(ended, owner=OWNER).waiting(at=NOW, until=NOW + 90)
+    over = waits.ended(status=ResponseStatus.CANCELLED, at=NOW + 30, output_items=())
+    (made,) = ended_wait_operations(waits, over)
+    document = frozen(Container.TURNS, "ended_wait")
+    assert (made.id, as_json(made.body)) == (document.id, document.body)
+    await approvals.forget_ended_wait(OWNER, RESPONSE_ID)
+    assert await approvals.ended_waits(before=NOW + 31) == ()

@@ -6,7 +6,7 @@ from clients.storage.sqlite.store import SqliteStore
 from domain.files.stored_file import StoredFile
 from domain.turns.webhook_events import WebhookEndpoints
 from state.files.file_store import FileStore
-from state.files.parts import file_document_id, part
+from state.files.parts import blob_mark, file_document_id, part
 from state.files.upload import entry, written
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
@@ -41,3 +41,5 @@ def test_a_file_is_written_as_it_was() -> None:
     assert (entry(stored).id, as_json(entry(stored).body)) == (listed.id, listed.body)
     first = frozen(Container.TURNS, "file_part")
     assert (part(0, CONTENT).id, as_json(part(0, CONTENT).body)) == (first.id, first.body)
+    mark = frozen(Container.TURNS, "file_blob")
+    assert (blob_mark(stored.created_at).id, as_json(blob_mark(stored.created_at).body)) == (mark.id, mark.body)

@@ -32,6 +32,7 @@ from state.fleet.state_documents import STATE_ID, backend_key, part_id
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.recent_sessions import RecentSessions
 from state.money.session_documents import closed_id, read_session, span_id
 from state.tools.pins import ToolPins
 from tests.fakes.clocks import FakeClock
@@ -159,6 +160,19 @@ async def test_the_part_of_a_process_in_a_session_is_read_and_written_as_it_was(
     assert found.session.ready_at == NOW + 9
 
 
+async def test_a_part_of_an_earlier_release_is_found_for_the_fleet_after_the_sweep(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    """It was written without the fields by which the parts of all backends are found in one query."""
+    await insert(store, Container.FLEET, "session_open", "session_part")
+    clock.set(NOW + 3600)
+    recent = RecentSessions(store, clock)
+    assert (await recent.opened())[BACKEND.name].members == SESSION.members
+    assert len(await billing(store, clock).finished_sessions()) == 1
+    assert (await recent.opened())[BACKEND.name] == (await read_session(store, backend_key(BACKEND))).session
+    assert (await recent.opened())[BACKEND.name].members == SESSION.members + 2
+
+
 @pytest.mark.parametrize("name", ["rent", "rent_shared"])
 async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock, name: str) -> None:
     await insert(store, Container.FLEET, name)
@@ -225,7 +239,7 @@ async def test_a_session_is_closed_as_it_was(store: SqliteStore, clock: FakeCloc
     key = backend_key(BACKEND)
     found = await store.read(key, closed_id(SESSION.id))
     assert found is not None
-    await billing(store, clock).mark_closed(key, found, SESSION, PRICE)
+    await billing(store, clock).mark_closed(key, found, SESSION, PRICE, ())
     document = frozen(Container.FLEET, "session_closed")
     assert await stored(store, document) == document.body
 

@@ -1,5 +1,6 @@
 """Which callers share a deployment, and which data does each of them own?"""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tests.isolation.probes import Ids, Json
 OWNERS: Mapping[str, Owner] = {name: CALLERS[name] for name in ("mine", "strange")} | NAMESAKES
 """Two owners in each of two tenants, with the same object ids in both; the names are their tokens."""
 
+SHOP: Json = {"type": "mcp", "server_label": "shop", "require_approval": "always"}
+WAITING = "response that waits"
 SECRETS: Mapping[str, str] = {name: f"secret-of-{name}-7q" for name in OWNERS}
 """A text in each owner's data that no other owner may read."""
 
@@ -53,7 +56,9 @@ class Person:
         sent = await self.http.post("/v1/files", files=upload, data={"purpose": "user_data"}, headers=headers)
         assert sent.status_code == 200, sent.text
         batch = await self.create_batch(secret)
+        waiting = await self.create_waiting(secret)
         return {
+            WAITING: waiting["id"],
             "batch_id": batch["id"],
             "input of the batch": batch["input_file_id"],
             "file_id": sent.json()["id"],
@@ -66,6 +71,15 @@ class Person:
             "output": within["output"][0]["id"],
             "owner_id": OWNERS[self.name].subject.replace(":", "_"),
         }
+
+    async def create_waiting(self, secret: str) -> Json:
+        """Return a turn that waits in place for an approval of a call with the secret among its arguments."""
+        body: Json = {"model": "auto", "input": secret, "background": True, "tools": [SHOP]}
+        made = await self.create("/v1/responses", {**body, "metadata": {"approval_wait_s": "2592000"}})
+        while not made["output"] or made["output"][-1]["type"] != "mcp_approval_request":
+            await asyncio.sleep(0)
+            made = (await self.send("GET", f"/v1/responses/{made['id']}")).json()
+        return made
 
     async def create_batch(self, secret: str) -> Json:
         line: Json = {"custom_id": "1", "method": "POST", "url": "/v1/responses"}
@@ -102,6 +116,8 @@ def reading_paths(ids: Ids) -> Sequence[str]:
         "/v1/files",
         f"/v1/files/{ids['file_id']}",
         f"/v1/files/{ids['file_id']}/content",
+        "/v1/approvals",
+        f"/v1/responses/{ids[WAITING]}",
         "/v1/batches",
         f"/v1/batches/{ids['batch_id']}",
         "/v1/turns",

@@ -11,13 +11,14 @@ import pytest
 from clients.clock import Clock
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import Container, DocumentStore
-from tests.api.harness import Api, api
+from tests.api.harness import Api
+from tests.api.tools.agents import agent
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
-from tests.isolation.people import OWNERS, SECRETS, Person
-from tests.isolation.probes import BODIES, REJECTED, Ids, parameters, probes, served
-from tests.isolation.watching import UNLIMITED, WatchedStore, is_own, watched_api
+from tests.isolation.people import OWNERS, SECRETS, WAITING, Person
+from tests.isolation.probes import BODIES, REJECTED, Ids, Probe, parameters, probes, served
+from tests.isolation.watching import UNLIMITED, AskingModel, WatchedStore, is_own, watched_api
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,14 @@ class Deployment:
     watched: WatchedStore
     people: Mapping[str, Person]
     ids: Mapping[str, Ids]
+
+    async def ended(self) -> None:
+        """Return when all turns have ended but those that wait for somebody."""
+        await self.api.orchestrations.ended(but=waiting_in(*self.ids.values()))
+
+
+def waiting_in(*made: Ids) -> set[str]:
+    return {ids[WAITING] for ids in made}
 
 
 def on_cosmos() -> MakeStore:
@@ -52,8 +61,9 @@ async def deployment(make_store: MakeStore) -> AsyncIterator[Deployment]:
     one, watched = watched_api(make_store(clock), clock)
     people = {name: Person(name=name, token=name, http=one.http) for name in SECRETS}
     ids = {name: await person.create_data() for name, person in people.items()}
-    await one.orchestrations.ended()
-    yield Deployment(api=one, watched=watched, people=people, ids=ids)
+    made = Deployment(api=one, watched=watched, people=people, ids=ids)
+    await made.ended()
+    yield made
     await watched.close()
 
 
@@ -68,8 +78,23 @@ async def test_another_owners_objects_are_not_found(deployment: Deployment, stra
         assert status in REJECTED, probe
         assert status == 404 or probe.of.startswith("body="), probe
         assert SECRETS["mine"] not in json.dumps(body), probe
-    await deployment.api.orchestrations.ended()
+    await assert_undecided(deployment, stranger)
+    await deployment.ended()
     assert await deployment.people["mine"].read_all(theirs) == before
+
+
+async def assert_undecided(deployment: Deployment, stranger: str) -> None:
+    """Nobody else sees or decides what a turn waits for."""
+    theirs, http = deployment.ids["mine"], deployment.api.http
+    (request,) = (await deployment.people["mine"].send("GET", "/v1/approvals")).json()["data"]
+    assert request["response_id"] == theirs[WAITING]
+    path, body = f"/v1/responses/{theirs[WAITING]}/approvals", {"approval_request_id": request["id"], "approve": True}
+    probe = Probe(route="http_approvals_decide", method="POST", path=path, body=body)
+    outcome = await probe.send(http, stranger)
+    assert outcome == await probe.twin({**theirs, "request": request["id"]}).send(http, stranger)
+    assert outcome[0] == 404
+    listed = (await deployment.people[stranger].send("GET", "/v1/approvals")).json()["data"]
+    assert request["id"] not in [each["id"] for each in listed]
 
 
 async def test_an_owner_who_reads_everything_reads_only_his_own_data(deployment: Deployment) -> None:
@@ -79,11 +104,12 @@ async def test_an_owner_who_reads_everything_reads_only_his_own_data(deployment:
 
 
 async def test_no_request_touches_another_owners_partition(deployment: Deployment) -> None:
+    made = [*deployment.ids.values()]
     for name, person in deployment.people.items():
         deployment.watched.touched.clear()
         await probe_next_owner(deployment, name)
-        await person.create_data()
-        await deployment.api.orchestrations.ended()
+        made.append(await person.create_data())
+        await deployment.api.orchestrations.ended(but=waiting_in(*made))
         foreign = [
             key
             for key in deployment.watched.touched
@@ -111,16 +137,16 @@ def cosmos() -> LocalCosmos:
 async def test_every_cosmos_request_has_the_owners_full_partition_key(cosmos: LocalCosmos) -> None:
     clock = FakeClock()
     store = CosmosStore(cosmos.emptied(), clock)
-    one = api(store=store, clock=clock, limits=UNLIMITED)
+    one = agent(main=AskingModel(), store=store, clock=clock, limits=UNLIMITED)
     people = {name: Person(name=name, token=name, http=one.http) for name in ("mine", "double")}
     ids = {name: await person.create_data() for name, person in people.items()}
-    await one.orchestrations.ended()
+    await one.orchestrations.ended(but=waiting_in(*ids.values()))
     cosmos.ask("DELETE", "/__requests")
     for probe in probes(ids["mine"], ids["double"]):
         await probe.send(one.http, "double")
     await people["double"].read_all(ids["double"])
-    await people["double"].create_data()
-    await one.orchestrations.ended()
+    more = await people["double"].create_data()
+    await one.orchestrations.ended(but=waiting_in(*ids.values(), more))
     requests = [each for each in cosmos.requests() if "/docs" in each["path"]]
     await store.close()
     assert len(requests) > 100

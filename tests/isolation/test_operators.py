@@ -61,7 +61,8 @@ async def shared() -> tuple[Api, Mapping[str, list[str]]]:
 async def test_no_list_or_report_names_anything_of_another_tenant(shared: tuple[Api, Mapping[str, list[str]]]) -> None:
     one, made = shared
     paths = [f"/{each.template}" for each in served() if "GET" in each.methods and not parameters(each)]
-    queries = ("/v1/turns?scope=tenant", "/v1/usage?group_by=owner,conversation,hour,model,backend")
+    dimensions = ("owner,conversation,hour,model,backend", "owner,batch", "owner,pipeline", "owner,cache")
+    queries = ("/v1/turns?scope=tenant", *(f"/v1/usage?group_by={each}" for each in dimensions))
     seen = {
         name: json.dumps([await read(one, name, path) for path in (*paths, *queries) if "{" not in path])
         for name in OPERATORS

@@ -1,15 +1,18 @@
 """Which partitions does a request touch?"""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clients.backends.port import AnswerEnd, TextPiece
 from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.identity.owners import Owner
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
-from tests.api.harness import Api, api
+from tests.api.harness import ANSWER, Api
+from tests.api.tools.agents import agent, calls
+from tests.fakes.backends import Act, FakeBackend, says
 from tests.fakes.clocks import FakeClock
 
 
@@ -42,6 +45,20 @@ class WatchedStore:
         await self.inner.close()
 
 
+class AskingModel(FakeBackend):
+    """Answers; where it may call functions, it asks to send what it reads as a note."""
+
+    def __init__(self) -> None:
+        super().__init__(says(ANSWER))
+
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
+        call = self.calls[-1]
+        if call.tools.callable_functions:
+            script = calls(("shop__send_note", {"text": call.items[-1].text}))
+        async for piece in super().play(script):
+            yield piece
+
+
 PLENTY = RateLimit(per_minute=60_000, burst=100_000, running=1000)
 UNLIMITED = RateLimits(owner=PLENTY, tenant=PLENTY)
 """The probes are more requests than a caller may send at once."""
@@ -53,7 +70,7 @@ def watched_api(inner: DocumentStore, clock: FakeClock) -> tuple[Api, WatchedSto
     The rate limiter bypasses it: it reads whether turns of all owners of the tenant have ended.
     """
     watched = WatchedStore(inner=inner)
-    watching = api(store=watched, clock=clock, limits=UNLIMITED)
+    watching = agent(main=AskingModel(), store=watched, clock=clock, limits=UNLIMITED)
     watching.limits.turns = TurnStore(inner, clock, WebhookEndpoints())
     return watching, watched
 

@@ -1,5 +1,8 @@
 """What do spans and metrics tell of a turn that calls tools?"""
 
+import asyncio
+from typing import Any
+
 import pytest
 from openai.types.responses import Response
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -8,6 +11,7 @@ from opentelemetry.trace import StatusCode
 
 from clients.tools.port import CallFailure, ToolError
 from telemetry import names
+from tests.api.harness import Api
 from tests.api.test_sdk import sdk
 from tests.api.tools.agents import SHOP, agent, calls
 from tests.fakes.backends import says
@@ -15,6 +19,7 @@ from tests.fakes.tools import FakeTools, Reply
 from tests.fakes.tools import says as answers
 from tests.telemetry.measuring import points, total
 
+CLOSE = ("shop__close_shop", dict[str, Any]())
 SECRET = "XYZZY"
 LOST = ToolError(CallFailure.NO_ANSWER, "The server gave no answer.")
 
@@ -26,6 +31,61 @@ async def agent_turn(tool: str = "find_order", reply: Reply | None = None, round
     one = agent(*[calls((f"shop__{tool}", given))] * rounds, says("on its way"), tools=tools)
     async with sdk(one) as client:
         return await client.responses.create(model="auto", input="where is my order?", tools=[SHOP])
+
+
+DECISIONS = ("approved", "denied", "expired")
+
+
+@pytest.mark.parametrize(
+    ("in_place", "approve", "decision"),
+    [
+        (True, True, "approved"),
+        (True, False, "denied"),
+        (True, None, "expired"),
+        (False, True, "approved"),
+        (False, False, "denied"),
+    ],
+)
+async def test_a_decision_is_counted_once(
+    measured: InMemoryMetricReader, *, in_place: bool, approve: bool | None, decision: str
+) -> None:
+    def counted() -> list[float]:
+        told = {names.TOOL_SERVER: "shop", names.TOOL_NAME: "close_shop"}
+        return [total(measured, names.TOOL_DECISIONS, **told, **{names.TOOL_DECISION: each}) for each in DECISIONS]
+
+    before, one = counted(), agent(calls(CLOSE), says("so be it"), says("again"))
+    await (decided_in_place if in_place else decided_afterwards)(one, approve=approve)
+    added = [after - was for after, was in zip(counted(), before, strict=True)]
+    assert added == [each == decision for each in DECISIONS]
+
+
+async def decided_in_place(one: Api, *, approve: bool | None) -> None:
+    """Decide twice in the same way, or let the time of the request pass."""
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    await one.orchestrations.boards[made["id"]].begun(1)
+    output = (await one.http.get(f"/v1/responses/{made['id']}")).json()["output"]
+    answer = {"approval_request_id": output[-1]["id"], "approve": approve}
+    for _ in range(2 if approve is not None else 0):
+        await one.http.post(f"/v1/responses/{made['id']}/approvals", json=answer)
+    if approve is None:
+        await pass_week(one, made["id"])
+    await one.orchestrations.ended()
+
+
+async def pass_week(one: Api, response_id: str) -> None:
+    for _ in range(2):
+        one.world.clock.advance(4 * 86_400)
+        one.orchestrations.boards[response_id].post()
+        await asyncio.sleep(0)
+
+
+async def decided_afterwards(one: Api, *, approve: bool | None) -> None:
+    made = (await one.create({"model": "auto", "input": "close", "tools": [SHOP]})).json()
+    answer = {"type": "mcp_approval_response", "approval_request_id": made["output"][-1]["id"], "approve": approve}
+    for _ in range(2):
+        again = {"model": "auto", "input": [answer], "previous_response_id": made["id"], "tools": [SHOP]}
+        assert (await one.create(again)).status_code == 200
 
 
 async def test_each_call_of_the_model_counts_its_own_tokens(

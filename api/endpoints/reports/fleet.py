@@ -1,6 +1,7 @@
 """What does each backend do now, what has its GPU session cost so far, and which rule decides on the next one?"""
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal
 
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -22,6 +23,7 @@ from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.money.sessions.outlook import cost_so_far, earliest_end
+from domain.money.sessions.work_times import WorkTime
 from domain.money.usage import CAUSE, day_of, grouped
 from domain.routing.rent_or_buy import session_price
 from state.fleet_status import BackendSummary, FleetStatus
@@ -167,6 +169,7 @@ def session_object(session: GpuSession, summary: BackendSummary, now: float, ten
         "ready_at": session.ready_at,
         "last_request_at": session.last_end if session.recent_ends else None,
         "requests_ended_at": list(session.recent_ends),
+        "worked": summary.sharers and work_object(summary.sharers.work),
         "ends_at": earliest_end(session, price),
         "cost_usd": f"{cost_so_far(session, price, now):.9f}",
         "members": session.members,
@@ -202,4 +205,10 @@ def ended_object(ended: EndedSession) -> Json:
         "members": session.members,
         "served": ended.served,
         "requests_ended_at": list(session.recent_ends),
+        "worked": None if ended.work is None else work_object(ended.work),
     }
+
+
+def work_object(times: Iterable[WorkTime]) -> list[list[float]]:
+    """Return when requests ran, as pairs of a beginning and an end."""
+    return [[began, ended] for began, ended in times]

@@ -22,6 +22,7 @@ from domain.money.ledger_records import NANOS, AttemptRecord
 from domain.tools.approvals import Approval
 from domain.tools.call_record import CallRecord
 from domain.turns import response as domain_turns
+from domain.turns.origins import origin_of
 from state.money.ledger import Ledger
 from state.money.session_outlooks import SessionOutlooks
 from state.turns.responses import TurnStore
@@ -62,7 +63,7 @@ class RouteReports:
         attempts = tuple(each for each in records if each.number)
         reservation = await self.ledger.reservation(owner, turn.id)
         sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.options.sources else None
-        budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
+        budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id, origin_of(turn.options))
         slots = await self.turns.slots(owner, turn.id)
         notes = await self.outbox.of_response(owner, turn.id) if turn.progress.ended_at else ()
         account = TurnAccount(

@@ -5,12 +5,15 @@ from typing import Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from activities.tools.caller_grants import CallerGrants, Granted
 from api.endpoints.reports.parameters import require_role
-from api.http.authentication import Authenticator, owner_of
+from api.http.authentication import Authenticator, owner_of, presented_token
 from api.http.errors import json_answer
 from api.http.pagination import list_object
 from api.rendering.response import Json
-from domain.errors import Forbidden, NotFound
+from clients.tools.port import AS_APP, Credential, in_name_of
+from domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from domain.identity.owners import Owner
 from domain.identity.roles import AppRole
 from domain.tools.catalog import ServerKind, ToolServer, ToolServers
 from domain.tools.listing import ListedTool
@@ -26,12 +29,19 @@ class ToolReports:
     """
 
     def __init__(
-        self, *, authenticator: Authenticator, servers: ToolServers, directory: ToolDirectory, operator: str
+        self,
+        *,
+        authenticator: Authenticator,
+        servers: ToolServers,
+        directory: ToolDirectory,
+        grants: CallerGrants,
+        operator: str,
     ) -> None:
         self.authenticator = authenticator
         self.operator = operator
         self.servers = servers
         self.directory = directory
+        self.grants = grants
 
     async def list(self, req: Request) -> Response:
         """`GET /v1/tools`"""
@@ -39,7 +49,8 @@ class ToolReports:
         require_role(owner, AppRole.OPERATIONS_READ)
         known = [each for each in self.servers.known.values() if each.is_open_to(owner)]
         asked = [each for each in known if each.kind is ServerKind.MCP]
-        reports = await asyncio.gather(*(self.directory.report(each) for each in asked))
+        credentials = [await self.credential(req, owner, each) for each in asked]
+        reports = await asyncio.gather(*map(self.directory.report, asked, credentials))
         pairs = zip(asked, reports, strict=True)
         data = [tool for server, report in pairs for tool in report_objects(server, report)]
         return json_answer(list_object(data, more=False))
@@ -52,10 +63,19 @@ class ToolReports:
             raise Forbidden(NO_OPERATOR)
         label, fingerprint = req.path_params["server_label"], req.path_params["fingerprint"]
         server = self.servers.open_to(owner, label)
-        tool = await self.directory.accept(server, fingerprint) if server else None
+        credential = await self.credential(req, owner, server) if server else AS_APP
+        tool = await self.directory.accept(server, fingerprint, credential) if server else None
         if server is None or tool is None:
             raise NotFound.by_id("Tool", fingerprint)
         return json_answer(tool_object(server, tool, "accepted"))
+
+    async def credential(self, req: Request, owner: Owner, server: ToolServer) -> Credential:
+        """Return in whose name a server lists its tools; a caller without rights there gets no list."""
+        try:
+            granted = await self.grants.to_list(owner, (server,), presented_token(req))
+        except (Invalid, Unavailable):
+            granted: Granted = {}
+        return in_name_of(owner, server, granted[server.label].token if server.label in granted else "")
 
 
 def report_objects(server: ToolServer, report: ToolReport) -> list[Json]:

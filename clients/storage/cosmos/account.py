@@ -5,19 +5,16 @@ minute, and a write whose connection broke, although it may have been done. Endp
 own host name follows its write region.
 """
 
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any
 
-from azure.core.credentials import AccessToken
 from azure.core.pipeline import PipelineResponse
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
 
+from clients.local_azure import LocalToken, LocalTransport
 from clients.storage.cosmos.containers import CONSISTENCIES
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.request_units import add_charge
@@ -27,36 +24,6 @@ CONNECT_S = 5
 READ_S = 10
 LOCAL_TOKEN_S = 3600
 CHARGE_HEADER = "x-ms-request-charge"
-
-
-class LocalToken:
-    """The token of the settings; it is not renewed."""
-
-    def __init__(self, token: str, expires_on: int) -> None:
-        self.token = token
-        self.expires_on = expires_on
-
-    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        return AccessToken(self.token, self.expires_on)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None: ...
-
-
-class LocalTransport(AioHttpTransport):
-    """Verifies the server with the CA of the settings; the SDK does not verify a loopback address at all."""
-
-    def __init__(self, authority: Path) -> None:
-        super().__init__()  # pyright: ignore[reportUnknownMemberType] - azure-core's own annotations are partial
-        self.context = ssl.create_default_context(cafile=str(authority))
-
-    async def send(self, request: Any, **config: Any) -> Any:
-        verified = {"connection_verify": True, "connection_cert": None, "ssl": self.context}
-        return cast("Any", await super().send(request, **(config | verified)))  # pyright: ignore[reportUnknownMemberType] - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

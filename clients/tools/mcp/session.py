@@ -6,7 +6,8 @@ nothing, so no server may ask back.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Final
 
@@ -78,7 +79,7 @@ class McpSession:
         self.transport = transport
         self.connecting = McpExchange()
         self.closing = asyncio.Event()
-        self.calls = 0
+        self.users = 0
         self.is_retired = False
         self.opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self.run())
@@ -116,9 +117,9 @@ class McpSession:
         return await asyncio.shield(self.opened)
 
     def retire(self) -> None:
-        """Close the session as soon as no call of another turn is under way in it."""
+        """Close the session as soon as no request of another turn is under way in it."""
         self.is_retired = True
-        if not self.calls:
+        if not self.users:
             self.closing.set()
 
     async def close(self) -> None:
@@ -132,16 +133,17 @@ class McpSession:
     async def listing(self) -> ToolListing:
         """Return the tools of the server. Raises ToolError and SessionLostError."""
         tools: list[ListedTool] = []
-        fresh_s = LONGEST_S
+        fresh_s, is_public = LONGEST_S, True
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             page = await self.page(cursor)
             tools += [listed(each) for each in page.tools]
-            fresh_s = min(fresh_s, freshness(page))
+            fresh_s, is_public = min(fresh_s, freshness(page)), is_public and page.cache_scope == "public"
             cursor = page.next_cursor
             if cursor is None or len(tools) > MAX_TOOLS:
                 break
-        return ToolListing(tools=tuple(tools[:MAX_TOOLS]), fresh_s=max(SHORTEST_S, fresh_s))
+        fresh_s = max(SHORTEST_S, fresh_s)
+        return ToolListing(tools=tuple(tools[:MAX_TOOLS]), fresh_s=fresh_s, is_public=is_public)
 
     async def page(self, cursor: str | None) -> ListToolsResult:
         exchange = McpExchange()
@@ -157,17 +159,19 @@ class McpSession:
         finally:
             current_exchange.reset(token)
 
-    async def call(self, request: ToolRequest) -> ToolAnswer:
-        """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
-        self.calls += 1
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Keep the session open for a request, also where it is retired meanwhile."""
+        self.users += 1
         try:
-            return await self.sent(request)
+            yield
         finally:
-            self.calls -= 1
+            self.users -= 1
             if self.is_retired:
                 self.retire()
 
-    async def sent(self, request: ToolRequest) -> ToolAnswer:
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
         exchange = McpExchange(headers=key_header(request.tool, request.key), calls_left=1)
         client = await self.client()
         token = current_exchange.set(exchange)

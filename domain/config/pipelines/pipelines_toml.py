@@ -2,22 +2,38 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
-from domain.pipelines.pipeline import Pipeline, Pipelines, Sink, SinkKind, TriggerKind
+from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep, Sink, SinkKind, TriggerKind
 from domain.pipelines.schedules import schedule_problem
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+REQUEST_FIELDS: Final = (
+    "model",
+    "tier",
+    "instructions",
+    "temperature",
+    "max_output_tokens",
+    "format",
+    "sources",
+    "tools",
+    "approval_wait_s",
+)
+"""The fields that a step may have, too."""
+
 PART: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
 LATER_TRIGGERS: Final = frozenset({"queue", "blob"})
 LATER_SINKS: Final = frozenset({"blob", "queue"})
-LATER_FIELDS: Final = frozenset({"steps"})
 """What later releases may know is named, so that it is not taken for a spelling mistake."""
+
+MOST_STEPS: Final = 16
+LONGEST_WAIT_S: Final = 20 * 86_400
+"""How long a turn may wait for approvals: an event is known for thirty days."""
 
 
 def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
@@ -44,6 +60,7 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
     refuse_later(table)
     trigger = table.choice("trigger", TriggerKind)
     timed = trigger is TriggerKind.SCHEDULE
+    response, day, month = read_budgets(table.table("budgets"))
     pipeline = Pipeline(
         name=name,
         owner=read_owner(table.table("owner", required=True), variables),
@@ -51,10 +68,12 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
         schedule=read_schedule(table) if timed else "",
         text=table.text("input") if timed else "",
         input=() if timed else read_part(table),
-        body=read_body(table),
+        steps=read_steps(table),
         sink=read_sink(table.table("sink"), variables),
         trusted=table.flag("trusted", default=False),
-        response_budget=read_budget(table.table("budgets")),
+        response_budget=response,
+        day_budget=day,
+        month_budget=month,
     )
     table.close()
     return pipeline
@@ -65,9 +84,31 @@ def refuse_later(table: TomlTable) -> None:
     if isinstance(trigger, str) and trigger in LATER_TRIGGERS:
         table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {trigger}")
         table.values["trigger"] = TriggerKind.CLOUD_EVENTS.value
-    for key in LATER_FIELDS & table.values.keys():
-        table.known.add(key)
-        table.problems.append(f"{table.name_of(key)}: this release runs one turn for each event")
+
+
+def read_steps(table: TomlTable) -> tuple[PipelineStep, ...]:
+    """Return the steps; what a step does not say is as in its pipeline. A pipeline without a list has one step."""
+    usual = {key: table.values[key] for key in REQUEST_FIELDS if key in table.values}
+    only = PipelineStep(body=read_body(table))
+    if "steps" not in table.values:
+        return (only,)
+    rows, steps = tuple(table.rows("steps")), list[PipelineStep]()
+    for row in rows:
+        step = TomlTable(row.path, {**usual, **row.values}, table.problems)
+        steps.append(PipelineStep(name=read_step_name(step, {each.name for each in steps}), body=read_body(step)))
+        step.close()
+    if not 1 <= len(rows) <= MOST_STEPS:
+        table.problems.append(f"{table.name_of('steps')}: expected 1 to {MOST_STEPS} steps, found {len(rows)}")
+    return tuple(steps) or (only,)
+
+
+def read_step_name(table: TomlTable, taken: Collection[str]) -> str:
+    name = table.text("name")
+    if name and not NAME.fullmatch(name):
+        table.report("name", "a name of a-z, 0-9 and -, at most 32 characters")
+    if name in taken:
+        table.report("name", "a name that no other step has")
+    return name
 
 
 def read_owner(table: TomlTable, variables: Mapping[str, str]) -> Owner:
@@ -101,6 +142,9 @@ def read_body(table: TomlTable) -> dict[str, Any]:
         body["metadata"]["sources"] = ",".join(sources)
     if tier:
         body["metadata"]["tier"] = tier
+    if "approval_wait_s" in table.values:
+        body["metadata"]["approval_wait_s"] = str(table.within("approval_wait_s", 1, LONGEST_WAIT_S))
+    table.known.add("approval_wait_s")
     tools = table.table("tools")
     body["tools"] = [
         {"type": "mcp", "server_label": label, "allowed_tools": list(tools.texts(label))} for label in tools.values
@@ -135,8 +179,8 @@ def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:
     return next((Sink(kind=kind, target=target) for kind, target in found.items()), Sink())
 
 
-def read_budget(table: TomlTable) -> Decimal | None:
-    """Return the dollars that one turn may cost. Days and months are budgets of the pipeline's owner."""
-    amount = table.optional("response", table.amount)
+def read_budgets(table: TomlTable) -> Sequence[Decimal | None]:
+    """Return the dollars that one turn may cost, and those of a day and of a month."""
+    found = [table.optional(key, table.amount) for key in ("response", "day", "month")]
     table.close()
-    return amount
+    return found

@@ -69,6 +69,44 @@ def test_the_day_that_a_page_cuts_is_not_shown_as_a_whole(folder: str) -> None:
     assert said(script.format(page=json.dumps(page), folder=folder)) == [3, 1, 0]
 
 
+def run(first: int | None, taken_over_at: float | None = None) -> dict[str, Any]:
+    return {"first_event": first, "taken_over_at": taken_over_at}
+
+
+@pytest.mark.parametrize(
+    ("runs", "takeovers"),
+    [
+        ([run(0)], []),
+        ([run(0, 5.0), run(21)], [21]),
+        ([run(0), run(21)], []),  # a planned handover
+        ([run(0, 5.0), run(None, 6.0), run(21, 7.0), run(40)], [21, 40]),
+        ([run(None, 5.0), run(0)], []),  # nothing was written before
+    ],
+)
+def test_a_text_changes_its_colour_where_a_run_went_on_after_a_death(
+    folder: str, runs: list[dict[str, Any]], takeovers: list[int]
+) -> None:
+    script = """const {{ takeoversOf }} = await import("{folder}/timeline.js");
+    console.log(JSON.stringify(takeoversOf({runs})));"""
+    assert said(script.format(runs=json.dumps(runs), folder=folder)) == takeovers
+
+
+@pytest.mark.parametrize(
+    ("session", "worked"),
+    [
+        ({"last_request_at": 60}, [[10, 60]]),  # of an earlier release
+        ({"works": True, "last_request_at": 60}, [[10, 90]]),
+        ({"worked": [[10, 20], [50, 60]], "last_request_at": 60}, [[10, 20], [50, 60]]),
+        ({"worked": [[10, 20], [50, 80]], "works": True, "sharers": {"at": 80}}, [[10, 20], [50, 90]]),
+        ({"worked": [], "sharers": {"at": 80}}, []),
+    ],
+)
+def test_a_lane_separates_work_from_its_pauses(folder: str, session: dict[str, Any], worked: list[list[int]]) -> None:
+    script = """const {{ workOf }} = await import("{folder}/lanes.js");
+    console.log(JSON.stringify(workOf({session}, 10, 90)));"""
+    assert said(script.format(session=json.dumps(session), folder=folder)) == worked
+
+
 def test_the_month_is_added_up_from_a_row_of_each_day() -> None:
     """A page of days and causes would end before the month's first days."""
     text = (ROOT / "console" / "money.js").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from state.files.parts import PART_BYTES
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import MemoryStore
 
 LINES = b'{"custom_id":"a"}\n' * 40_000
@@ -205,6 +206,39 @@ async def test_a_file_above_the_limit_is_refused_and_leaves_nothing(*, declared:
     answer = await one.http.post("/v1/files", content=sent, headers={"content-type": "multipart/form-data; boundary=B"})
     assert answer.status_code == 413
     assert "GANGLION_FILE_LIMIT" in answer.json()["error"]["message"]
+    assert await content_documents(one) == 0
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_file_above_the_limit_goes_to_the_blob_storage(*, declared: bool) -> None:
+    blobs = MemoryContents()
+    one = api(file_limit=1000, large_files=blobs)
+    content = "0123456789" * 500
+    body = form(PURPOSE, CONTENT.replace("hello", content))
+    sent: Any = body if declared else pieces(body, size=700)
+    answer = await one.http.post("/v1/files", content=sent, headers={"content-type": "multipart/form-data; boundary=B"})
+    assert (answer.status_code, answer.json()["bytes"]) == (200, 5000)
+    assert list(blobs.whole.values()) == [content.encode()]
+    path = f"/v1/files/{answer.json()['id']}"
+    part = await one.http.get(f"{path}/content", headers={"range": "bytes=4090-4105"})
+    assert (part.status_code, part.text) == (206, content[4090:4106])
+    assert (await one.http.delete(path)).status_code == 200
+    assert (blobs.whole, await content_documents(one)) == ({}, 0)
+
+
+async def test_a_small_file_stays_in_the_store_beside_a_blob_storage() -> None:
+    blobs = MemoryContents()
+    one = api(large_files=blobs)
+    await upload(one)
+    assert (blobs.whole, blobs.blocks) == ({}, {})
+
+
+async def test_a_broken_form_leaves_no_block() -> None:
+    blobs = MemoryContents()
+    one = api(file_limit=1000, large_files=blobs)
+    body = form(PURPOSE, CONTENT.replace("hello", "x" * 20_000))[:-5]
+    answer = await one.http.post("/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=B"})
+    assert (answer.status_code, blobs.whole, blobs.blocks) == (400, {}, {})
     assert await content_documents(one) == 0
 
 

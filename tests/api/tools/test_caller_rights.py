@@ -16,6 +16,7 @@ from clients.tools.on_behalf_of import ExchangeRefused
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
 from domain.ids import member_id
+from domain.tools.listing import ListedTool, ToolListing
 from domain.turns.response import Response, ResponseOptions
 from state.tools.grants import Grants
 from tests.api.harness import STRANGER, Api
@@ -23,7 +24,7 @@ from tests.api.tools.agents import agent, calls, sent
 from tests.fakes.backends import says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
-from tests.fakes.tools import FILE, shop
+from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.worlds import OWNER
 
 SCOPE = "api://tickets/.default"
@@ -227,7 +228,9 @@ WRONG = [
     (TICKETS.replace(f'scope = "{SCOPE}"\n', ""), "servers.tickets.scope: expected text"),
     (TICKETS.replace('effect = "read"', SHARED), "cache_scope: expected owner"),
     (TICKETS.replace("http://127.0.0.1:2", "http://tickets.internal"), "servers.tickets.url: expected https"),
-    (LISTED, "servers.tickets.auth: expected none, identity or setting"),
+    (LISTED.replace('effect = "read"', SHARED), "cache_scope: expected owner"),
+    (LISTED.replace("https://t", "http://t"), "servers.tickets.url: expected https"),
+    (LISTED.replace('scope = "s"\n', ""), "servers.tickets.scope: expected text"),
 ]
 
 
@@ -236,6 +239,56 @@ def test_a_mistake_in_the_file_is_named(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         shop(text)
     assert problem in str(raised.value)
+
+
+FIND = ListedTool(name="find", description="Finds a ticket.", schema={"type": "object"})
+FINDS = calls(("tickets__find", {}))
+
+
+def listed_api(*scripts: Any, exchange: Exchange, **options: Any) -> tuple[Api, FakeTools]:
+    """Return an API with an MCP server that is asked for its tools in the name of the caller."""
+    tools = FakeTools(listings={"tickets": ToolListing(tools=(FIND,), fresh_s=10)})
+    one = agent(*scripts, tools=tools, servers=shop(LISTED), exchange=exchange, sealing_key=KEY, **options)
+    return one, tools
+
+
+async def test_an_mcp_server_lists_its_tools_for_the_caller_whose_token_then_calls_them() -> None:
+    exchange = Exchange()
+    one, tools = listed_api(FINDS, says("none"), FINDS, says("none"), exchange=exchange)
+    first = await ask(one)
+    await ask(one, "strange")
+    assert [each["type"] for each in first["output"]] == ["mcp_list_tools", "mcp_call", "message"]
+    assert exchange.asked == [(OWNER, "mine", "s"), (STRANGER, "strange", "s")], "one exchange for both uses"
+    holders = [f"{each.tenant}/{each.subject}" for each in (OWNER, STRANGER)]
+    tokens = [token_of(OWNER, 1), token_of(STRANGER, 2)]
+    asked = [(label, each.holder, each.token) for label, each in tools.asked]
+    assert asked == [("tickets", *each) for each in zip(holders, tokens, strict=True)]
+    assert [each.grant for each in tools.sent] == tokens
+    assert "secret-of-" not in everything_in(one)
+    assert '"kind": "grant"' not in everything_in(one)
+
+
+async def test_an_mcp_server_is_not_asked_for_a_caller_without_the_rights() -> None:
+    one, tools = listed_api(exchange=Exchange(refused="invalid_grant (AADSTS65001)"))
+    made = await one.create({"input": "?", "tools": [ASK]})
+    assert (made.status_code, made.json()["error"]["code"], tools.asked) == (400, "caller_rights_refused", [])
+    assert "response" not in await one.stored()
+
+
+async def test_tokens_are_counted_with_the_list_that_the_caller_sees_and_no_token_is_kept() -> None:
+    one, tools = listed_api(exchange=Exchange())
+    body: Any = {"model": "auto", "input": "?", "tools": [ASK]}
+    counted = await one.http.post("/v1/responses/input_tokens", json=body)
+    assert (counted.status_code, [each.token for _, each in tools.asked]) == (200, [token_of(OWNER, 1)])
+    assert "grant" not in await one.stored()
+
+
+@pytest.mark.parametrize("refused", ["", "invalid_grant"])
+async def test_an_operators_list_is_asked_for_with_its_own_rights(refused: str) -> None:
+    one, tools = listed_api(exchange=Exchange(refused=refused))
+    found = await one.http.get("/v1/tools", headers={"authorization": "Bearer operator"})
+    (asked,) = [each for _, each in tools.asked]
+    assert (found.status_code, bool(asked.holder), asked.token.startswith("secret-of-")) == (200, True, not refused)
 
 
 async def test_two_deliveries_of_a_request_at_once_keep_one_token() -> None:

@@ -343,7 +343,7 @@ async def test_a_waiting_turn_does_not_count_as_running_and_its_reservation_is_s
     limiter = one.limits.limiter(OWNER)
     assert set(limiter.usage.running) == {made["id"]}
     await limiter.check_running()
-    assert limiter.ended == {made["id"]}
+    assert set(limiter.ended) == {made["id"]}
     running = await one.world.turns.unfinished(ResponseStatus.IN_PROGRESS, before=one.world.clock.now() + DAY)
     assert running == ()
     await decide(one, made, requests_in(made)[0], approve=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clients.tokenizers.tokenizer_file import TokenizerFile
-from domain.content.schema_tool_calls import IMAGE_PLACEHOLDER
+from domain.content.items import IMAGE_PLACEHOLDER
 from domain.tokens.counts import exact_measure, tokens_in_prompt
 from domain.tokens.estimates import MESSAGE_TOKENS, REQUEST_TOKENS
 from domain.tokens.prompt_texts import PromptTexts

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.batches.budget_room import exceeded_room, renewals
-from domain.batches.start_time import BatchOption, StartDecision, decide_start
+from domain.batches.start_time import STARTS_PAID, BatchOption, StartDecision, WaitingLines, decide_start, waiting_lines
 from domain.money.budgets import BudgetCounter, BudgetScope
 from domain.money.ledger_records import nanos
 
@@ -28,7 +28,8 @@ IDLE = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, 
 def decide(
     *options: BatchOption, lines: int = 100, together: int = 0, now: float = 0.0, is_cheap_hour: bool = False
 ) -> StartDecision:
-    return decide_start(options, lines=lines, together=together, now=now, expires_at=DAY, is_cheap_hour=is_cheap_hour)
+    waiting = WaitingLines(together)
+    return decide_start(options, lines=lines, waiting=waiting, now=now, expires_at=DAY, is_cheap_hour=is_cheap_hour)
 
 
 def test_the_break_even_is_the_one_of_the_prices() -> None:
@@ -41,8 +42,10 @@ def test_the_break_even_is_the_one_of_the_prices() -> None:
         ((API,), 100, 0, True, ""),
         ((WARM, API), 100, 0, True, ""),
         ((GPU, API), 100, 0, False, ""),
-        ((GPU, API), 1289, 0, True, "gpu"),
-        ((GPU, API), 100, 1289, True, "gpu"),
+        ((GPU, API), 1289, 0, False, ""),
+        ((GPU, API), STARTS_PAID * 1289 - 1, 0, False, ""),
+        ((GPU, API), STARTS_PAID * 1289, 0, True, "gpu"),
+        ((GPU, API), 100, STARTS_PAID * 1289, True, "gpu"),
         ((GPU,), 100_000, 0, False, ""),
         ((IDLE,), 1, 0, True, "gpu"),
         ((IDLE, API), 100, 0, False, ""),
@@ -77,6 +80,21 @@ def test_at_its_latest_start_a_batch_takes_what_costs_less() -> None:
     assert decide(GPU, lines=100, now=waiting.latest_start).backend == "gpu"
 
 
+@pytest.mark.parametrize(("together", "backend"), [(1288, ""), (1289, "gpu")])
+def test_at_the_first_latest_start_a_gpu_is_started_where_all_that_wait_pay_for_it(together: int, backend: str) -> None:
+    latest = decide(GPU, API, lines=100).latest_start
+    decision = decide(GPU, API, lines=100, together=together, now=latest)
+    assert (decision.starts, decision.backend) == (True, backend)
+
+
+def test_batches_that_run_at_the_same_time_leave_each_other_the_time_to_end() -> None:
+    alone = decide_start((GPU,), lines=100, now=0.0, expires_at=DAY)
+    waiting = waiting_lines(100, [50, 400])
+    assert waiting == WaitingLines(together=550, beside=150)
+    beside = decide_start((GPU,), lines=100, waiting=waiting, now=0.0, expires_at=DAY)
+    assert alone.latest_start - beside.latest_start == pytest.approx(1.5 * 150 * 0.05)
+
+
 counts = st.integers(min_value=1, max_value=50_000)
 prices = st.decimals(min_value="0.0000001", max_value="0.01", places=7)
 
@@ -106,9 +124,39 @@ def test_more_lines_and_a_dearer_alternative_never_make_a_batch_wait(
 
 @given(lines=counts, now=st.floats(0, DAY), window=st.floats(60, 7 * DAY))
 def test_a_longer_window_never_makes_a_batch_begin_earlier(lines: int, now: float, window: float) -> None:
-    short = decide_start((GPU, API), lines=lines, together=0, now=now, expires_at=window)
-    wide = decide_start((GPU, API), lines=lines, together=0, now=now, expires_at=window + DAY)
+    short = decide_start((GPU, API), lines=lines, now=now, expires_at=window)
+    wide = decide_start((GPU, API), lines=lines, now=now, expires_at=window + DAY)
     assert short.starts or not wide.starts
+
+
+@given(sizes=st.lists(st.integers(1, 4000), min_size=1, max_size=8), extra=st.floats(0, DAY))
+def test_batches_that_begin_by_their_latest_start_and_share_a_gpu_all_end_within_their_windows(
+    sizes: list[int], extra: float
+) -> None:
+    """Each gets the same share of the GPU until it ends. The windows are the shortest feasible ones, and longer."""
+
+    def decided(at: int, now: float, expires_at: float) -> StartDecision:
+        others = [lines for other, lines in enumerate(sizes) if other != at]
+        waiting = waiting_lines(sizes[at], others)
+        return decide_start((GPU,), lines=sizes[at], waiting=waiting, now=now, expires_at=expires_at)
+
+    needs = [-decided(at, 0.0, 0.0).latest_start for at in range(len(sizes))]
+    expire = [need + extra * (at % 3) for at, need in enumerate(needs)]
+    first = min(decided(at, 0.0, until).latest_start for at, until in enumerate(expire))
+    assert any(decided(at, first, until).starts for at, until in enumerate(expire))
+    for at, until in enumerate(expire):
+        shared = sum(min(sizes[at], lines) for lines in sizes)
+        assert first + GPU.start_s + shared * GPU.line_s <= until
+
+
+@given(lines=counts, together=counts, now=st.floats(0, DAY), start=prices)
+def test_a_cheaper_start_never_makes_a_batch_wait(lines: int, together: int, now: float, start: Decimal) -> None:
+    dear, cheap = (
+        BatchOption(backend="gpu", line_cost=Decimal("0.0001"), line_s=0.05, start_cost=cost, is_up=False)
+        for cost in (2 * start, start)
+    )
+    before = decide(dear, API, lines=lines, together=together, now=now)
+    assert decide(cheap, API, lines=lines, together=together, now=now).starts or not before.starts
 
 
 def test_a_decision_is_stored_whole() -> None:

@@ -1,5 +1,7 @@
 """Does the file of the pipelines say what is wrong in it, all at once?"""
 
+from decimal import Decimal
+
 import pytest
 
 from domain.config.pipelines.pipelines_toml import pipelines_from_toml
@@ -39,7 +41,7 @@ trigger = "cloudevents"
 input = "data..text"
 owner = { tenant = "t" }
 sink = { webhook = "main", conversation = "c", queue = "q" }
-budgets = { day = "5" }
+budgets = { week = "5" }
 colour = "red"
 
 [pipelines.queue]
@@ -61,11 +63,73 @@ def test_a_file_is_read() -> None:
     assert (tickets.owner.tenant, tickets.owner.subject) == ("t", "app:shop")
     assert tickets.input == ("data", "text")
     assert tickets.sink == Sink(kind=SinkKind.WEBHOOK, target="main")
-    assert tickets.body["metadata"] == {"sources": "orders,handbook", "tier": "2"}
-    assert tickets.body["tools"] == [{"type": "mcp", "server_label": "shop", "allowed_tools": ["find_order"]}]
+    assert tickets.steps[0].body["metadata"] == {"sources": "orders,handbook", "tier": "2"}
+    assert tickets.steps[0].body["tools"] == [{"type": "mcp", "server_label": "shop", "allowed_tools": ["find_order"]}]
     assert (tickets.trusted, str(tickets.response_budget)) == (True, "0.05")
     assert (morning.trigger, morning.schedule, morning.text) == (TriggerKind.SCHEDULE, "0 30 6 * * mon-fri", "Report.")
     assert (morning.model, morning.trusted, morning.response_budget) == ("auto", False, None)
+
+
+STEPS = """
+[pipelines.tickets]
+trigger = "cloudevents"
+model = "small"
+sources = ["orders"]
+tools = { shop = ["close_shop"] }
+approval_wait_s = 3600
+owner = { tenant = "t", app = "a" }
+budgets = { day = "5", month = "50.5" }
+
+[[pipelines.tickets.steps]]
+name = "classify"
+instructions = "Classify."
+format = { type = "json_schema", name = "topic", schema = { type = "object" } }
+tools = {}
+
+[[pipelines.tickets.steps]]
+name = "answer"
+model = "large"
+sources = []
+"""
+WRONG_STEPS = STEPS.replace('"answer"', '"classify"').replace("sources = []", 'sink = "x"').replace("3600", "1728001")
+
+
+def test_a_step_is_as_its_pipeline_in_what_it_does_not_say() -> None:
+    tickets = pipelines_from_toml(STEPS, {}).known["tickets"]
+    classify, answer = tickets.steps
+    assert (classify.name, answer.name, tickets.model) == ("classify", "answer", "small")
+    assert classify.body["instructions"] == "Classify."
+    assert classify.body["text"]["format"]["name"] == "topic"
+    assert classify.body["metadata"] == {"sources": "orders", "approval_wait_s": "3600"}
+    assert classify.body["tools"] == []
+    assert (answer.body["model"], answer.body["metadata"]) == ("large", {"approval_wait_s": "3600"})
+    assert answer.body["tools"] == [{"type": "mcp", "server_label": "shop", "allowed_tools": ["close_shop"]}]
+    assert "instructions" not in answer.body
+    assert "text" not in answer.body
+    budgets = (tickets.response_budget, tickets.day_budget, tickets.month_budget)
+    assert budgets == (None, Decimal(5), Decimal("50.5"))
+
+
+def test_mistakes_in_steps_are_named_with_their_numbers() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        pipelines_from_toml(WRONG_STEPS, {})
+    places = {problem.partition(":")[0] for problem in raised.value.problems}
+    assert places == {
+        "pipelines.tickets.approval_wait_s",
+        "pipelines.tickets.steps[0].approval_wait_s",
+        "pipelines.tickets.steps[1].approval_wait_s",
+        "pipelines.tickets.steps[1].name",
+        "pipelines.tickets.steps[1].sink",
+    }
+
+
+@pytest.mark.parametrize("steps", ["[]", "7", "[7]", "{}"])
+def test_a_list_of_steps_has_at_least_one_table(steps: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"pipelines\.tickets\.steps"):
+        pipelines_from_toml(
+            f'[pipelines.tickets]\ntrigger = "cloudevents"\nsteps = {steps}\nowner = {{ tenant = "t", app = "a" }}\n',
+            {},
+        )
 
 
 def test_every_mistake_is_named_with_its_table_and_field() -> None:
@@ -74,11 +138,11 @@ def test_every_mistake_is_named_with_its_table_and_field() -> None:
     places = [problem.partition(":")[0] for problem in raised.value.problems]
     assert places == [
         "pipelines.Tickets",
+        "pipelines.Tickets.budgets.week",
         "pipelines.Tickets.owner.app",
         "pipelines.Tickets.input",
         "pipelines.Tickets.sink.queue",
         "pipelines.Tickets.sink",
-        "pipelines.Tickets.budgets.day",
         "pipelines.Tickets.colour",
         "pipelines.queue.trigger",
         "pipelines.queue.steps",

@@ -1,6 +1,7 @@
 """Do limits hold, refill, and leave something for every owner?"""
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,7 +70,7 @@ def test_an_owner_may_have_so_many_turns_running() -> None:
     usage = usage_after({"a": 3}, limits=LIMITS)
     assert rejection(usage, "a").rule is RateLimitRule.OWNER_RUNNING
     assert rejection(usage, "a").delay_s > 0
-    ended = usage.without(frozenset({"resp_a_1"}))
+    ended = usage.without({"resp_a_1": NOW})
     assert isinstance(try_admit(ended, "a", 3), RateLimitUsage)
 
 
@@ -138,7 +139,7 @@ def test_no_limit_is_ever_exceeded_and_a_rejection_gives_its_delay(steps: list[t
     for number, (seconds, subject, ends) in enumerate(steps):
         now += seconds
         if ends and usage.running:
-            usage = usage.without(frozenset({next(iter(usage.running))}))
+            usage = usage.without({next(iter(usage.running)): math.inf})
         verdict = try_admit(usage, subject, number, now=now)
         if isinstance(verdict, RateLimitRejection):
             assert verdict.delay_s > 0
@@ -199,3 +200,12 @@ def test_what_others_leave_is_an_owners_to_use() -> None:
 def test_a_turn_is_remembered_with_its_owner_and_its_time() -> None:
     usage = usage_after({"a": 1}, limits=LIMITS)
     assert usage.running == {"resp_a_0": RunningTurn(subject="a", since=NOW)}
+
+
+def test_a_turn_that_runs_again_is_not_removed_by_a_count_of_before() -> None:
+    usage = usage_after({"a": 1}, limits=LIMITS)
+    ended = {name: turn.since for name, turn in usage.running.items()}
+    again = usage.with_running("resp_a_0", RunningTurn(subject="a", since=NOW))
+    assert again.without(ended) == again
+    assert usage.without(ended).running == {}
+    assert again.without({"resp_a_0": math.inf}).running == {}

@@ -177,6 +177,14 @@ async def test_usage_is_grouped_by_what_is_asked_for() -> None:
     assert rows[0].split()[0] == "main"
 
 
+async def test_usage_by_batch_has_the_items_and_what_each_cost() -> None:
+    one = api()
+    batch = await ended_batch(one, await create(one, [line(0), line(1)]))
+    header, row = (await output(caller(one), commands.usage, "--by", "batch")).splitlines()
+    assert header.split() == ["batch", *commands.ITEMS]
+    assert row.split()[:2] == [batch["id"], "2"]
+
+
 async def test_an_application_that_does_not_answer_is_named() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

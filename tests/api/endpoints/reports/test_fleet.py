@@ -13,6 +13,7 @@ from domain.money.costing import time_cost
 from domain.money.ledger_records import AttemptRecord
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price
 from domain.routing.rules.rule_choice import RuleChoice
+from state.money.recent_sessions import UNPOSTED_S
 from tests.api.harness import OPERATOR, Api, api
 from tests.domain.money.sessions.test_gpu_sessions import PRICE
 from tests.fakes.backends import FakeBackend, says
@@ -101,6 +102,7 @@ async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> 
         "ready_at": None,
         "last_request_at": None,
         "requests_ended_at": [],
+        "worked": [[session["started_at"] + 10, one.world.clock.now()]],
         "ends_at": None,
         "cost_usd": "0.039470000",
         "members": 2,
@@ -129,6 +131,29 @@ async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_w
     assert (ended["ended_at"], ended["members"], ended["served"]) == (began + 30 + PRICE.idle_s, 1, True)
     assert Decimal(ended["cost_usd"]) == time_cost(PRICE, 30 + PRICE.idle_s)
     assert FOREIGN.tenant not in str(ended)
+
+
+async def test_a_session_shows_its_pauses_once_its_shares_are_posted() -> None:
+    """Until then its spans are not read for the fleet: it is not known when it worked."""
+    one = mixed_fleet()
+    state, began = one.world.app.state, one.world.clock.now()
+    for number in ("1", "2"):
+        record = attempt(FOREIGN, number)
+        entry = await state.gpu_sessions.enter(GPU, FOREIGN, record, limit_s=60)
+        assert entry is not None
+        one.world.clock.advance(20)
+        await state.gpu_sessions.leave(GPU, entry, ended=one.world.clock.now(), opened_at=began + 12)
+        one.world.clock.advance(5)
+    one.world.clock.advance(PRICE.idle_s)
+    billing = state.gpu_session_billing
+    for found in await billing.finished_sessions():
+        await billing.close(found)
+    assert (await fleet(one))["gpu"]["sessions"][0]["worked"] is None
+    for found in await billing.unposted_sessions():
+        await billing.post(found)
+    one.world.clock.advance(UNPOSTED_S)
+    worked = (await fleet(one))["gpu"]["sessions"][0]["worked"]
+    assert worked == [[began + 12, began + 20], [began + 25, began + 45]]
 
 
 async def test_a_warm_up_that_no_turn_used_served_nothing() -> None:

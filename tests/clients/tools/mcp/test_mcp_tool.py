@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,7 @@ from opentelemetry.trace import NoOpTracer
 
 from clients.tools.mcp import mcp_tool, transport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
+from standins.mcp_tools.pictures import DOT
 from standins.paths import ROOT
 from telemetry.spans import parent
 from tests.clients.tools.mcp.servers import FILE, Served, served
@@ -68,10 +70,23 @@ async def test_a_servers_progress_is_reported(era: str) -> None:
     assert len(signs) >= 1
 
 
-async def test_a_picture_is_left_out_and_says_so() -> None:
+async def test_a_picture_is_an_image_beside_a_text_that_names_it() -> None:
     async with served() as one:
         answer = await one.tools.call(request(one, "picture"))
-    assert answer.text == "[image of the type image/png, which is left out here]"
+    assert answer.text == "[image of the type image/png]"
+    assert answer.images == (f"data:image/png;base64,{b64encode(DOT).decode()}",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("image/svg+xml", "AAAA"), ("image/png", "A" * 700_000), ("image/png", "%%")]
+)
+async def test_a_picture_that_no_model_can_take_is_left_out_and_says_so(kind: str, data: str) -> None:
+    from mcp_types import CallToolResult, ImageContent  # noqa: PLC0415 - the library takes a while
+
+    from clients.tools.mcp.results import answer_of  # noqa: PLC0415 - as above
+
+    answer = answer_of(CallToolResult(content=[ImageContent(data=data, mime_type=kind)]))
+    assert (answer.text, answer.images) == (f"[image of the type {kind}, which is left out here]", ())
 
 
 async def test_a_tool_that_fails_is_told_from_a_server_that_fails() -> None:
@@ -254,7 +269,7 @@ async def test_a_lost_session_does_not_end_the_calls_of_other_turns() -> None:
         assert (await one.tools.call(request(one, "find_order", number="A-1"))).is_success
         assert (await other).is_success
         assert len(one.sent("initialize")) == 2
-        await until(lambda: not one.tools.mcp.retired)
+        await until(lambda: not one.tools.mcp.sessions.retired)
 
 
 async def test_a_header_in_no_ascii_does_not_end_the_calls_of_other_turns() -> None:

@@ -1,43 +1,11 @@
 // Can a person use the console in Chromium: sign in, ask, follow a turn through the death of its worker, see the money?
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
-import { chromium } from "playwright-core";
+import { APP, browser, CONSOLE, opened, picture, said, show, signedIn, VIEWS, violations } from "./console_page.mjs";
 import { tell } from "./telling.mjs";
 
-const { CHROMIUM, CONSOLE, APP, SCREENSHOTS, WORKER } = process.env;
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--no-first-run"] });
-const PATIENCE_MS = 120_000; // a guard against hanging: a busy machine may need seconds for what is usually a moment
-const said = [];
+const { WORKER } = process.env;
 const checks = {};
-
-async function opened(options = {}) {
-  const page = await (await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options })).newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.on("console", (message) => said.push(message.text()));
-  page.on("pageerror", (error) => said.push(error.message));
-  return page;
-}
-
-async function signedIn(options = {}) {
-  const page = await opened(options);
-  await page.goto(CONSOLE);
-  await page.getByRole("navigation", { name: "Views" }).waitFor();
-  return page;
-}
-
-async function show(page, name, heading) {
-  await page.evaluate((view) => { location.hash = `#/${view}`; }, name);
-  await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
-  await page.waitForFunction(() => !document.querySelector("main [aria-busy=true]"));
-}
-
-async function violations(page) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(async () => (await window.axe.run()).violations);
-  return found.map((each) => `${each.id}: ${each.nodes[0].html}`);
-}
 
 checks["a console without a token explains how to sign in"] = async () => {
   const page = await opened();
@@ -196,14 +164,12 @@ checks["the money is shown by day and cause, and saved in the columns of FOCUS"]
   assert.ok(lines.length > 2);
 };
 
-const VIEWS = { turns: "Turns", fleet: "Fleet", investment: "Investment", starts: "Starts", money: "Money", chat: "Try it" };
-
 for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]]) {
   checks[`no view has a barrier, ${colorScheme}, ${width} pixels wide`] = async () => {
     const page = await signedIn({ colorScheme, viewport: { width, height: 900 } });
     for (const [name, heading] of Object.entries(VIEWS)) {
       await show(page, name, heading);
-      if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+      await picture(page, `${name}-${colorScheme}-${width}`);
       assert.deepEqual(await violations(page), [], name);
       assert.equal(await page.evaluate(() => document.querySelector("main :is(h1, h2, table, form)").tagName), "H1", `${name}: the heading comes first`);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is too wide`);
@@ -211,7 +177,7 @@ for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 3
     await page.getByRole("link", { name: "Turns" }).click();
     await page.getByRole("link", { name: /^resp_/ }).first().click();
     await page.getByRole("table", { name: "Attempts" }).waitFor();
-    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/turn-${colorScheme}-${width}.png`, fullPage: true });
+    await picture(page, `turn-${colorScheme}-${width}`);
     assert.deepEqual(await violations(page), [], "turn");
   };
 }

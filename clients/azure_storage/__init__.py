@@ -1,0 +1,1 @@
+"""How are the contents of files, and messages, kept in Azure Storage?"""

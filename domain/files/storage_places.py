@@ -1,0 +1,23 @@
+"""Which addresses and names do accounts, containers and queues of Azure Storage have?"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+NAME: Final = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+"""Containers and queues: https://learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata"""
+
+
+def account_address(text: str) -> str:
+    """Return the address of an account; raises ValueError for one with a key, or without TLS."""
+    parts = urlsplit(text.rstrip("/"))
+    plain = parts.scheme == "https" and parts.hostname and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if not plain:
+        raise ValueError("expected an https address without a key, as https://account.blob.core.windows.net")
+    return text.rstrip("/")
+
+
+def container_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("expected 3 to 63 of a-z, 0-9 and single hyphens")
+    return text

@@ -1,0 +1,131 @@
+"""Do waiting turns stay listed once, counted right and settled soon, where signals are lost and steps run twice?"""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.money.ledger_records import ReservationStatus
+from domain.turns.rate_limits import RunningTurn
+from state.rate_limits import RateLimiter
+from tests.api.harness import Api
+from tests.api.tools.agents import SHOP, agent, calls
+from tests.api.tools.test_waiting_approvals import (
+    CLOSE,
+    approvals,
+    ask,
+    decide,
+    ended,
+    requests_in,
+    status_of_reservation,
+    waiting,
+)
+from tests.fakes.backends import says
+from tests.fakes.tools import FakeTools
+from tests.fakes.tools import says as answers
+from tests.fakes.worlds import OWNER
+
+type Json = dict[str, Any]
+
+REFUND = ("shop__refund_order", {"number": "A-1"})
+ALWAYS: Json = {**SHOP, "require_approval": "always"}
+MINUTE = 60.0
+
+
+async def end_unheard(one: Api, made: Json, how: str) -> None:
+    """End a waiting turn, and lose the signal to its orchestration."""
+    place, board = f"/v1/responses/{made['id']}", one.orchestrations.boards.pop(made["id"])
+    answer = await (one.http.delete(place) if how == "delete" else one.http.post(f"{place}/cancel"))
+    assert answer.status_code == 200
+    one.orchestrations.boards[made["id"]] = board
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in one.orchestrations.tasks)
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+async def test_a_turn_that_is_ended_while_it_waits_is_settled_soon_although_the_signal_was_lost(how: str) -> None:
+    one = waiting(calls(CLOSE))
+    made = await ask(one)
+    one.orchestrations.running.add(made["id"])
+    await end_unheard(one, made, how)
+    one.world.clock.advance(2 * MINUTE)
+    await one.world.app.maintenance.run(one.orchestrations)
+    await asyncio.gather(*one.orchestrations.tasks, return_exceptions=True)
+    one.orchestrations.running.clear()
+    for _ in range(2):
+        one.world.clock.advance(20 * MINUTE)
+        await one.world.app.maintenance.run(one.orchestrations)
+    assert await status_of_reservation(one, made) is ReservationStatus.SETTLED
+    assert "ended_wait" not in await one.stored()
+
+
+async def test_a_turn_that_is_ended_while_it_waits_is_settled_soon_although_its_orchestration_is_gone() -> None:
+    one = waiting(calls(CLOSE))
+    made = await ask(one)
+    await end_unheard(one, made, "cancel")
+    for task in one.orchestrations.tasks:
+        task.cancel()
+    for _ in range(2):
+        one.world.clock.advance(20 * MINUTE)
+        await one.world.app.maintenance.run(one.orchestrations)
+    assert await status_of_reservation(one, made) is ReservationStatus.SETTLED
+    assert "ended_wait" not in await one.stored()
+
+
+async def test_a_request_whose_step_ran_twice_is_listed_once() -> None:
+    one = waiting(calls(CLOSE), says("closed"))
+    made = await ask(one)
+    (request,) = requests_in(made)
+    found = await one.world.turns.approvals.find(OWNER, request)
+    assert found
+    for earlier_s in (0.5, -0.5):
+        left = found.asked_at - earlier_s
+        await one.world.app.state.approval_waits.index.add(OWNER, [replace(found, asked_at=left)])
+    listed = await approvals(one)
+    assert [each["id"] for each in listed["data"]] == [request]
+    assert (await approvals(one, after=request))["data"] == []
+    await decide(one, made, request, approve=True)
+    await ended(one, made)
+    assert (await approvals(one))["data"] == []
+
+
+async def test_a_turn_that_resumes_while_running_turns_are_counted_still_counts() -> None:
+    one = waiting(calls(CLOSE))
+    made = await ask(one)
+    state = one.world.app.state
+    other = RateLimiter(
+        store=one.world.store,
+        turns=one.world.turns,
+        clock=one.world.clock,
+        limits=one.limits.limits,
+        changes=one.limits.changes,
+    )
+    await other.enter(OWNER, "resp_" + "b" * 48)
+    await other.limiter(OWNER).check_running()
+    assert made["id"] in other.limiter(OWNER).ended
+    await state.rate_limiter.resume(OWNER, made["id"])
+    await other.enter(OWNER, "resp_" + "c" * 48)
+    running = other.limiter(OWNER).usage.running
+    assert isinstance(running[made["id"]], RunningTurn)
+    for task in one.orchestrations.tasks:
+        task.cancel()
+
+
+async def approve_again(one: Api, made: Json) -> Json:
+    answer = {"type": "mcp_approval_response", "approval_request_id": requests_in(made)[0], "approve": True}
+    body = {"model": "auto", "input": [answer], "previous_response_id": made["id"], "tools": [ALWAYS]}
+    return (await one.create(body)).json()
+
+
+async def test_two_turns_with_one_approval_of_a_write_with_a_key_send_one_key_and_have_one_result() -> None:
+    tools = FakeTools(replies={"refund_order": [answers("refunded"), answers("refunded before")]})
+    one = agent(calls(REFUND), says("so be it"), tools=tools)
+    made = (await one.create({"model": "auto", "input": "?", "tools": [ALWAYS]})).json()
+    both = await asyncio.gather(approve_again(one, made), approve_again(one, made))
+    both = [*both, await approve_again(one, made)]
+    runs = [[each for each in turn["output"] if each["type"] == "mcp_call"] for turn in both]
+    assert [len(each) for each in runs] == [1, 1, 1]
+    assert {(call["status"], call["output"]) for (call,) in runs} == {("completed", runs[0][0]["output"])}
+    assert {each.key for each in tools.sent} == {requests_in(made)[0]}
+    assert {call["approval_request_id"] for (call,) in runs} == {requests_in(made)[0]}
