@@ -10,7 +10,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.endpoints.reports.parameters import require_role
 from api.http.authentication import Authenticator, caller_of, owner_of
 from api.http.errors import json_answer
-from api.http.pagination import continued_list, read_newest_first
+from api.http.pagination import continued_list, read_newest_first, unknown_cursor
 from api.http.request_body import BodyReader, read_body
 from api.pipelines.event_request import greeting, read_events, validation_code
 from api.pipelines.pipeline_turns import PipelineTurns
@@ -78,9 +78,10 @@ class PipelineFunctions:
         """`GET /v1/pipelines/{pipeline}/dead`: events without an answer that has arrived, and why; no content."""
         _, pipeline = await self.named(req, AppRole.OPERATIONS_READ)
         wanted = read_newest_first(req)
-        runs = await self.turns.runs.dead(
-            pipeline.owner, pipeline.name, after=wanted.after.removeprefix("dead_"), limit=wanted.limit + 1
-        )
+        after, known = wanted.after.removeprefix("dead_"), self.turns.runs
+        if after and await known.find(pipeline.owner, f"event_{pipeline.name}_{after}") is None:
+            raise unknown_cursor(wanted.after)
+        runs = await known.dead(pipeline.owner, pipeline.name, after=after, limit=wanted.limit + 1)
         shown: Sequence[Json] = [run_object(each) for each in runs[: wanted.limit]]
         last = str(shown[-1]["id"]) if shown else ""
         return json_answer(continued_list(shown, more=len(runs) > wanted.limit, last=last))

@@ -31,7 +31,8 @@ class EventRun:
 
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
     sent again from among the dead by a new turn. `step` is the number, from 0, of the step that has not ended, and
-    `previous` the response of the step before it. `created_at` is in seconds since the epoch.
+    `previous` the response of the step before it. `created_at`, and `dead_at` of a dead run, are in seconds since the
+    epoch; a release that stored no `dead_at` listed dead events by their digests.
     """
 
     pipeline: str
@@ -45,15 +46,11 @@ class EventRun:
     tries: int = 0
     step: int = 0
     previous: str = ""
+    dead_at: float = 0.0
 
     @property
     def id(self) -> str:
         return f"event_{self.pipeline}_{self.digest}"
-
-    @property
-    def dead_id(self) -> str:
-        """The id of the entry in the list of dead events."""
-        return f"{dead_prefix(self.pipeline)}{self.digest}"
 
     @property
     def thread(self) -> str:
@@ -99,6 +96,7 @@ class EventRun:
             "reason": self.reason,
             "tries": self.tries,
             **({"step": self.step, "previous": self.previous} if self.step else {}),
+            **({"dead_at": self.dead_at} if self.dead_at else {}),
         }
 
     @classmethod
@@ -115,6 +113,7 @@ class EventRun:
             tries=body["tries"],
             step=body.get("step", 0),
             previous=body.get("previous", ""),
+            dead_at=body.get("dead_at", 0.0),
         )
 
 

@@ -4,6 +4,7 @@ The owner's index has one document for each event, and an entry for each dead on
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -13,6 +14,7 @@ from clients.storage.port import SWEEP_LIMIT, Container, Create, Delete, Documen
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.pipelines.event_run import EventRun, RunStatus, dead_prefix
+from state.time_index import time_entry_id
 
 KEPT_S = 30 * 86_400
 """An event that is sent again after this time is a new one, and a dead one is forgotten."""
@@ -51,12 +53,18 @@ class EventRuns:
             if found is None:
                 raise NotFound.by_id("Event", run.digest)
             before = found.read_as(EventRun.from_document)
-            after = decide(before)
+            after = self.dated(before, decide(before))
             if after != before:
                 await self.store.commit(key, self.writes(found, before, after))
             return after
 
         return await compare_and_swap(self.clock, step)
+
+    def dated(self, before: EventRun, after: EventRun) -> EventRun:
+        """Return a run with the time at which it died."""
+        if after.status is before.status:
+            return after
+        return replace(after, dead_at=self.clock.now() if after.status is RunStatus.DEAD else 0.0)
 
     def writes(self, found: Document, before: EventRun, after: EventRun) -> Sequence[Operation]:
         expires_at = self.clock.now() + KEPT_S
@@ -66,17 +74,17 @@ class EventRuns:
         was_dead, is_dead = before.status is RunStatus.DEAD, after.status is RunStatus.DEAD
         if is_dead and not was_dead:
             body = {"kind": "dead_event", "v": 1, "at": self.clock.now()}
-            writes.append(Create(id=after.dead_id, body=body, expires_at=expires_at))
+            writes.append(Create(id=dead_id(after), body=body, expires_at=expires_at))
         if was_dead and not is_dead:
-            writes.append(Delete(id=after.dead_id))
+            writes.append(Delete(id=dead_id(before)))
         return writes
 
     async def dead(self, owner: Owner, pipeline: str, *, after: str, limit: int) -> Sequence[EventRun]:
-        """Return dead events of a pipeline in the order of their digests, those behind the digest `after`."""
+        """Return dead events of a pipeline, the last ones first, those behind the event with the digest `after`."""
         key, prefix = owner_index_key(owner), dead_prefix(pipeline)
-        start = f"{prefix}{after}" if after else ""
-        entries = await self.store.list(key, prefix=prefix, after=start, limit=limit)
-        runs = [await self.find(owner, f"event_{pipeline}_{each.id.removeprefix(prefix)}") for each in entries]
+        last = await self.find(owner, f"event_{pipeline}_{after}") if after else None
+        entries = await self.store.list(key, prefix=prefix, after=dead_id(last) if last else "", limit=limit)
+        runs = [await self.find(owner, f"event_{pipeline}_{each.id.rpartition('_')[2]}") for each in entries]
         return [each for each in runs if each and each.status is RunStatus.DEAD]
 
     async def unfinished(self, status: RunStatus, *, before: float) -> Sequence[EventRun]:
@@ -85,3 +93,9 @@ class EventRuns:
             Container.TURNS, kind="pipeline_event", status=status.value, before=before, limit=SWEEP_LIMIT
         )
         return tuple(readable(found, lambda each: each.document.read_as(EventRun.from_document)))
+
+
+def dead_id(run: EventRun) -> str:
+    """Return the id of a run's entry in the list of dead events; entries of earlier releases have no time."""
+    prefix = dead_prefix(run.pipeline)
+    return time_entry_id(prefix, run.dead_at, run.digest) if run.dead_at else f"{prefix}{run.digest}"

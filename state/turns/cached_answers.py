@@ -55,14 +55,17 @@ class CachedAnswers:
         self.clock = clock
 
     async def reuse(self, response: Response) -> tuple[Reuse, Response]:
-        """Take over the answer that a turn's key has, or make the turn the one that answers it. Safe to repeat."""
+        """Take over the answer that a turn's key has, or make the turn the one that answers it. Safe to repeat.
+
+        A turn that waits for an approval may wait for days: another one asks the model itself.
+        """
         use = response.options.cache
         if use is None or response.status is not ResponseStatus.QUEUED or not await self.has_read_rows(response):
             return Reuse.ASKS, response
         for _ in range(TRIES):
             found = await self.store.read(owner_index_key(response.owner), answer_id(use.key))
             first = await self.first(response, use, found) if found else None
-            if first and first.turn.id == response.id:
+            if first and (first.turn.id == response.id or first.turn.progress.wait):
                 return Reuse.ASKS, response
             if first and first.log:
                 return Reuse.TOOK, await self.take_over(response, first.turn, first.log)

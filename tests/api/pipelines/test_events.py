@@ -177,6 +177,27 @@ async def test_a_turn_that_fails_is_dead_until_it_is_sent_again() -> None:
     assert (await send_again(one, found["id"])).status_code == 409
 
 
+async def test_the_last_dead_event_is_the_first_of_the_list_and_pages_follow_each_other() -> None:
+    one = piped()
+    sent = list[str]()
+    for number in range(5):
+        answer = await send(one, EVENT | {"id": str(number), "data": {}})
+        sent.append(answer.json()["data"][0]["id"])
+        one.world.clock.advance(1)
+    assert [each["id"] for each in await dead(one)] == sent[::-1]
+    headers, found, after = {"authorization": "Bearer operator"}, list[str](), ""
+    while True:
+        query = {"limit": "2", **({"after": after} if after else {})}
+        page = (await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params=query)).json()
+        found += [each["id"] for each in page["data"]]
+        if not page["has_more"]:
+            break
+        after = page["last_id"]
+    assert found == sent[::-1]
+    answer = await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params={"after": "dead_unknown"})
+    assert answer.status_code == 404
+
+
 async def send_again(one: Api, identifier: str, token: str = "sender") -> Any:  # noqa: S107 - the token of a fake
     headers = {"authorization": f"Bearer {token}"}
     answer = await one.http.post(f"/v1/pipelines/tickets/dead/{identifier}", headers=headers)
@@ -246,7 +267,7 @@ async def test_a_sink_that_is_down_is_tried_for_days_and_then_dead_and_sent_agai
     assert one.world.clock.now() > 86_400
     await one.world.app.maintenance.pipeline_sweep.run(one.orchestrations)
     (found,) = await dead(one)
-    assert found["reason"] == "the delivery to the webhook ended: given up"
+    assert found["reason"] == "the delivery ended: given up"
     again = await send_again(one, found["id"])
     assert again.json()["response_id"] == turn.id
     (delivery,) = await outbox.of(APP, turn.id)
