@@ -23,6 +23,9 @@ LATE_S: Final = 2.0
 KNOWN_S: Final = 600.0
 """An instance that a schedule keeps up is known to be up for so long, and for two idle periods."""
 
+ROUND_S: Final = 10.0
+"""An instance stays up for so long after a round whose calls the server runs: the turn needs it again."""
+
 GRACE_S: Final = 5.0
 """A lease as young as this may belong to a warm-up that is not recorded yet."""
 
