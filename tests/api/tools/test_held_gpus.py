@@ -1,6 +1,6 @@
 """Does a GPU that the product ends stay up while the server runs the calls of a turn?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 
