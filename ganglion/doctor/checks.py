@@ -4,6 +4,7 @@ from typing import Final
 
 from ganglion.doctor import (
     backend_checks,
+    blob_checks,
     file_checks,
     identity_checks,
     infrastructure_checks,
@@ -87,6 +88,10 @@ CHECKS: Final = (
     Check(name="store.containers", doc=INFRA, run=outside(store_checks.containers)),
     Check(name="store.access", doc=INFRA, run=outside(store_checks.access)),
     Check(name="store.clock", doc=INFRA, run=outside(store_checks.clock)),
+    Check(name="blobs.body_size", doc=SETTINGS, run=pure(blob_checks.body_size)),
+    Check(name="blobs.reach", doc=INFRA, run=outside(blob_checks.reach)),
+    Check(name="blobs.container", doc=INFRA, run=outside(blob_checks.container)),
+    Check(name="blobs.access", doc=INFRA, run=outside(blob_checks.access)),
     Check(name="hub.name", doc=HOST, run=pure(store_checks.hub_name)),
     Check(name="hub.storage", doc=HOST, run=pure(store_checks.hub_storage)),
     Check(name="hub.keys", doc=SECURITY, run=pure(store_checks.hub_keys)),

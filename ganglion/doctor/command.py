@@ -27,7 +27,7 @@ IDENTITY: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
 GRANTS: Final = frozenset(
     {
         *("identity.managed", "identity.google_sts", "identity.google_iam", "identity.aws_sts"),
-        *("backends.authenticate", "store.access", "store.containers", "app.ready"),
+        *("backends.authenticate", "store.access", "store.containers", "blobs.access", "app.ready"),
     }
 )
 """The checks that fail while a role has not arrived everywhere."""

@@ -49,10 +49,10 @@ async def private_names(subject: Subject) -> AsyncIterator[Fault]:
     subject.needs_azure()
     if subject.target.app:
         raise NotRunError("names resolve differently outside the app's network; run the doctor inside it")
-    hosts = [urlsplit(subject.variables.get("GANGLION_COSMOS_URL", "")).hostname]
+    hosts = [urlsplit(subject.variables.get(f"GANGLION_{name}_URL", "")).hostname for name in ("COSMOS", "BLOB")]
     account = subject.variables.get("AzureWebJobsStorage__accountName")
     hosts += [f"{account}.{kind}.core.windows.net" for kind in ("blob", "queue", "table") if account]
-    for host in filter(None, hosts):
+    for host in dict.fromkeys(filter(None, hosts)):
         try:
             addresses = await subject.outside.resolve(host)
         except UnreachableError:

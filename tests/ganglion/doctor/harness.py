@@ -28,6 +28,7 @@ from ganglion.doctor.package_checks import FILES, PACKAGES
 from ganglion.doctor.subject import Subject, Target
 from settings import ROOT, Settings
 from tests.fakes.clocks import FakeClock
+from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import MemoryStore
 
 NOW = 1_795_176_000.0
@@ -68,10 +69,12 @@ VARIABLES = {
     "AzureFunctionsJobHost__extensions__durableTask__storageProvider__type": "azureManaged",
     "AzureWebJobsStorage__accountName": "account",
     "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": "Endpoint=https://hub.example;Authentication=ManagedIdentity",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "220200960",
     "GANGLION_AWS_ROLE": "arn:aws:iam::123456789012:role/ganglion",
     "GANGLION_AWS_SUBJECT_SCOPE": "api://ganglion-federation/.default",
     "GANGLION_AZURE_OPENAI_URL": "https://openai.example/v1",
     "GANGLION_BEDROCK_URL": "https://bedrock.example/openai/v1",
+    "GANGLION_BLOB_URL": "https://files.blob.core.windows.net",
     "GANGLION_BUDGET_TENANT_MONTH": "100",
     "GANGLION_CLOUD_RUN_L4_URL": "https://gpu.example/v1",
     "GANGLION_COSMOS_URL": "https://account.documents.azure.com",
@@ -157,6 +160,7 @@ class FakeOutside:
     """Answers as planned. `addresses` are those of single names, `denied` maps backends to the hop that refuses."""
 
     store_port: DocumentStore
+    contents: MemoryContents = field(default_factory=MemoryContents)
     answers: dict[str, Answer] = field(default_factory=healthy_answers)
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     unreachable: set[str] = field(default_factory=set[str])
@@ -222,6 +226,10 @@ class FakeOutside:
     def store(self, settings: Settings) -> DocumentStore:
         assert settings.store
         return self.store_port
+
+    def files(self, settings: Settings) -> MemoryContents:
+        assert settings.blob_url
+        return self.contents
 
     async def azure(self, *command: str) -> Any:
         """Answer about the apps and the workbooks of a subscription."""
