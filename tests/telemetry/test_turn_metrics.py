@@ -1,7 +1,7 @@
 """Are turns, dollars, budgets and findings counted, with few time series however many tenants there are?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest
