@@ -23,8 +23,8 @@ from domain.errors import Unavailable
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure
 from domain.identity.access_tokens import TokenIssuer
+from ganglion.doctor.areas.package_checks import FILES, PACKAGES
 from ganglion.doctor.outside import Answer, UnreachableError
-from ganglion.doctor.package_checks import FILES, PACKAGES
 from ganglion.doctor.subject import Subject, Target
 from settings import ROOT, Settings
 from tests.fakes.clocks import FakeClock
@@ -88,8 +88,19 @@ VARIABLES = {
     "GANGLION_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
     "GANGLION_WEBHOOK_URL": "https://hooks.example/in",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example",
+    "TICKETS__queueServiceUri": "https://files.queue.core.windows.net",
     "WEBSITE_INSTANCE_ID": "1",
 }
+PIPELINE = f"""
+[pipelines.tickets]
+trigger = "queue"
+queue = "tickets"
+connection = "TICKETS"
+input = "data.text"
+model = "auto"
+instructions = "Summarize the ticket."
+owner = {{ tenant = "{TENANT}", app = "{PERSON}" }}
+"""
 BACKENDS = ["azure-openai", "bedrock", "cloud-run-l4"]
 
 
@@ -305,9 +316,10 @@ def healthy_case(root: Path) -> Case:
         (root / name / "__init__.py").touch()
     fleet = (root / "fleet.toml").read_text(encoding="utf-8").replace("p99_s = 300", "p99_s = 200") + BEDROCK
     (root / "fleet.toml").write_text(fleet, encoding="utf-8")
+    (root / "pipelines.toml").write_text(PIPELINE, encoding="utf-8")
     files = {
         f"GANGLION_{name.upper()}": str(root / f"{name}.toml")
-        for name in ("fleet", "prices", "sources", "tools", "webhooks")
+        for name in ("fleet", "pipelines", "prices", "sources", "tools", "webhooks")
     }
     outside = FakeOutside(store_port=MemoryStore(FakeClock(start=NOW)))
     return Case(root=root, variables={**VARIABLES, **files}, outside=outside)

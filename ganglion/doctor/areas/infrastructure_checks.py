@@ -21,7 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from domain.fleet.catalog import Backend
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import rejection_reason
-from ganglion.doctor.backend_checks import address, connects, endpoint, resolves
+from ganglion.doctor.areas.backend_checks import address, connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.outside import UnreachableError
 from ganglion.doctor.subject import NotRunError, Subject

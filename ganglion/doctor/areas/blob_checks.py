@@ -6,7 +6,7 @@ from typing import Final
 from clients.azure_storage.blob_contents import NO_CONTAINER
 from clients.storage.port import Container, DocumentKey
 from domain.errors import GanglionError
-from ganglion.doctor.backend_checks import connects, endpoint, resolves
+from ganglion.doctor.areas.backend_checks import connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.subject import NotRunError, Subject
 
