@@ -21,7 +21,8 @@ class TurnSurvey:
     async def report(self, unfinished: Mapping[ResponseStatus, Sequence[Response]]) -> None:
         """Report the unfinished turns; a turn holds a place in a queue as long as it waits for a start or for room.
 
-        A turn that waits for an approval is not among them, and the time that it waited is no part of its age. A sweep that could not read them all reports nothing.
+        A turn that waits for an approval is not among them, and the time that it waited is no part of its age. A sweep
+        that could not read them all reports nothing.
         """
         if not unfinished.keys() >= {ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS}:
             return
