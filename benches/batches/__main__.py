@@ -31,6 +31,13 @@ async def measure(lines: int) -> None:
     print_costs()
     print()
     print_traces()
+    print()
+    validation = (
+        sys.executable,
+        "-m",
+        "benches.batches.validation",
+    )  # a process of its own, for its memory is measured
+    await (await asyncio.create_subprocess_exec(*validation)).wait()
 
 
 def print_costs() -> None:
