@@ -22,6 +22,7 @@ from domain.approval_wire import ASK
 from domain.batches import batch_wire
 from domain.errors import ConfigurationError
 from domain.pipelines.pipeline import Pipeline, TriggerKind
+from domain.pipelines.queue_trigger import QueueMessage, QueueTrigger
 from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
 from orchestrators.run_batch import run_batch
@@ -69,6 +70,8 @@ def build(settings: Settings) -> df.DFApp:
     for pipeline in configuration.pipelines.known.values():
         if pipeline.trigger is TriggerKind.SCHEDULE:
             add_schedule(app, application, pipeline)
+        if pipeline.trigger is TriggerKind.QUEUE and pipeline.queue:
+            add_queue(app, application, pipeline, pipeline.queue)
     add_instance_timer(app, application)
     warm_up(configuration.fleet)
     set_up(settings.telemetry, settings.variables)
@@ -127,6 +130,23 @@ def add_schedule(app: df.DFApp, application: Application, pipeline: Pipeline) ->
 
     timed = app.timer_trigger(arg_name="timer", schedule=pipeline.schedule)
     app.function_name(f"pipeline_{pipeline.name}")(timed(app.durable_client_input(client_name="client")(schedule)))
+
+
+def add_queue(app: df.DFApp, application: Application, pipeline: Pipeline, queue: QueueTrigger) -> None:
+    """Register the queue of a pipeline; the host finds its account by the settings of the connection."""
+
+    async def queued(message: func.QueueMessage, client: Any) -> None:
+        orchestrations = application.ports.open_orchestrations(client)
+        await application.pipelines.queues.receive(pipeline, message_of(message), orchestrations)
+
+    triggers: Any = app  # the SDK annotates a part of this decorator only
+    triggered = triggers.queue_trigger(arg_name="message", queue_name=queue.name, connection=queue.connection)
+    named = app.function_name(f"pipeline_{pipeline.name}")
+    named(triggered(app.durable_client_input(client_name="client")(queued)))
+
+
+def message_of(message: func.QueueMessage) -> QueueMessage:
+    return QueueMessage(id=message.id or "", content=message.get_body(), tries=message.dequeue_count or 1)
 
 
 def status_of(timer: Any) -> Mapping[str, Any]:

@@ -3,10 +3,11 @@
 import logging
 from collections import Counter
 from dataclasses import replace
+from typing import Protocol
 
 from clients.clock import Clock
 from clients.storage.port import Document
-from clients.webhooks.sender import DeliveryReceipt, DeliveryResult, WebhookSender
+from clients.webhooks.sender import DeliveryReceipt, DeliveryResult
 from domain import webhook_wire, wire
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.webhook_outbox import WebhookOutbox
@@ -18,7 +19,7 @@ MIN_DELAY_S = 0.1
 MAX_CONCURRENT_TRIES = 8
 """How many tries run at the same time for one endpoint in this process, so that a slow one does not delay turns."""
 
-OUTCOMES = {DeliveryResult.DELIVERED: "accepted", DeliveryResult.GONE: "gone"}
+OUTCOMES = {DeliveryResult.DELIVERED: "accepted", DeliveryResult.GONE: "gone", DeliveryResult.REFUSED: "refused"}
 """What ended a delivery, in the timeline of its turn."""
 
 MIN_BUSY_DELAY_S = 2.0
@@ -26,11 +27,17 @@ MAX_BUSY_DELAY_S = 600.0
 """A try that finds its endpoint busy waits as long again as it has waited, within these limits."""
 
 
+class DeliverySender(Protocol):
+    """Tries one delivery to one endpoint."""
+
+    async def send(self, endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> DeliveryReceipt: ...
+
+
 class DeliverWebhook:
     """One try of one delivery. The outbox returns no delivery that was accepted or given up."""
 
     def __init__(
-        self, *, outbox: WebhookOutbox, endpoints: WebhookEndpoints, sender: WebhookSender, clock: Clock
+        self, *, outbox: WebhookOutbox, endpoints: WebhookEndpoints, sender: DeliverySender, clock: Clock
     ) -> None:
         self.outbox = outbox
         self.endpoints = endpoints

@@ -35,6 +35,7 @@ from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
 from domain.approval_wire import ASK
+from state.pipelines.answer_sinks import AnswerSinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ def compose_delivery(configuration: Configuration, ports: Ports, state: State) -
     return DeliverWebhook(
         outbox=state.webhook_outbox,
         endpoints=configuration.endpoints,
-        sender=ports.webhook_sender,
+        sender=AnswerSinks(ports.webhook_sender, ports.answer_storage, state.turns),
         clock=ports.clock,
     )
 

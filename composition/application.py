@@ -1,6 +1,6 @@
 """What is the whole application? Each object is built once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
@@ -21,6 +21,7 @@ from composition.parts import Configuration, Ports
 from composition.pipelines import PipelineSteps, compose_pipelines
 from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
+from domain.turns.sink_endpoints import with_sinks
 from state.retention.deletion import Retention
 
 
@@ -68,6 +69,8 @@ class Application:
 
 def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
+    endpoints = with_sinks(configuration.endpoints, configuration.pipelines)
+    configuration = replace(configuration, endpoints=endpoints)
     state = compose_state(configuration, ports)
     plans = compose_plans(configuration, ports, state)
     activities = compose_activities(configuration, ports, state, plans)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.files.port import FileContents
@@ -42,6 +43,7 @@ class Configuration:
     tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
     pipelines: Pipelines = field(default_factory=Pipelines)
+    queue_tries: int = 5
 
     @property
     def attempt_limits(self) -> AttemptLimits:
@@ -66,3 +68,4 @@ class Ports:
     open_orchestrations: OpenOrchestrations
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
     large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)

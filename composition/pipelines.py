@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from api.pipelines.pipeline_turns import PipelineTurns
+from api.pipelines.queues import Queues
 from api.pipelines.schedules import Schedules
 from composition.parts import Configuration, Ports
 from composition.planning import Intake
@@ -17,6 +18,7 @@ class PipelineSteps:
 
     turns: PipelineTurns
     schedules: Schedules
+    queues: Queues
 
 
 def compose_pipelines(configuration: Configuration, ports: Ports, state: State, intake: Intake) -> PipelineSteps:
@@ -27,4 +29,5 @@ def compose_pipelines(configuration: Configuration, ports: Ports, state: State, 
         outbox=state.webhook_outbox,
         conversations=ConversationSink(state.turns.conversations),
     )
-    return PipelineSteps(turns=turns, schedules=Schedules(turns=turns, clock=ports.clock))
+    queues = Queues(turns=turns, clock=ports.clock, most_tries=configuration.queue_tries)
+    return PipelineSteps(turns=turns, schedules=Schedules(turns=turns, clock=ports.clock), queues=queues)

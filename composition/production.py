@@ -1,8 +1,8 @@
 """Which files and services does a deployed application use? The settings select them."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,6 @@ from clients.backends.port import PromptCounter
 from clients.backends.predictions.client import backend_client
 from clients.backends.prompt_counter import HttpPromptCounter
 from clients.clock import Clock
-from clients.files.port import FileContents
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.backend_credentials import BackendCredentials, credential_problems
 from clients.identity.discovery import IssuerDiscovery
@@ -34,6 +33,7 @@ from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
+from composition.azure_storage import answer_storage, large_files, missing_libraries
 from composition.parts import Configuration, Ports
 from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
@@ -63,7 +63,7 @@ MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
 SYSTEMS = "systems.toml"
-STORAGE_LIBRARIES = "requirements-storage.txt (make package STORAGE=1)"
+QUEUE_TRIES = "AzureFunctionsJobHost__extensions__queues__maxDequeueCount"
 SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml", "pipelines.toml")
 
 
@@ -83,7 +83,6 @@ def read_configuration(settings: Settings) -> Configuration:
         *missing_key(tools, settings),
         *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
         *missing_tokenizers(fleet, settings.fleet),
-        *missing_storage(settings),
     )
     if problems:
         raise ConfigurationError(problems)
@@ -100,11 +99,18 @@ def read_configuration(settings: Settings) -> Configuration:
             file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
         pipelines=pipelines_from_toml(file_text("PIPELINES", settings.pipelines), settings.variables),
+        queue_tries=queue_tries(settings.variables),
     )
     check_budgets(configuration)
-    if found := pipeline_problems(configuration):
+    if found := (*pipeline_problems(configuration), *missing_libraries(configuration)):
         raise ConfigurationError(found)
     return configuration
+
+
+def queue_tries(variables: Mapping[str, str]) -> int:
+    """Return how often the host gives a message of a queue to its function."""
+    found = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]["maxDequeueCount"]
+    return int(variables.get(QUEUE_TRIES) or found)
 
 
 def missing_key(tools: ToolServers, settings: Settings) -> Sequence[str]:
@@ -201,25 +207,8 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
         instance_counter=CloudRunInstances(http, credentials),
         large_files=large_files(settings, clock),
+        answer_storage=answer_storage(configuration, clock),
     )
-
-
-def missing_storage(settings: Settings) -> Sequence[str]:
-    """Return the problem of a blob storage whose library is not installed."""
-    if settings.blob_url is None or find_spec("azure.storage") is not None:
-        return ()
-    return (f"{PREFIX}BLOB_URL: azure-storage-blob is not installed; install {STORAGE_LIBRARIES}",)
-
-
-def large_files(settings: Settings, clock: Clock) -> FileContents | None:
-    """Return the place of files above GANGLION_FILE_LIMIT; None where there is none."""
-    if settings.blob_url is None:
-        return None
-    from clients.azure_storage.account import storage_identity  # noqa: PLC0415 - its imports are slow, and few apps need them
-    from clients.azure_storage.blob_contents import BlobContents  # noqa: PLC0415 - as above
-
-    identity = storage_identity(settings.variables)
-    return BlobContents(settings.blob_url, settings.blob_container, identity, clock)
 
 
 def document_store(settings: Settings, clock: Clock) -> DocumentStore:

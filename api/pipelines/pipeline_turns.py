@@ -49,6 +49,18 @@ class PipelineTurns:
         stored = await self.runs.accept(run)
         return await self.advance(stored, orchestrations) if stored.status is RunStatus.OPEN else stored
 
+    async def refuse(self, run: EventRun, reason: str) -> EventRun:
+        """Store the run of an event that can have no turn; one that has begun stays as it is."""
+        stored = await self.runs.accept(run)
+        return stored if await self.has_turn(stored) else await self.enter(stored, RunStatus.DEAD, reason)
+
+    async def has_turn(self, run: EventRun) -> bool:
+        try:
+            await self.admission.turns.read(run.owner, run.response)
+        except NotFound:
+            return False
+        return True
+
     async def advance(self, run: EventRun, orchestrations: Orchestrations) -> EventRun:
         """Start the turn of a run, or bring its answer to the sink where it has ended."""
         pipeline = self.pipelines.known.get(run.pipeline)
@@ -163,7 +175,7 @@ class PipelineTurns:
             reason = reason_of(pipeline, run, f"the turn ended as {turn.status}{code}")
             return await self.enter(run, RunStatus.DEAD, reason)
         match pipeline.sink.kind:
-            case SinkKind.WEBHOOK:
+            case SinkKind.WEBHOOK | SinkKind.QUEUE | SinkKind.BLOB:
                 return await self.await_webhook(run)
             case SinkKind.CONVERSATION:
                 return await self.add_to_conversation(pipeline, run, turn)
@@ -180,7 +192,7 @@ class PipelineTurns:
             return await self.enter(run, RunStatus.DELIVERING)
         if outcome == ACCEPTED:
             return await self.enter(run, RunStatus.DONE)
-        return await self.enter(run, RunStatus.DEAD, f"the delivery to the webhook ended: {outcome}")
+        return await self.enter(run, RunStatus.DEAD, f"the delivery ended: {outcome}")
 
     async def add_to_conversation(self, pipeline: Pipeline, run: EventRun, turn: Response) -> EventRun:
         items = await self.admission.turns.items(turn.owner, turn.progress.output_items)
@@ -213,10 +225,9 @@ def check_budget(pipeline: Pipeline, worst: Decimal) -> None:
 
 
 def use_of(pipeline: Pipeline, run: EventRun) -> PipelineUse:
-    """Return what a turn knows of its pipeline: the end of the last step alone is told to a webhook."""
-    goes_to_webhook = pipeline.sink.kind is SinkKind.WEBHOOK and pipeline.is_last(run.step)
-    webhook = pipeline.sink.target if goes_to_webhook else ""
-    return PipelineUse(name=run.pipeline, event=run.digest, webhook=webhook, step=pipeline.steps[run.step].name)
+    """Return what a turn knows of its pipeline: the end of the last step alone goes to the outbox."""
+    receiver = pipeline.receiver if pipeline.is_last(run.step) else ""
+    return PipelineUse(name=run.pipeline, event=run.digest, webhook=receiver, step=pipeline.steps[run.step].name)
 
 
 def reason_of(pipeline: Pipeline, run: EventRun, reason: str) -> str:

@@ -20,10 +20,11 @@ DEADLINE_S: Final = 20.0
 
 
 class DeliveryResult(StrEnum):
-    """Delivered; the endpoint is gone for good; or the delivery is retried later."""
+    """Delivered; the endpoint is gone for good; nothing is left to deliver; or the delivery is retried later."""
 
     DELIVERED = "taken"
     GONE = "gone"
+    REFUSED = "refused"
     RETRY_LATER = "later"
 
 

@@ -1,11 +1,18 @@
 """Which addresses and names do accounts, containers and queues of Azure Storage have?"""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 NAME: Final = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """Containers and queues: https://learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata"""
+
+
+class StoragePlace(NamedTuple):
+    """A container or a queue `name` of the account at `url`."""
+
+    url: str
+    name: str
 
 
 def account_address(text: str) -> str:
@@ -21,3 +28,9 @@ def container_name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise ValueError("expected 3 to 63 of a-z, 0-9 and single hyphens")
     return text
+
+
+def storage_place(text: str) -> StoragePlace:
+    """Return the place of an address whose last part is the name; raises ValueError."""
+    url, _, name = text.rstrip("/").rpartition("/")
+    return StoragePlace(account_address(url), container_name(name))

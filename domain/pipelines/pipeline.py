@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from domain.identity.owners import Owner
+from domain.pipelines.queue_trigger import QueueTrigger
 
 COMPLETED_EVENT: Final = "pipeline.completed"
 """The type of the webhook that the sink `webhook` gets, if its `events` name it."""
@@ -15,6 +16,7 @@ COMPLETED_EVENT: Final = "pipeline.completed"
 class TriggerKind(StrEnum):
     CLOUD_EVENTS = "cloudevents"
     SCHEDULE = "schedule"
+    QUEUE = "queue"
 
 
 class SinkKind(StrEnum):
@@ -23,11 +25,16 @@ class SinkKind(StrEnum):
     NONE = "none"
     WEBHOOK = "webhook"
     CONVERSATION = "conversation"
+    QUEUE = "queue"
+    BLOB = "blob"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    """`target` is the name of a webhook or the id of a conversation of the pipeline's owner."""
+    """`target` is the name of a webhook, the id of a conversation of the pipeline's owner, or the address of a place.
+
+    A place is a queue or a container of Azure Storage.
+    """
 
     kind: SinkKind = SinkKind.NONE
     target: str = ""
@@ -67,6 +74,18 @@ class Pipeline:
     response_budget: Decimal | None = None
     day_budget: Decimal | None = None
     month_budget: Decimal | None = None
+    queue: QueueTrigger | None = None
+
+    @property
+    def receiver(self) -> str:
+        """The name of the endpoint in the outbox that gets the answers; empty where the outbox has no part in it."""
+        match self.sink.kind:
+            case SinkKind.WEBHOOK:
+                return self.sink.target
+            case SinkKind.QUEUE | SinkKind.BLOB:
+                return f"sink_{self.name}"
+            case SinkKind.NONE | SinkKind.CONVERSATION:
+                return ""
 
     @property
     def model(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
 from domain.log.events import ResponseStatus
-from domain.pipelines.pipeline import COMPLETED_EVENT
+from domain.pipelines.pipeline import COMPLETED_EVENT, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
 
@@ -39,10 +39,11 @@ JITTER: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """A registered receiver. It gets the events of the turns of `tenants` (empty: all) that end with one of `events`.
+    """A registered receiver: a webhook, or another `kind` of place.
 
-    Each message has one signature for each of `secrets`; a receiver needs to know one of them. An operator raises
-    `revision` to enable an endpoint again after it answered 410 Gone.
+    It gets the events of the turns of `tenants` (empty: all) that end with one of `events`. Each message has one
+    signature for each of `secrets`; a receiver needs to know one of them. An operator raises `revision` to enable an
+    endpoint again after it answered 410 Gone.
     """
 
     name: str
@@ -56,6 +57,7 @@ class WebhookEndpoint:
     action_events: frozenset[str] = frozenset()
     background: bool = False
     revision: int = 1
+    kind: SinkKind = SinkKind.WEBHOOK
 
     def serves(self, tenant: str) -> bool:
         return not self.tenants or tenant in self.tenants

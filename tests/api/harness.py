@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from api.http.authentication import Authenticator
 from api.routes import CATCH_ALL, HttpRoute, routes
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.port import BackendClient, PromptCounter
 from clients.files.port import FileContents
 from clients.sources.port import SourceConnector
@@ -198,6 +199,7 @@ def api(
     endpoints: WebhookEndpoints | None = None,
     pipelines: Pipelines | None = None,
     large_files: FileContents | None = None,
+    answer_storage: AnswerStorage | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
@@ -229,6 +231,7 @@ def api(
         endpoints=endpoints or WebhookEndpoints(),
         pipelines=pipelines or Pipelines(),
         large_files=large_files,
+        answer_storage=answer_storage or NoStorage(),
     )
     return Api(world=world, orchestrations=orchestrations)
 

@@ -11,6 +11,7 @@ import httpx
 from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
+from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
@@ -143,6 +144,7 @@ class World[C: Clock = FakeClock]:
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
     large_files: FileContents | None = None
+    answer_storage: AnswerStorage = field(default_factory=NoStorage)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
@@ -173,6 +175,7 @@ class World[C: Clock = FakeClock]:
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             instance_counter=self.instance_counter,
             large_files=self.large_files,
+            answer_storage=self.answer_storage,
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from domain.config.pipelines.storage_rows import check_place, read_queue
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
@@ -27,9 +28,9 @@ REQUEST_FIELDS: Final = (
 """The fields that a step may have, too."""
 
 PART: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
-LATER_TRIGGERS: Final = frozenset({"queue", "blob"})
-LATER_SINKS: Final = frozenset({"blob", "queue"})
-"""What later releases may know is named, so that it is not taken for a spelling mistake."""
+SINKS: Final = (SinkKind.WEBHOOK, SinkKind.CONVERSATION, SinkKind.QUEUE, SinkKind.BLOB)
+STORAGE_SINKS: Final = frozenset({SinkKind.QUEUE, SinkKind.BLOB})
+
 
 MOST_STEPS: Final = 16
 LONGEST_WAIT_S: Final = 20 * 86_400
@@ -45,7 +46,8 @@ def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
     known: dict[str, Pipeline] = {}
     for name, table in top.tables("pipelines"):
         pipeline = read_pipeline(name, table, variables)
-        needed = (pipeline.owner.tenant, pipeline.owner.subject, pipeline.sink.target)
+        queue = pipeline.queue.name if pipeline.queue else ""
+        needed = (pipeline.owner.tenant, pipeline.owner.subject, pipeline.sink.target, queue)
         if not any(VARIABLE.search(each) for each in needed):
             known[name] = pipeline
     top.close()
@@ -57,7 +59,6 @@ def pipelines_from_toml(text: str, variables: Mapping[str, str]) -> Pipelines:
 def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> Pipeline:
     if not NAME.fullmatch(name):
         table.problems.append(f"{table.path}: expected a name of a-z, 0-9 and -, at most 32 characters")
-    refuse_later(table)
     trigger = table.choice("trigger", TriggerKind)
     timed = trigger is TriggerKind.SCHEDULE
     response, day, month = read_budgets(table.table("budgets"))
@@ -70,6 +71,7 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
         input=() if timed else read_part(table),
         steps=read_steps(table),
         sink=read_sink(table.table("sink"), variables),
+        queue=read_queue(table, variables) if trigger is TriggerKind.QUEUE else None,
         trusted=table.flag("trusted", default=False),
         response_budget=response,
         day_budget=day,
@@ -77,13 +79,6 @@ def read_pipeline(name: str, table: TomlTable, variables: Mapping[str, str]) -> 
     )
     table.close()
     return pipeline
-
-
-def refuse_later(table: TomlTable) -> None:
-    trigger = table.values.get("trigger")
-    if isinstance(trigger, str) and trigger in LATER_TRIGGERS:
-        table.problems.append(f"{table.name_of('trigger')}: this release has no trigger {trigger}")
-        table.values["trigger"] = TriggerKind.CLOUD_EVENTS.value
 
 
 def read_steps(table: TomlTable) -> tuple[PipelineStep, ...]:
@@ -167,12 +162,11 @@ def read_json(table: TomlTable, key: str) -> Any:
 
 
 def read_sink(table: TomlTable, variables: Mapping[str, str]) -> Sink:
-    for key in LATER_SINKS & table.values.keys():
-        table.known.add(key)
-        table.problems.append(f"{table.name_of(key)}: this release has the sinks webhook and conversation only")
-    kinds = [kind for kind in (SinkKind.WEBHOOK, SinkKind.CONVERSATION) if kind.value in table.values]
+    kinds = [kind for kind in SINKS if kind.value in table.values]
     found = {kind: expanded(table.text(kind.value), variables) for kind in kinds}
-    table.known |= {SinkKind.WEBHOOK.value, SinkKind.CONVERSATION.value}
+    table.known |= {kind.value for kind in SINKS}
+    for kind in STORAGE_SINKS & found.keys():
+        check_place(table, kind.value, found[kind])
     table.close()
     if len(found) > 1:
         table.problems.append(f"{table.path}: expected one sink, found {' and '.join(found)}")

@@ -267,7 +267,7 @@ async def test_a_sink_that_is_down_is_tried_for_days_and_then_dead_and_sent_agai
     assert one.world.clock.now() > 86_400
     await one.world.app.maintenance.pipeline_sweep.run(one.orchestrations)
     (found,) = await dead(one)
-    assert found["reason"] == "the delivery to the webhook ended: given up"
+    assert found["reason"] == "the delivery ended: given up"
     again = await send_again(one, found["id"])
     assert again.json()["response_id"] == turn.id
     (delivery,) = await outbox.of(APP, turn.id)

@@ -6,7 +6,9 @@ import pytest
 
 from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.errors import ConfigurationError
+from domain.files.storage_places import storage_place
 from domain.pipelines.pipeline import Sink, SinkKind, TriggerKind
+from domain.pipelines.queue_trigger import QueueTrigger
 from domain.pipelines.schedules import schedule_problem
 
 RIGHT = """
@@ -46,6 +48,8 @@ colour = "red"
 
 [pipelines.queue]
 trigger = "queue"
+queue = "Orders"
+connection = "7"
 steps = []
 owner = { tenant = "t", app = "a" }
 
@@ -68,6 +72,48 @@ def test_a_file_is_read() -> None:
     assert (tickets.trusted, str(tickets.response_budget)) == (True, "0.05")
     assert (morning.trigger, morning.schedule, morning.text) == (TriggerKind.SCHEDULE, "0 30 6 * * mon-fri", "Report.")
     assert (morning.model, morning.trusted, morning.response_budget) == ("auto", False, None)
+
+
+QUEUES = """
+[pipelines.orders]
+trigger = "queue"
+queue = "orders"
+owner = { tenant = "t", app = "a" }
+sink = { queue = "https://%ACCOUNT%.queue.core.windows.net/answers" }
+
+[pipelines.mail]
+trigger = "queue"
+queue = "%MAIL%"
+connection = "MAIL_STORAGE"
+owner = { tenant = "t", app = "a" }
+sink = { blob = "https://127.0.0.1:10000/devstoreaccount1/mail" }
+"""
+
+
+def test_queues_and_places_of_answers_are_read() -> None:
+    known = pipelines_from_toml(QUEUES, {"ACCOUNT": "shop", "MAIL": "mail"}).known
+    assert known["orders"].queue == QueueTrigger(name="orders", connection="AzureWebJobsStorage")
+    assert known["orders"].sink == Sink(kind=SinkKind.QUEUE, target="https://shop.queue.core.windows.net/answers")
+    assert known["mail"].queue == QueueTrigger(name="mail", connection="MAIL_STORAGE")
+    assert storage_place(known["mail"].sink.target) == ("https://127.0.0.1:10000/devstoreaccount1", "mail")
+    assert (known["orders"].receiver, known["mail"].receiver) == ("sink_orders", "sink_mail")
+    assert list(pipelines_from_toml(QUEUES, {"ACCOUNT": "shop"}).known) == ["orders"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://shop.blob.core.windows.net/mail",
+        "https://shop.blob.core.windows.net/Mail",
+        "https://shop.blob.core.windows.net/mail?sig=key",
+        "https://user@shop.blob.core.windows.net/mail",
+        "mail",
+    ],
+)
+def test_an_address_of_no_container_is_named(address: str) -> None:
+    text = QUEUES.replace("https://127.0.0.1:10000/devstoreaccount1/mail", address)
+    with pytest.raises(ConfigurationError, match=r"pipelines\.mail\.sink\.blob: expected"):
+        pipelines_from_toml(text, {"ACCOUNT": "shop", "MAIL": "mail"})
 
 
 STEPS = """
@@ -144,8 +190,9 @@ def test_every_mistake_is_named_with_its_table_and_field() -> None:
         "pipelines.Tickets.sink.queue",
         "pipelines.Tickets.sink",
         "pipelines.Tickets.colour",
-        "pipelines.queue.trigger",
         "pipelines.queue.steps",
+        "pipelines.queue.queue",
+        "pipelines.queue.connection",
         "pipelines.timed.schedule",
         "pipelines.timed.input",
     ]
