@@ -1,9 +1,8 @@
 """Which settings do the environment variables hold? They are read once, and one error lists every problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 from domain.config.environment import (
     PREFIX,
@@ -27,17 +26,19 @@ from domain.identity.federation import (
 )
 from domain.money.budgets import OF_TENANTS, Budgets
 from domain.turns.rate_limits import RateLimit, RateLimits
+from domain.values import Discreet
 
 ROOT = Path(__file__).resolve().parent
 ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Discreet, frozen=True, kw_only=True):
     """Durations are seconds, sizes are bytes. docs/operations.md lists every setting with its variable.
 
     `variables` is the whole environment; `names` are the variables that hold settings.
     """
+
+    concealed: ClassVar = ("sealing_key", "variables")
 
     store: str
     data: Path
@@ -57,7 +58,7 @@ class Settings:
     operator_tenant: str | None
     identity_client_id: str | None
     obo_client_id: str | None
-    sealing_key: bytes | None = field(repr=False)
+    sealing_key: bytes | None
     federation: Federation
     aws: AwsFederation
     telemetry: str

@@ -1,7 +1,7 @@
 """How does the server run one call that the model asked for?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Literal
 
 from activities.routing.request_size import NOTHING, added_size

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from dataclasses import replace
+from copy import replace
 from typing import Protocol
 
 from clients.clock import Clock

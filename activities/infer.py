@@ -6,7 +6,7 @@ returns it: a later run finds it there, and a run that was taken over returns th
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import cast
 

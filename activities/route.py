@@ -1,8 +1,10 @@
 """Which backend takes the turn, why, and when?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import cast
+
+from msgspec import Struct
 
 from activities.routing.decision import DecidedRoute, RouteDecider, following_attempt
 from activities.routing.warm_up import BackendWarmer
@@ -42,8 +44,7 @@ OVER: wire.RoutedWire = {
 """The route of a turn that was ended from outside: it wakes no backend and waits for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRoute:
+class PlannedRoute(Struct, frozen=True, kw_only=True):
     """A decision for a turn, and how long the turn waits before it calls the backend."""
 
     turn: QueuedTurn

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.http.errors import json_answer
 from api.openapi_schemas import ERROR, reference, schemas
@@ -50,8 +50,7 @@ class DocumentedRoute(Protocol):
     def methods(self) -> tuple[str, ...]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenApiOperation:
+class OpenApiOperation(Struct, frozen=True, kw_only=True):
     """What a route does, with the names of its schemas.
 
     `body` is in JSON, `form` one of multipart/form-data; `streams` is true where it may return server-sent events,

@@ -1,8 +1,9 @@
 """Which function answers which request? One table; the host tries its rows in the order of their names."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from api.approvals.decisions import ApprovalFunctions
 from api.batches.functions import BatchFunctions
@@ -49,8 +50,7 @@ DEAD = "v1/pipelines/{pipeline}/dead"
 COMPLETION = f"{CHAT}/{{completion_id}}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRoute:
+class HttpRoute(Struct, frozen=True, kw_only=True):
     """One HTTP function: `handler` takes `req` and, where `needs_client`, the durable client as `client`."""
 
     name: str
@@ -60,8 +60,7 @@ class HttpRoute:
     needs_client: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpFunctions:
+class HttpFunctions(Struct, frozen=True, kw_only=True):
     """The objects whose methods answer requests, and the clock that `Retry-After` is reckoned by."""
 
     clock: Clock

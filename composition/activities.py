@@ -1,8 +1,9 @@
 """Which objects are the steps of a turn?"""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from activities.anticipate import Anticipate
 from activities.approvals.ask import AskApprovals
@@ -38,8 +39,7 @@ from domain.approval_wire import ASK
 from state.pipelines.answer_sinks import AnswerSinks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activities:
+class Activities(Struct, frozen=True, kw_only=True):
     """The steps of a turn."""
 
     enter: Enter

@@ -1,6 +1,8 @@
 """What is the whole application? Each object is built once."""
 
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from activities.follow_ups import FollowUps
 from activities.maintenance.approval_sweep import ApprovalSweep
@@ -25,8 +27,7 @@ from domain.turns.sink_endpoints import with_sinks
 from state.retention.deletion import Retention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maintenance:
+class Maintenance(Struct, frozen=True, kw_only=True):
     """What the timer runs once a minute."""
 
     sweep: Sweep
@@ -51,8 +52,7 @@ class Maintenance:
         await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Struct, frozen=True, kw_only=True):
     """The composed product. Nothing in it is opened or called before its first use."""
 
     configuration: Configuration

@@ -1,8 +1,9 @@
 """Which objects are the steps of a batch?"""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from activities.batches.batch_input import BatchInput
 from activities.batches.check_batch import CheckBatch
@@ -20,8 +21,7 @@ from domain.batches.width import lines_at_once
 from orchestrators.respond import respond
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSteps:
+class BatchSteps(Struct, frozen=True, kw_only=True):
     """The steps of a batch."""
 
     check: CheckBatch

@@ -1,7 +1,8 @@
 """Which values and which ports is the application made of?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from api.http.authentication import Authenticator
 from clients.azure_storage.port import AnswerStorage, NoStorage
@@ -29,8 +30,7 @@ from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """What the settings and the operator's files say."""
 
     settings: Settings
@@ -51,8 +51,7 @@ class Configuration:
         return AttemptLimits(hold_s=self.settings.hold_s, handover_s=self.settings.handover_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Struct, frozen=True, kw_only=True):
     """What the application reaches the outside through. Tests put fakes here, and nowhere else."""
 
     clock: Clock

@@ -1,6 +1,6 @@
 """Which objects run the operator's pipelines?"""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from api.pipelines.pipeline_turns import PipelineTurns
 from api.pipelines.queues import Queues
@@ -12,8 +12,7 @@ from state.pipelines.conversation_sink import ConversationSink
 from state.pipelines.event_runs import EventRuns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineSteps:
+class PipelineSteps(Struct, frozen=True, kw_only=True):
     """What begins the turns of pipelines and brings their answers to the sinks."""
 
     turns: PipelineTurns

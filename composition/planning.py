@@ -1,6 +1,6 @@
 """What decides whether the fleet can serve a turn, and what admits it: a request's, a line's or one that waited?"""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from api.http.request_body import InputMemory
 from api.turns.admission import Admission
@@ -43,8 +43,7 @@ def compose_plans(configuration: Configuration, ports: Ports, state: State) -> A
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class Intake(Struct, frozen=True, kw_only=True):
     """What every turn passes that is new, of a request or of a line of a batch."""
 
     admission: Admission

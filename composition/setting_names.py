@@ -5,8 +5,9 @@ A misspelled name would otherwise be ignored in silence: a budget with a wrong n
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from domain.config.environment import PREFIX
 
@@ -89,8 +90,7 @@ def names_in(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(name for text in texts for name in NAME.findall(text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownName:
+class UnknownName(Struct, frozen=True, kw_only=True):
     """A variable that nothing reads. `meant` is the setting that it misspells, if that one is not set."""
 
     name: str

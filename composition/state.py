@@ -1,8 +1,10 @@
 """Which objects remember something, over the one store?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct
 
 from activities.tools.caller_grants import CallerGrants
 from clients.sealing import Seal
@@ -49,8 +51,7 @@ from state.turns.tool_calls import ToolCalls
 from state.webhook_outbox import WebhookOutbox
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """What the product remembers, over one store."""
 
     store: SparingStore

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import traceback
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from socket import socket
 

@@ -1,7 +1,10 @@
 """Which attempts has this turn made, and what follows from their results?"""
 
-from dataclasses import asdict, dataclass, field, replace
+from copy import replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from domain import wire
 from domain.log.events import CALLS
@@ -9,8 +12,7 @@ from domain.log.events import CALLS
 OF_ROUND: Final = ("capped", "is_repeated")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptHistory:
+class AttemptHistory(Struct, frozen=True, kw_only=True):
     """The attempts so far. `capped` is the answer of the present round that has reached its cap.
 
     `retries` counts the failures in a row at `backend`, `failures` all failures by backend and failure class.

@@ -4,8 +4,9 @@ The host replays the whole history after every step, so a turn of many rounds be
 event that comes at that moment may be lost; ours only wakes, and the next route finds that the turn has ended.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain import wire
 from orchestrators.attempts import AttemptHistory
@@ -18,8 +19,7 @@ EVENTS_OF_A_RESULT: Final = 4
 """A step is scheduled and completed, and the orchestrator starts and ends a run; parallel steps may share a run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far a turn has come between two rounds: the size of its next input, and its attempts."""
 
     size: wire.SizeWire

@@ -6,8 +6,10 @@ three queries, however many backends there are. What changes slowly is read in t
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
@@ -29,8 +31,7 @@ IN_TURN, SHARED_IN_TURN = 3, 2
 that were read first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSummary:
+class BackendSummary(Struct, frozen=True, kw_only=True):
     """A backend with what is known of it; one that never sleeps has no session, no spend and no rule.
 
     `spent` is the rental spend in dollars that the next decision counts, in the window of the `rule` in force.
@@ -53,8 +54,7 @@ class BackendSummary:
         return self.rule.window * window_s(self.backend)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetSummary:
+class FleetSummary(Struct, frozen=True, kw_only=True):
     """The backends at a time in seconds since the epoch."""
 
     at: float

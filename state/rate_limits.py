@@ -8,7 +8,8 @@ The end of a turn is not reported here: the response itself is read when many tu
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
@@ -34,8 +35,7 @@ ADMISSION_S = 60.0
 """A turn that was admitted and has no response after this was never created."""
 
 
-@dataclass(slots=True, eq=False)
-class AdmissionRequest:
+class AdmissionRequest(Struct, eq=False):
     """One turn that waits for its decision, or for the error because of which there is none.
 
     `response` is empty for a request that is no turn. A turn that `resumes` was admitted before: it counts as running

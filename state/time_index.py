@@ -6,7 +6,8 @@ a list. An entry is written with its object or before it: an entry without its o
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.storage.damage import report
 from clients.storage.port import Document, DocumentKey, DocumentStore
@@ -22,8 +23,7 @@ CHUNK = 40
 """Entries whose objects are read at the same time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexRange:
+class IndexRange(Struct, frozen=True, kw_only=True):
     """The entries of a prefix from the newest, or the one after the id `after`, down to the id `until`."""
 
     prefix: str
@@ -31,8 +31,7 @@ class IndexRange:
     until: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexPage[T]:
+class IndexPage[T](Struct, frozen=True, kw_only=True):
     """Objects, newest first. Where `more` is set, the list continues after the object `last`."""
 
     found: tuple[T, ...]

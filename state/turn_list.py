@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.storage.keys import money_key
 from clients.storage.port import Document, DocumentStore
@@ -19,8 +20,7 @@ from state.turns.responses import TurnStore
 MILLISECOND = 0.001
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnSummary:
+class TurnSummary(Struct, frozen=True, kw_only=True):
     """A turn with the records of its attempts and warm-ups; nothing of its content is read."""
 
     turn: Response
@@ -32,8 +32,7 @@ class TurnSummary:
         return tuple(each for each in self.records if each.number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnQuery:
+class TurnQuery(Struct, frozen=True, kw_only=True):
     """Up to `limit` turns after the turn `after`, admitted from `first_at` until `end_at` (seconds since the epoch).
 
     `keeps` tells which turns are listed.

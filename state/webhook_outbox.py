@@ -5,8 +5,10 @@ accepted it, or it was given up, it stays for a week as a note of that, which no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Self
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap, create_once
@@ -73,8 +75,7 @@ def document_of(delivery: WebhookDelivery) -> dict[str, object]:
     return {"kind": DELIVERY_KIND, "v": 1, "status": DUE, **delivery.to_document()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryNote:
+class DeliveryNote(Struct, frozen=True, kw_only=True):
     """A delivery with its outcome: `due` while it is tried, then what ended it at `closed_at`."""
 
     delivery: WebhookDelivery

@@ -2,9 +2,9 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from opentelemetry.trace import Span, SpanKind
 
 from domain.fleet.catalog import Backend
@@ -51,8 +51,7 @@ class Conventions:
 conventions = Conventions()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallMeasures:
+class CallMeasures(Struct, frozen=True, kw_only=True):
     """What was measured of a call; times are seconds, None where no text came.
 
     `chunk_s` is the mean time between two chunks. `usage` is what the backend counted, None where it did not.

@@ -5,11 +5,11 @@ The exporters are imported here and nowhere else, late: they take 0.5 s (OTLP) t
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from msgspec import Struct
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -34,8 +34,7 @@ SPAN_DELAY_MS = 1000
 CONSOLE_METRICS_MS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportDestination:
+class ExportDestination(Struct, frozen=True, kw_only=True):
     """Builds the exporters of one destination; None where the destination takes no spans or no metrics."""
 
     span_exporter: Callable[[], SpanExporter] | None

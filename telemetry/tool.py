@@ -2,8 +2,8 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from msgspec import Struct
 from opentelemetry.trace import Span
 
 from domain.content.items import Item
@@ -31,8 +31,7 @@ def count_decision(server: str, tool: str, decision: Decision) -> None:
     decisions(1, {names.TOOL_SERVER: server, names.TOOL_NAME: tool, names.TOOL_DECISION: verdict})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSpan:
+class ToolSpan(Struct, frozen=True, kw_only=True):
     """One call of a tool."""
 
     opened: Span

@@ -3,8 +3,9 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from domain.ids import thread_of
 from domain.log.events import ResponseStatus, TokenUsage
@@ -23,8 +24,7 @@ COLD_CAUSES = frozenset({"start", "cold"})
 """The causes of a wait for a backend's start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedTurn:
+class EndedTurn(Struct, frozen=True, kw_only=True):
     """A turn after its settlement. Times are seconds since the epoch; `code` says why it failed or is incomplete."""
 
     response_id: str

@@ -20,7 +20,7 @@ PRODUCT = [
     *(file for room in ROOMS for file in (ROOT / room).rglob("*.py")),
 ]
 OURS = {*ROOMS, *ROOT_MODULES, "devhost", "standins", "benches", "scripts", "tests"}
-PURE = {"collections", "dataclasses", "datetime", "typing", "uuid", "azure", "domain", "orchestrators"}
+PURE = {"collections", "copy", "datetime", "msgspec", "typing", "uuid", "azure", "domain", "orchestrators"}
 
 CHANCE = {"time", "random", "secrets", "uuid"}
 MAY_HAVE_CHANCE = {

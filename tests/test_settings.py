@@ -99,7 +99,7 @@ def documented_defaults() -> Mapping[str, str]:
 def effective_settings(environment: Mapping[str, str]) -> Mapping[str, object]:
     """Return the settings that the variables result in, with absolute paths."""
     settings = read_settings(environment)
-    values = {name: getattr(settings, name) for name in Settings.__slots__ if name != "variables"}
+    values = {name: getattr(settings, name) for name in Settings.__struct_fields__ if name != "variables"}
     values["account"] = account_from(environment)
     values["identity"] = storage_identity(environment)
     return {name: value.resolve() if isinstance(value, Path) else value for name, value in values.items()}

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from activities.batches.batch_input import BatchInput
 from activities.batches.ports import BatchRequests, CheckedLine, LineMistake
@@ -28,8 +30,7 @@ NUMBERS_LIMIT: Final = 4 * LINES_LIMIT
 """A file has fewer lines than so many, the blank ones included."""
 
 
-@dataclass(slots=True, kw_only=True)
-class CheckedInput:
+class CheckedInput(Struct, kw_only=True):
     """What is known of an input file by now: where its lines begin, what is wrong, and what it costs at most."""
 
     starts: list[int] = field(default_factory=list[int])

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Final
+
+from msgspec import Struct, field
 
 from activities.batches.batch_input import BatchInput
 from activities.batches.rows import EXPIRED, custom_id_of, row_of
@@ -24,8 +26,7 @@ LEAVE_TURNS: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
 """With these outcomes, turns of lines may not have ended: they wait, and nothing would run them on."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Results:
+class Results(Struct, kw_only=True):
     """The files of a batch's results as they are written: one has the answers, the other everything else."""
 
     answers: FileUpload

@@ -7,9 +7,10 @@ which died never makes the same call again.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
+
+from msgspec import Struct, field
 
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
@@ -40,23 +41,20 @@ PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL)
 ENDINGS: Final = ("done", "failed", "ended", "cancelled")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A step that the orchestrator asks for."""
 
     name: str
     request: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(Struct, frozen=True):
     """Steps that the orchestrator asks for in parallel."""
 
     calls: Sequence[Call]
 
 
-@dataclass(slots=True, eq=False)
-class TimerOrEvent:
+class TimerOrEvent(Struct, eq=False):
     """A timer that fires `at`, in seconds since the epoch; without a time an event, which never comes here."""
 
     at: float | None = None
@@ -65,8 +63,7 @@ class TimerOrEvent:
         """Do nothing: a timer that is not waited for costs nothing here."""
 
 
-@dataclass(slots=True, kw_only=True)
-class TurnContext:
+class TurnContext(Struct, kw_only=True):
     """The part of the Durable SDK's context that the orchestrator of a turn uses.
 
     `results` are those of the steps so far, each with its time; `next_request` begins a new history.
@@ -150,8 +147,7 @@ class InlineTurns:
         return 0.0
 
 
-@dataclass(slots=True)
-class InlineRun:
+class InlineRun(Struct):
     """One history of a turn that is run; its clock is that of the last result."""
 
     turns: InlineTurns

@@ -1,9 +1,10 @@
 """What do the steps of a batch need of the API? It knows how a body becomes a turn, and a turn a body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from domain.batches.batch import Batch
 from domain.errors import GanglionError
@@ -13,8 +14,7 @@ from domain.turns.response import Response
 type Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineMistake:
+class LineMistake(Struct, frozen=True, kw_only=True):
     """What is wrong with a line, and in which of its fields."""
 
     code: str
@@ -22,8 +22,7 @@ class LineMistake:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedLine:
+class CheckedLine(Struct, frozen=True, kw_only=True):
     """A line that can run: its own id, the model that it names, its tokens, and its highest cost in dollars."""
 
     custom_id: str
@@ -33,16 +32,14 @@ class CheckedLine:
     output_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedLine:
+class AdmittedLine(Struct, frozen=True, kw_only=True):
     """The turn of a line, and whether it has been recorded only now."""
 
     turn: Response
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineAnswer:
+class LineAnswer(Struct, frozen=True, kw_only=True):
     """What the endpoint answers for a line."""
 
     status: int

@@ -1,8 +1,10 @@
 """Does a batch begin now, or does it cost less to wait?"""
 
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from activities.batches.batch_input import BatchInput
 from clients.clock import Clock
@@ -30,8 +32,7 @@ SHORTEST_S: Final = 1.0
 NOW: Final[BatchTimedWire] = {"delay_s": 0.0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartPlanner:
+class StartPlanner(Struct, frozen=True, kw_only=True):
     """Asks the router what lines cost on each backend, as the fleet is now."""
 
     fleet: Fleet

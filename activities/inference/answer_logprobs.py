@@ -1,7 +1,7 @@
 """Which log probabilities belong to the text that a run of an attempt adds to the log?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 
 from clients.backends.port import BackendError, Channel, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind

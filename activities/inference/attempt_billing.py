@@ -5,8 +5,10 @@ the session is closed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct
 
 from activities.inference.attempt_meter import AttemptMeter, close_record_from_log
 from activities.inference.log_writer import LogWriter
@@ -25,8 +27,7 @@ REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureC
 """The failures by which a backend rejects a request without starting an instance for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedAttempt:
+class OpenedAttempt(Struct, frozen=True, kw_only=True):
     """A run's record, and its entry in a GPU session where the backend has sessions."""
 
     record: AttemptRecord

@@ -3,7 +3,9 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
@@ -46,8 +48,7 @@ CUT_REASONS: Mapping[str, str] = {"length": OUTPUT_LIMIT, "content_filter": "con
 """Why an answer that the backend cut off is incomplete, by the backend's reason."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPace:
+class StreamPace(Struct, frozen=True, kw_only=True):
     """Seconds between slots, and seconds after which an attempt hands over."""
 
     flush_s: float
@@ -91,8 +92,7 @@ class AttemptRun:
         self.client = client
         self.clock = clock
         self.pace = pace
-        self.finish_reason = ""
-        self.limit = task.output_tokens
+        self.finish_reason, self.limit = "", task.output_tokens
         self.answer_usage: TokenUsage | None = None
 
     async def run(self) -> AttemptOutcome:

@@ -1,6 +1,6 @@
 """How does one run of an attempt write to a log that another run may take over at any time?"""
 
-from dataclasses import replace
+from copy import replace
 
 from clients.clock import Clock
 from domain.errors import UnknownOutcome

@@ -1,7 +1,7 @@
 """How much output does an attempt reserve, and how does an answer go on that has reached that?"""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 
 from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter

@@ -5,7 +5,7 @@ alone does not know whether the prediction exists, and never creates a second on
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from activities.inference.log_writer import LogWriter

@@ -1,8 +1,10 @@
 """What does one attempt have to do?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from domain.content.capabilities import Capability
 from domain.content.items import Item
@@ -20,8 +22,7 @@ from domain.turns.origins import origin_of
 from domain.turns.response import Response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptTask:
+class AttemptTask(Struct, frozen=True, kw_only=True):
     """One attempt of one turn at one backend. `wire.InferWire` explains the fields that it shares.
 
     `is_capped`: the answer of the present round has reached its cap before. `tools` are those of the present round;

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
@@ -31,8 +32,7 @@ PERIOD_S = 60.0
 TURN_LOST = "The turn was lost and could not be recovered."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepDelays:
+class SweepDelays(Struct, frozen=True, kw_only=True):
     """After how many seconds something counts as left over.
 
     `unbegun_s`: a response whose orchestration has not begun, or a webhook delivery that is overdue. `silent_s`: a

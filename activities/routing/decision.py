@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from functools import partial
+
+from msgspec import Struct
 
 from activities.routing.request_size import counts_from_wire
 from clients.clock import Clock
@@ -36,8 +38,7 @@ EXPECTED_ANSWER_TOKENS = 211
 It counts until enough answers of the tenant are known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecidedRoute:
+class DecidedRoute(Struct, frozen=True, kw_only=True):
     """A decision with the backend states that it is based on; `at` is in seconds since the epoch.
 
     A line of a batch `is_deferrable`: it counts neither as rental spend nor as demand of its backend.

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 from itertools import count
 from typing import Any, Final
 

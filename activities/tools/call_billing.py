@@ -3,8 +3,10 @@
 A call whose end was not recorded is charged what it has reserved, like an attempt whose worker died.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct
 
 from activities.tools.call_task import CallTask
 from clients.clock import Clock
@@ -16,8 +18,7 @@ from domain.turns.origins import origin_of
 from state.money.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallBilling:
+class CallBilling(Struct, frozen=True, kw_only=True):
     """Opens and closes the records of calls of tools that have a price."""
 
     ledger: Ledger

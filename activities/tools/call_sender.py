@@ -7,7 +7,7 @@ other call it waits until the first run must have stopped, and records that the 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import replace
 from typing import NamedTuple
 
 from activities.tools.call_billing import CallBilling

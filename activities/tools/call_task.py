@@ -1,8 +1,7 @@
 """What does one call have to do?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from activities.tools.turn_watch import TurnWatch
 from domain.content.items import Item
@@ -10,18 +9,20 @@ from domain.identity.owners import Owner
 from domain.tools.approvals import Approval
 from domain.tools.catalog import ServerTool, ToolEffect, ToolServer
 from domain.turns.response import Response
+from domain.values import Discreet
 
 GRACE_S = 10.0
 """How long a write that is under way may take to report its outcome after its turn has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallTask:
+class CallTask(Discreet, frozen=True, kw_only=True):
     """One call of one turn, with arguments that match the tool's schema. `watch` tells whether the turn has ended.
 
     `follows_write`: the turn has called a tool that writes to the same server. `approval` is the request for a call
     that had to be approved. `grant` is a token of the caller, for a server that is called in its name.
     """
+
+    concealed: ClassVar = ("grant",)
 
     response: Response
     item: Item
@@ -31,7 +32,7 @@ class CallTask:
     watch: TurnWatch
     follows_write: bool = False
     approval: Approval | None = None
-    grant: str = field(default="", repr=False)
+    grant: str = ""
 
     @property
     def owner(self) -> Owner:

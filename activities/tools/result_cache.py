@@ -7,7 +7,8 @@ file shares a tool's results within the tenant. A write to a server drops what i
 import hashlib
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from activities.tools.call_task import CallTask
 from clients.clock import Clock
@@ -19,8 +20,7 @@ MOST_RESULTS = 1000
 MOST_CHARACTERS = 8_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptResult:
+class KeptResult(Struct, frozen=True, kw_only=True):
     """A result, which is used until `until`, in seconds since the epoch."""
 
     server: str

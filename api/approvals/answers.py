@@ -5,7 +5,8 @@ Everything is checked before the turn costs anything. A decision is recorded jus
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from domain.content.items import Item, ItemKind, Role
 from domain.content.tools import ToolConfig
@@ -28,8 +29,7 @@ FOUR_EYES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalAnswer:
+class ApprovalAnswer(Struct, frozen=True, kw_only=True):
     """An answer, the request that it decides, and its place in the request of the turn."""
 
     item: Item

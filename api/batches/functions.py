@@ -1,10 +1,10 @@
 """How are batches created, read, listed and cancelled over HTTP?"""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from activities.batches.check_batch import CheckBatch
 from api.batches.batch_body import batch_request
@@ -33,8 +33,7 @@ PURPOSE: Final = "batch"
 CANCELLABLE: Final = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.CANCELLING})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFunctions:
+class BatchFunctions(Struct, frozen=True, kw_only=True):
     """The HTTP functions of batches. `client` is the durable client of the invocation."""
 
     authenticator: Authenticator

@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from activities.batches.ports import AdmittedLine, CheckedLine, LineAnswer, LineMistake
 from api.endpoints.chat_completions import answer_of_chat
@@ -41,8 +43,7 @@ NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
 type Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineRequests:
+class LineRequests(Struct, frozen=True, kw_only=True):
     """Reads lines as their endpoint reads its bodies, and admits their turns without counting them as requests."""
 
     admission: Admission

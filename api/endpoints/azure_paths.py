@@ -6,11 +6,11 @@ parameter `api-version`, which has no effect. A deployment is the model of a cha
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.fallback import parameter_count
 from api.http.errors import Handler
@@ -36,8 +36,7 @@ class AnsweringRoute(Protocol):
     def needs_client(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutePattern:
+class RoutePattern(Struct, frozen=True, kw_only=True):
     """A route, and the pattern of its paths with a group for each parameter."""
 
     route: AnsweringRoute

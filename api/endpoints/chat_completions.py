@@ -1,11 +1,11 @@
 """How does `POST /v1/chat/completions` create a turn and return its answer?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.azure_paths import DEPLOYMENT
 from api.endpoints.responses import event_stream
@@ -74,8 +74,7 @@ class ChatCompletions:
         return answer_of_chat(turn, log, headers=headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadChat:
+class ReadChat(Struct, frozen=True, kw_only=True):
     """A requested chat, the hash of its body, and the names of the fields that the path overrides."""
 
     request: ChatTurnRequest

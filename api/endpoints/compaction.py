@@ -6,7 +6,7 @@ of the summary; the caller sends both as input of the next request. The text is 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response

@@ -1,10 +1,10 @@
 """How does the app serve its own web page?"""
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.http.conditional import conditional, for_method, tag_of
 from api.http.errors import json_answer
@@ -17,8 +17,7 @@ NOTHING = ("default-src", "base-uri", "form-action", "frame-ancestors")
 OWN = ("script-src", "style-src")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleSignIn:
+class ConsoleSignIn(Struct, frozen=True, kw_only=True):
     """Where people sign in to the page: the application's id in Entra, the addresses of its tenant, the API's scope.
 
     Without a `client_id` the page takes a pasted token alone.

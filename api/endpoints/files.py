@@ -1,11 +1,11 @@
 """How are files uploaded, listed, read and deleted over HTTP?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+from msgspec import Struct
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional
@@ -32,8 +32,7 @@ IN_USE: Final = "The file is the input of a batch that has not ended. Cancel the
 OCTETS: Final = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFunctions:
+class FileFunctions(Struct, frozen=True, kw_only=True):
     """The HTTP functions of files. `limit` is the size of the largest file, in bytes."""
 
     authenticator: Authenticator

@@ -1,7 +1,7 @@
 """How many input tokens does a request have, with its history?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response

@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.reports.parameters import read_day
 from api.http.authentication import Authenticator, owner_of
@@ -47,8 +47,7 @@ FORMATS = ("json", "csv", "focus")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageQuery:
+class UsageQuery(Struct, frozen=True, kw_only=True):
     """The days from `first` to `last`, both included, in UTC, grouped by dimensions."""
 
     first: date

@@ -9,11 +9,11 @@ import logging
 import math
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct, field
 from opentelemetry.trace import SpanKind
 
 from api.http.packed_body import ACCEPTED, UNKNOWN_CODING
@@ -50,8 +50,7 @@ JSON = "application/json"
 UNEXPECTED = "The server had an error while processing the request."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorResponse:
+class ErrorResponse(Struct, frozen=True, kw_only=True):
     """The status, type and headers of an error; `code` is used where the error has none of its own."""
 
     status: int

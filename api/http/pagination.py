@@ -1,10 +1,10 @@
 """Which page of a list does the caller request, and how is a page returned?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct
 
 from api.rendering.response import Json
 from domain.errors import Invalid
@@ -15,8 +15,7 @@ LIMIT = 100
 DEFAULT_LIMIT = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageRequest:
+class PageRequest(Struct, frozen=True, kw_only=True):
     """Up to `limit` entries after the entry `after` in the order; from the first entry where `after` is empty."""
 
     limit: int = DEFAULT_LIMIT

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct
 from starlette.requests import ClientDisconnect
 
 from api.http.json_body import read_object
@@ -35,8 +35,7 @@ BUSY_S = 1.0
 BUSY = "The server is reading as many large requests as it can. Retry after the given delay."
 
 
-@dataclass(slots=True, kw_only=True)
-class InputMemory:
+class InputMemory(Struct, kw_only=True):
     """The bytes of all bodies that this process reads at the moment: at most `limit`."""
 
     limit: int
@@ -68,8 +67,7 @@ class MemoryShare:
         self.size += more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyReader:
+class BodyReader(Struct, frozen=True, kw_only=True):
     """Reads bodies of at most `limit` bytes, and those that hold the input of a model of at most `input_limit`."""
 
     limit: int

@@ -1,9 +1,9 @@
 """Which turn does `POST /v1/chat/completions` request?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
+from msgspec import Struct
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.validation import RequestPart, validated
@@ -137,8 +137,7 @@ class ChatRequest(RequestPart):
         return {name: value for name, value in values.items() if value or (value == 0 and name == "seed")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatTurnRequest:
+class ChatTurnRequest(Struct, frozen=True, kw_only=True):
     """A requested turn, and whether its stream includes the usage."""
 
     turn: TurnRequest

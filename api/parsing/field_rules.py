@@ -7,9 +7,10 @@ object returns their values. docs/api.md has the same table. A field that only t
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from domain.errors import Invalid
 
@@ -29,8 +30,7 @@ class FieldTreatment(StrEnum):
     GROUP = "group"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldRule:
+class FieldRule(Struct, frozen=True, kw_only=True):
     """How a field is treated. A rejected field may be null or have one of the `neutral` values, the defaults.
 
     `is_harmless` returns whether a value can't change the answer: the field is then ignored. `instead` is what a caller

@@ -1,9 +1,10 @@
 """Which items does the caller add to the conversation?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Annotated, Any, Literal, cast, get_args
 
+from msgspec import Struct
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, Tag
 
 from api.approvals.items import ApprovalRequestInput, ApprovalResponseInput, ReferenceInput
@@ -16,8 +17,7 @@ from domain.content.packed_text import own_text, summary_of
 from domain.errors import Invalid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemReference:
+class ItemReference(Struct, frozen=True, kw_only=True):
     """A reference to a stored item; `field` is its place in the request, such as `input[0]`."""
 
     id: str

@@ -1,9 +1,9 @@
 """Which turn does `POST /v1/responses` request?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
+from msgspec import field
 from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 from pydantic_core import PydanticCustomError
 
@@ -22,6 +22,7 @@ from domain.errors import Invalid
 from domain.fleet.caller_rules import CallerRules
 from domain.log.token_logprobs import MOST_OPTIONS
 from domain.turns.response import IncludedPart, Sampling
+from domain.values import Discreet
 
 AUTO = "auto"
 DEADLINE = "deadline_ms"
@@ -131,8 +132,7 @@ class ResponseRequest(RequestPart):
         return {name: value for name, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnRequest:
+class TurnRequest(Discreet, frozen=True, kw_only=True):
     """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
     The answer of an earlier turn may be `cache_s` seconds old; None: the turn takes none over.
@@ -146,6 +146,8 @@ class TurnRequest:
     runs, `search` names the data that it searches, `server_choices` are those of both in `tool_choice`. `rules` are
     those of its owner and its metadata. `assertion` is the caller's token. It may wait `approval_wait_s` for approvals.
     """
+
+    concealed: ClassVar = ("assertion",)
 
     model: str
     input_items: tuple[InputItem, ...]
@@ -178,7 +180,7 @@ class TurnRequest:
     ignores_lock: bool = False
     waits_as: str = ""
     rules: CallerRules = field(default_factory=CallerRules)
-    assertion: str = field(default="", repr=False)
+    assertion: str = ""
 
     @property
     def parameters(self) -> Mapping[str, Capability]:

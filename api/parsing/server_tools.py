@@ -5,9 +5,9 @@ The operator's file has the addresses and the credentials: a request that brings
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
+from msgspec import Struct
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.http.json_path import path_of
@@ -85,8 +85,7 @@ class ServerChoiceInput(RequestPart):
     name: ToolName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedServer:
+class RequestedServer(Struct, frozen=True, kw_only=True):
     """A server that the caller names; `body` is the caller's own object, `path` its place in the request."""
 
     label: str
@@ -105,8 +104,7 @@ class SearchInput(RequestPart):
     max_num_results: Annotated[int, Field(ge=1, le=50)] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedSearch:
+class RequestedSearch(Struct, frozen=True, kw_only=True):
     """The sources that the model may search; `body` is the caller's own object, `path` its place in the request."""
 
     names: tuple[str, ...]
@@ -114,8 +112,7 @@ class RequestedSearch:
     path: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerChoice:
+class ServerChoice(Struct, frozen=True, kw_only=True):
     """A server, or one of its tools, that `tool_choice` names."""
 
     label: str

@@ -7,9 +7,10 @@ they are left out and named in `x-ganglion-ignored`, or rejected where the calle
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Annotated, Any, Literal, cast
 
+from msgspec import Struct
 from pydantic import Field, StringConstraints
 
 from api.http.json_path import path_of
@@ -83,8 +84,7 @@ class NamespaceInput(RequestPart):
     tools: list[Any] = Field(default_factory=list[Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireNesting:
+class WireNesting(Struct, frozen=True, kw_only=True):
     """Whether an API nests the properties of a function or a schema in a member of their own."""
 
     is_nested: bool
@@ -102,8 +102,7 @@ RESPONSES = WireNesting(is_nested=False)
 CHAT = WireNesting(is_nested=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolList:
+class ToolList(Struct, frozen=True, kw_only=True):
     """The functions that the caller offers, the servers, the search, and the types of the tools that are left out."""
 
     functions: tuple[FunctionTool, ...] = ()

@@ -1,7 +1,7 @@
 """Which tool choice and output format does the caller request?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SkipValidation, StringConstraints

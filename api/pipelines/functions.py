@@ -1,11 +1,12 @@
 """How do events reach pipelines over HTTP, and what do operators see of them?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.reports.parameters import require_role
 from api.http.authentication import Authenticator, caller_of, owner_of
@@ -26,8 +27,7 @@ from domain.pipelines.pipeline import Pipeline, Pipelines, TriggerKind
 from state.rate_limits import RateLimiter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineFunctions:
+class PipelineFunctions(Struct, frozen=True, kw_only=True):
     """The HTTP functions of pipelines. `client` is the durable client of the invocation."""
 
     authenticator: Authenticator

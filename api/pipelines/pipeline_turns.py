@@ -1,9 +1,11 @@
 """How does an event become a turn, once, and where does its answer go?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec import Struct
 
 from api.parsing.responses_request import TurnRequest, request_from_openai
 from api.turns.admission import Admission, opening_events
@@ -34,8 +36,7 @@ DELETED: Final = "the response was deleted before its answer had arrived"
 NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineTurns:
+class PipelineTurns(Struct, frozen=True, kw_only=True):
     """Takes each run of a pipeline as far as it goes now. Every method is safe to repeat, and to run twice at once."""
 
     pipelines: Pipelines

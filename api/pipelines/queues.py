@@ -1,8 +1,9 @@
 """How does a message of a queue become a turn?"""
 
 import logging
-from dataclasses import dataclass
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from api.http.json_body import read_object
 from api.pipelines.functions import new_run
@@ -24,8 +25,7 @@ WRAPPER: Final = b'{"data":%s}'
 """A message is read as a member of an object, by the reader of all bodies."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queues:
+class Queues(Struct, frozen=True, kw_only=True):
     """Begins the turns of messages. A message that has begun its turn is done: the sweep takes the turn further.
 
     `most_tries` is how often the host gives a message to the function before it goes to the poison queue.

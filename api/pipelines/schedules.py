@@ -1,9 +1,10 @@
 """How does a due time become a turn?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from api.pipelines.functions import new_run
 from api.pipelines.pipeline_turns import PipelineTurns
@@ -24,8 +25,7 @@ PATIENCE_S: Final = 240.0
 MOST_TRIES: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedules:
+class Schedules(Struct, frozen=True, kw_only=True):
     """Begins the turns of schedules. The due time determines the turn, so a timer that fires twice has one."""
 
     turns: PipelineTurns

@@ -5,7 +5,7 @@ The turn and its log are the same as those of a response.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from api.rendering.logprobs import chat_from_logprobs

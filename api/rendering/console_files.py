@@ -7,9 +7,10 @@ the modules need no change. The files are read at the first request, not at star
 import gzip
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 PAGE: Final = "index.html"
 VERSION: Final = "{version}"
@@ -24,8 +25,7 @@ MEDIA_TYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleFile:
+class ConsoleFile(Struct, frozen=True):
     """A file as it is sent: its bytes, the same bytes packed by gzip, and its media type."""
 
     content: bytes
@@ -33,8 +33,7 @@ class ConsoleFile:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleFiles:
+class ConsoleFiles(Struct, frozen=True):
     """The files by their path below the folder, and the version of all of them: 16 hexadecimal digits."""
 
     version: str

@@ -1,10 +1,11 @@
 """What happened in a turn, and when: its steps, waits, warm-ups, handovers, takeovers and webhook deliveries?"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from api.rendering.attempt_runs import attempt_runs
 from api.rendering.response import Json
@@ -23,8 +24,7 @@ type Moment = tuple[str, float | None]
 """A step of a turn and its time; None where the step has not happened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnAccount:
+class TurnAccount(Struct, frozen=True, kw_only=True):
     """What is known of a turn; `prices` are those of the backends by name."""
 
     turn: Turn

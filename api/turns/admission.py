@@ -5,7 +5,7 @@ the first.
 """
 
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 
 from activities.tools.caller_grants import CallerGrants
 from api.parsing.reserved_metadata import OnRunning

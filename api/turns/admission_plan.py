@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from typing import ClassVar
+
+from msgspec import Struct, field
 
 from activities.tools.caller_grants import Granted
 from api.approvals.answers import ApprovalAnswer, ApprovalAnswers, check_count
@@ -21,6 +24,7 @@ from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
 from domain.tokens.estimates import LIKELY_FACTOR, tokens_in_request
 from domain.turns.context_window import WindowRoom
 from domain.turns.response import ResponseHistory
+from domain.values import Discreet
 from state.turns.responses import TurnStore
 
 TOO_LONG = (
@@ -28,14 +32,15 @@ TOO_LONG = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionPlan:
+class AdmissionPlan(Discreet, frozen=True, kw_only=True):
     """A turn as it will be admitted; nothing is written yet.
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
     history and its input, `costs` are the worst cases. `counts` are the tokens of that input by model,
     `answers` are those to requests for an approval. `granted` are tokens of the caller that the turn goes on to use.
     """
+
+    concealed: ClassVar = ("granted",)
 
     items: tuple[Item, ...]
     sources: tuple[str, ...]
@@ -44,7 +49,7 @@ class AdmissionPlan:
     costs: TurnCosts
     counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
     answers: tuple[ApprovalAnswer, ...] = ()
-    granted: Granted = field(default_factory=dict[str, BearerToken], repr=False)
+    granted: Granted = field(default_factory=dict[str, BearerToken])
 
     def history_of(self, request: TurnRequest) -> ResponseHistory:
         """Return the history of the turn that is planned."""
@@ -60,8 +65,7 @@ class AdmissionPlan:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedInput:
+class CountedInput(Struct, frozen=True, kw_only=True):
     """The tokens of an input, how they were counted, and for which model; none where they are estimated."""
 
     tokens: int

@@ -9,10 +9,11 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct
 
 from clients.json_text import is_plain
 from domain.errors import Invalid, NotFound, RateLimited, Retryable
@@ -26,8 +27,7 @@ LONG = 100_000
 """A longer string is hashed in pieces of this length."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestDelivery:
+class RequestDelivery(Struct, frozen=True, kw_only=True):
     """One delivery of a request; `repeat` is true where the caller may have sent it before under this `key`."""
 
     key: str
@@ -35,8 +35,7 @@ class RequestDelivery:
     repeat: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedRequest:
+class ClaimedRequest(Struct, frozen=True, kw_only=True):
     """A delivery and the response that it belongs to; `response` is None until that response is recorded."""
 
     owner: Owner

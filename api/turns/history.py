@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from api.parsing.responses_request import TurnRequest
 from domain.content.call_pairs import calls_without_result, results_without_call
@@ -24,8 +26,7 @@ CALLS_OF_TOOLS = tuple(f"{PREFIXES[kind]}_" for kind in SERVER_CALLS)
 """What the ids of calls of servers' tools begin with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInput:
+class ModelInput(Struct, frozen=True, kw_only=True):
     """What a model reads of a conversation: `items`, without the oldest `left_out` turns and `results_out` results.
 
     `images` counts the images of the whole window. The conversation's part ends before the entry `reads_before`.
@@ -42,8 +43,7 @@ class ModelInput:
     is_tainted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryWindow:
+class HistoryWindow(Struct, frozen=True, kw_only=True):
     """The turns before a new turn, oldest first, as far back as they may fit; `older` turns were not read.
 
     `lasting` are the system and developer messages of the older turns. The conversation's part ends before the entry

@@ -4,7 +4,7 @@ The id of an item is derived from the id of its response: when a request is repe
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 from api.parsing.input_items import InputItem, ItemReference
 from api.turns.deliveries import digest

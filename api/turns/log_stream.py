@@ -7,7 +7,8 @@ or on how often it was disconnected.
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE, error_event
 from api.turns.request_costs import RequestCosts, RequestUse
@@ -39,8 +40,7 @@ type RenderSlot = Callable[[Response, Transcript, Slot], Iterable[bytes]]
 """Renders a slot's events for a caller; the transcript is the log before the slot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogUpdate:
+class LogUpdate(Struct, frozen=True, kw_only=True):
     """The slots found by one poll, maybe none, each with the log before it; `log` is the log after them."""
 
     slots: Sequence[tuple[Transcript, Slot]]

@@ -1,9 +1,11 @@
 """Can the fleet serve a turn, how much may the turn read, and what may it cost at worst?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
@@ -51,8 +53,7 @@ class TurnCosts(NamedTuple):
     most: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planner:
+class Planner(Struct, frozen=True, kw_only=True):
     """Asks the router before a turn starts. It reads the fleet's configuration only: cold and busy are temporary."""
 
     fleet: Fleet

@@ -7,7 +7,8 @@ after the answer, in the background. Costs that a process has not written when i
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from clients.clock import Clock
 from clients.storage.request_units import RequestCharge, metered
@@ -19,8 +20,7 @@ from state.money.ledger import Ledger
 PENDING_LIMIT = 1000
 
 
-@dataclass(slots=True, kw_only=True)
-class RequestUse:
+class RequestUse(Struct, kw_only=True):
     """What one request uses: the time since `started_at`, in seconds since the epoch, and request units."""
 
     started_at: float
@@ -36,8 +36,7 @@ class RequestUse:
                 self.units += charge.units
 
 
-@dataclass(slots=True, kw_only=True)
-class RequestCosts:
+class RequestCosts(Struct, kw_only=True):
     """Records what requests cost. `pending` are requests that admitted a turn and will follow it, by response id."""
 
     ledger: Ledger

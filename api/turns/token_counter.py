@@ -7,8 +7,9 @@ wakes a backend.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from clients.backends.port import BackendCall, BackendError, PromptCounter
 from clients.clock import Clock
@@ -32,8 +33,7 @@ HOPELESS: Final = 4
 """A prompt with more than so many times the tokens of a window, by estimate, is not counted for its model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCounter:
+class TokenCounter(Struct, frozen=True, kw_only=True):
     """Counts with the tokenizers of the models; `tokenizers` has those of the fleet, by model."""
 
     tokenizers: Mapping[str, Tokenizer]

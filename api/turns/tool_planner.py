@@ -7,7 +7,7 @@ stored with the response, so that a change of the file changes no running turn.
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import NamedTuple
 
 from activities.tools.caller_grants import CallerGrants, Granted

@@ -1,11 +1,12 @@
 """What do all endpoints share that start a turn and wait for it?"""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from copy import replace
 from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct
 
 from api.http.authentication import Authenticator, owner_of, presented_token
 from api.http.disconnects import Cancellations
@@ -26,8 +27,7 @@ from domain.turns import response as domain_turns
 type Turn = domain_turns.Response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnGateway:
+class TurnGateway(Struct, frozen=True, kw_only=True):
     """Reads requests, admits their turns and waits; `sync_wait_s` limits how long a call without a stream is held."""
 
     authenticator: Authenticator

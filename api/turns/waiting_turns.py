@@ -5,7 +5,7 @@ approval can be checked and recorded.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlanner

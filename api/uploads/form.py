@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from azurefunctions.extensions.http.fastapi import Request
+from msgspec import Struct, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
@@ -40,8 +40,7 @@ def file_too_large(limit: int) -> Invalid:
     return Invalid(message, field=FILE, code="request_too_large")
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """One part of the form as far as it has arrived."""
 
     name: str = ""
@@ -140,8 +139,7 @@ def text_of(value: bytes) -> str:
         raise broken("a name or a field is not in UTF-8") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """The name of a form's file, whose content was passed on, and its other fields."""
 
     filename: str

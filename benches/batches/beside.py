@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from random import Random
 from statistics import quantiles

@@ -4,7 +4,8 @@ import asyncio
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 

@@ -6,7 +6,8 @@ product's own decision runs at each arrival and at each latest start. The work i
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Final, NamedTuple

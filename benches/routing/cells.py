@@ -1,7 +1,8 @@
 """Which arrivals, prices and machines are measured? Each cell is one fleet under one stream of requests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 from benches.routing.arrivals import Arrivals
 from benches.routing.cells import CONTEXT_TOKENS, MODEL, SPEED, Cell

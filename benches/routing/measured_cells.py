@@ -12,7 +12,7 @@ number of requests, decides which service is cheaper.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from random import Random
 from typing import Final
 

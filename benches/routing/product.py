@@ -6,7 +6,8 @@ the store in memory of its tests.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from random import Random
 from statistics import median
 

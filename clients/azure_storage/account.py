@@ -4,14 +4,14 @@ A queue or a container has an address like https://account.queue.core.windows.ne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from clients.local_azure import LocalToken, LocalTransport
 from domain.errors import ConfigurationError, GanglionError, Terminal, Unavailable
+from domain.values import Discreet
 
 PREFIX: Final = "GANGLION_STORAGE_"
 LOCAL: Final = ("TOKEN", "CA")
@@ -26,14 +26,15 @@ CLIENT_ERROR: Final = 400
 REFUSED: Final = frozenset({401, 403})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageIdentity:
+class StorageIdentity(Discreet, frozen=True, kw_only=True):
     """Who signs in: the managed identity, `client_id` if it is a user-assigned one.
 
     `token` and `authority` (a CA certificate) are for a local stand-in, never for Azure.
     """
 
-    token: str = field(default="", repr=False)
+    concealed: ClassVar = ("token",)
+
+    token: str = ""
     authority: Path | None = None
     client_id: str = ""
 

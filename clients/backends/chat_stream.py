@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any, Final, Literal
 
 from clients.backends.delta_texts import delta_texts

@@ -1,17 +1,18 @@
 """Which interface provides the credentials of backend calls, and which failures may it report?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.values import Discreet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpCall:
+class HttpCall(Struct, frozen=True, kw_only=True):
     """The request that credentials are for, as it is sent: a signature covers all of it."""
 
     method: str
@@ -45,11 +46,12 @@ class NoCredentials:
         """Do nothing: there are no cached credentials."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BearerToken:
+class BearerToken(Discreet, frozen=True, kw_only=True):
     """A bearer token and the time when it expires, in seconds since the epoch."""
 
-    token: str = field(repr=False)
+    concealed: ClassVar = ("token",)
+
+    token: str
     expires_at: float
 
 

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import replace
+from copy import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any

@@ -6,7 +6,7 @@ before the rules; a backend gets none that is not allowed.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Final, Protocol
 
 from clients.backends.port import BackendCall, BackendError

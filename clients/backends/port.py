@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct, field
 
 from domain.content.items import Item
 from domain.content.tools import FunctionCall, ToolConfig
@@ -15,8 +16,7 @@ from domain.log.token_logprobs import TokenLogprob
 from domain.turns.response import Sampling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendCall:
+class BackendCall(Struct, frozen=True, kw_only=True):
     """One request to a model. `partial` is the text of the answer that readers already have, to be continued.
 
     `max_output_tokens` limits the rest of the answer; `traceparent` is the W3C trace context to send. `by_schema` means
@@ -44,8 +44,7 @@ class Channel(StrEnum):
     REFUSAL = "refusal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPiece:
+class TextPiece(Struct, frozen=True, kw_only=True):
     """The next text of the model: one chunk of the backend, about one token.
 
     `logprobs` are those of the tokens of the text, where the backend sent them.
@@ -56,8 +55,7 @@ class TextPiece:
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerEnd:
+class AnswerEnd(Struct, frozen=True, kw_only=True):
     """How an answer ended: complete (`stop`), cut at its token limit (`length`) or cut by a filter.
 
     `usage` is None where the backend does not count tokens. `calls` are the function calls of the model; their

@@ -6,8 +6,9 @@ out the ids. So a part belongs to the call of its index, unless it shows that an
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from domain.content.tools import FunctionCall
 
@@ -15,8 +16,7 @@ NO_ARGUMENTS = "{}"
 """The arguments of a call for which the backend streamed none; an empty text is not JSON."""
 
 
-@dataclass(slots=True, kw_only=True)
-class PartialCall:
+class PartialCall(Struct, kw_only=True):
     """A call of which parts have arrived. Calls are ordered by `index`, then by arrival."""
 
     index: int
@@ -41,8 +41,7 @@ class PartialCall:
         self.arguments += part.arguments
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallPart:
+class CallPart(Struct, frozen=True, kw_only=True):
     """One entry of a frame's `tool_calls`. `index` is None where the server left it out."""
 
     index: int | None

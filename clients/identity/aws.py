@@ -7,9 +7,8 @@ read; httpx sends every request. Import this module late: the import is slow.
 import logging
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -20,6 +19,7 @@ from clients.backends.credentials import Hop, HttpCall, hop_denied, hop_unreacha
 from clients.identity.entra import ManagedIdentity
 from clients.plain_answers import PLAIN, read_plain_now
 from domain.identity.federation import AwsFederation
+from domain.values import Discreet
 
 logger = logging.getLogger("ganglion.credentials")
 
@@ -41,15 +41,16 @@ RETRIED: Final = frozenset({"IDPCommunicationError"})
 MALFORMED: Final = (ET.ParseError, ValueError, AttributeError, TypeError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleCredentials:
+class RoleCredentials(Discreet, frozen=True, kw_only=True):
     """Temporary credentials of a role, with the names of fields that botocore reads. `expires_at` is in seconds since
     the epoch.
     """
 
+    concealed: ClassVar = ("secret_key", "token")
+
     access_key: str
-    secret_key: str = field(repr=False)
-    token: str = field(repr=False)
+    secret_key: str
+    token: str
     expires_at: float
 
 

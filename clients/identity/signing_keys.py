@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+from msgspec import Struct
 
 from domain.errors import Unauthenticated, Unavailable
 from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decode_base64url
@@ -18,8 +19,7 @@ GENERATOR = 65_537
 SMALL_PRIMES = tuple(number for number in range(3, 168) if all(number % smaller for smaller in range(2, number)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True, kw_only=True):
     """The public half of an RSA key: modulus and exponent in the encoding of a JSON Web Key."""
 
     n: str

@@ -9,7 +9,7 @@ requests, with an access token instead of an ID token.
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from http import HTTPStatus
 from typing import Any, Final, cast
 

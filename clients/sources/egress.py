@@ -7,11 +7,11 @@ name that changes its address in between (DNS rebinding) has no effect.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec import Struct
 
 from clients.plain_answers import PLAIN, LongAnswerError, PackedAnswerError, read_plain
 from clients.sources.port import MAX_ANSWER_BYTES, SourceError, SourceTokens
@@ -33,8 +33,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PinnedAddress:
+class PinnedAddress(Struct, frozen=True, kw_only=True):
     """A host and port, and the checked address of the host."""
 
     scheme: str
@@ -70,8 +69,7 @@ class NotConnectedError(SourceError):
     """No request was sent: the host is unknown or not allowed, or there is no connection to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
+class HttpAnswer(Struct, frozen=True, kw_only=True):
     """An answer that is neither compressed nor too large."""
 
     status: int

@@ -6,11 +6,11 @@ never conflicts with itself, and the more changes there are, the fewer calls of 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(slots=True, eq=False)
-class PendingChange[C, R]:
+class PendingChange[C, R](Struct, eq=False):
     """A change that waits, and the future of its caller."""
 
     change: C

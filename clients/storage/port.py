@@ -5,9 +5,10 @@ Cosmos DB. Every call has a full partition key except `find`, which sweeps and t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from clients.storage.damage import parsed
 
@@ -26,8 +27,7 @@ class Container(StrEnum):
     FLEET = "fleet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentKey:
+class DocumentKey(Struct, frozen=True, kw_only=True):
     """A container and the full partition key in it.
 
     turns: tenant, subject, thread · money: tenant · fleet: backend.
@@ -37,8 +37,7 @@ class DocumentKey:
     parts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """A stored document; `etag` changes with every write of it."""
 
     id: str
@@ -54,8 +53,7 @@ class Document:
         return parsed(self.id, parse, self.id, self.body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
+class Create(Struct, frozen=True, kw_only=True):
     """Fails with Conflict where the id exists. `expires_at` (seconds since the epoch) is when it may be forgotten.
 
     `data` is the body as JSON, where its writer knows that already.
@@ -64,11 +62,10 @@ class Create:
     id: str
     body: Body
     expires_at: float | None = None
-    data: bytes | None = field(default=None, compare=False, repr=False)
+    data: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replace:
+class Replace(Struct, frozen=True, kw_only=True):
     """Fails with Conflict where the document's etag is another, or the document is gone."""
 
     id: str
@@ -77,16 +74,14 @@ class Replace:
     expires_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
+class Delete(Struct, frozen=True, kw_only=True):
     """Succeeds where nothing is there; with an etag, fails with Conflict where it is another."""
 
     id: str
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Add:
+class Add(Struct, frozen=True, kw_only=True):
     """Add whole numbers to top-level fields of an existing document (an absent field counts as 0).
 
     Fails with Exhausted where a sum would pass the field's limit in `at_most`, with Conflict where there is no such
@@ -101,8 +96,7 @@ class Add:
 type Operation = Create | Replace | Delete | Add
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundDocument:
+class FoundDocument(Struct, frozen=True, kw_only=True):
     """A document that `find` returned, with its partition key."""
 
     key: DocumentKey

@@ -10,13 +10,13 @@ Tasks that are started inside count too. An adapter without request units charge
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from telemetry.metrics import count_request_units
 
 
-@dataclass(slots=True)
-class RequestCharge:
+class RequestCharge(Struct):
     """`units` are request units of Azure Cosmos DB, `requests` the replies that charged them."""
 
     units: float = 0.0

@@ -1,13 +1,15 @@
 """Which interface has a connector to a server of tools?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
+
+from msgspec import Struct
 
 from domain.identity.owners import Owner
 from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
 from domain.tools.listing import ToolListing
+from domain.values import Discreet
 
 
 class CallFailure(StrEnum):
@@ -33,8 +35,7 @@ class AnsweredBy(StrEnum):
     PROTOCOL = "protocol"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolAnswer:
+class ToolAnswer(Struct, frozen=True, kw_only=True):
     """A server's answer: `text` is the result, or the text of an error.
 
     `status` is an HTTP status, or the code of an error of JSON-RPC. `images` are data URLs.
@@ -50,15 +51,16 @@ class ToolAnswer:
         return self.by is AnsweredBy.HTTP and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(Discreet, frozen=True, kw_only=True):
     """In whose name a server is asked: `holder` names the caller, and is empty where it is the app itself.
 
     `token` is one of the caller, empty where it has none any more.
     """
 
+    concealed: ClassVar = ("token",)
+
     holder: str = ""
-    token: str = field(default="", repr=False)
+    token: str = ""
 
 
 AS_APP: Final = Credential()
@@ -71,20 +73,21 @@ def in_name_of(owner: Owner, server: ToolServer, token: str) -> Credential:
     return Credential(holder=f"{owner.tenant}/{owner.subject}", token=token)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRequest:
+class ToolRequest(Discreet, frozen=True, kw_only=True):
     """One request of a call of an owner's turn. `key` identifies the call, however often it is sent.
 
     `grant` is a token of the owner, where the server is called in its name.
     `on_progress` is called for each sign of life that the server sends before its answer.
     """
 
+    concealed: ClassVar = ("grant",)
+
     server: ToolServer
     tool: ServerTool
     arguments: Mapping[str, Any]
     key: str
     owner: Owner
-    grant: str = field(default="", repr=False)
+    grant: str = ""
     on_progress: Callable[[], None] = lambda: None
 
     @property

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.sources.egress import REQUEST_ERRORS, PinnedAddress, PinnedClient, pinned_client
@@ -28,8 +28,7 @@ class DeliveryResult(StrEnum):
     RETRY_LATER = "later"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryReceipt:
+class DeliveryReceipt(Struct, frozen=True, kw_only=True):
     """The result of a delivery and its reason, without any content of the answer."""
 
     result: DeliveryResult

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field, replace
+from copy import replace
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from devhost.encoding import replace_unencodable

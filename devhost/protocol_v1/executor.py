@@ -3,7 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from uuid import uuid4
 
 from devhost.app.catalog import FunctionCatalog, FunctionMetadata

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from math import isfinite, nan
 from uuid import uuid4
 

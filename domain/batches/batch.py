@@ -1,10 +1,12 @@
 """What is a batch of requests, and how far has it come?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.batches.totals import BatchTotals
 from domain.identity.owners import Owner
@@ -42,8 +44,7 @@ class BatchStatus(StrEnum):
 ENDINGS: Final = frozenset({BatchStatus.FAILED, BatchStatus.COMPLETED, BatchStatus.EXPIRED, BatchStatus.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRequest:
+class BatchRequest(Struct, frozen=True, kw_only=True):
     """What the caller asked for. `keep_s` is how long the files of the results are kept; None: until deleted."""
 
     endpoint: str
@@ -53,8 +54,7 @@ class BatchRequest:
     keep_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Struct, frozen=True, kw_only=True):
     """One batch. Times are seconds since the epoch; `times` has when it came into each status.
 
     `lines` are the lines of its input, `errors` those that are wrong. An average line has `input_tokens`, and may have

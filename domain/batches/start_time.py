@@ -6,9 +6,11 @@ a backend that is up where that costs less, and begins at its latest start in an
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from domain.money.ledger_records import NANOS
 
@@ -22,8 +24,7 @@ Lines that pay for fewer wait for the first latest start. The benchmark of batch
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOption:
+class BatchOption(Struct, frozen=True, kw_only=True):
     """A backend that can run the lines: dollars and seconds for one more line, and for what comes before the first.
 
     That is the start of one that is not up, and the idle period that lines add to one that would go soon.
@@ -44,8 +45,7 @@ class BatchOption:
         return self.start_s + lines * self.line_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartDecision:
+class StartDecision(Struct, frozen=True, kw_only=True):
     """Whether a batch begins now, where, and why; if not, when it has to at the latest.
 
     `backend` is the one that is started for it; an empty text leaves the choice to the route of each line. Times are
@@ -66,7 +66,7 @@ class StartDecision:
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**{name: body[name] for name in cls.__slots__})
+        return cls(**{name: body[name] for name in cls.__struct_fields__})
 
 
 class Beginning(NamedTuple):

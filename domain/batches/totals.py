@@ -1,14 +1,15 @@
 """How many lines of a batch have ended, and what have they used?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from domain.log.events import TokenUsage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchTotals:
+class BatchTotals(Struct, frozen=True, kw_only=True):
     """The lines that ended with an answer and without one, and the tokens of their turns."""
 
     completed: int = 0
@@ -19,15 +20,14 @@ class BatchTotals:
     reasoning_tokens: int = 0
 
     def __add__(self, other: "BatchTotals") -> "BatchTotals":
-        names = [each.name for each in fields(self)]
-        return BatchTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return BatchTotals(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
     def to_document(self) -> dict[str, int]:
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return asdict(self)
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**{each.name: body[each.name] for each in fields(cls)})
+        return cls(**{name: body[name] for name in cls.__struct_fields__})
 
     @classmethod
     def of_line(cls, usage: TokenUsage | None, *, completed: bool) -> Self:

@@ -1,7 +1,7 @@
 """What does the file of budgets say of single tenants?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from domain.config.toml_table import TomlTable, document

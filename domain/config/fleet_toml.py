@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from domain.config.backend_auth import read_auth
 from domain.config.caller_rules_toml import read_auto_tiers, read_tenant_rules
@@ -55,8 +56,7 @@ UNPRICED: Final = TokenPrice(
 NO_SYSTEMS: Final[Mapping[str, SystemTable]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definitions:
+class Definitions(Struct, frozen=True, kw_only=True):
     """What a backend may refer to by name."""
 
     models: Mapping[str, Model]

@@ -6,7 +6,7 @@ character and reach its words through text that no caller writes: literals, digi
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.config.toml_table import TomlTable

@@ -5,8 +5,9 @@ the operator's fleet file overrides single fields, and its signatures are tried 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.config.signature_rows import read_signature
 from domain.config.toml_table import TomlTable, document, plain_table
@@ -38,8 +39,7 @@ MERGED: Final = ("auth", "cold", "headers", "limits", "prompt")
 """The tables of which a backend can override single fields. Every other field replaces the default as a whole."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemTable:
+class SystemTable(Struct, frozen=True, kw_only=True):
     """One system: the defaults of its backends as they are in the file, and what its answers mean."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.config.sources_toml import is_local, read_address, read_networks

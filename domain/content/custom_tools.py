@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 INPUT: Final = "input"
 """The one parameter of the function that a custom tool is offered as."""
@@ -29,8 +30,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomInput:
+class CustomInput(Struct, frozen=True, kw_only=True):
     """The input of a custom tool: any text, or one that matches the `grammar`, written in a `syntax`."""
 
     syntax: str = ""
@@ -51,8 +51,7 @@ class CustomInput:
         return cls(syntax=body["syntax"], grammar=body["grammar"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolNamespace:
+class ToolNamespace(Struct, frozen=True, kw_only=True):
     """A group of tools; the description is that of the group."""
 
     name: str

@@ -1,9 +1,10 @@
 """What are the items of a conversation, and how are they stored?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Self, override
+
+from msgspec import Struct
 
 from domain.content.custom_tools import flat_name, offered_name
 
@@ -41,8 +42,7 @@ class ItemStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageInput:
+class ImageInput(Struct, frozen=True, kw_only=True, eq=False):
     """An image in a message or an output. It follows the first `at` characters of the text; `url` may be a data URL.
 
     `path` is its place in the request that brought it; it is not stored.
@@ -51,15 +51,26 @@ class ImageInput:
     url: str
     detail: str = "auto"
     at: int = 0
-    path: str = field(default="", compare=False)
+    path: str = ""
+
+    @property
+    def stored(self) -> tuple[str, str, int]:
+        return self.url, self.detail, self.at
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageInput) and self.stored == other.stored
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.stored)
 
     @property
     def is_data(self) -> bool:
         return self.url.startswith("data:")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One message, function call, function output, reasoning, list of a server's tools, or call of one of them.
 
     `text` is the message's text, the call's JSON arguments or the function's output. Only function calls and outputs

@@ -6,7 +6,7 @@ that they are there.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.content.items import SERVER_CALLS, ImageInput, Item

@@ -7,8 +7,9 @@ call no function.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from domain.content.items import IMAGE_PLACEHOLDER, Item, ItemKind
 from domain.content.tools import ANYTHING, FunctionCall, FunctionTool, OutputFormatKind, ToolChoice, ToolConfig
@@ -25,8 +26,7 @@ VALUE_KEYWORDS: Final = ("const", "enum", "default", "examples")
 """The keywords whose contents are no schemas."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedAnswer:
+class ParsedAnswer(Struct, frozen=True, kw_only=True):
     """The parsed output of a model: a text, or function calls."""
 
     text: str = ""

@@ -8,7 +8,7 @@ approved has the reason as its output.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from itertools import groupby
 from typing import Any, Final, cast
 

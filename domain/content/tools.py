@@ -1,9 +1,11 @@
 """Which functions may the model call, and which output format must it use?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.content.capabilities import Capability
 from domain.content.custom_tools import CustomInput, ToolNamespace, flat_name, offered_name
@@ -24,8 +26,7 @@ class OutputFormatKind(StrEnum):
     JSON_SCHEMA = "json_schema"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionTool:
+class FunctionTool(Struct, frozen=True, kw_only=True):
     """One function that the caller runs; `parameters` is a JSON schema, None where the caller gave none.
 
     `custom` is set where the caller declared a custom tool, `namespace` where the tool is in one. A function that the
@@ -88,8 +89,7 @@ class FunctionTool:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedServer:
+class OfferedServer(Struct, frozen=True, kw_only=True):
     """A server whose tools the turn may call. `request` is the caller's own object, without secrets.
 
     `tools` is the list of the offered tools as JSON, and `problem` tells why there are none. `is_new`: the thread has
@@ -122,8 +122,7 @@ class OfferedServer:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFormat:
+class OutputFormat(Struct, frozen=True, kw_only=True):
     """The required output: any text, any JSON object, or JSON that matches a schema."""
 
     kind: OutputFormatKind = OutputFormatKind.TEXT
@@ -152,8 +151,7 @@ class OutputFormat:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolConfig:
+class ToolConfig(Struct, frozen=True, kw_only=True):
     """Which outputs are allowed.
 
     `allowed_names` are the flat names of the functions that may be called (empty: all of them). `must_call_one` is true
@@ -257,8 +255,7 @@ class ToolConfig:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionCall:
+class FunctionCall(Struct, frozen=True, kw_only=True):
     """One function call of the model; `arguments` is JSON, also where the tool `is_custom`."""
 
     name: str

@@ -1,13 +1,13 @@
 """How many files may one owner have?"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from domain.files.stored_file import StoredFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileAllowance:
+class FileAllowance(Struct, frozen=True, kw_only=True):
     """The most files of one owner, and their most bytes together."""
 
     files: int

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.identity.owners import Owner
 
@@ -18,8 +19,7 @@ BATCH_FILE_S: Final = 30 * 86_400.0
 """A batch file without `expires_after` is kept for so many seconds, as OpenAI's reference of `/v1/files` says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True, kw_only=True):
     """A complete file: `size` bytes with the SHA-256 `digest`, in the parts of the partition `thread`.
 
     Times are seconds since the epoch; `expires_at` is None for a file that is kept until it is deleted. The content is

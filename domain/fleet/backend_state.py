@@ -4,8 +4,9 @@ The initial state comes from the fleet file; the store keeps every later state. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import StartTimes, remaining_start_s
@@ -17,8 +18,7 @@ from domain.fleet.warmth import Warmth
 VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendState:
+class BackendState(Struct, frozen=True, kw_only=True):
     """The learned state of one backend. Its document is flat: each part reads and writes its own keys."""
 
     backend: str

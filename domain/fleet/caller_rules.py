@@ -1,10 +1,11 @@
 """Where may a caller's data go, what is a second of waiting worth, and which tiers are good enough for `auto`?"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from domain.errors import Invalid
 
@@ -23,8 +24,7 @@ TIME_VALUE: Final = "time_value"
 NOWHERE: Final = "no location that both the turn and its organisation allow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerRules:
+class CallerRules(Struct, frozen=True, kw_only=True):
     """`residencies` are those allowed; empty allows all. `time_value` is in dollars for a second."""
 
     residencies: frozenset[str] = frozenset()
@@ -38,8 +38,7 @@ class CallerRules:
         return CallerRules(residencies=allowed or frozenset({NOWHERE}), time_value=self.time_value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantRules:
+class TenantRules(Struct, frozen=True, kw_only=True):
     """The usual rules, and those of single tenants."""
 
     usual: CallerRules = field(default_factory=CallerRules)

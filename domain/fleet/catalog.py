@@ -1,9 +1,10 @@
 """Which models are there, and which backends serve them?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec import Struct, field
 
 from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat, ReasoningInputMode
@@ -12,6 +13,7 @@ from domain.fleet.failure_classes import FailureSignature
 from domain.fleet.instances.scaling import InstanceControl, Scaling
 from domain.fleet.request_forms import Probe, PromptFormat, ServiceTier, TokenCounting
 from domain.money.prices import Price
+from domain.values import Discreet
 
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
@@ -137,8 +139,7 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Struct, frozen=True, kw_only=True):
     """`tier` ranks quality from 1 to 5. The shape (gigabytes of weights as deployed, layers, heads) may be unknown.
 
     `tokenizer` is the path of its `tokenizer.json`.
@@ -161,8 +162,7 @@ class Model:
         return self.capabilities | by_schema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auth:
+class Auth(Struct, frozen=True, kw_only=True):
     """How a call proves who we are. `setting` names the environment variable that holds a static bearer token.
 
     `service_account` (Google) and `role` (an ARN of AWS) are the ones to act as, where they are not the app's usual
@@ -179,8 +179,7 @@ class Auth:
     role: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendLimits:
+class BackendLimits(Struct, frozen=True, kw_only=True):
     """What one deployment bears. `concurrency` counts requests at once; None means unknown or unlimited."""
 
     context_tokens: int
@@ -192,8 +191,7 @@ class BackendLimits:
     kv_value_bytes: float = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
+class ColdStart(Struct, frozen=True, kw_only=True):
     """How a backend starts: quantiles of a cold start, how long a warm-up is held, how long it stays warm when idle.
 
     `abandoned_starts` tells whether a start continues after the request that caused it is dropped.
@@ -207,22 +205,22 @@ class ColdStart:
     idle_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class Speed(Struct, frozen=True, kw_only=True):
     """Tokens a second of one request: the initial speed until attempts have been measured."""
 
     prefill_tokens_s: float
     decode_tokens_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
+class Backend(Discreet, frozen=True, kw_only=True):
     """One deployment of one model on one system. `signatures` are its own rows, then those of its system.
 
     `finish_reasons` maps its system's own finish reasons to those of Chat Completions. `headers` are sent with every
     request and can contain secrets. `streams` is False where the server sends an answer only as a whole. `images` is
     how it gets images that callers name by an address. `service_tier` is the tier that each request asks for.
     """
+
+    concealed: ClassVar = ("headers",)
 
     name: str
     model: str
@@ -240,7 +238,7 @@ class Backend:
     residency: str | None = None
     signatures: tuple[FailureSignature, ...] = ()
     finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     probe: Probe = field(default_factory=Probe)
     output_limit: OutputLimit = OutputLimit.MAX_TOKENS
     sampling: tuple[SamplingField, ...] = tuple(SamplingField)
@@ -268,8 +266,7 @@ class Backend:
         return INEXPRESSIBLE[self.adapter]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnconfiguredBackend:
+class UnconfiguredBackend(Struct, frozen=True, kw_only=True):
     """A backend that is left out because a variable that its entry names is not set."""
 
     backend: str
@@ -277,8 +274,7 @@ class UnconfiguredBackend:
     variable: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
+class Fleet(Struct, frozen=True, kw_only=True):
     """`callers` says where data may go, and what waiting is worth; `auto` which tiers are good enough for `auto`."""
 
     models: Mapping[str, Model]

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 LEASE: Final = 1.5
 """A warm-up without a result counts as lost after this many times the 99th percentile of a start."""
@@ -43,8 +44,7 @@ FLOOR_SAMPLES: Final = 8
 """So many cold starts are remembered; with fewer than `FLOOR_SAMPLES` the configured 99th percentile is a floor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartTimes:
+class StartTimes(Struct, frozen=True, kw_only=True):
     """How long a cold start takes, in seconds: the median, the 99th percentile, and the last starts that were seen."""
 
     p50_s: float
@@ -66,8 +66,7 @@ class StartTimes:
         return cls(p50_s=body["cold_p50_s"], p99_s=body["cold_p99_s"], samples=tuple(body["cold_samples"]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUp:
+class WarmUp(Struct, frozen=True, kw_only=True):
     """A start under way; times are seconds since the epoch.
 
     `by` is the turn or attempt whose request started it. `cold_at` is when the backend was last seen not to be up;
@@ -113,8 +112,7 @@ class WarmUp:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedWarmUp:
+class FailedWarmUp(Struct, frozen=True, kw_only=True):
     """A warm-up that started nothing: it was rejected or could not be sent. Times are seconds since the epoch.
 
     `tries` counts the failures in a row; the next warm-up may be sent at `again_at`. If it is `final`, the turns that

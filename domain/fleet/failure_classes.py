@@ -6,12 +6,13 @@ rows, those of its system, then `DEFAULTS`. Every condition that a row states mu
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from itertools import chain
 from typing import Final
+
+from msgspec import Struct
 
 BODY_CHARACTERS: Final = 2048
 """How much of a body is looked at: signatures stand at its beginning."""
@@ -72,8 +73,7 @@ CREDENTIAL_KINDS: Final = (FailureKind.CREDENTIALS_REFUSED, FailureKind.CREDENTI
 """The backend was never called: no credentials could be obtained."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """How an attempt failed. `status` is set for kind `status`; `text_received`: some of the answer had come."""
 
     kind: FailureKind
@@ -83,8 +83,7 @@ class Failure:
     text_received: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureSignature:
+class FailureSignature(Struct, frozen=True, kw_only=True):
     """One row: what a failure looks like and what it means. A header is `name` or `name: part of its value`.
 
     `statuses` and `kinds` are alternatives within themselves; `delay_s` holds where the answer names no delay.
@@ -100,8 +99,7 @@ class FailureSignature:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """What a failure means, and why. `delay_s`: when the backend wants to be asked again, None where it did not say."""
 
     failure_class: FailureClass

@@ -1,8 +1,10 @@
 """Which failures keep turns away from a backend, and for how long? Times are seconds since the epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 CIRCUIT_ERRORS: Final = 3
 """The circuit of a backend opens after this many errors in a row."""
@@ -20,8 +22,7 @@ PROBE_S: Final = 60.0
 """A circuit that was open lets one attempt through; after this long without a result it lets another one through."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendHealth:
+class BackendHealth(Struct, frozen=True, kw_only=True):
     """The failures of one backend since its last success.
 
     `errors` counts them, and `failed_at` is when the last one was seen. A throttled backend is left alone until

@@ -1,8 +1,9 @@
 """How fast is a backend, as far as its answers have shown?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 LEARNING: Final = 0.2
 """The weight of a new measurement of speed: about the last ten attempts count."""
@@ -15,8 +16,7 @@ LEAST_OUTPUT: Final = 16
 """Fewer tokens measure the network rather than the model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What a finished attempt was seen to do. `cold_s`: the part before the backend was up, None where it was warm."""
 
     attempt: str
@@ -29,8 +29,7 @@ class Observation:
     cold_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedSpeed:
+class LearnedSpeed(Struct, frozen=True, kw_only=True):
     """The learned speed of one backend in tokens per second.
 
     `service_s` is the average time of a request in seconds, without a cold start; None before the first answer.

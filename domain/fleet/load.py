@@ -5,9 +5,11 @@ began in one process may end in another one: there the entry is marked as left, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from types import MappingProxyType
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
 NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
@@ -15,8 +17,7 @@ KEPT_S: Final = 60.0
 """A process's part is kept for this long after its last entry has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(Struct, frozen=True, kw_only=True):
     """The running attempts and the queue of one backend.
 
     `in_flight` maps each running attempt to the time by which it must have ended; later it no longer counts, so an
@@ -74,8 +75,7 @@ class Load:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadPart:
+class LoadPart(Struct, frozen=True, kw_only=True):
     """One process's part of a backend's load.
 
     `left` maps attempts and queued turns of other parts that have ended here to the time until which those count them.

@@ -1,9 +1,10 @@
 """Which forms have the requests of a backend: its probe, the count of a prompt, and prompts in a form of its own?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 
 class ProbeMethod(StrEnum):
@@ -17,8 +18,7 @@ class ProbeBody(StrEnum):
     """A chat that asks for one token: no server answers it without its model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Struct, frozen=True, kw_only=True):
     """The request that starts a backend and proves that it is up, and what the statuses of its answer mean.
 
     `path` is relative to the backend's address, or to its origin where it begins with a slash. Statuses that are not
@@ -33,8 +33,7 @@ class Probe:
     refused: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCounting:
+class TokenCounting(Struct, frozen=True, kw_only=True):
     """Where a backend counts the tokens of a chat that it does not answer, and the `field` of its answer.
 
     `path` is as that of a probe.
@@ -66,8 +65,7 @@ class Placeholder(StrEnum):
     TOP_P = "{top_p}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptFormat:
+class PromptFormat(Struct, frozen=True, kw_only=True):
     """The request and the answer of one kind of server.
 
     `path` is relative to the backend's address. `body` is the request with placeholders. `answer`, `finish_reason`,

@@ -1,8 +1,9 @@
 """What follows a failed attempt: a retry, another backend, or the end of the turn?"""
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 
@@ -13,23 +14,20 @@ JITTER: Final = 0.5
 """A wait is drawn from its last half, so that callers that failed together don't come back together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryLater:
+class RetryLater(Struct, frozen=True, kw_only=True):
     """Try the same backend again after `delay_s` seconds."""
 
     delay_s: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failover:
+class Failover(Struct, frozen=True, kw_only=True):
     """Leave this backend out and route again."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True, kw_only=True):
     """End the turn. `code` is one of the codes that a failed response may carry."""
 
     code: str
@@ -39,8 +37,7 @@ class GiveUp:
 type RetryDecision = RetryLater | Failover | GiveUp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How a failure class is retried: delays of `first_s`, growing by `factor` to `cap_s`, until `tries` have failed.
 
     If another backend can serve the turn, the turn moves there after `failover_after` failures or if a delay would

@@ -3,7 +3,7 @@
 A state update is a function from the previous state to the next. Times are seconds since the epoch.
 """
 
-from dataclasses import replace
+from copy import replace
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend

@@ -1,8 +1,10 @@
 """Is a backend warm, starting or cold? Times are seconds since the epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Self
+
+from msgspec import Struct
 
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import FailedWarmUp, WarmUp
@@ -11,8 +13,7 @@ from domain.fleet.instances.scaling import Scaling
 from domain.fleet.retry_policy import WARM_UP_POLICIES, retry_delay
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warmth:
+class Warmth(Struct, frozen=True, kw_only=True):
     """What is known about the instances of one backend.
 
     A backend that never scales to zero has no `warm_until`. `warm_up` is a start under way, and `started_at` is when

@@ -9,8 +9,9 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Never, cast
+
+from msgspec import Struct
 
 from domain.errors import Forbidden, Unauthenticated
 from domain.identity.owners import Owner
@@ -30,16 +31,14 @@ CLIENTS = {"1.0": "appid", "2.0": "azp"}
 AUDIENCES = {"1.0": ("{audience}", "api://{audience}"), "2.0": ("{audience}",)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedTokens:
+class AcceptedTokens(Struct, frozen=True, kw_only=True):
     """Which tokens this application accepts: its own application id, and the tenants that may call it."""
 
     audience: str
     tenants: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenIssuer:
+class TokenIssuer(Struct, frozen=True, kw_only=True):
     """The issuer of a tenant for one token version. Each issuer has its own keys."""
 
     tenant: str
@@ -50,8 +49,7 @@ class TokenIssuer:
         return ISSUERS[self.version].format(tid=self.tenant)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedToken:
+class ParsedToken(Struct, frozen=True, kw_only=True):
     """The parts of a token; `signed` are the bytes that the signature covers."""
 
     key_id: str

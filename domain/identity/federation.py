@@ -5,8 +5,9 @@ Service for a federated token, which impersonates a service account; at AWS's, f
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 STS_URL: Final = "https://sts.googleapis.com"
 IAM_URL: Final = "https://iamcredentials.googleapis.com"
@@ -18,8 +19,7 @@ SERVICE_ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,63}@[a-z0-9.:-]+\.gserviceacco
 AWS_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Federation:
+class Federation(Struct, frozen=True, kw_only=True):
     """`provider` is `projects/N/locations/global/workloadIdentityPools/P/providers/X`; `scope` is the scope
     of the Entra token, `api://…/.default`; `service_account` is impersonated unless a backend names another.
     """
@@ -50,8 +50,7 @@ def service_account_name(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsFederation:
+class AwsFederation(Struct, frozen=True, kw_only=True):
     """`role` is the ARN of the role to assume unless a backend names another; `scope` is the scope of the Entra token,
     `api://…/.default`; `sts_url` replaces the Security Token Service of the backend's region.
     """

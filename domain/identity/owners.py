@@ -1,10 +1,11 @@
 """Who owns responses, conversations and budgets?"""
 
-from dataclasses import dataclass, field
+from typing import override
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(Struct, frozen=True, kw_only=True, eq=False):
     """A user or an application of a tenant. Stored objects belong to one owner; budgets to a tenant or an owner.
 
     `tenant` is the tid of the token; `subject` is `user:<oid>` for people and `app:<appid>` for applications.
@@ -13,4 +14,12 @@ class Owner:
 
     tenant: str
     subject: str
-    roles: tuple[str, ...] = field(default=(), compare=False)
+    roles: tuple[str, ...] = ()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Owner) and (self.tenant, self.subject) == (other.tenant, other.subject)
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.tenant, self.subject))

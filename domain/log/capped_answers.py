@@ -4,8 +4,9 @@ A text is continued where the backend can do that, and stays cut elsewhere: the 
 a function call, of JSON or of reasoning is not, so the answer is asked again with more room.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
+
+from msgspec import Struct
 
 
 class CappedAnswer(NamedTuple):
@@ -28,8 +29,7 @@ class CappedWire(TypedDict):
     tried: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutAnswer:
+class CutAnswer(Struct, frozen=True, kw_only=True):
     """An answer that was cut at its attempt's reservation of `reserved` tokens.
 
     `shown` counts the tokens of its text in the log. `is_calling`: the model has begun to call functions. `is_json`:

@@ -6,9 +6,10 @@ one event of the public stream, so that a sequence number has the same meaning f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.content.items import ItemStatus
 from domain.log.capped_answers import CappedAnswer
@@ -49,8 +50,7 @@ class ResponseStatus(StrEnum):
         return self not in (ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenUsage:
+class TokenUsage(Struct, frozen=True, kw_only=True):
     """Tokens as the backend counted them.
 
     Those that it read from its prompt cache (`cached`) and wrote to it (`written`) are a part of the input.
@@ -82,8 +82,7 @@ class TokenUsage:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """How a turn ended. `code` is the error code (failed) or the reason (incomplete); otherwise it is empty.
 
     `at` is in seconds since the epoch; `notes` are shown in the response's metadata.
@@ -113,8 +112,7 @@ class Ending:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEvent:
+class LogEvent(Struct, frozen=True, kw_only=True):
     """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it.
 
     `is_refusal`: the event concerns the refusal of a message instead of its text. `result` is that of a tool which the
@@ -165,8 +163,7 @@ CALLS: Final = "calls"
 """The result of an attempt whose model called tools that the server runs: another round follows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOutcome:
+class AttemptOutcome(Struct, frozen=True, kw_only=True):
     """The result of an attempt. It is stored in the attempt's last slot, where a repeated activity finds it.
 
     `result`, `code`, `message`, `delay_s` and `posture` have the meaning of `wire.InferredWire`. `usage` is that of the
@@ -231,8 +228,7 @@ EMPTIED_BY: Final = "deleted"
 """The writer of the empty slots that replace the slots of a deleted response."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """Consecutive events by one writer; `first` is the sequence number of the first, `at` is seconds since the epoch.
 
     `pieces` counts the backend's chunks that make up its text, about one token each. `prediction` is the id under which

@@ -1,14 +1,14 @@
 """What does an event say about the item that it opens, and about the result of a tool?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
+
+from msgspec import Struct
 
 from domain.content.items import ItemKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemHeader:
+class ItemHeader(Struct, frozen=True, kw_only=True):
     """The fields of an item that are known when it opens; `domain.content.items.Item` explains them."""
 
     id: str
@@ -23,8 +23,7 @@ class ItemHeader:
     approves: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemResult:
+class ItemResult(Struct, frozen=True, kw_only=True):
     """What a server's tool gave: an output, or an error as an object of the API; see `Item.whole`.
 
     `images` are data URLs.

@@ -4,13 +4,14 @@ A backend that cannot continue a partial answer generates it again from the star
 is dropped. At the first difference, the shown item is closed as incomplete and the new answer starts a new item.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from domain.log.token_logprobs import TokenLogprob
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumedText:
+class ResumedText(Struct, frozen=True, kw_only=True):
     """`shown` is the text that readers have seen; the new answer has repeated its first `matched` characters."""
 
     shown: str
@@ -21,8 +22,7 @@ class ResumedText:
         return self.matched < len(self.shown)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta:
+class TextDelta(Struct, frozen=True, kw_only=True):
     """New text. `starts_new_item` is true where the answer differs from the shown text."""
 
     text: str

@@ -1,8 +1,9 @@
 """How likely did the model find each token of its answer, and which tokens did it consider most likely?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self, cast
+
+from msgspec import Struct
 
 LEAST_LOGPROB: Final = -9999.0
 """Stands for a probability of 0, whose logarithm JSON has no number for. OpenAI and vLLM send the same."""
@@ -39,8 +40,7 @@ class TokenOption(NamedTuple):
         return cls(token, float(logprob), bytes.fromhex(octets[0]) if octets else token.encode())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenLogprob:
+class TokenLogprob(Struct, frozen=True, kw_only=True):
     """A token of an answer, and the most likely tokens at its position, which need not contain it."""
 
     chosen: TokenOption

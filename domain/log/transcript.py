@@ -1,8 +1,10 @@
 """What is the state of a response after the events of its log so far?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Final
+
+from msgspec import Struct, field
 
 from domain.content.items import SERVER_CALLS, Item, ItemKind, ItemStatus
 from domain.content.result_images import as_images
@@ -11,8 +13,7 @@ from domain.log.item_events import ItemResult
 from domain.log.token_logprobs import TokenLogprob
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcript:
+class Transcript(Struct, frozen=True, kw_only=True):
     """The state that results from a log. Every view of a response derives from it; `pieces` is of the last answer.
 
     `rounds` counts the rounds of calls that the model asked for; `used` are the tokens of these rounds. Where the

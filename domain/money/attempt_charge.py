@@ -4,11 +4,13 @@ Amounts are Decimal US dollars and are stored as decimal strings.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
+
+from msgspec import Struct
 
 NO_LINES: Mapping[str, Decimal] = MappingProxyType({})
 NO_SHARES: "Mapping[str, SessionShare]" = MappingProxyType({})
@@ -22,8 +24,7 @@ class AttemptStatus(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionShare:
+class SessionShare(Struct, frozen=True, kw_only=True):
     """An attempt's share of one GPU session, in dollars by bill line; final when the session is closed.
 
     `unused`: it is the whole session of a warm-up, which answered nothing. `before` is what a final share was charged
@@ -54,8 +55,7 @@ class SessionShare:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptCharge:
+class AttemptCharge(Struct, frozen=True, kw_only=True):
     """The money of one attempt.
 
     `reserved` is the worst case of all its runs; it is charged where the attempt never closes. `counters` are the ids

@@ -1,16 +1,16 @@
 """What does a turn cost, line by line?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.costing import BillLine
 from domain.money.ledger_records import NO_OVERHEAD, AttemptRecord, Reservation, ReservationStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnBill:
+class TurnBill(Struct, frozen=True, kw_only=True):
     """Dollars for each line; `final` once no line changes any more."""
 
     lines: Mapping[BillLine, Decimal]

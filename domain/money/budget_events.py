@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.money.ledger_records import NANOS
 from domain.money.spend_forecast import STEPS, SpendForecast
@@ -18,8 +19,7 @@ LARGEST: Final = 3
 HELD: Final = "held"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetEvent:
+class BudgetEvent(Struct, frozen=True, kw_only=True):
     """A step of the forecast that was reached: a share such as 1.5, of the counter of a tenant's day."""
 
     tenant: str

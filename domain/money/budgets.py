@@ -5,12 +5,14 @@ nano-dollars; no reservation takes it past the budget. `held` is the part that o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.money.ledger_records import NANOS, AttemptRecord, nanos
 
@@ -45,8 +47,7 @@ OF_TENANTS: Final = tuple(each for each in BudgetScope if not each.name.startswi
 """The budgets that every tenant has; those of pipelines are in their file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budgets:
+class Budgets(Struct, frozen=True, kw_only=True):
     """Dollars for each scope; a scope that is absent has no limit. Callers are warned at `warn_share` of a budget.
 
     `forecast` is the expected spend of a tenant in a day, in dollars; operators get an alarm above 150 % of it.
@@ -64,8 +65,7 @@ class Budgets:
         return replace(own, origins=self.origins) if own else self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetCounter:
+class BudgetCounter(Struct, frozen=True, kw_only=True):
     """The counter of a scope. `limit` is in nano-dollars; without a limit the counter only counts."""
 
     id: str
@@ -168,8 +168,7 @@ def new_counter(at: float) -> dict[str, Any]:
     return {"kind": "budget", "v": 1, "status": "counting", "at": at, TAKEN: 0, HELD: 0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetShortfall:
+class BudgetShortfall(Struct, frozen=True, kw_only=True):
     """A budget that cannot cover a turn at a time (seconds since the epoch). All amounts are nano-dollars."""
 
     scope: BudgetScope

@@ -1,14 +1,14 @@
 """In which hours may work that can wait begin at once, because the operator says that they are cheap?"""
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 HOUR_S: Final = 3600
 HOURS: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class CheapHours:
+class CheapHours(Struct, frozen=True):
     """Hours of the day in UTC, from 0 to 23."""
 
     hours: frozenset[int] = field(default_factory=frozenset[int])

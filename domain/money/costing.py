@@ -4,11 +4,12 @@ Every amount is exact before it is rounded, once, half to even, to whole nano-do
 the microsecond, so that 0.1 s is one step of 100 ms, not two.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from domain.money.prices import SECONDS_IN_HOUR, Price, TimePrice, TokenPrice
 
@@ -34,8 +35,7 @@ class BillLine(StrEnum):
     FUNCTIONS = "functions"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendWork:
+class BackendWork(Struct, frozen=True, kw_only=True):
     """What an attempt took of its backend. Cached and written tokens are a part of the input tokens.
 
     `requests` counts the calls that the backend answered.

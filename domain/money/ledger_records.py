@@ -5,10 +5,12 @@ a double is exact up to nine million dollars.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from domain.ids import own_token
 from domain.log.events import TokenUsage
@@ -33,8 +35,7 @@ class ReservationStatus(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+class Reservation(Struct, frozen=True, kw_only=True):
     """The worst case of a turn's cost, reserved before the turn exists and until it is settled. One per response.
 
     `cost` is the sum of its attempts when it was settled. `overhead` is the cost of the store and the functions; it is
@@ -104,8 +105,7 @@ def reservation_id(response: str) -> str:
     return f"reservation_{response}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptProgress:
+class AttemptProgress(Struct, frozen=True, kw_only=True):
     """How far an attempt has come. `deliveries` counts the runs of its activity; times are seconds since the epoch.
 
     `opened_at` is when a backend that was not known to be warm accepted the request; None for a warm one.
@@ -143,8 +143,7 @@ class AttemptProgress:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True, kw_only=True):
     """One call to one backend. `number` counts from 1 within the response; number 0 records the turn's warm-ups.
 
     A call of a tool that has a price has a record too: `call` is the id of its item, `number` is 0, and `backend` names

@@ -5,9 +5,10 @@ the shortest time that is billed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.money.costing import PER_MILLION, rounded
 from domain.money.prices import PriceSource
@@ -18,8 +19,7 @@ LEAST_EXECUTION_S: Final = 1.0
 NOTHING: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResources:
+class StepResources(Struct, frozen=True, kw_only=True):
     """The resources of steps: request units of the store, and billed seconds and executions of functions."""
 
     units: float = 0.0
@@ -45,16 +45,14 @@ class StepResources:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorePrice:
+class StorePrice(Struct, frozen=True, kw_only=True):
     """Dollars for a million request units."""
 
     origin: PriceSource
     million_units: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionsPrice:
+class FunctionsPrice(Struct, frozen=True, kw_only=True):
     """Dollars for a second of one GB and for a million executions, on instances of so much memory."""
 
     origin: PriceSource
@@ -63,8 +61,7 @@ class FunctionsPrice:
     memory_gb: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverheadCost:
+class OverheadCost(Struct, frozen=True, kw_only=True):
     """Dollars that are added to the cost of the backends."""
 
     store: Decimal = NOTHING
@@ -74,8 +71,7 @@ class OverheadCost:
         return OverheadCost(store=self.store + other.store, functions=self.functions + other.functions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverheadPrices:
+class OverheadPrices(Struct, frozen=True, kw_only=True):
     """A resource without a price costs nothing."""
 
     store: StorePrice | None = field(default=None)

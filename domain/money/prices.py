@@ -1,9 +1,11 @@
 """What does each thing cost?"""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 
 class PriceKind(StrEnum):
@@ -13,8 +15,7 @@ class PriceKind(StrEnum):
     OWNED = "owned"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceSource:
+class PriceSource(Struct, frozen=True, kw_only=True):
     """Where a price comes from: its source, its date (ISO 8601) and its region."""
 
     source: str
@@ -23,8 +24,7 @@ class PriceSource:
     currency: str = "USD"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPrice:
+class TokenPrice(Struct, frozen=True, kw_only=True):
     """Dollars for a million tokens, and for one request.
 
     Cached input is what the provider reads from its prompt cache, `cache_write` what it writes to it; None where that
@@ -48,8 +48,7 @@ class TokenPrice:
         return PriceKind.PER_TOKEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceComponent:
+class PriceComponent(Struct, frozen=True, kw_only=True):
     """A part of a machine, as a GPU or a GiB: dollars for one of it, and how many there are."""
 
     name: str
@@ -57,9 +56,8 @@ class PriceComponent:
     count: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimePrice:
-    """Dollars for a machine's time: `amount`, the sum of its components, for every `per_s` seconds (1 or 3,600).
+class TimePrice(Struct, frozen=True, kw_only=True):
+    """Dollars for a machine's time: `amount`, always the sum of its components, for every `per_s` seconds (1 or 3,600).
 
     Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `idle_s` is the idle time that is
     billed after the last request; `bills_cold` tells whether the start is billed. A machine that is always on costs at
@@ -78,11 +76,11 @@ class TimePrice:
     bills_cold: bool = True
     energy_per_hour: Decimal = Decimal(0)
     request: Decimal = Decimal(0)
-    amount: Decimal = field(init=False)
+    amount: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
         amount = sum((each.amount * each.count for each in self.components), Decimal(0))
-        object.__setattr__(self, "amount", amount)
+        force_setattr(self, "amount", amount)
 
 
 type Price = TokenPrice | TimePrice

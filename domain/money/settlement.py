@@ -1,13 +1,13 @@
 """What did a turn cost in the end?"""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from domain.money.ledger_records import AttemptRecord, Reservation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(Struct, frozen=True, kw_only=True):
     """What a turn cost, in dollars, with its records. `is_first`: this settlement closed the reservation."""
 
     cost: Decimal

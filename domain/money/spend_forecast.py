@@ -5,9 +5,10 @@ dearest of the days that the forecast was learned from.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from domain.money.budgets import learned_forecast
 from domain.money.ledger_records import NANOS
@@ -16,8 +17,7 @@ STEPS: Final = (Decimal("0.8"), Decimal(1), Decimal("1.5"))
 """The shares of the forecast at which operators are warned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpendForecast:
+class SpendForecast(Struct, frozen=True, kw_only=True):
     """Dollars for a whole day: `expected`, and the cheapest and dearest day that it was learned from.
 
     A configured forecast has no band: all three are equal.
@@ -29,8 +29,7 @@ class SpendForecast:
     configured: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection:
+class Projection(Struct, frozen=True, kw_only=True):
     """Dollars at the end of the period."""
 
     expected: Decimal

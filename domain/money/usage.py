@@ -9,12 +9,13 @@ batch that settles the turn.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.log.events import TokenUsage
 from domain.money.attempt_charge import AttemptStatus
@@ -94,8 +95,7 @@ UNDIVIDED: Final = "undivided"
 type Counts = Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
+class UsageRow(Struct, frozen=True, kw_only=True):
     """The sums for one value of each dimension."""
 
     dimensions: Mapping[str, str]

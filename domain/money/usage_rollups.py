@@ -6,9 +6,10 @@ that both have the same sums through any crash.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.money.usage import ALL_COUNTS, CAUSE, HOUR, Counts, UsageRow
 
@@ -45,8 +46,7 @@ FIELD_LENGTH: Final = 3
 NAMES: Final = {code: name for name, code in CODES.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollUpChange:
+class RollUpChange(Struct, frozen=True, kw_only=True):
     """What a change of a usage row adds to the fields of a roll-up, and the roll-up before its first change."""
 
     id: str

@@ -5,8 +5,9 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from domain.errors import Invalid
 
@@ -17,8 +18,7 @@ LONGEST: Final = 1024
 """Characters of an attribute that identifies an event."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudEvent:
+class CloudEvent(Struct, frozen=True, kw_only=True):
     """An event: its source and id together identify it. `content` is the event in its JSON format."""
 
     source: str

@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct
 
 from domain.identity.owners import Owner
 from domain.ids import member_id
@@ -25,8 +27,7 @@ def event_digest(pipeline: str, source: str, identifier: str) -> str:
     return hashlib.sha256(json.dumps([pipeline, source, identifier]).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRun:
+class EventRun(Struct, frozen=True, kw_only=True):
     """One event of a pipeline.
 
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was

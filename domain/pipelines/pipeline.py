@@ -1,10 +1,11 @@
 """What is a pipeline: its trigger, the request that its turns make, and where their answers go?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.identity.owners import Owner
 from domain.pipelines.queue_trigger import QueueTrigger
@@ -29,8 +30,7 @@ class SinkKind(StrEnum):
     BLOB = "blob"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
+class Sink(Struct, frozen=True, kw_only=True):
     """`target` is the name of a webhook, the id of a conversation of the pipeline's owner, or the address of a place.
 
     A place is a queue or a container of Azure Storage.
@@ -40,8 +40,7 @@ class Sink:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineStep:
+class PipelineStep(Struct, frozen=True, kw_only=True):
     """One turn of a pipeline: the fields of its request but for the input, as `POST /v1/responses` takes them.
 
     The only step of a pipeline may have no name.
@@ -51,8 +50,7 @@ class PipelineStep:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True):
     """One pipeline of the operator's file.
 
     `owner` is an application: the turns, their costs and their answers are its own. A `schedule` (NCRONTAB, UTC) sends
@@ -96,8 +94,7 @@ class Pipeline:
         return step + 1 >= len(self.steps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipelines:
+class Pipelines(Struct, frozen=True, kw_only=True):
     """All pipelines by name."""
 
     known: Mapping[str, Pipeline] = field(default_factory=dict[str, Pipeline])

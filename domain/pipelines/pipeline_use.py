@@ -1,12 +1,12 @@
 """Which event does a turn answer?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineUse:
+
+class PipelineUse(Struct, frozen=True, kw_only=True):
     """The pipeline of a turn, the digest of its event, and the webhook that gets its end; empty: none.
 
     `step` is the name of the step that the turn is; empty where the pipeline has but one.

@@ -6,8 +6,10 @@ the length; nineteen of twenty answers are no longer than the high quantile.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct, field
 
 KEPT: Final = 32
 """The number of answers that are remembered for each model."""
@@ -65,8 +67,7 @@ class TurnForecast(NamedTuple):
     cached: CachedPrefix | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerLengths:
+class AnswerLengths(Struct, frozen=True, kw_only=True):
     """The lengths of the last answers in tokens, by model.
 
     `threads` has those of each thread, `calls` its last call.

@@ -1,9 +1,11 @@
 """How do the backends that can serve a turn compare, and what would a cold one save if it were up?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from domain.fleet.catalog import ContinuationMode
 from domain.routing.costs import added_cost, estimate, score_terms, waiting_value
@@ -17,11 +19,9 @@ from domain.routing.filters import (
     rejection_before_estimate,
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, session_price, window_s
-from domain.values import value
 
 
-@value
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A backend that can serve the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
     `remaining_start_s` is the part of the expected seconds until the backend is up; `session` says whether a GPU
@@ -90,8 +90,7 @@ class Candidate:
         return self.session.scheduled or NOTHING if self.session else NOTHING
 
 
-@value
-class EvaluatedOption:
+class EvaluatedOption(Struct, frozen=True):
     """An option with its estimate or its rejection; with both if it takes too long.
 
     `filters` are those of its model.

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
+
+from msgspec import Struct, field
 
 from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
@@ -18,7 +20,6 @@ from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
 from domain.routing.reservations import next_reservation
 from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
-from domain.values import value
 
 SLOW: Final = 2.0
 """The worst case of an attempt is this many times slower than the learned speed."""
@@ -30,8 +31,7 @@ NO_ANSWERS: Final[Mapping[str, AnswerLength]] = MappingProxyType({})
 NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptLimits:
+class AttemptLimits(Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds, as the settings say.
 
     A backend that is starting may hold the request for `hold_s`. After `handover_s` the attempt hands over to the next
@@ -42,8 +42,7 @@ class AttemptLimits:
     handover_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(Struct, frozen=True, kw_only=True):
     """What a turn asks for. `model` is auto, a model or model@backend; `deadline_s` is the time left, `budget` the
     dollars left, `time_value` the dollars that a second of waiting is worth; `admitted_at` is seconds since the epoch.
 
@@ -137,8 +136,7 @@ class Readiness(StrEnum):
     COLD = "cold"
 
 
-@value
-class RoutingOption:
+class RoutingOption(Struct, frozen=True):
     """One backend with its configuration and its state at one time.
 
     `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now;
@@ -183,8 +181,7 @@ class RoutingOption:
         )
 
 
-@value
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
 
     `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
@@ -204,8 +201,7 @@ class Estimate:
     queue_s: float = 0.0
 
 
-@value
-class Durations:
+class Durations(Struct, frozen=True):
     """How long a turn takes on a backend, as in `Estimate`, `queue_s` of it in line, and the tokens that this assumes.
 
     Of the expected input, `cached` tokens are in the prompt cache of the backend, and `fresh` ones are not.

@@ -1,15 +1,16 @@
 """Why can't a backend serve this turn?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Final
+
+from msgspec import Struct
 
 from domain.content.capabilities import Capability
 from domain.fleet.catalog import ImageMode, LogprobsMode
 from domain.routing.estimates import Demand, Durations, Estimate, Readiness, RoutingOption
 from domain.tokens.counts import CountedBy
 from domain.tokens.estimates import fits, memory_gb, usable_gb
-from domain.values import value
 
 LATE: Final = "deadline"
 """The code of a backend that takes too long."""
@@ -35,8 +36,7 @@ OF_BACKENDS: Final = frozenset({Capability.IMAGE_ADDRESS, Capability.LOGPROBS})
 """The capabilities that have filters of their own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
+class Rejection(Struct, frozen=True, kw_only=True):
     """The first filter that failed. `code` names it; `retry_in_s` says when the backend may be eligible again."""
 
     backend: str
@@ -45,8 +45,7 @@ class Rejection:
     retry_in_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelChoice:
+class ModelChoice(Struct, frozen=True, kw_only=True):
     """The choice of the caller: the pinned model, the pinned backend, and the lowest quality tier."""
 
     model: str | None
@@ -215,8 +214,7 @@ DURATION_FILTERS: Final[tuple[tuple[str, Callable[[Estimate | Durations, Demand]
 COST_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = ((BUDGET, by_budget),)
 
 
-@value
-class Filters:
+class Filters(Struct, frozen=True):
     """The demand of a turn and the filters that apply to it. A filter without a demand is left out.
 
     `durations` are those of `estimates` that need no cost.

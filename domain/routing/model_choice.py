@@ -1,8 +1,9 @@
 """Which model, backend and quality tier does the caller choose?"""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from domain.fleet.catalog import AUTO, MAX_TIER, MIN_TIER, Fleet
 from domain.routing.filters import ModelChoice
@@ -25,8 +26,7 @@ class RouteProblem(StrEnum):
     NONE_FEASIBLE = "none_feasible"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownModel:
+class UnknownModel(Struct, frozen=True, kw_only=True):
     """The caller named a model, backend or tier that does not exist."""
 
     problem: RouteProblem

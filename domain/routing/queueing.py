@@ -5,8 +5,9 @@ for the last seconds before its backend is up.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
@@ -38,8 +39,7 @@ KEEP_S: Final = 30.0
 """A place in the queue is kept for this long after the time of the next check."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedTurn:
+class QueuedTurn(Struct, frozen=True, kw_only=True):
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
     One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
@@ -59,8 +59,7 @@ class QueuedTurn:
         return self.admitted_at + (DEFERRED_S if self.is_deferrable else 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueWait:
+class QueueWait(Struct, frozen=True, kw_only=True):
     """Seconds until the next check, and why; the place is kept until `kept_until`, in seconds since the epoch.
 
     `cause` is `start`, or `room` if other turns come first.

@@ -9,15 +9,15 @@ counts for no other.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from msgspec import Struct, field
+
 from domain.fleet.catalog import Backend
 from domain.money.costing import rate_cost
 from domain.money.prices import Price, TokenPrice
-from domain.values import value
 
 NOTHING: Final = Decimal(0)
 
@@ -39,8 +39,7 @@ DEFAULT_RULE: Final = Rule(threshold=1.0, keep=0.6, window=0.75)
 """Cheapest at the 90th percentile of 125 rules, over 65 drawn fleets and arrivals (`benches/routing`, development)."""
 
 
-@value
-class RentOrBuy:
+class RentOrBuy(Struct, frozen=True):
     """Whether a GPU session is worth its `price`; amounts are dollars. `pays`: the rental spend has reached `multiple`
     times the price.
 
@@ -104,8 +103,7 @@ def window_s(backend: Backend) -> float:
     return backend.cold_start.idle_s + backend.cold_start.p50_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpendPart:
+class SpendPart(Struct, frozen=True, kw_only=True):
     """The rental spend of one backend since `began`, a part of its window. Amounts are dollars.
 
     `shared` is the part of it, by backend, that the same turns added to the rental spend of other backends.

@@ -1,10 +1,12 @@
 """Which backend serves this turn, and why? Filter, score, pick."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
@@ -22,8 +24,7 @@ NO_RENTAL_SPEND: Final[Mapping[str, Decimal]] = MappingProxyType({})
 NO_RULES: Final[Mapping[str, RuleChoice]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteDecision:
+class RouteDecision(Struct, frozen=True, kw_only=True):
     """The decision. Candidates are ordered best first, rejected backends by name.
 
     `retry_in_s` is set if no backend is feasible now and one may be feasible then. `warm_up` is the cold backend to

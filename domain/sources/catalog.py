@@ -6,9 +6,10 @@ allows it, keywords of the last user item.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from domain.content.untrusted_text import whole_text
 from domain.identity.owners import Owner
@@ -35,8 +36,7 @@ class CallerClaim(StrEnum):
     ROLES = "roles"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One connector to private data.
 
     `address` is scheme, host and port; `path` is that of the URL (http) or the file (sqlite_search). `target` is the
@@ -73,8 +73,7 @@ class Source:
         return not self.tenants or owner.tenant in self.tenants
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Sources(Struct, frozen=True, kw_only=True):
     """All sources by name, and each tenant's default sources; `*` stands for all other tenants."""
 
     known: Mapping[str, Source] = field(default_factory=dict[str, Source])
@@ -100,8 +99,7 @@ class Sources:
         return sum(self.known[name].max_tokens for name in names if name in self.known)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceQuery:
+class SourceQuery(Struct, frozen=True, kw_only=True):
     """The variable parts of a query: the values of claims by parameter name, and the keywords."""
 
     parameters: Mapping[str, str | tuple[str, ...]]
@@ -139,8 +137,7 @@ def keywords_in(text: str, most: int) -> tuple[str, ...]:
     return tuple(sorted(kept, key=lambda word: -len(word))[:most])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedRows:
+class FetchedRows(Struct, frozen=True, kw_only=True):
     """The result of a query: rows, or a problem; `left_out` counts rows that exceeded the limits."""
 
     source: str

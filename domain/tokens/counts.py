@@ -6,10 +6,11 @@ A tokenizer gives the exact tokens of a text. What the model's chat template add
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.content.items import IMAGE_PLACEHOLDER
 from domain.tokens.estimates import TokenEstimate, tokens_in, tokens_in_request
@@ -35,8 +36,7 @@ class CountedBy(StrEnum):
     BACKEND = "backend"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCount:
+class TokenCount(Struct, frozen=True, kw_only=True):
     """The tokens of a whole prompt for one model."""
 
     tokens: TokenEstimate

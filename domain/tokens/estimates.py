@@ -13,8 +13,9 @@ Where no tokenizer of the model is at hand (`domain.tokens.counts`), sizes are e
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from domain.fleet.catalog import BackendLimits, Model
 
@@ -48,8 +49,7 @@ USABLE_MEMORY: Final = 0.9
 BYTES_IN_GB: Final = 10**9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenEstimate:
+class TokenEstimate(Struct, frozen=True, kw_only=True):
     """A text's size in tokens: what to expect, what natural text stays under, and what no text can pass."""
 
     expected: int = 0

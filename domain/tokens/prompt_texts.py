@@ -1,16 +1,16 @@
 """Which texts does a model read for a request? The size of the request is counted from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from domain.content.items import Item, recent_reasoning
 from domain.content.schema_tool_calls import tool_config_texts
 from domain.content.tools import ToolConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptTexts:
+class PromptTexts(Struct, frozen=True, kw_only=True):
     """The texts of a request: one for each message, and those that offer its tools, its format and its images."""
 
     messages: tuple[str, ...]

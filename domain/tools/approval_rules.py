@@ -5,8 +5,10 @@ result of a server that is not trusted: the text may have told it to write. That
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Self
+
+from msgspec import Struct
 
 from domain.content.items import SERVER_CALLS, Item, ItemStatus
 from domain.content.tools import FunctionCall, FunctionTool, ToolConfig
@@ -15,8 +17,7 @@ from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServe
 from domain.tools.result_pages import RESULT_SERVER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRules:
+class ApprovalRules(Struct, frozen=True, kw_only=True):
     """The rules of one round. `is_tainted`: the model has read results of servers that are not trusted."""
 
     config: ToolConfig

@@ -1,8 +1,10 @@
 """What follows from the requests for an approval of a turn that waits in place: answers, calls, or a longer wait?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Final
+
+from msgspec import Struct
 
 from domain.content.items import Item, ItemKind, ItemStatus
 from domain.log.transcript import Transcript
@@ -15,8 +17,7 @@ type NewApproval = Callable[[Item], Approval | None]
 """Returns the record of a request; None where its tool is not offered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitPlan:
+class WaitPlan(Struct, frozen=True, kw_only=True):
     """The records to create and to change, the requests that are answered now, and those that stay open.
 
     `is_over`: the turn waits no longer, although some requests have no answer.

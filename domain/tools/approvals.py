@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct
 
 from domain.content.items import Item
 from domain.content.tools import FunctionTool, ToolConfig
@@ -22,8 +24,7 @@ DECIDED: Final = "decided"
 """The stored status of a decision that the waiting turn has not carried out yet: the sweep finds it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """Whether a call may be made; `by` is the subject that decided, `at` is in seconds since the epoch.
 
     Nobody has decided (`by` is empty) what counts as denied because it expired.
@@ -42,8 +43,7 @@ class Decision:
         return cls(approves=body["approves"], reason=body["reason"], by=body["by"], at=body["at"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Struct, frozen=True, kw_only=True):
     """A request for an approval of one call. It is decided once.
 
     `request` is the id of its item, `response` that of the turn that asks. `pin` is the hash of the tool as it was

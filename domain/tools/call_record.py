@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.content.items import ItemStatus
 from domain.ids import own_token
@@ -21,8 +23,7 @@ class RecordStatus(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOutcome:
+class CallOutcome(Struct, frozen=True, kw_only=True):
     """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect.
 
     `whole` is how many characters the output had before it was cut; 0 where it was not. `images` are data URLs.
@@ -53,8 +54,7 @@ class CallOutcome:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
+class CallRecord(Struct, frozen=True, kw_only=True):
     """One call. It is created before anything is sent, and its outcome is added once.
 
     `starter` is the run that may send it, which begins with the id of its turn. `send_until` and `ends_by` are the

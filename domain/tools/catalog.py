@@ -5,13 +5,16 @@ restrict them further.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from domain.identity.owners import Owner
 from domain.sources.egress_policy import Network
+from domain.values import Discreet
 
 
 class ToolEffect(StrEnum):
@@ -88,8 +91,7 @@ class ServerAuth(StrEnum):
     SETTING = "setting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolArgument:
+class ToolArgument(Struct, frozen=True, kw_only=True):
     """One argument of a tool; `schema` is its JSON schema."""
 
     name: str
@@ -98,16 +100,14 @@ class ToolArgument:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyKey:
+class IdempotencyKey(Struct, frozen=True, kw_only=True):
     """The header or argument by which the server recognizes a repeated call."""
 
     place: KeyPlace
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTool:
+class ServerTool(Struct, frozen=True, kw_only=True):
     """One operation of a server.
 
     A tool of an MCP server has `parameters`, the JSON schema that the server gave; the fields from `method` to `fields`
@@ -181,8 +181,7 @@ def other_tool(name: str, effect: ToolEffect = ToolEffect.WRITE) -> ServerTool:
     return ServerTool(name=name, effect=effect, approval=approval)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolServer:
+class ToolServer(Discreet, frozen=True, kw_only=True):
     """A server and its tools by name.
 
     `address` is scheme, host and port, and `path` the endpoint of an MCP server there. With `others`, the tools that it
@@ -194,6 +193,8 @@ class ToolServer:
     `four_eyes`, the owner decides none.
     """
 
+    concealed: ClassVar = ("secret",)
+
     label: str
     address: str
     tools: Mapping[str, ServerTool]
@@ -204,7 +205,7 @@ class ToolServer:
     description: str = ""
     auth: ServerAuth = ServerAuth.NONE
     scope: str = ""
-    secret: str = field(default="", repr=False)
+    secret: str = ""
     header: str = "authorization"
     tenants: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
@@ -234,8 +235,7 @@ class ToolServer:
         return in_tenant and (not self.roles or not self.roles.isdisjoint(owner.roles))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopLimits:
+class LoopLimits(Struct, frozen=True, kw_only=True):
     """How many rounds of calls and how many calls a turn may make, and how large the arguments of a call may be.
 
     A request for an approval can be answered for `approval_ttl_s` seconds.
@@ -247,8 +247,7 @@ class LoopLimits:
     approval_ttl_s: int = 604_800
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolServers:
+class ToolServers(Struct, frozen=True, kw_only=True):
     """All servers by label. The servers in `unconfigured` lack a variable of the file and are disabled."""
 
     limits: LoopLimits = field(default_factory=LoopLimits)

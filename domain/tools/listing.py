@@ -8,8 +8,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any, Final, cast
+
+from msgspec import Struct, field
 
 from domain.content.json_schema import children, list_at, table_at
 from domain.content.tools import FunctionTool
@@ -34,8 +36,7 @@ LIST_TOO_LONG: Final = f"it and the tools before it have more than {MAX_LIST_BYT
 NOT_LISTED: Final = "the server does not list it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedTool:
+class ListedTool(Struct, frozen=True, kw_only=True):
     """A tool as its server describes it. `reads_only` is the server's own hint."""
 
     name: str
@@ -56,8 +57,7 @@ class ListedTool:
         return json.dumps(words, sort_keys=True).encode(errors="surrogatepass")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolListing:
+class ToolListing(Struct, frozen=True, kw_only=True):
     """What a server lists; `problem` tells why there is no list. It is used for `fresh_s` seconds.
 
     `is_public`: the server gives everybody this list.
@@ -69,8 +69,7 @@ class ToolListing:
     is_public: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedServer:
+class ListedServer(Struct, frozen=True, kw_only=True):
     """A server with the tools that may be offered, why others of the file are not, and why there is no list."""
 
     server: ToolServer

@@ -1,7 +1,9 @@
 """Which calls of an answer are run by the server, and which log events show them?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from domain.content.items import ItemStatus
 from domain.content.tools import FunctionCall
@@ -23,8 +25,7 @@ MOST_ASKED = 64
 """A turn asks for so many approvals at most: they are recorded in one commit with its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCalls:
+class PlannedCalls(Struct, frozen=True, kw_only=True):
     """The events of an answer's calls. `run` are the item ids of those that the server runs, `asked` those of requests.
 
     `has_server_calls`: some are calls of servers' tools, run or not. `has_functions`: some are the caller's functions.

@@ -5,7 +5,7 @@ A tool of our own is offered once a result of the turn was cut. Its pages are pa
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any, Final
 
 from domain.content.items import Item

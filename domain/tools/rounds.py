@@ -1,7 +1,7 @@
 """Which tools may the model call in the next round of a turn, and which of its calls are run?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Final
 

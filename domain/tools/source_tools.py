@@ -5,7 +5,7 @@ searched by `file_search`. A call reads the rows of the turn's owner: the model 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any, Final
 
 from domain.content.tools import ToolConfig

@@ -1,15 +1,15 @@
 """How does a turn use the cache of answers?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 TAKEN_OVER: Final = "cached"
 """The code of a turn that ended with the answer of another one; the step that ends turns keeps that ending."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUse:
+class CacheUse(Struct, frozen=True, kw_only=True):
     """A turn's use of the cache: its key, how many seconds old its answer may be, and the turn that answered first."""
 
     key: str

@@ -6,8 +6,9 @@ The key of an answer covers its owner and everything that its model read, so tha
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.content.items import Item, ItemKind
 from domain.content.tools import ToolConfig
@@ -23,8 +24,7 @@ LONGEST_ANSWER: Final = 262_144
 """A longer answer, in characters, is not taken over: its log would not fit one commit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadByModel:
+class ReadByModel(Struct, frozen=True, kw_only=True):
     """Everything that decides a turn's answer.
 
     `models` are the names of the models that may answer, with the revision that their backends serve. `rows` is the

@@ -6,7 +6,8 @@ output is left out too.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from domain.content.call_pairs import call_ids, without_open_calls
 from domain.content.items import Item, ItemKind, Role
@@ -18,8 +19,7 @@ LASTING = (Role.SYSTEM, Role.DEVELOPER)
 type Turn = tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowRoom:
+class WindowRoom(Struct, frozen=True, kw_only=True):
     """How many tokens of a context window are left for instructions, history and input; `measure` counts theirs."""
 
     tokens: int

@@ -5,8 +5,10 @@ entry. Entries never change: the id of a deleted item stays in its entry.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, field
 
 from domain.content.items import ItemKind
 from domain.identity.owners import Owner
@@ -27,8 +29,7 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
+class Conversation(Struct, frozen=True, kw_only=True):
     """`running` is the response that holds the conversation's lock; `next_entry` is the number of the next entry.
 
     `waiting` are the responses that wait for the lock, in their order.

@@ -5,8 +5,9 @@ blocks, and each turn stores the id of the response that begins the block of its
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.content.items import Item
 from domain.turns.context_window import is_lasting
@@ -14,8 +15,7 @@ from domain.turns.context_window import is_lasting
 BLOCK: Final = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryIndex:
+class HistoryIndex(Struct, frozen=True, kw_only=True):
     """`depth` is the number of earlier turns; `anchor` is the response that begins the predecessor's block.
 
     `lasting` are the ids of all system and developer messages up to this turn's input. The model reads them however old

@@ -1,9 +1,11 @@
 """What has an operator changed of a tenant's budgets and rate limits while the app runs?"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from domain.money.budgets import OF_TENANTS, Budgets, BudgetScope
 from domain.turns.rate_limits import RateLimit, RateLimits
@@ -29,8 +31,7 @@ NAMES: Final = (*BUDGETS, WARN_SHARE, FORECAST, *sorted(RATES))
 type LimitValues = Mapping[str, Decimal | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChanges:
+class LimitChanges(Struct, frozen=True, kw_only=True):
     """The changed values by name; a name that is absent is as configured.
 
     `by` is the subject of who changed them last, `at` when, in seconds since the epoch.

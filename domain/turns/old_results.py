@@ -4,7 +4,7 @@ The oldest ones first, and never those of the turn before the new one. The call 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.content.items import SERVER_CALLS, Item

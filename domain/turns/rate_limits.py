@@ -8,9 +8,11 @@ k owners, an equal share is one token every k / rate seconds and a k-th of the r
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 RESERVED_SHARE: Final = 5
 """The tenant keeps 1/5 of its tokens and running turns for owners below their equal share."""
@@ -22,8 +24,7 @@ TICK_S: Final = 0.001
 """The least time between two beginnings of a turn: times are stored in milliseconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True, kw_only=True):
     """How many turns and writes may begin per minute on average and in one burst, and how many turns run at once."""
 
     per_minute: float
@@ -40,14 +41,12 @@ class RateLimit:
         return self.burst / self.rate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
+class RateLimits(Struct, frozen=True, kw_only=True):
     owner: RateLimit
     tenant: RateLimit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenBucket:
+class TokenBucket(Struct, frozen=True, kw_only=True):
     """The tokens that were left after the last one was taken at `at` (seconds since the epoch)."""
 
     tokens: float
@@ -60,16 +59,14 @@ class TokenBucket:
         return TokenBucket(tokens=round(self.level(limit, now) - 1, 6), at=round(max(now, self.at), 3))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningTurn:
+class RunningTurn(Struct, frozen=True, kw_only=True):
     """The owner of a running turn, and its start in seconds since the epoch."""
 
     subject: str
     since: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitUsage:
+class RateLimitUsage(Struct, frozen=True, kw_only=True):
     """How much of their limits the owners of a tenant use. An owner without an entry has a full bucket.
 
     `running` may contain turns that have ended; they are removed when a new turn needs the room.
@@ -133,8 +130,7 @@ class RateLimitRule(StrEnum):
         return self in (RateLimitRule.OWNER_RUNNING, RateLimitRule.TENANT_RUNNING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitRejection:
+class RateLimitRejection(Struct, frozen=True, kw_only=True):
     """The limit that was reached; a retry may succeed after `delay_s` seconds."""
 
     rule: RateLimitRule

@@ -1,10 +1,12 @@
 """What is a response: what was asked for, which history it reads, and how far it has come?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from domain.content.capabilities import Capability
 from domain.content.sampling_parameters import needed_capabilities
@@ -29,8 +31,7 @@ class IncludedPart(StrEnum):
     """The reasoning in a form that a caller can send back; only this service reads it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
+class Sampling(Struct, frozen=True, kw_only=True):
     """How the model chooses its output. None leaves the value to the backend.
 
     `parameters` are the ones that are passed to a backend unchanged; see `domain.content.sampling_parameters`.
@@ -59,8 +60,7 @@ class Sampling:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseOptions:
+class ResponseOptions(Struct, frozen=True, kw_only=True):
     """What the caller asked for.
 
     `sources` names the private data that the turn reads. `echoed` are fields without effect that the response object
@@ -121,8 +121,7 @@ class ResponseOptions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseHistory:
+class ResponseHistory(Struct, frozen=True, kw_only=True):
     """Which earlier turns the model reads.
 
     `previous` is the id of the response that this one continues. The turn reads the entries of its conversation that
@@ -172,8 +171,7 @@ class ResponseHistory:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
     `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.

@@ -1,8 +1,10 @@
 """How far has a turn come, and does it wait for somebody's approval?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct
 
 from domain.log.events import ResponseStatus
 
@@ -17,8 +19,7 @@ class ApprovalWait(NamedTuple):
     until: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseProgress:
+class ResponseProgress(Struct, frozen=True, kw_only=True):
     """How far the turn has come. `execution` names the one run of the orchestration that works on it.
 
     `followers` are the turns that were admitted to begin when this one has ended, outside of a conversation. `wait` is

@@ -9,8 +9,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
+
+from msgspec import Struct, field
 
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token, thread_of
@@ -18,6 +19,7 @@ from domain.log.events import ResponseStatus
 from domain.pipelines.pipeline import COMPLETED_EVENT, SinkKind
 from domain.pipelines.pipeline_use import PipelineUse
 from domain.turns.response import Response
+from domain.values import Discreet
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
     f"response.{status}": status for status in ResponseStatus if status.is_terminal
@@ -37,8 +39,7 @@ JITTER: Final = 0.1
 """The random share of a delay, so that messages that failed together are not retried together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoint:
+class WebhookEndpoint(Discreet, frozen=True, kw_only=True):
     """A registered receiver: a webhook, or another `kind` of place.
 
     It gets the events of the turns of `tenants` (empty: all) that end with one of `events`. Each message has one
@@ -46,9 +47,11 @@ class WebhookEndpoint:
     endpoint again after it answered 410 Gone.
     """
 
+    concealed: ClassVar = ("secrets",)
+
     name: str
     url: str
-    secrets: tuple[bytes, ...] = field(repr=False)
+    secrets: tuple[bytes, ...]
     tenants: frozenset[str] = frozenset()
     events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     budget_events: frozenset[str] = frozenset()
@@ -82,8 +85,7 @@ class WebhookEndpoint:
         return hashlib.sha256(f"{self.revision} {self.url}".encode()).hexdigest()[:24]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoints:
+class WebhookEndpoints(Struct, frozen=True, kw_only=True):
     """All endpoints by name. `loopback`: the settings allow endpoints on this machine."""
 
     known: Mapping[str, WebhookEndpoint] = field(default_factory=dict[str, WebhookEndpoint])
@@ -127,8 +129,7 @@ class WebhookEndpoints:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookDelivery:
+class WebhookDelivery(Struct, frozen=True, kw_only=True):
     """One message to one endpoint: the response ended with `status` at `at`, or an `event` happened.
 
     An event of a budget, a batch or an approval has its `type` and its `data`, and no status; `response` is an id that

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from copy import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit

@@ -7,7 +7,8 @@ check fails is left out of the later ones.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 

@@ -6,7 +6,8 @@ conversation and about private data, approves a call of a tool, waits until the 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from openai import AsyncOpenAI, AsyncStream, omit

@@ -5,7 +5,8 @@ at the same time changes its record, so that one of the two begins again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
@@ -30,8 +31,7 @@ from state.turns.responses import TurnStore, next_slot, response_of
 from state.webhook_outbox import request_deliveries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitState:
+class WaitState(Struct, frozen=True, kw_only=True):
     """A turn after a look at its requests: the turn and its log as they are stored, and what was planned."""
 
     response: Response

@@ -1,6 +1,6 @@
 """When does a batch begin, by which decision?"""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
@@ -12,8 +12,7 @@ from state.batches.line_store import lines_key
 START = "start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchStart:
+class BatchStart(Struct, frozen=True, kw_only=True):
     """A decision of a time (seconds since the epoch), and how often the batch had been looked at before it."""
 
     decision: StartDecision

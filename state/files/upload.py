@@ -1,7 +1,7 @@
 """How does the content of a file arrive, piece by piece, and become a file at once?"""
 
 import hashlib
-from dataclasses import replace
+from copy import replace
 
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import owner_index_key, thread_id, turns_key

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from functools import partial
 from typing import NamedTuple
 

@@ -5,8 +5,9 @@ it last, unless that has been silent for a while.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from clients.clock import Clock, process_name
 from clients.storage.compare_and_swap import commit_if_unchanged
@@ -21,8 +22,7 @@ SILENT_S: Final = 45.0
 """A process that has not written its lease for so long while it ends the instance counts as dead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredLease:
+class StoredLease(Struct, frozen=True, kw_only=True):
     """A lease with the process that wrote it last, and when (seconds since the epoch)."""
 
     lease: CountLease

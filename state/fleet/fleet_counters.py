@@ -5,10 +5,11 @@ commit, in which each counter document is changed once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import batched
 from typing import Final
+
+from msgspec import Struct
 
 from clients.storage.compare_and_swap import add_or_create, commit_creating, create_once
 from clients.storage.group_commit import GroupCommit
@@ -20,8 +21,7 @@ from state.fleet.state_documents import FLEET
 MOST_AT_ONCE: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addition:
+class Addition(Struct, frozen=True, kw_only=True):
     """Whole numbers that are added to fields of a document, and the document without them, for the first addition."""
 
     id: str

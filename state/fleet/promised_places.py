@@ -4,8 +4,9 @@ Between its route and its attempt a line is in no stored state, so many lines at
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from domain.money.ledger_records import attempt_prefix
 
@@ -13,8 +14,7 @@ PROMISED_S: Final = 30.0
 """A place that was promised for so long is free: its line has not come."""
 
 
-@dataclass(slots=True)
-class PromisedPlaces:
+class PromisedPlaces(Struct):
     """The responses with a promise by backend, each with the time until which it holds."""
 
     until: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])

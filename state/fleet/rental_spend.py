@@ -6,8 +6,9 @@ compare-and-swap, and one call reads the parts of all backends.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.damage import readable
@@ -40,8 +41,7 @@ FIELD_NAMES = str.maketrans({"-": "_", ".": "D"})
 BACKEND_NAMES = str.maketrans({"_": "-", "D": "."})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpendWindow:
+class SpendWindow(Struct, frozen=True, kw_only=True):
     """A backend, the seconds of its window, and how many windows count."""
 
     backend: Backend

@@ -5,7 +5,9 @@ learned about it. Its load is counted in one document for each process, which no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+
+from msgspec import Struct, field
 
 from clients.storage.damage import read_or_none
 from clients.storage.port import Container, Create, Document, DocumentKey, Operation, Replace
@@ -39,8 +41,7 @@ def part_id(backend: str, process: str) -> str:
     return f"{state_id(backend)}{PART}{process}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
+class StoredState(Struct, frozen=True, kw_only=True):
     """The documents of one backend. `first` is its state before it has one here."""
 
     first: BackendState

@@ -1,7 +1,7 @@
 """What becomes of an attempt's record when it ends, and of the earlier records of its turn in the same GPU session?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Final
 

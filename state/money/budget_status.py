@@ -1,7 +1,8 @@
 """How much of each budget is used, and what will the tenant have spent at the end of the day?"""
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.keys import money_key
@@ -12,8 +13,7 @@ from domain.money.spend_forecast import SpendForecast, forecast_of
 from state.money.budget_counters import BudgetCounters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetUse:
+class BudgetUse(Struct, frozen=True, kw_only=True):
     """A counter, the nano-dollars that were spent of it, and those that running attempts hold."""
 
     counter: BudgetCounter

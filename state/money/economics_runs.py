@@ -1,8 +1,9 @@
 """Which comparison of ways to serve requests was published last for a tenant? Its partition has one document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
@@ -13,8 +14,7 @@ from clients.storage.port import Create, DocumentStore, Replace
 DOCUMENT: Final = "economics"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedRun:
+class PublishedRun(Struct, frozen=True, kw_only=True):
     """A run of the reporter and when it was published, in seconds since the epoch."""
 
     at: float

@@ -5,7 +5,7 @@ contain the id of their response, so a second write of one is detected. An attem
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from clients.clock import Clock

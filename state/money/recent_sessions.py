@@ -7,10 +7,11 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.damage import readable
@@ -37,8 +38,7 @@ MOST_OPEN = 5000
 """As many open sessions, and parts of them, are read: each process that takes part in one has a part."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedSession:
+class EndedSession(Struct, frozen=True, kw_only=True):
     """A session that is over, when its machine stopped (seconds since the epoch), and what it cost in dollars.
 
     `work` is when its requests ran; None where that was not recorded: its shares are not posted yet, or an earlier

@@ -6,9 +6,10 @@ their members. Processes write parts of their own (`session_documents`), so that
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from clients.clock import Clock, process_name
 from clients.storage.compare_and_swap import compare_and_swap
@@ -25,8 +26,7 @@ MOST_AT_ONCE: Final = 30
 """One commit has the spans of so many members, beside the session and its parts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSessions:
+class NewSessions(Struct, frozen=True, kw_only=True):
     """When is the current session over, and how long is a start expected to take if a new one begins? Seconds.
 
     With `is_held` the product ends the new session, `idle_s` after its last request.
@@ -37,8 +37,7 @@ class NewSessions:
     is_held: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionChange:
+class SessionChange(Struct, frozen=True, kw_only=True):
     """A change by one member, or by none where `record` is "".
 
     With `new`, a request of now takes part: in a new session where the current one is over. Otherwise the member has
@@ -51,8 +50,7 @@ class SessionChange:
     new: NewSessions | None = None
 
 
-@dataclass(slots=True)
-class DraftedSpan:
+class DraftedSpan(Struct):
     """A member's span while it is changed, and its stored document."""
 
     found: Document | None = None
@@ -70,8 +68,7 @@ class DraftedSpan:
         return (Create(id=identifier, body=body),)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The session of a backend and the spans of members, while their changes are decided."""
 
     session: SessionDraft

@@ -6,9 +6,11 @@ writes the session; whoever closes the session removes all parts that it has rea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import Final
 from zlib import crc32
+
+from msgspec import Struct, field
 
 from clients.storage.paging import list_all
 from clients.storage.port import Body, Create, Delete, Document, DocumentKey, DocumentStore, Operation, Replace
@@ -24,8 +26,7 @@ MAX_PARTS: Final = 32
 """So many processes have parts of their own. Further ones use these too, and may conflict."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
+class StoredSession(Struct, frozen=True, kw_only=True):
     """The documents of the current session of a backend, if there is one; `parts` by the id of their document.
 
     `etags` are those of all documents, also of parts that an earlier session has left behind. `unmarked` are parts of

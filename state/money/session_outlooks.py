@@ -1,7 +1,8 @@
 """Which open GPU sessions does a turn pay for, who shares them, and what will its part be?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.paging import list_all
@@ -19,8 +20,7 @@ MAX_MEMBERS = 500
 """The outlook of a session with more members takes too long for a request; its turns get none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedSession:
+class SharedSession(Struct, frozen=True, kw_only=True):
     """An open session of a backend in which records of a turn take part.
 
     `responses` are the turns of the same owner in it, and `others` counts the members of other owners.

@@ -6,9 +6,10 @@ time, in turns.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.damage import readable
@@ -26,8 +27,7 @@ MOST_MEMBERS: Final = 200
 """Dividing a session among more members takes too long for a summary: it has none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharer:
+class Sharer(Struct, frozen=True, kw_only=True):
     """A turn, or the warm-up of an operator, in a session, and the dollars of its part if the machine stopped now."""
 
     tenant: str
@@ -35,8 +35,7 @@ class Sharer:
     used: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSharers:
+class SessionSharers(Struct, frozen=True, kw_only=True):
     """All sharers of the session `id`, and when its requests ran, as they were at `at`, in seconds since the epoch."""
 
     id: str

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import conversation_key

@@ -4,7 +4,7 @@ The owner's index has one document for each event, and an entry for each dead on
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap

@@ -1,6 +1,8 @@
 """Which tools does a server offer now? Those of an MCP server are listed by it, and pinned."""
 
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from clients.tools.port import AS_APP, Credential, ToolLister
 from domain.tools.catalog import ServerKind, ToolServer
@@ -8,8 +10,7 @@ from domain.tools.listing import ListedServer, ListedTool, fingerprints, listed_
 from state.tools.pins import Pins, ToolPins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolReport:
+class ToolReport(Struct, frozen=True, kw_only=True):
     """The usable tools of a server, the accepted fingerprints by name, and why there is no list."""
 
     tools: tuple[ListedTool, ...]

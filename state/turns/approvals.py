@@ -4,7 +4,7 @@ A record is in the partition of the turn that asks. It is created with the end o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from itertools import islice
 from typing import Final
 

@@ -4,9 +4,11 @@ The owner's index has one document for each key: the turn that answers it, and t
 answer itself stays with that turn. So an answer is gone when its turn is, or anything that the turn has read.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -38,8 +40,7 @@ class Reuse(Enum):
     WAITS = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstAnswer:
+class FirstAnswer(Struct, frozen=True, kw_only=True):
     """The turn that answers a key, and what is known of its answer: the log where it can be taken over now."""
 
     turn: Response

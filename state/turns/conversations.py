@@ -5,7 +5,9 @@ therefore locks the conversation in the commit that admits the turn, and unlocks
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+
+from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.batching import split_to_fit
@@ -28,8 +30,7 @@ SPARE = 20
 """Documents that are read beyond a page, so that a few deleted items cost no second round."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemPage:
+class ItemPage(Struct, frozen=True, kw_only=True):
     """Items in the requested order; `more` is set where others follow."""
 
     items: tuple[Item, ...]

@@ -6,7 +6,7 @@ Everything of one thread shares the partition [tenant, subject, thread]: the res
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from clients.clock import Clock

@@ -4,7 +4,7 @@ Each has an entry in the owner's index, beside the threads; the ids of the entri
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import readable, report

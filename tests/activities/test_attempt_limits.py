@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import replace
 
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.fleet.catalog import ContinuationMode

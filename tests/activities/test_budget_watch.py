@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, override
 

@@ -1,7 +1,7 @@
 """Does a turn wait for a cold GPU as long as it must, with no activity running meanwhile?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from random import Random
 
 import pytest

@@ -1,7 +1,7 @@
 """Is a counted instance ended and paid where a start meets an end, or after an interrupted start or a new release?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 
 from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind

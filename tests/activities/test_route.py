@@ -1,6 +1,6 @@
 """Does a route use the current backend states, is it recorded once, and does its result have what a step needs?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 

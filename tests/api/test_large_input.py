@@ -6,7 +6,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -6,7 +6,7 @@ The backend is a stand-in that streams what public reports show, over a socket.
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import httpx

@@ -1,7 +1,7 @@
 """Does the benchmark of routing run the product, and are its figures right?"""
 
 import math
-from dataclasses import replace
+from copy import replace
 from itertools import product as combinations
 from pathlib import Path
 from random import Random

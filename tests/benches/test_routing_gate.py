@@ -1,7 +1,7 @@
 """Does routing still cost as little as recorded? Virtual time repeats, so this is no timed test."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -4,7 +4,7 @@ Each fix is undone in the product's code, and one cell of the gate then costs mo
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Is a pipeline that can never run refused at start, with every reason?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from azure.storage.blob.aio import ContainerClient

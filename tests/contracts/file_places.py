@@ -1,7 +1,8 @@
 """What does every place keep that holds the contents of files? Each adapter runs this suite."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 import pytest
 

@@ -5,7 +5,8 @@ The model's own count of written tokens is the reference. `TEST_CANCELS` sets th
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 

@@ -4,7 +4,8 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 import pytest

@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from random import Random
 

@@ -8,7 +8,8 @@ import shutil
 import ssl
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
 """Does this release read and write what was stored of approvals?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 
 from clients.storage.port import Container
 from domain.content.items import ItemKind, ItemStatus

@@ -1,6 +1,6 @@
 """Does this release read and write the documents of backends as the first release did?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Are turns and conversations listed by index entries that the first release of lists wrote, and written alike?"""
 
-from dataclasses import replace
+from copy import replace
 
 from clients.storage.keys import owner_index_key
 from clients.storage.port import Container

@@ -1,6 +1,6 @@
 """Does this release read and write the documents of turns as the first release did?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

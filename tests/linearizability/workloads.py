@@ -4,7 +4,8 @@ Each workload has what clients do at the same time, on instances of their own, a
 """
 
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Any

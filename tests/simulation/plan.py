@@ -1,7 +1,8 @@
 """Which turns and which faults does a seed draw, and which smaller run shows the same failure?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from copy import replace
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from random import Random
 from typing import Any, Final

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from random import Random
 from typing import Any
 

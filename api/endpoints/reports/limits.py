@@ -1,12 +1,12 @@
 """Which budgets and rate limits has a tenant, and how does an operator change them while the app runs?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.reports.parameters import require_role
 from api.http.authentication import Authenticator, owner_of
@@ -28,8 +28,7 @@ NO_OPERATOR: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfiguredLimits:
+class ConfiguredLimits(Struct, frozen=True, kw_only=True):
     """What the settings and the file of budgets say.
 
     `operator` is the tenant whose people and applications may change the limits of every tenant; empty: none may.

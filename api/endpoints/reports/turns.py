@@ -1,9 +1,9 @@
 """Which turns has the caller or its tenant, and what did each cost?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from azurefunctions.extensions.http.fastapi import Request, Response
+from msgspec import Struct
 
 from api.endpoints.reports.parameters import require_role, start_of_day
 from api.http.authentication import Authenticator, owner_of
@@ -21,8 +21,7 @@ STATUSES = tuple(status.value for status in ResponseStatus)
 SCOPES = ("owner", "tenant")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnFilter:
+class TurnFilter(Struct, frozen=True, kw_only=True):
     """Which turns are listed; an empty text lists all."""
 
     status: str = ""

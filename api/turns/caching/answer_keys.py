@@ -1,7 +1,8 @@
 """May a turn take over the answer of another one, and by which key is that found?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from activities.retrieve import last_user_text
 from api.parsing.reserved_metadata import CACHE_PATH
@@ -17,8 +18,7 @@ from domain.turns.cache_use import CacheUse
 from domain.turns.cached_answers import ReadByModel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerKey:
+class AnswerKey(Struct, frozen=True, kw_only=True):
     """The use that a turn makes of the cache, and the private data that its key covers."""
 
     use: CacheUse

@@ -4,15 +4,16 @@ A message is: its length and that of its headers, a checksum of these, the heade
 before it. Messages are cut here, and botocore reads the headers of each kind of message once (decision 128).
 """
 
+import struct
 from binascii import crc32
 from collections.abc import Mapping
-from dataclasses import dataclass
-from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
+
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
-PRELUDE: Final = Struct(">III")
-CHECKSUM: Final = Struct(">I")
+PRELUDE: Final = struct.Struct(">III")
+CHECKSUM: Final = struct.Struct(">I")
 CHECKED: Final = 8
 """The bytes of the prelude that its own checksum covers."""
 
@@ -21,8 +22,7 @@ MOST_KINDS: Final = 64
 """How many headers are remembered. A service has about ten kinds of messages."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageKind:
+class MessageKind(Struct, frozen=True, kw_only=True):
     """What the headers of a message say: the type of its event, or else the name of an error."""
 
     event: str = ""
@@ -86,7 +86,7 @@ def kind_in(data: bytes) -> MessageKind:
     parser: Any = EventStreamHeaderParser()
     try:
         headers: Mapping[str, Any] = parser.parse(data)
-    except (ParserError, error, LookupError) as problem:
+    except (ParserError, struct.error, LookupError) as problem:
         raise ValueError("the headers of a message are malformed") from problem
     if headers.get(":message-type") == "event":
         return MessageKind(event=str(headers.get(":event-type", "")))

@@ -7,7 +7,7 @@ templates the opening tag is missing, because it is the end of the prompt.
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import replace
 from enum import StrEnum
 from typing import Final
 

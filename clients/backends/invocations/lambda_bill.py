@@ -7,7 +7,7 @@ or `billedDurationMs` where the log is JSON.
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from clients.backends.chat_stream import ChatStreamParser

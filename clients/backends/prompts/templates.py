@@ -6,8 +6,9 @@ text is left to the server's tokenizer.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.fleet.request_forms import PromptTemplate
 
@@ -15,8 +16,7 @@ NO_TOKENS: Final = re.compile(r"(?!)")
 PIPED_TOKENS: Final = re.compile(r"<(?=\|[^|\s]{1,64}\|>)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turns:
+class Turns(Struct, frozen=True, kw_only=True):
     """The forms of one family. `tokens` finds the first character of each of its control tokens.
 
     `answers` begins the answer of the model; by default what precedes an assistant's text. An empty `system` means that

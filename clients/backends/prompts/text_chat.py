@@ -1,8 +1,9 @@
 """Which texts does a call consist of, for a server that takes nothing else?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from clients.backends.chat_request import Message, request_body
 from clients.backends.port import BackendCall
@@ -11,8 +12,7 @@ from domain.fleet.catalog import Backend
 ROLES: Final = frozenset({"system", "user", "assistant"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextChat:
+class TextChat(Struct, frozen=True, kw_only=True):
     """A call as texts: its system text, what user and assistant said, and the sampling parameters that it sets."""
 
     system: str

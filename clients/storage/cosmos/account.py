@@ -7,12 +7,12 @@ own host name follows its write region.
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from azure.core.pipeline import PipelineResponse
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
+from msgspec import Struct
 
 from clients.local_azure import LocalToken, LocalTransport
 from clients.storage.cosmos.containers import CONSISTENCIES
@@ -26,8 +26,7 @@ LOCAL_TOKEN_S = 3600
 CHARGE_HEADER = "x-ms-request-charge"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosmosConnection:
+class CosmosConnection(Struct, frozen=True, kw_only=True):
     """A client and its credential; closing the client leaves the credential open, so both are closed here."""
 
     client: CosmosClient

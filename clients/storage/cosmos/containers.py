@@ -5,8 +5,9 @@ are. The account has strong consistency, which a client can weaken but not stren
 reads the slot of the other writer, and must see it.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from clients.storage.port import Container
 
@@ -19,8 +20,7 @@ LEVELS: dict[Container, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerDefinition:
+class ContainerDefinition(Struct, frozen=True, kw_only=True):
     """`default_ttl` -1: documents stay, unless they have a time to live of their own (seconds)."""
 
     container: Container

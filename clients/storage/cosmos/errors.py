@@ -5,12 +5,12 @@ done (the request may be repeated), unknown (it may have been done), or terminal
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceRequestTimeoutError
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+from msgspec import Struct
 
 from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 from telemetry.metrics import count_throttle
@@ -55,8 +55,7 @@ SERVER_ERROR = 500
 THROTTLED = 429
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosmosFailure:
+class CosmosFailure(Struct, frozen=True, kw_only=True):
     """The reply to a failed request; `step` is the index of the failed operation in the batch."""
 
     status: int
@@ -74,8 +73,7 @@ class CosmosFailure:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentRejection:
+class DocumentRejection(Struct, frozen=True, kw_only=True):
     """The operation that a document's state rejected: its index in the batch, and the status 404, 409 or 412."""
 
     step: int

@@ -7,9 +7,10 @@ name. Cosmos DB counts `ttl` from the last write and deletes late; readers use `
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, unquote
+
+from msgspec import Struct, field
 
 from clients.storage.cosmos.containers import LEVELS
 from clients.storage.damage import stored_body
@@ -45,8 +46,7 @@ FIND = """SELECT * FROM c WHERE c.body.kind = @kind AND c.body.status = @status 
 AND (NOT IS_DEFINED(c.expires_at) OR c.expires_at > @now) ORDER BY c.body.kind, c.body.status, c.body.at"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosmosOperation:
+class CosmosOperation(Struct, frozen=True, kw_only=True):
     """One operation of Cosmos DB; `origin` is the index of the port's operation that it belongs to."""
 
     origin: int

@@ -1,28 +1,30 @@
 """Which Cosmos DB account do the environment variables name, and how does the application sign in?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
+from domain.values import Discreet
 
 PREFIX = "GANGLION_COSMOS_"
 DATABASE = "ganglion"
 LOCAL = ("KEY", "TOKEN", "CA")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosmosAccount:
+class CosmosAccount(Discreet, frozen=True, kw_only=True):
     """The account. `key`, `token` and `authority` (a CA certificate) are for local use, never for Azure.
 
     Without a key or a token, the application's managed identity signs in; `client_id` names a user-assigned one.
     """
 
+    concealed: ClassVar = ("key", "token")
+
     url: str
     database: str = DATABASE
-    key: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    key: str = ""
+    token: str = ""
     authority: Path | None = None
     client_id: str = ""
 

@@ -4,7 +4,8 @@ Nothing here has to be right: a commit that rests on what is no longer so is rej
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from clients.storage.damage import body_from
 from clients.storage.port import Add, Container, Create, Delete, Document, DocumentKey, Operation, Replace
@@ -14,8 +15,7 @@ UNKNOWN = ""
 """The etag of a document that this run has written, where the store has not told it."""
 
 
-@dataclass(slots=True, kw_only=True)
-class TurnMemory:
+class TurnMemory(Struct, kw_only=True):
     """`token` is part of the id of every document that is the turn's alone."""
 
     token: str

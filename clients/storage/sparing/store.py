@@ -7,7 +7,7 @@ for those of other runs in the same partition. Everywhere else the store is used
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from copy import replace
 from functools import partial
 from typing import Final
 

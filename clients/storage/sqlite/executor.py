@@ -3,20 +3,19 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingCall:
+
+class PendingCall(Struct, frozen=True, eq=False):
     """A call and the future of its caller."""
 
     action: Callable[[], Any]
     result: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedCall:
+class FinishedCall(Struct, frozen=True):
     """The result of a call, or the error that it raised."""
 
     call: PendingCall

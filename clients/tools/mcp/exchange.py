@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from clients.tools.port import CallFailure
 
@@ -37,8 +38,7 @@ class RequestEnd:
             self.step.reschedule(self.at)
 
 
-@dataclass(slots=True, kw_only=True)
-class McpExchange:
+class McpExchange(Struct, kw_only=True):
     """One request. `headers` go with it, and `calls_left` calls of tools may be sent; `end` is that of the call.
 
     `status` and `text` are those of an answer without success; `failure` and `reason` tell why there is no answer.

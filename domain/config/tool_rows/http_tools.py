@@ -1,7 +1,7 @@
 """Which HTTP request is a call of a tool, as the file of the tools describes it?"""
 
 import re
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.config.argument_schemas import schema_problems

@@ -1,6 +1,6 @@
 """Which rights and limits has a tool that an MCP server lists? The server has its description and its schema."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from domain.config.toml_table import TomlTable

@@ -1,7 +1,7 @@
 """What is a backend to the router whose idle period the product chooses?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.scaling import Scaling

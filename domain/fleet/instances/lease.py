@@ -5,9 +5,11 @@ still set the count to 0. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import StrEnum
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
@@ -25,8 +27,7 @@ class LeasePhase(StrEnum):
     ENDING = "ending"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountLease:
+class CountLease(Struct, frozen=True, kw_only=True):
     """A count above 0 that the product has set for the warm-up of `by`, or is about to set.
 
     `requested_at` is when the product last sent a request to keep the instance alive. `tries` counts how often the

@@ -1,10 +1,11 @@
 """Who starts and ends the instances of a backend, and how many may run at a time of the week?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 DAY_S: Final = 86_400
 WEEK_S: Final = 7 * DAY_S
@@ -36,8 +37,7 @@ FREE: Final = CountLimits()
 """The limits where no row of a schedule applies."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleRow:
+class ScheduleRow(Struct, frozen=True, kw_only=True):
     """Limits on some days of the week (Monday is 0), from one second of the day in UTC to another, without that one."""
 
     days: frozenset[int]
@@ -51,8 +51,7 @@ class ScheduleRow:
         return (day + THURSDAY) % 7 in self.days and self.begins_s <= second < self.ends_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceControl:
+class InstanceControl(Struct, frozen=True, kw_only=True):
     """The service whose number of instances the product sets, and within which limits.
 
     `service` is its resource name, `url` the origin of the Admin API. `service_account` is the one to act as, where it

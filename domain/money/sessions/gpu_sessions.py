@@ -7,11 +7,13 @@ its idle period, while nothing runs. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
 from fractions import Fraction
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct, field
 
 from domain.money.costing import MICROSECONDS, BillLine, microseconds, time_cost
 from domain.money.ledger_records import nanos
@@ -27,8 +29,7 @@ type Nanos = Mapping[BillLine, int]
 """Nano-dollars for the bill lines gpu, cold and tail."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuSession:
+class GpuSession(Struct, frozen=True, kw_only=True):
     """One life of a GPU. `cold_s` is the expected length of its start, used until `ready_at` is observed.
 
     `last_end` is when a request last ended, and `recent_ends` are the latest ends. `running` maps the record of each
@@ -132,8 +133,7 @@ class GpuSession:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSpan:
+class SessionSpan(Struct, frozen=True, kw_only=True):
     """One member's part in a session. `record` is the id of its record in its tenant's ledger.
 
     `run` counts the runs of the attempt. `provisional` is the member's charge from its end until the session is closed.

@@ -5,8 +5,10 @@ the session, as if the running attempts ended now.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
+
+from msgspec import Struct
 
 from domain.money.costing import time_cost
 from domain.money.ledger_records import NANOS
@@ -15,8 +17,7 @@ from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, price_in
 from domain.money.sessions.provisional_charges import dollars
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOutlook:
+class SessionOutlook(Struct, frozen=True, kw_only=True):
     """A session as it would end without further requests. Amounts are dollars, times seconds since the epoch.
 
     `expected` maps the record of each member to its cost by bill line, `used` to its part if the machine stopped now.

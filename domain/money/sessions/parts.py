@@ -5,16 +5,17 @@ the epoch.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Any, Final, Self
+
+from msgspec import Struct
 
 from domain.money.sessions.gpu_sessions import MAX_RECENT_ENDS, NO_MEMBERS, GpuSession
 
 PART_KIND: Final = "session_part"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionPart:
+class SessionPart(Struct, frozen=True, kw_only=True):
     """What one process knows of a session; the fields are those of the session.
 
     `members` is below 0 where members of other parts were removed here.

@@ -4,7 +4,7 @@ A provisional charge is never below the final share: later members can only lowe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise

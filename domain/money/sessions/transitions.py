@@ -5,9 +5,11 @@ their place, in one commit. A session of None is absent, or over and replaced by
 the epoch.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from domain.money.costing import time_cost
 from domain.money.ledger_records import warm_up_id
@@ -19,8 +21,7 @@ JOINT_STEPS: Final = 4
 """So many parts of the charges of a turn's members are rounded up to a step of the price."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTransition[T]:
+class SessionTransition[T](Struct, frozen=True, kw_only=True):
     """What is to be written; a part that is None stays as it is stored.
 
     A session without members is removed: it never took place. `removes_span` removes the member's span.
@@ -32,8 +33,7 @@ class SessionTransition[T]:
     removes_span: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEntry:
+class SessionEntry(Struct, frozen=True, kw_only=True):
     """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
@@ -49,16 +49,14 @@ class SessionEntry:
     idle_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUpCharge:
+class WarmUpCharge(Struct, frozen=True, kw_only=True):
     """What a warm-up is charged in a session until that is closed."""
 
     session: str
     amounts: Nanos
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowingAttempt:
+class FollowingAttempt(Struct, frozen=True, kw_only=True):
     """The attempt that a turn makes after it has sent a warm-up: its worst-case cost, in dollars.
 
     `uses_warm_up`: the attempt goes to the backend that is warmed up, and its worst case includes the start.
@@ -75,8 +73,7 @@ class FollowingAttempt:
 NO_ATTEMPT: Final = FollowingAttempt()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryTerms:
+class EntryTerms(Struct, frozen=True, kw_only=True):
     """How long a start may take, how long the attempt may run, and what its time costs."""
 
     price: TimePrice

@@ -7,8 +7,10 @@ would follow them, for patient turns that all wait for a start.
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from domain.routing.rent_or_buy import Rule
 
@@ -21,8 +23,7 @@ class PastDemand(NamedTuple):
     busy_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTerms:
+class SessionTerms(Struct, frozen=True, kw_only=True):
     """A GPU session: dollars for a second, and the seconds of its start and of its idle period.
 
     `wait_s` is set where the product chooses the idle period: the seconds of a start, whether they are billed or not.

@@ -4,9 +4,10 @@ The default rule stays in force until there is enough demand to judge by, and as
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, NamedTuple, Self
+
+from msgspec import Struct
 
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule
 from domain.routing.rules.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
@@ -43,8 +44,7 @@ class ObservedDemand(NamedTuple):
         return self.parts[-1].at - self.parts[0].at if self.parts else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleChoice:
+class RuleChoice(Struct, frozen=True, kw_only=True):
     """A rule and why it is in force. `at` is seconds since the epoch, `second_usd` the price that it was chosen for.
 
     `dollars` are what the demand would have cost under this rule (`adopted`) and its rivals: `default`, `never` and

@@ -1,6 +1,7 @@
 """Is a run charged that died on a backend billed by time, however its successor ends?"""
 
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest

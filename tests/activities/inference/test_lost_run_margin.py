@@ -1,6 +1,6 @@
 """What is charged for runs that died, beyond their text in the log?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,7 +1,7 @@
 """What happens to an attempt's record when the run that opened it is lost, or superseded?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

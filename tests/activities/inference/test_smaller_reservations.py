@@ -1,6 +1,6 @@
 """What does an attempt with less output cost at most, and how long may it run?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

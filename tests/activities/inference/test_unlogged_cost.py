@@ -1,6 +1,6 @@
 """What does a run cost beyond its text in the log?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

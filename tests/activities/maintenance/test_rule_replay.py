@@ -1,7 +1,7 @@
 """Is the rule chosen once a day, and is it the one that decides and that the route record shows?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Is a start observed for which no turn waits, also through crashes?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

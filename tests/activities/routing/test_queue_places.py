@@ -1,7 +1,7 @@
 """Does a turn's place in a queue end with its wait?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from domain.fleet.backend_state import BackendState

@@ -1,7 +1,7 @@
 """Does a second idle GPU in the fleet cost nothing?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from random import Random
 

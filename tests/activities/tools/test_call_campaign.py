@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, override
 
@@ -139,7 +139,7 @@ class ClosesTwice(CallLog):
         return None
 
 
-class ForgetsEarlierRuns(CallBilling):
+class ForgetsEarlierRuns(CallBilling, frozen=True):
     """Reserves for the last run alone."""
 
     @override

@@ -1,6 +1,6 @@
 """Does the cache of results stay within its bounds?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

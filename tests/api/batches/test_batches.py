@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

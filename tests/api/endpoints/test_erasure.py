@@ -1,6 +1,6 @@
 """Can owners erase their own data, and only an application with the role that of others?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import httpx

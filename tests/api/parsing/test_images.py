@@ -1,6 +1,6 @@
 """Are images sent to models with vision only?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import openai

@@ -1,7 +1,7 @@
 """What becomes of tools that are not plain functions: custom tools, namespaces, and tools of other services?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

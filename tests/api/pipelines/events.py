@@ -1,6 +1,6 @@
 """How do tests send events, by the official SDK, to a pipeline?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import httpx

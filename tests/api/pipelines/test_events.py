@@ -1,7 +1,7 @@
 """Is an event one turn, whoever sends it how often, and does nobody else see it?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

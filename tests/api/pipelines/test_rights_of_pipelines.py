@@ -1,6 +1,6 @@
 """Does a pipeline spend no more than its budgets, and ask those who may approve its calls?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Does the due time of a schedule determine its turn?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Does each step of a pipeline read the answer of the step before it, once, and does the sink get the last one?"""
 
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 from random import Random
 from typing import Any
 

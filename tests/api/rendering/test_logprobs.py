@@ -1,7 +1,7 @@
 """Does the official SDK get log probabilities in both APIs, streamed and whole, and again after a break?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import httpx

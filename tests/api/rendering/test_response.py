@@ -1,6 +1,6 @@
 """Does a response object match the specification in every state of its turn?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from openai.types.responses import Response as SdkResponse

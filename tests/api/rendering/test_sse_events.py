@@ -1,6 +1,7 @@
 """Does every log become a stream that the official SDKs can read?"""
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given

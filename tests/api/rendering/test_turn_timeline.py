@@ -1,6 +1,6 @@
 """Does the timeline of a turn show its waits, warm-ups and takeovers in their order?"""
 
-from dataclasses import replace
+from copy import replace
 
 from api.rendering.turn_timeline import TurnAccount, turn_timeline
 from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot

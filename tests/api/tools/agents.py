@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from clients.backends.chat_request import request_body

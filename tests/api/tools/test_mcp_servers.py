@@ -1,7 +1,7 @@
 """Does a turn use the tools of an MCP server as those of the file, as the unmodified SDK sees it?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

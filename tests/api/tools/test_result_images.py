@@ -1,7 +1,7 @@
 """Does a model with vision see the images that a tool returns, and does another one read that they are there?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,7 +1,7 @@
 """Does a turn that waits for approvals in place go on with each decision, once, and end without one?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import httpx

@@ -1,7 +1,7 @@
 """Do waiting turns stay listed once, counted right and settled soon, where signals are lost and steps run twice?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

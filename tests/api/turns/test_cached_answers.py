@@ -1,7 +1,7 @@
 """Is an answer taken over only by turns that ask the same, and does it cost no call of a model?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,6 +1,6 @@
 """Does a turn go only to backends that may have its data, and that its budget covers?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

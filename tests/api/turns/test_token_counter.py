@@ -1,7 +1,7 @@
 """Does a backend that is up count where the estimate leaves it open whether a prompt fits, and no other backend?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,6 +1,6 @@
 """Does a request make every backend begin a new answer, and does it replay calls as servers accept them?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -5,7 +5,8 @@ import time
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
 """Which images does a backend get, by its setting?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

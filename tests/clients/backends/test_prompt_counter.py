@@ -1,7 +1,7 @@
 """Does a backend count the prompt of a chat as its server documents it?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from typing import Any, Literal
 
 import httpx

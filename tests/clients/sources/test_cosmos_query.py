@@ -1,6 +1,6 @@
 """Does a query of Cosmos DB give the rows of its partition, by values that stay values?"""
 
-from dataclasses import replace
+from copy import replace
 
 import httpx
 import pytest

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 import httpx

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,6 +1,6 @@
 """Is a start looked for when it is likely, and is it learned how long it takes?"""
 
-from dataclasses import replace
+from copy import replace
 from itertools import islice, pairwise
 
 import pytest

@@ -1,7 +1,7 @@
 """How long does a turn wait after a failed warm-up, and which reason does it give?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Is the load that many processes count in parts of their own the one that a single process would count?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from random import Random
 
 import pytest

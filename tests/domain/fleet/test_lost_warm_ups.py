@@ -1,6 +1,6 @@
 """What is learned of a start whose first warm-up counted as lost?"""
 
-from dataclasses import replace
+from copy import replace
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.cold_start import WarmUp

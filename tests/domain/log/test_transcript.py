@@ -1,6 +1,6 @@
 """Do the same events give the same transcript, however they are divided into slots?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

@@ -1,6 +1,6 @@
 """Does a bill add up to what the ledger holds of a turn, line by line?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from hypothesis import given

@@ -1,6 +1,6 @@
 """Do counters stand for what attempts hold and cost, whatever becomes of them?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Is every nano-dollar of a bill right?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Is money counted exactly, and does it survive being stored?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Do a row's causes always add up to its cost, however an attempt's record changes?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from hypothesis import given

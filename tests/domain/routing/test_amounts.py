@@ -1,6 +1,6 @@
 """Are the seconds and dollars of an estimate exactly those of its parts?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Is the length of an answer expected from the caller's own answers?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Is a candidate compared with exactly the alternatives that the turn really has?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Does a decision say what it rests on: the rules that it used, the tokens it counted, and when to ask again?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Does `auto` use a better model for a turn that seems hard, and say why?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,6 +1,6 @@
 """Does each filter and estimate of the router decide rightly at its very edge?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

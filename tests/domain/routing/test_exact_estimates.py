@@ -1,6 +1,6 @@
 """Is each figure of an estimate the one that its parts add up to?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

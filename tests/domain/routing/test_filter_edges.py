@@ -1,6 +1,6 @@
 """Does each filter of the router reject exactly the backends that it names, and say when they may be tried again?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

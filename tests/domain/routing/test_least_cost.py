@@ -1,6 +1,6 @@
 """Is a budget named that the smallest turn of a backend may exceed?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """Does a turn go to its backend when it is its turn, and neither early nor much later?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

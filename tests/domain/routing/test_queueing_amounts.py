@@ -1,6 +1,6 @@
 """How many seconds does a queued turn wait in each case? The amounts, and their bounds to the last digit."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,6 +1,6 @@
 """Is a GPU warmed up when the rent reaches its price, and not before?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """How much output does an attempt reserve where the caller sets no limit?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,6 +1,6 @@
 """How much may a turn read, write and wait for, to the token and the second?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

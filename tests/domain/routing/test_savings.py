@@ -1,6 +1,7 @@
 """Is a GPU warmed up only for turns that it would get?"""
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from hypothesis import given

@@ -1,7 +1,7 @@
 """Which cold backend is warmed up, and which always-on backend bounds the rental spend?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

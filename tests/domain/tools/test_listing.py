@@ -1,6 +1,6 @@
 """Which tools of a server's own list are offered, and does a change of its words go unnoticed?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

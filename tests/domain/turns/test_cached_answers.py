@@ -1,6 +1,6 @@
 """Do equal keys of answers mean equal requests of one owner, and is a copied answer the same answer?"""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from hypothesis import given

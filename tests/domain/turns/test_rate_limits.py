@@ -4,7 +4,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,7 @@
 """Does each check name its fault, and no other check name it too?"""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from email.utils import formatdate
 from pathlib import Path
 from random import Random

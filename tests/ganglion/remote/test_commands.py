@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 
 import httpx
 import pytest

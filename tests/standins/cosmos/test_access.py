@@ -3,7 +3,7 @@
 import base64
 import shutil
 import time
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from typing import Any
 

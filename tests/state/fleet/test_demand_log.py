@@ -1,7 +1,7 @@
 """Is demand kept in few documents, and read as it was, and is a rule in force as soon as it is adopted?"""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

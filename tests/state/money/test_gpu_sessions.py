@@ -1,7 +1,8 @@
 """Is every instant of a GPU session paid once, whichever write the process crashes at and whichever run leaves late?"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count, product
 from random import Random

@@ -1,6 +1,6 @@
 """Do the books have what a replaced run used, when its stopped worker wakes and reports it?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from random import Random
 

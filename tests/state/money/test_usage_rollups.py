@@ -1,7 +1,7 @@
 """Do roll-ups have the sums of the rows, whatever fails while they are written, and are they used where they can be?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from random import Random
 

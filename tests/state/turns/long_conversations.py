@@ -1,7 +1,8 @@
 """How does a talk become long quickly? Turns are admitted and ended, and no model is asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 from api.turns.history import index_after
 from clients.clock import Clock

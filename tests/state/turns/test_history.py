@@ -1,7 +1,7 @@
 """Does a turn read the same of a long history as if it read all of it, with as few reads as needed?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from random import Random
 
 import pytest

@@ -1,6 +1,6 @@
 """What becomes of a turn whose metadata change while it runs?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

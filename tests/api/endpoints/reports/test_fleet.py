@@ -1,7 +1,7 @@
 """What does an operator see of each backend, and what of other tenants?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Do budgets and rate limits change without a restart, for operators alone, and without a read for each turn?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from random import Random
 from typing import Any

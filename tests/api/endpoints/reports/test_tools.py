@@ -1,6 +1,6 @@
 """Does an operator see what MCP servers list, and accept what has changed?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

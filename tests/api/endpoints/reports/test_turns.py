@@ -1,7 +1,7 @@
 """Which turns does each caller list, in which order, and with which figures?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

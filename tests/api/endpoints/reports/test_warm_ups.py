@@ -1,7 +1,7 @@
 """Does an operator start a backend once, within the own budgets, and know before what it may cost?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, override
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from random import Random
 from typing import Any
 

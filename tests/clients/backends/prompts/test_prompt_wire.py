@@ -1,7 +1,7 @@
 """Do the forms of the fleet file become requests, and their answers pieces, or a failure?"""
 
 import json
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,6 +1,6 @@
 """When is an instance ended that the product counts?"""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Are the shares of a GPU session right to the microsecond and the nano-dollar?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """What may a turn be charged that warmed a GPU up itself and then runs on it?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -1,6 +1,6 @@
 """What has a session under way cost, and does it end at the price of the whole session?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

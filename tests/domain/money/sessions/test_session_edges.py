@@ -1,6 +1,6 @@
 """What does a GPU session do at its edges: when it is over, when it became ready, and which ends it remembers?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

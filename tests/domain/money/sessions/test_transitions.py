@@ -1,6 +1,6 @@
 """Does each transition of a GPU session write what it should, and nothing where it is repeated or comes too late?"""
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

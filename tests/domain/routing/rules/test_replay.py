@@ -1,7 +1,7 @@
 """Does a replay cost what the rule would have done, and is the chosen rule the cheapest of bounded ones?"""
 
 import math
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given
