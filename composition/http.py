@@ -105,7 +105,7 @@ def compose_approvals(
         limits=state.rate_limiter,
         bodies=bodies,
         turns=state.turns,
-        index=state.approval_waits.index,
+        waits=state.approval_waits,
         servers=configuration.tools,
         open_orchestrations=ports.open_orchestrations,
         clock=ports.clock,

@@ -21,7 +21,7 @@ from domain.ids import member_id, own_token, thread_of
 from domain.tools.approvals import Approval, Decision, decider_of
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
-from state.approvals.index import ApprovalIndex
+from state.approvals.waits import ApprovalWaits
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore, no_response
 
@@ -43,7 +43,7 @@ class ApprovalFunctions:
         limits: RateLimiter,
         bodies: BodyReader,
         turns: TurnStore,
-        index: ApprovalIndex,
+        waits: ApprovalWaits,
         servers: ToolServers,
         open_orchestrations: OpenOrchestrations,
         clock: Clock,
@@ -52,7 +52,8 @@ class ApprovalFunctions:
         self.limits = limits
         self.bodies = bodies
         self.turns = turns
-        self.index = index
+        self.waits = waits
+        self.index = waits.index
         self.servers = servers
         self.open_orchestrations = open_orchestrations
         self.clock = clock
@@ -89,7 +90,7 @@ class ApprovalFunctions:
         given = await self.bodies.read(req, partial(validated, ApprovalResponseInput))
         await self.limits.take(caller)
         owner, turn = await self.turn(caller, req.path_params["response_id"], given.approval_request_id)
-        approval = await self.turns.approvals.find(owner, given.approval_request_id)
+        approval = await self.asked(owner, turn, given.approval_request_id)
         if approval is None or approval.response != turn.id:
             raise not_asked(given.approval_request_id, turn.id)
         self.check_decider(approval, owner, caller)
@@ -98,6 +99,10 @@ class ApprovalFunctions:
         if decided.waits and not turn.status.is_terminal:
             await self.open_orchestrations(client).signal_decided(turn.id, decided.request)
         return json_answer(openai_from_item(answer_of(decided)))
+
+    async def asked(self, owner: Owner, turn: Turn, request: str) -> Approval | None:
+        """Return a request; one that the turn's log shows can be decided before the turn begins to wait."""
+        return await self.turns.approvals.find(owner, request) or await self.waits.unasked(turn, request)
 
     async def turn(self, caller: Owner, response_id: str, request: str) -> tuple[Owner, Turn]:
         """Return the turn that asks, and its owner: the caller, or another one of its tenant; raises NotFound."""
@@ -130,7 +135,10 @@ class ApprovalFunctions:
         if turn.status.is_terminal or not approval.waits:
             raise not_waiting(turn)
         decision = Decision(approves=given.approve, reason=given.reason or "", by=caller.subject, at=now)
-        stored = await self.turns.approvals.decide(turn.owner, approval, decision, in_place=True)
+        try:
+            stored = await self.turns.approvals.decide(turn.owner, approval, decision, in_place=True)
+        except NotFound:
+            stored = await self.waits.decide_early(turn.owner, approval, decision)
         if stored.decision is None:
             raise not_waiting(turn)
         await self.index.remove(turn.owner, [stored])

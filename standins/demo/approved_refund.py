@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 from openai import AsyncOpenAI
-from openai.types.responses import Response
-from openai.types.responses.response_output_item import McpApprovalRequest, McpCall
+from openai.types.responses import ResponseOutputItemDoneEvent
+from openai.types.responses.response_output_item import McpApprovalRequest, McpApprovalResponse, McpCall
 
 from standins.cluster.local_cluster import LocalCluster
 from standins.demo.terminal import TerminalScreen
@@ -28,6 +29,7 @@ REFUNDS: Final = "/v1/refunds"
 HOLD_S: Final = 30
 """The shop keeps the first refund's answer back for so long: the crash comes in between."""
 
+WAIT_S: Final = "86400"
 LOOK_S: Final = 0.02
 OPEN_S: Final = 60.0
 TOKENS: Final = 120
@@ -39,64 +41,67 @@ class Wish:
 
     text: str
     tool_choice: Any = "auto"
+    calls: int = 1
 
 
 REFUND: Final[Any] = {"type": "mcp", "server_label": "shop", "name": "refund_order"}
 WISHES: Mapping[str, Wish] = {
     "real": Wish(text="Please refund 5 dollars of the order A-1001.", tool_choice=REFUND),
-    "scripted": Wish(text=f"PLAN {json.dumps([[LOOKUP], [PAY_BACK]])} THEN The order is refunded."),
+    "scripted": Wish(text=f"PLAN {json.dumps([[LOOKUP], [PAY_BACK]])} THEN The order is refunded.", calls=2),
 }
 
 
 class ApprovedRefund:
+    """One turn that asks, waits in place, and goes on."""
+
     def __init__(self, *, cluster: LocalCluster, client: AsyncOpenAI, screen: TerminalScreen, shop: str) -> None:
         self.cluster = cluster
         self.client = client
         self.screen = screen
         self.shop = shop
 
-    async def ask(self, wish: Wish) -> tuple[Response, str]:
-        """Asks for a refund; gives the response that ends with the request, and the id of the request."""
+    async def ask(self, wish: Wish) -> tuple[TurnReader, str]:
+        """Asks for a refund; gives what was read of the turn, which waits in place, and the id of its request."""
         self.screen.field("you", wish.text, "you")
-        made = await self.client.responses.create(
+        stream = await self.client.responses.create(
             model="auto",
             input=wish.text,
             tools=[SHOP],
             tool_choice=wish.tool_choice,
             parallel_tool_calls=False,
-            temperature=0,
-            max_output_tokens=TOKENS,
-        )
-        for item in made.output:
-            if isinstance(item, McpCall):
-                self.screen.field("tool", f"{item.name} {item.arguments}: {item.status}")
-        request = made.output[-1]
-        if not isinstance(request, McpApprovalRequest):
-            raise DemoError(f"the turn does not ask for an approval: it ends with {request.type}")
-        check("nothing is refunded before the approval", holds=not await self.refunds())
-        self.screen.field("asks", f"{request.name} {request.arguments}? The response has ended, so nothing waits")
-        return made, request.id
-
-    async def approve(self, made: Response, request_id: str) -> TurnReader:
-        """Approves the call, kills the worker while the shop works on it, and reads the answer to its end."""
-        async with httpx.AsyncClient() as http:
-            fault = {"path": REFUNDS, "fault": {"delay_s": HOLD_S, "times": 1}}
-            (await http.put(f"{self.shop}/__faults", json=fault)).raise_for_status()
-        self.screen.field("you", "approved", "you")
-        stream = await self.client.responses.create(
-            model="auto",
-            input=[{"type": "mcp_approval_response", "approval_request_id": request_id, "approve": True}],
-            previous_response_id=made.id,
-            tools=[SHOP],
-            tool_choice="none",
+            max_tool_calls=wish.calls,
+            background=True,
+            metadata={"approval_wait_s": WAIT_S},
             stream=True,
             temperature=0,
             max_output_tokens=TOKENS,
         )
-        reader, crash = TurnReader(), asyncio.create_task(self.kill_in_mid_call())
-        async for event in events_of(stream):
-            self.screen.write("model", reader.read(event))
-        await crash
+        reader, request = TurnReader(), None
+        async with aclosing(events_of(stream)) as events:
+            async for event in events:
+                reader.read(event)
+                item = event.item if isinstance(event, ResponseOutputItemDoneEvent) else None
+                if isinstance(item, McpCall):
+                    self.screen.field("tool", f"{item.name} {item.arguments}: {item.status}")
+                if isinstance(item, McpApprovalRequest):
+                    request = item
+                    break
+        if request is None:
+            raise DemoError("the turn does not ask for an approval")
+        check("nothing is refunded before the approval", holds=not await self.refunds())
+        waits = "The turn waits, for days if need be, and nothing runs"
+        self.screen.field("asks", f"{request.name} {request.arguments}? {waits}")
+        return reader, request.id
+
+    async def approve(self, reader: TurnReader, request_id: str) -> TurnReader:
+        """Approves the call, kills the worker while the shop works on it, and reads the answer to its end."""
+        async with httpx.AsyncClient() as http:
+            fault = {"path": REFUNDS, "fault": {"delay_s": HOLD_S, "times": 1}}
+            (await http.put(f"{self.shop}/__faults", json=fault)).raise_for_status()
+        place, body = f"/responses/{reader.response_id}/approvals", {"approval_request_id": request_id, "approve": True}
+        await self.client.post(place, body=body, cast_to=McpApprovalResponse)
+        self.screen.field("you", "approved", "you")
+        await self.kill_in_mid_call()
         async for piece in resumed(self.client, reader):
             self.screen.write("resumed", piece)
         await self.check_effect(request_id)

@@ -129,9 +129,8 @@ class DemoScenario:
         refund = ApprovedRefund(
             cluster=self.cluster, client=self.client, screen=self.screen, shop=self.cluster.model_url("shop")
         )
-        made, request_id = await refund.ask(WISHES[self.cluster.options.model])
-        self.finished.append(("a refund, asked for", made.id))
-        await self.show_turn("a refund, approved", await refund.approve(made, request_id))
+        reader, request_id = await refund.ask(WISHES[self.cluster.options.model])
+        await self.show_turn("a refund, approved", await refund.approve(reader, request_id))
 
     async def show_bill(self) -> None:
         """Shows the cost of each turn, the sum of each kind of cost, the provider's bill and the budget."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from openai import APIConnectionError, AsyncOpenAI, AsyncStream
@@ -63,7 +63,7 @@ class TurnReader:
         return "".join(self.texts[item.id] for item in final.output if item.type == "message")
 
 
-async def events_of(stream: AsyncStream[ResponseStreamEvent]) -> AsyncIterator[ResponseStreamEvent]:
+async def events_of(stream: AsyncStream[ResponseStreamEvent]) -> AsyncGenerator[ResponseStreamEvent]:
     """Gives the events of a stream until its end or until it breaks."""
     async with stream:
         try:

@@ -61,6 +61,36 @@ class ApprovalWaits:
         await self.index.remove(owner, state.plan.changed)
         return state
 
+    async def unasked(self, response: Response, request_id: str) -> Approval | None:
+        """Return a request that readers of the log see already, while other calls of its round still run.
+
+        It is recorded when the turn begins to wait, or with an early decision. None for any other request.
+        """
+        if not response.options.approval_wait_s or response.status.is_terminal:
+            return None
+        requests = unanswered_requests(await self.turns.transcript(response.owner, response.id))
+        found = next((each for each in requests if each.id == request_id), None)
+        return self.new_record(response, found, self.clock.now()) if found else None
+
+    async def decide_early(self, owner: Owner, approval: Approval, decision: Decision) -> Approval:
+        """Record an unasked request with its decision; return it, undecided where its turn has ended meanwhile."""
+
+        async def step() -> Approval:
+            found = await self.turns.document(owner, approval.response)
+            stored = await self.turns.approvals.find(owner, approval.request)
+            if stored or found.read_with_id(Response.from_document).status.is_terminal:
+                return stored or approval
+            decided = approval.decided(decision)
+            unchanged = Replace(id=approval.response, body=found.body, etag=found.etag)
+            create = Create(id=decided.id, body=decided.to_document())
+            await self.commit(response_key(owner, approval.response), (create, unchanged))
+            return decided
+
+        stored = await compare_and_swap(self.clock, step)
+        if stored.decision or stored is approval:
+            return stored
+        return await self.turns.approvals.decide(owner, stored, decision, in_place=True)
+
     async def overdue(self, *, before: float) -> Sequence[Response]:
         """Return the turns of all owners whose wait should have ended before a time, for the sweep."""
         store, kind = self.turns.store, "response"

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from domain.content.items import ItemKind
 from domain.money.ledger_records import ReservationStatus
+from domain.tools.approvals import Decision
 from domain.turns.rate_limits import RunningTurn
 from state.rate_limits import RateLimiter
 from tests.api.harness import Api
@@ -15,6 +17,7 @@ from tests.api.tools.test_waiting_approvals import (
     CLOSE,
     approvals,
     ask,
+    code_of,
     decide,
     ended,
     requests_in,
@@ -28,6 +31,7 @@ from tests.fakes.worlds import OWNER
 
 type Json = dict[str, Any]
 
+LOOKUP = ("shop__find_order", {"number": "A-1"})
 REFUND = ("shop__refund_order", {"number": "A-1"})
 ALWAYS: Json = {**SHOP, "require_approval": "always"}
 MINUTE = 60.0
@@ -129,3 +133,48 @@ async def test_two_turns_with_one_approval_of_a_write_with_a_key_send_one_key_an
     assert {(call["status"], call["output"]) for (call,) in runs} == {("completed", runs[0][0]["output"])}
     assert {each.key for each in tools.sent} == {requests_in(made)[0]}
     assert {call["approval_request_id"] for (call,) in runs} == {requests_in(made)[0]}
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_request_can_be_decided_while_other_calls_of_its_round_still_run(*, approve: bool) -> None:
+    looking = asyncio.Event()
+    tools = FakeTools(replies={"find_order": [looking]})
+    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    while not tools.open:  # noqa: ASYNC110 - the tools have a count, and no event
+        await asyncio.sleep(0)
+    log = await one.world.turns.transcript(OWNER, made["id"])
+    (request,) = [item.id for item in log.items if item.kind is ItemKind.APPROVAL_REQUEST]
+    both = await asyncio.gather(*(decide(one, made, request, approve=approve) for _ in range(2)))
+    assert [each.status_code for each in both] == [200, 200]
+    assert code_of(await decide(one, made, request, approve=not approve)) == (400, "approval_already_decided")
+    assert [each.tool for each in tools.sent] == ["find_order"]
+    looking.set()
+    last = await ended(one, made)
+    shown = [each for each in last["output"] if each["type"] == "mcp_approval_response"]
+    assert (last["status"], shown) == ("completed", [both[0].json()])
+    assert [each.tool for each in tools.sent] == ["find_order", *(["close_shop"] if approve else [])]
+
+
+async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decided_by_nobody() -> None:
+    looking = asyncio.Event()
+    tools = FakeTools(replies={"find_order": [looking]})
+    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    while not tools.open:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    log = await one.world.turns.transcript(OWNER, made["id"])
+    (request,) = [item.id for item in log.items if item.kind is ItemKind.APPROVAL_REQUEST]
+    response = await one.world.turns.read(OWNER, made["id"])
+    waits = one.world.app.state.approval_waits
+    unasked = await waits.unasked(response, request)
+    await one.http.post(f"/v1/responses/{made['id']}/cancel")
+    assert code_of(await decide(one, made, request, approve=True)) == (400, "approval_not_found")
+    assert unasked
+    decision = Decision(approves=True, reason="", by=OWNER.subject, at=one.world.clock.now())
+    assert (await waits.decide_early(OWNER, unasked, decision)).decision is None
+    looking.set()
+    await one.orchestrations.ended()
+    assert "approval" not in await one.stored()

@@ -5,7 +5,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { createOpenResponses } from "@ai-sdk/open-responses";
 import { generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
-import { apiKey, baseURL, counted, exact, holds, model as name, says, shopping, tell } from "./telling.mjs";
+import { apiKey, baseURL, counted, exact, holds, model as name, notes, noting, says, shopping, tell } from "./telling.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
 const models = {
@@ -43,6 +43,26 @@ const serverTools = {
     says(await streamed.text, "refunded");
     assert.equal((await streamed.toolResults).length, 2);
   },
+};
+
+
+// The server asks for an approval: the kit shows it, and sends the answer with a reference to the request.
+serverTools.approval = async () => {
+  const asks = { shop: openai.tools.mcp({ serverLabel: "shop", serverUrl: process.env.SHOP_URL, requireApproval: "always" }) };
+  for (const approved of [true, false]) {
+    const before = await notes();
+    const messages = [{ role: "user", content: noting }];
+    const given = { model: openai.responses(name), tools: asks };
+    const asked = await generateText({ ...given, messages });
+    const requests = asked.content.filter((part) => part.type === "tool-approval-request");
+    assert.equal(requests.length, 1);
+    assert.equal(await notes(), before);
+    const { approvalId } = requests[0];
+    messages.push(...asked.response.messages);
+    messages.push({ role: "tool", content: [{ type: "tool-approval-response", approvalId, approved, providerExecuted: true }] });
+    says((await generateText({ ...given, messages })).text, "noted");
+    assert.equal(await notes(), before + (approved ? 1 : 0));
+  }
 };
 
 const checksOf = (kit, model) => ({

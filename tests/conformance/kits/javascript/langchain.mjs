@@ -4,7 +4,7 @@ import { HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { z } from "zod";
-import { apiKey, baseURL, counted, holds, model as name, says, shop, shopping, tell } from "./telling.mjs";
+import { apiKey, asking, baseURL, counted, holds, model as name, notes, noting, says, shop, shopping, tell } from "./telling.mjs";
 
 const city = z.enum(["Rome", "Paris"]);
 const weather = tool(async ({ city }) => `sunny in ${city}`, {
@@ -20,6 +20,20 @@ const serverTools = (model) => ({
     says(answer.text, "refunded");
     const messages = [new HumanMessage("ECHO green"), answer, new HumanMessage("RECALL")];
     says((await model.invoke(messages)).text, "ECHO green");
+  },
+  // The request is in the metadata of the message; its answer is a block of the next one.
+  async approval() {
+    const able = model.bindTools([asking]);
+    for (const approve of [true, false]) {
+      const before = await notes();
+      const asked = await able.invoke(noting);
+      const request = asked.response_metadata.output.find((item) => item.type === "mcp_approval_request");
+      const answer = { type: "mcp_approval_response", approval_request_id: request.id, approve };
+      const messages = [new HumanMessage({ content: [answer] })];
+      const ended = await able.invoke(messages, { previous_response_id: asked.response_metadata.id });
+      says(ended.text, "noted");
+      assert.equal(await notes(), before + (approve ? 1 : 0));
+    }
   },
   async "streamed server tools"() {
     let text = "";

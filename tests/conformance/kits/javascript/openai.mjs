@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import OpenAI, { NotFoundError, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { counted, exact, holds, model, says, shop, shopping, tell } from "./telling.mjs";
+import { asking, counted, exact, holds, model, notes, noting, says, shop, shopping, tell } from "./telling.mjs";
 
 const client = new OpenAI();
 const parameters = {
@@ -102,6 +102,44 @@ const responses = {
     says(asked.output_text, "refunded");
     const input = [{ role: "user", content: "ECHO green" }, ...asked.output, { role: "user", content: "RECALL" }];
     says((await client.responses.create({ model, input })).output_text, "ECHO green");
+  },
+  async approval() {
+    for (const approve of [true, false]) {
+      const before = await notes();
+      const asked = await client.responses.create({ model, input: noting, tools: [asking] });
+      assert.deepEqual(asked.output.map((item) => item.type), ["mcp_list_tools", "mcp_approval_request"]);
+      const answer = { type: "mcp_approval_response", approval_request_id: asked.output.at(-1).id, approve };
+      const after = { model, input: [answer], previous_response_id: asked.id, tools: [asking] };
+      const stream = client.responses.stream(after);
+      const ended = await stream.finalResponse();
+      assert.deepEqual(ended.output.map((item) => item.type), approve ? ["mcp_call", "message"] : ["message"]);
+      says(ended.output_text, "noted");
+      assert.equal(await notes(), before + (approve ? 1 : 0));
+    }
+  },
+  // The stream breaks at the request, and goes on after the decision.
+  async "approval in place"() {
+    const metadata = { approval_wait_s: "3600" };
+    const asked = { model, input: noting, tools: [asking], background: true, stream: true, metadata };
+    let id, request;
+    const numbers = [];
+    for await (const event of await client.responses.create(asked)) {
+      numbers.push(event.sequence_number);
+      if (event.type === "response.created") id = event.response.id;
+      if (event.type === "response.output_item.done" && event.item.type === "mcp_approval_request") {
+        request = event.item.id;
+        break;
+      }
+    }
+    const body = { approval_request_id: request, approve: false, reason: "not today" };
+    const shown = await client.post(`/responses/${id}/approvals`, { body });
+    for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: numbers.at(-1) }))
+      numbers.push(event.sequence_number);
+    assert.deepEqual(numbers, [...numbers.keys()]);
+    const final = await client.responses.retrieve(id);
+    const types = ["mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "message"];
+    assert.deepEqual(final.output.map((item) => item.type), types);
+    assert.deepEqual(final.output[2], shown);
   },
   // The stream breaks in the middle of the calls, and goes on after the last event.
   async "streamed server tools"() {

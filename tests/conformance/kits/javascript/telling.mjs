@@ -11,6 +11,14 @@ export const shop = { type: "mcp", server_label: "shop", require_approval: "neve
 export const shopping =
   'PLAN [[["shop__find_order", {"number": "A-1001"}], ["shop__refund_order", {"number": "A-1001", "amount": 5}]]] ' +
   "THEN refunded";
+export const noting = 'PLAN [[["shop__send_note", {"number": "A-1001", "text": "hello"}]]] THEN noted';
+export const asking = { ...shop, require_approval: "always" };
+
+// Returns how many notes the shop has sent.
+export async function notes() {
+  const { effects } = await (await fetch(`${process.env.SHOP_URL}/__effects`)).json();
+  return effects.filter((effect) => effect.kind === "note").length;
+}
 
 export const counted = (number) => Array.from({ length: number }, (_, index) => index + 1).join(" ");
 

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from telling import MODEL, SHOP, SHOPPING, Check, counted, holds, says, tell
+from telling import MODEL, NOTING, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 type City = Literal["Rome", "Paris"]
 
@@ -59,6 +59,18 @@ class Checks:
         answer = await able.ainvoke([HumanMessage("ECHO green"), answer, HumanMessage("RECALL")])
         says(answer.text, "ECHO green")
 
+    async def approval(self) -> None:
+        """The request is a block of the message; its answer is a block of the next one."""
+        able = self.model.bind_tools([{**SHOP, "require_approval": "always"}])
+        for approve, kinds in ((True, ["mcp_call", "text"]), (False, ["text"])):
+            asked = await able.ainvoke(NOTING)
+            (request,) = [block["id"] for block in asked.content if block["type"] == "mcp_approval_request"]
+            answer = {"type": "mcp_approval_response", "approval_request_id": request, "approve": approve}
+            after = asked.response_metadata["id"]
+            ended = await able.ainvoke([HumanMessage([answer])], previous_response_id=after)
+            assert [block["type"] for block in ended.content] == kinds
+            says(ended.text, "noted")
+
     async def streamed_server_tools(self) -> None:
         chunks = [chunk async for chunk in self.model.bind_tools([SHOP]).astream(SHOPPING)]
         says("".join(chunk.text for chunk in chunks), "refunded")
@@ -83,7 +95,11 @@ class Checks:
 
 def checks_of(*, responses: bool) -> dict[str, Check]:
     checks = Checks(model=ChatOpenAI(model=MODEL, temperature=0, use_responses_api=responses))
-    servers = {"server tools": checks.server_tools, "streamed server tools": checks.streamed_server_tools}
+    servers = {
+        "server tools": checks.server_tools,
+        "streamed server tools": checks.streamed_server_tools,
+        "approval": checks.approval,
+    }
     return {
         **(servers if responses else {}),
         "text": checks.text,

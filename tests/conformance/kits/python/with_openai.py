@@ -6,6 +6,7 @@ import os
 from typing import Any, Literal
 
 from openai import AsyncOpenAI, NotFoundError
+from openai.types.responses.response_output_item import McpApprovalResponse
 from pydantic import BaseModel, Field
 from telling import EXACT, MODEL, NOTING, SHOP, SHOPPING, counted, holds, says, tell
 
@@ -111,6 +112,47 @@ async def approval() -> None:
     ended = await client.responses.create(model=MODEL, input=[answer], previous_response_id=response.id, tools=[asking])
     assert [item.type for item in ended.output] == ["mcp_call", "message"]
     says(ended.output_text, "noted")
+
+
+async def denial() -> None:
+    """Stream the request and the answer; `responses.stream` gathers both."""
+    asking: Any = {**SHOP, "require_approval": "always"}
+    async with client.responses.stream(model=MODEL, input=NOTING, tools=[asking]) as events:
+        seen = [event.type async for event in events]
+        asked = await events.get_final_response()
+    assert seen.count("response.output_item.added") == seen.count("response.output_item.done") == 2
+    denied: Any = {"type": "mcp_approval_response", "approve": False, "reason": "not today"}
+    denied["approval_request_id"] = asked.output[-1].id
+    after: Any = {"previous_response_id": asked.id, "tools": [asking]}
+    async with client.responses.stream(model=MODEL, input=[denied], **after) as events:
+        ended = await events.get_final_response()
+    assert [item.type for item in ended.output] == ["message"]
+    says(ended.output_text, "noted")
+
+
+async def approval_in_place() -> None:
+    """Decide while a stream waits; another one goes on after the request, as if it had been cut off there."""
+    asking: Any = {**SHOP, "require_approval": "always"}
+    waits: Any = {"background": True, "stream": True, "metadata": {"approval_wait_s": "3600"}}
+    events, answer = list[Any](), None
+    async for event in await client.responses.create(model=MODEL, input=NOTING, tools=[asking], **waits):
+        events.append(event)
+        if event.type == "response.output_item.done" and event.item.type == "mcp_approval_request":
+            place = f"/responses/{events[0].response.id}/approvals"
+            body = {"approval_request_id": event.item.id, "approve": True}
+            answer = await client.post(place, body=body, cast_to=McpApprovalResponse)
+    final = events[-1].response
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    expected = ["mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "mcp_call", "message"]
+    assert [item.type for item in final.output] == expected
+    assert isinstance(answer, McpApprovalResponse)
+    assert answer == final.output[2]
+    says(final.output_text, "noted")
+    asked = next(event.sequence_number for event in events if event.type == "response.output_item.done")
+    async with client.responses.stream(response_id=final.id, starting_after=asked) as resumed:
+        numbers = [event.sequence_number async for event in resumed]
+        assert (await resumed.get_final_response()).output_text == final.output_text
+    assert numbers == list(range(asked + 1, len(events)))
 
 
 async def streamed_server_tools() -> None:
@@ -291,6 +333,8 @@ RESPONSES = {
     "server tools": server_tools,
     "streamed server tools": streamed_server_tools,
     "approval": approval,
+    "denial": denial,
+    "approval in place": approval_in_place,
 }
 CHAT = {
     "text": chat_text,
