@@ -11,7 +11,7 @@ from clients.clock import Clock
 from domain import wire
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.batch_wire import BatchTimedWire, TimeBatchWire
-from domain.batches.start_time import BatchOption, StartDecision, WaitingLines, decide_start
+from domain.batches.start_time import ALONE, BatchOption, StartDecision, WaitingLines, decide_start
 from domain.errors import NotFound
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
@@ -40,6 +40,11 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
     attempt_limits: AttemptLimits
     cheap_hours: CheapHours
     clock: Clock
+
+    @property
+    def may_start_one(self) -> bool:
+        """Whether a backend of the fleet has to be started at times: only then do other batches matter to one."""
+        return any(each.cold_start.scales_to_zero for each in self.fleet.backends.values())
 
     async def decide(self, batch: Batch, waiting: WaitingLines) -> StartDecision:
         """Decide for a batch among the lines that wait for its model."""
@@ -115,7 +120,9 @@ class TimeBatch:
         before = await batches.starts.read(batch)
         if before and before.decision.starts:
             return NOW
-        waiting = await lines_waiting_with(batches, batch, now=self.clock.now())
+        waiting = ALONE
+        if self.planner.may_start_one:
+            waiting = await lines_waiting_with(batches, batch, now=self.clock.now())
         decision = await self.planner.decide(batch, waiting)
         await batches.starts.save(batch, decision, looks=request["looks"])
         if decision.starts:

@@ -1,8 +1,8 @@
 """When does a browser first paint the console?
 
-`python -m benches.first_paint [ROUNDS]`: Chromium opens the console of a warm app on this machine, with an empty cache
-each time, in alternation with an empty page of another server and with `GET /healthz`. The figure is the browser's own
-first contentful paint, in milliseconds from the beginning of the navigation.
+`python -m benches.console.first_paint [ROUNDS]`: Chromium opens the console of a warm app on this machine, with an
+empty cache each time, in alternation with an empty page of another server and with `GET /healthz`. The figure is the
+browser's own first contentful paint, in milliseconds from the beginning of the navigation.
 """
 
 import asyncio
