@@ -1,7 +1,6 @@
 """How fast is the product? Runs every benchmark, one after the other: `make bench`."""
 
 from benches import (
-    agent,
     cancels,
     cold,
     cosmos,
@@ -22,6 +21,7 @@ from benches.operations import __main__ as operations
 from benches.routing import comparison
 from benches.scale import comparison as scale
 from benches.streams import many_streams
+from benches.tools import rounds
 
 BENCHES = (
     ("importing", app.main),
@@ -39,7 +39,7 @@ BENCHES = (
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),
     ("cancels", cancels.main),
-    ("agent", agent.main),
+    ("rounds of tool calls", rounds.main),
     ("batches", batches.main),
     ("cold", cold.main),
     ("devhost", devhost.main),

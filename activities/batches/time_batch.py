@@ -72,14 +72,19 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
         return tuple(self.option(each, states[each.backend]) for each in decision.candidates)
 
     def option(self, found: Candidate, state: BackendState) -> BatchOption:
+        """Return what an average line costs and takes.
+
+        A backend whose requests take longer than the tokens of a line should, is planned for at its own pace.
+        """
         backend = self.fleet.backends[found.backend]
         price, room = backend.price, room_beside_others(backend.limits.concurrency)
-        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=found.busy_s / room)
+        lasts_s = max(found.busy_s, state.speed.service_s or 0.0)
+        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=lasts_s / room)
         if not (isinstance(price, TimePrice) and backend.cold_start.scales_to_zero):
             return line
         line = replace(
             line,
-            line_cost=price.amount * Decimal(str(round(line.line_s, 6))) / price.per_s,
+            line_cost=price.amount * Decimal(str(round(found.busy_s / room, 6))) / price.per_s,
         )
         if found.readiness is not Readiness.COLD:
             return replace(line, start_cost=self.added_idle_cost(backend, price, state))

@@ -73,7 +73,8 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
     wire.RoutedWire: {"wait": WAIT},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
-    batch_wire.RunBatchWire: {"looks": 3},
+    batch_wire.RunBatchWire: {"looks": 3, "at_once": 4},
+    batch_wire.BatchCheckedWire: {"at_once": 4},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},
     wire.InferredWire: {

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from clients.tokenizers.tokenizer_file import TokenizerFile
 from domain.fleet.catalog import Backend
 from domain.network_names import LOOPBACK
+from ganglion.doctor.areas.settings_checks import problems_of
 from ganglion.doctor.findings import Fault, error, warning
-from ganglion.doctor.settings_checks import problems_of
 from ganglion.doctor.subject import Subject
 from ganglion.toml_lines import line_of
 
@@ -48,6 +48,7 @@ fleet = file_problems("FLEET", "fleet.toml", lambda subject: subject.read_fleet(
 sources = file_problems("SOURCES", "sources.toml", lambda subject: subject.read_sources())
 webhooks = file_problems("WEBHOOKS", "webhooks.toml", lambda subject: subject.read_webhooks())
 tools = file_problems("TOOLS", "tools.toml", lambda subject: subject.read_tools())
+pipelines = file_problems("PIPELINES", "pipelines.toml", lambda subject: subject.read_pipelines())
 budgets = file_problems("BUDGETS", "budgets.toml", lambda subject: subject.read_budgets())
 host = file_problems("HOST", "host.json", lambda subject: subject.read_host_file())
 

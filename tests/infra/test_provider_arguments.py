@@ -1,4 +1,4 @@
-"""Does each Terraform resource at Google get arguments that the provider knows, and those that it requires?"""
+"""Does each Terraform resource at Google and AWS get arguments that the provider knows, and those that it requires?"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,18 +7,25 @@ from typing import Any, cast
 
 import pytest
 
-from tests.infra.test_google import FOLDER, label, parsed
+from tests.infra import test_aws, test_google
+from tests.infra.test_google import label
 
-ARGUMENTS: dict[str, dict[str, Any]] = json.loads(
-    Path(__file__).with_name("google_arguments.json").read_text(encoding="utf-8")
-)["arguments"]
+CLOUDS = {"google": test_google, "aws": test_aws}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    name: known
+    for cloud in CLOUDS
+    for name, known in json.loads(Path(__file__).with_name(f"{cloud}_arguments.json").read_text(encoding="utf-8"))[
+        "arguments"
+    ].items()
+}
 OF_TERRAFORM = {"count", "for_each", "depends_on", "lifecycle", "dynamic", "provider"}
 
 
 def resources() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each resource and data source: its kind with its type, and what it is given."""
-    for file in sorted(FOLDER.glob("*.tf")):
-        document = parsed(file.name)
+    for document in (
+        cloud.parsed(file.name) for cloud in CLOUDS.values() for file in sorted(cloud.FOLDER.glob("*.tf"))
+    ):
         checks = [check for block in document.get("check", []) for name, check in block.items() if is_own(name)]
         for kind, blocks in [
             ("resource", document.get("resource", [])),
@@ -43,7 +50,7 @@ def test_a_resource_has_arguments_that_the_provider_knows(name: str, given: dict
 
 
 def test_every_resource_is_compared() -> None:
-    assert {name for name, _ in RESOURCES} == set(ARGUMENTS), "python -m scripts.google_arguments FOLDER writes them"
+    assert {name for name, _ in RESOURCES} == set(ARGUMENTS), "python -m scripts.provider_arguments writes them"
 
 
 def test_the_comparison_finds_a_fault() -> None:

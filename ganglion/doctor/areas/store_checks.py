@@ -12,11 +12,11 @@ from clients.storage.cosmos.settings import account_from
 from clients.storage.port import Container, Create, Delete, DocumentKey
 from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError, GanglionError
-from ganglion.doctor.backend_checks import connects, endpoint, resolves
-from ganglion.doctor.file_checks import MANAGED
+from ganglion.doctor.areas.backend_checks import connects, endpoint, resolves
+from ganglion.doctor.areas.file_checks import MANAGED
+from ganglion.doctor.areas.settings_checks import problems_of
 from ganglion.doctor.findings import Fault, error
 from ganglion.doctor.outside import UnreachableError
-from ganglion.doctor.settings_checks import problems_of
 from ganglion.doctor.subject import NotRunError, Subject
 
 PROBE: Final = DocumentKey(container=Container.FLEET, parts=("doctor",))

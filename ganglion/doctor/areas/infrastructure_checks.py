@@ -21,7 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from domain.fleet.catalog import Backend
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import rejection_reason
-from ganglion.doctor.backend_checks import address, connects, endpoint, resolves
+from ganglion.doctor.areas.backend_checks import address, connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.outside import UnreachableError
 from ganglion.doctor.subject import NotRunError, Subject
@@ -49,10 +49,10 @@ async def private_names(subject: Subject) -> AsyncIterator[Fault]:
     subject.needs_azure()
     if subject.target.app:
         raise NotRunError("names resolve differently outside the app's network; run the doctor inside it")
-    hosts = [urlsplit(subject.variables.get("GANGLION_COSMOS_URL", "")).hostname]
+    hosts = [urlsplit(subject.variables.get(f"GANGLION_{name}_URL", "")).hostname for name in ("COSMOS", "BLOB")]
     account = subject.variables.get("AzureWebJobsStorage__accountName")
     hosts += [f"{account}.{kind}.core.windows.net" for kind in ("blob", "queue", "table") if account]
-    for host in filter(None, hosts):
+    for host in dict.fromkeys(filter(None, hosts)):
         try:
             addresses = await subject.outside.resolve(host)
         except UnreachableError:

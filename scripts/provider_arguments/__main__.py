@@ -1,4 +1,4 @@
-"""Extracts the arguments that infra/google may give, from the unpacked npm package @cdktf/provider-google."""
+"""Extracts the arguments that infra/google or infra/aws may give, from the unpacked npm package of their provider."""
 
 import json
 import re
@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FOLDER: Final = ROOT / "infra" / "google"
-WRITTEN: Final = ROOT / "tests" / "infra" / "google_arguments.json"
+CLOUDS: Final = ("google", "aws")
 LICENCE: Final = "MPL-2.0, Copyright (c) HashiCorp, Inc."
-RESOURCE: Final = re.compile(r'^\s*(resource|data) "google_(\w+)"', re.MULTILINE)
+RESOURCE: Final = r'^\s*(resource|data) "{cloud}_(\w+)"'
 INTERFACE: Final = re.compile(r"export interface (\w+)[^{]*\{(.*?)\n\}", re.DOTALL)
 MEMBER: Final = re.compile(r"readonly (\w+)(\??): ([^;]+);")
 
 type Interfaces = Mapping[str, list[tuple[str, str, str]]]
 
 
-def used() -> list[tuple[str, str]]:
+def used(cloud: str) -> list[tuple[str, str]]:
     """Return the kind and the type of each resource and data source, without the provider's prefix."""
-    text = "".join(file.read_text() for file in FOLDER.glob("*.tf"))
-    return sorted(set(RESOURCE.findall(text)))
+    text = "".join(file.read_text() for file in (ROOT / "infra" / cloud).glob("*.tf"))
+    return sorted(set(re.findall(RESOURCE.format(cloud=cloud), text, re.MULTILINE)))
 
 
 def arguments(interfaces: Interfaces, name: str) -> dict[str, Any]:
@@ -39,8 +38,8 @@ def snake_case(name: str) -> str:
     return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), name)
 
 
-def extracted(package: Path, kind: str, name: str) -> dict[str, Any]:
-    folder = ("data-google-" if kind == "data" else "") + name.replace("_", "-")
+def extracted(package: Path, cloud: str, kind: str, name: str) -> dict[str, Any]:
+    folder = (f"data-{cloud}-" if kind == "data" else "") + name.replace("_", "-")
     text = (package / "lib" / folder / "index.d.ts").read_text(encoding="utf-8")
     interfaces = {found[1]: MEMBER.findall(found[2]) for found in INTERFACE.finditer(text)}
     return arguments(
@@ -49,18 +48,20 @@ def extracted(package: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one argument
-        sys.exit("usage: python -m scripts.google_arguments FOLDER, the unpacked npm package @cdktf/provider-google")
-    package = Path(sys.argv[1])
-    version = (
-        json.loads((package / "package.json").read_text())["version"] if (package / "package.json").exists() else ""
-    )
+    if len(sys.argv) != 3 or sys.argv[1] not in CLOUDS:  # noqa: PLR2004 - the program and two arguments
+        sys.exit(
+            "usage: python -m scripts.provider_arguments CLOUD FOLDER: the unpacked npm package @cdktf/provider-CLOUD"
+        )
+    cloud, package = sys.argv[1], Path(sys.argv[2])
+    about = package / "package.json"
+    version = json.loads(about.read_text())["version"] if about.exists() else ""
     document = {
-        "source": f"https://www.npmjs.com/package/@cdktf/provider-google {version}".strip(),
+        "source": f"https://www.npmjs.com/package/@cdktf/provider-{cloud} {version}".strip(),
         "licence": LICENCE,
-        "arguments": {f"{kind}.google_{name}": extracted(package, kind, name) for kind, name in used()},
+        "arguments": {f"{kind}.{cloud}_{name}": extracted(package, cloud, kind, name) for kind, name in used(cloud)},
     }
-    WRITTEN.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    written = ROOT / "tests" / "infra" / f"{cloud}_arguments.json"
+    written.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from domain.fleet.backend_words import backend_words
 from domain.fleet.catalog import Backend, ContinuationMode, OutputLimit
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
 from domain.turns.response import Sampling
-from ganglion.doctor.backend_checks import LIST, connects, enabled, endpoint, is_starting, listing, resolves
+from ganglion.doctor.areas.backend_checks import LIST, connects, enabled, endpoint, is_starting, listing, resolves
+from ganglion.doctor.areas.identity_checks import authentication_failure
 from ganglion.doctor.findings import Fault, error, warning
-from ganglion.doctor.identity_checks import authentication_failure
 from ganglion.doctor.subject import NotRunError, Subject
 
 WAIT_S: Final = 60.0

@@ -11,8 +11,8 @@ from clients.backends.port import BackendError
 from clients.instances.cloud_run import control_auth, control_of
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureClass, FailureKind, diagnose
+from ganglion.doctor.areas.identity_checks import FEDERATED, authentication_failure
 from ganglion.doctor.findings import Fault, error, warning
-from ganglion.doctor.identity_checks import FEDERATED, authentication_failure
 from ganglion.doctor.outside import Answer, UnreachableError
 from ganglion.doctor.subject import NotRunError, Subject
 
