@@ -6,7 +6,6 @@ from benches import (
     cold,
     cosmos,
     devhost,
-    first_paint,
     inputs,
     limits,
     money,
@@ -17,6 +16,7 @@ from benches import (
 )
 from benches.backends import measures
 from benches.batches import __main__ as batches
+from benches.console import first_paint
 from benches.imports import app, package
 from benches.operations import __main__ as operations
 from benches.routing import comparison

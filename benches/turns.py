@@ -2,10 +2,11 @@
 
 `python -m benches.turns [TURNS]`: starts everything on this machine with a model whose words are their sending times,
 and calls it alternately directly and through the application. Figures in milliseconds. The last table is what the
-functions cost for one short turn.
+functions of one short turn cost on instances of two sizes.
 """
 
 import asyncio
+import re
 import statistics
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from settings import ROOT
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 30
+WARM_TURNS = 3
+INSTANCES_GB = ("2", "0.5")
 LOOKS = 600
 LOOK_AGAIN_S = 0.1
 QUESTION = "How long does this take?"
@@ -79,6 +82,55 @@ async def measure(turns: int) -> None:
             options = ClusterOptions(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
             async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
                 await compare(cluster, http, model, turns)
+            await measure_dollars(model)
+
+
+async def measure_dollars(model: str) -> None:
+    """Print what the functions of a turn cost on instances of each size."""
+    rows: list[tuple[str, str, str, str]] = []
+    for memory_gb in INSTANCES_GB:
+        with tempfile.TemporaryDirectory() as folder:
+            prices = Path(folder) / "prices.toml"
+            text = prices_for(memory_gb)
+            prices.write_text(text, encoding="utf-8")
+            environment = {"GANGLION_SCRIPTED_URL": model, "GANGLION_PRICES": str(prices)}
+            options = ClusterOptions(data=Path(folder), environment=environment)
+            async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
+                rows.append((memory_gb, *await dollars_of(cluster, http, text)))
+    head = (
+        "memory of an instance, GB",
+        "each step for itself, as in the bill",
+        "an instance that runs this turn alone",
+    )
+    print_table((*head, "worker, MiB"), rows)
+
+
+async def dollars_of(cluster: LocalCluster, http: httpx.AsyncClient, prices: str) -> tuple[str, str, str]:
+    """Return both figures, and the most memory that the worker had.
+
+    Azure bills an on-demand instance for the time in which it is active, however many functions share that.
+    """
+    headers = {"Authorization": f"Bearer {cluster.token()}"}
+    body: dict[str, object] = {"model": "scripted@scripted", "input": QUESTION, "max_output_tokens": 100}
+    for _ in range(WARM_TURNS):
+        await functions_of_turn(cluster, http, body, headers)
+    billed, active_s = await functions_of_turn(cluster, http, body, headers)
+    price = overheads_from_toml(prices).functions
+    active_usd = Decimal(max(active_s, LEAST_EXECUTION_S)) * price.gb_second * price.memory_gb if price else Decimal(0)
+    return f"{billed:.6f}", f"{active_usd:.6f}", f"{most_memory_mib(int(cluster.host_state()['worker_pid'])):.0f}"
+
+
+def prices_for(memory_gb: str) -> str:
+    """Return the shipped prices with instances of another size."""
+    shipped = (ROOT / "prices.toml").read_text(encoding="utf-8")
+    changed = re.sub(r'^memory_gb = ".*"$', f'memory_gb = "{memory_gb}"', shipped, flags=re.MULTILINE)
+    assert f'memory_gb = "{memory_gb}"' in changed, memory_gb
+    return changed
+
+
+def most_memory_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, turns: int) -> None:
@@ -96,7 +148,6 @@ async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, tu
         await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
         await ask(http, f"{cluster.base_url}/v1/responses", body, headers, through)
     report(straight, through)
-    report_dollars(*await functions_of_turn(cluster, http, {**body, "stream": False}, headers))
 
 
 async def functions_of_turn(
@@ -112,14 +163,6 @@ async def functions_of_turn(
             return Decimal(bill["functions_usd"]), time.perf_counter() - started
         await asyncio.sleep(LOOK_AGAIN_S)
     raise TimeoutError(url)
-
-
-def report_dollars(billed: Decimal, active_s: float) -> None:
-    """Azure bills an on-demand instance for the time in which it is active, however many functions share that."""
-    price = overheads_from_toml((ROOT / "prices.toml").read_text(encoding="utf-8")).functions
-    active_usd = Decimal(max(active_s, LEAST_EXECUTION_S)) * price.gb_second * price.memory_gb if price else Decimal(0)
-    rows = [("each step for itself, as in the bill", billed), ("an instance that runs this turn alone", active_usd)]
-    print_table(("functions of a turn", "dollars"), [(name, f"{dollars:.6f}") for name, dollars in rows])
 
 
 def report(straight: TurnTimes, through: TurnTimes) -> None:

@@ -10,6 +10,7 @@ from activities.approvals.ask import AskApprovals
 from activities.begin import Begin
 from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
+from activities.call_tools import CallTools
 from activities.deliver_webhook import DeliverWebhook
 from activities.enter import Enter
 from activities.finish import Finish
@@ -70,6 +71,7 @@ class Activities(Struct, frozen=True, kw_only=True):
             wire.INFER: self.infer.infer,
             wire.CALL_TOOL: self.call_tool.call,
             wire.TRY_CALL_TOOL: self.call_tool.call,
+            wire.TRY_CALL_TOOLS: CallTools(self.call_tool.call).call,
             ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,

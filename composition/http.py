@@ -93,7 +93,11 @@ def compose_http(
         tools=compose_tool_reports(configuration, ports, state),
         usage=compose_usage(configuration, ports, state),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
-        console=Console(folder=ROOT / "console", sign_in=sign_in_of(configuration.settings)),
+        console=Console(
+            folder=ROOT / "console",
+            sign_in=sign_in_of(configuration.settings),
+            overheads=configuration.overheads,
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 let token = "";
 let laptop = "";
 let skewS = 0;
+let asked = 0;
 const listeners = new Set();
 
 /** Keep a token for as long as the page is open; returns whether there is one. */
@@ -77,9 +78,15 @@ function learnSkew(answer) {
   if (!Number.isNaN(date)) skewS = Math.abs(date - Date.now()) < 2000 ? 0 : (date - Date.now()) / 1000;
 }
 
+/** How many requests this page has made of the API since it was opened: each is an execution of the app. */
+export function requests() {
+  return asked;
+}
+
 async function request(path, { method = "GET", body, signal } = {}) {
   const headers = { authorization: `Bearer ${token}` };
   if (body) headers["content-type"] = "application/json";
+  asked += 1;
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal });
   learnSkew(answer);
   if (answer.ok) return answer;

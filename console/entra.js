@@ -2,8 +2,21 @@
 
 const KEY = "ganglion.sign-in";
 
-/** Return what the app says of its sign-in: `{client_id, authorize_url, token_url, scope}`; `client_id` may be null. */
+let settings = null;
+
+/**
+ * Return what the app says of its sign-in: `{client_id, authorize_url, token_url, scope, execution_usd}`; `client_id` may be
+ * null. It is read once.
+ */
 export async function readSettings() {
+  settings ??= read().catch((error) => {
+    settings = null;
+    throw error;
+  });
+  return settings;
+}
+
+async function read() {
   const answer = await fetch("/console/settings.json");
   if (!answer.ok) throw new Error("The settings of the sign-in could not be read. Load this page again.");
   return answer.json();

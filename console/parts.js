@@ -1,7 +1,8 @@
 // How are amounts, times, tables and bars shown?
 
 import { html, useEffect, useRef, useState } from "./htm-preact.js";
-import { get, serverNow } from "./api.js";
+import { get, requests, serverNow } from "./api.js";
+import { readSettings } from "./entra.js";
 
 /** A decimal text of dollars, with as many digits as say something: `0.000012600` is `$0.0000126`. */
 export function dollars(text) {
@@ -110,9 +111,14 @@ export function Reading({ of }) {
   return !of.data && !of.error && html`<p class="hint" aria-busy="true">Reading …</p>`;
 }
 
-/** When the figures of a view were read, by the server's clock: they may be older than the page. */
-export function ReadAt({ of }) {
-  return of.data && html`<p class="hint">Read at ${clock(of.at)}. The page reads again while it is seen.</p>`;
+/** When the figures of a view were read, by the server's clock: they may be older than the page. And what reading costs. */
+export function ReadAt({ of, again = true }) {
+  const [usd, setUsd] = useState(0);
+  useEffect(() => {
+    readSettings().then((settings) => setUsd(Number(settings.execution_usd)), () => {});
+  }, []);
+  const cost = usd > 0 && ` It has asked the app ${requests()} times since it was opened: ${dollars(requests() * usd)} at least, as each request counts as a second.`;
+  return of.data && html`<p class="hint">Read at ${clock(of.at)}.${again && " The page reads again while it is seen."}${cost}</p>`;
 }
 
 export function Facts({ facts }) {

@@ -1,8 +1,8 @@
 // What happened in one turn, why there, and what does it cost?
 
 import { html, useEffect, useState } from "./htm-preact.js";
-import { ApiError, events, get, getPatiently, killWorker, onLaptop, turnEvents } from "./api.js";
-import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, seconds, Status, Table, Tiles } from "./parts.js";
+import { ApiError, events, get, getPatiently, killWorker, onLaptop, serverNow, turnEvents } from "./api.js";
+import { Bar, clock, dollars, ErrorNotice, exactly, Facts, Legend, ReadAt, seconds, Status, Table, Tiles } from "./parts.js";
 import { Crash, startOf, takeoversOf, Timeline, writingSince } from "./timeline.js";
 
 const ENDED = ["completed", "failed", "incomplete", "cancelled"];
@@ -32,6 +32,7 @@ export default function Turn({ rest: [id], view }) {
     ${turn.response && turn.route && html`<${Figures} response=${turn.response} route=${turn.route} />`}
     ${turn.response && html`<${Answer} response=${turn.response} live=${turn.live} />`}
     ${turn.route && html`<${Account} route=${turn.route} />`}
+    <${ReadAt} of=${{ data: turn.route, at: turn.at }} again=${turn.route?.bill.status !== "final"} />
   </div>`;
 }
 
@@ -57,7 +58,8 @@ function useTurn(id) {
   const [state, setState] = useState({ response: null, route: null, error: null, live: NOTHING });
   useEffect(() => {
     const control = new AbortController();
-    const merge = (change) => !control.signal.aborted && setState((old) => ({ ...old, ...change }));
+    const read = (change) => (change.route ? { ...change, at: serverNow() } : change);
+    const merge = (change) => !control.signal.aborted && setState((old) => ({ ...old, ...read(change) }));
     follow(id, merge, control.signal).catch((error) => merge({ error }));
     return () => control.abort();
   }, [id]);
@@ -172,13 +174,13 @@ function Account({ route }) {
   return html`
     <${Crash} route=${route} />
     <${Timeline} route=${route} />
-    <${Bill} bill=${route.bill} />
+    <${Bill} bill=${route.bill} turn=${route.response_id} />
     ${route.routes.map((decision, index) => html`<${Decision} key=${index} place=${index + 1} decision=${decision} />`)}
     ${route.calls?.length > 0 && html`<${Calls} calls=${route.calls} />`}
   `;
 }
 
-function Bill({ bill }) {
+function Bill({ bill, turn }) {
   const open = new Set(bill.sessions.flatMap((session) => session.lines.map((line) => `${line.line}_usd`)));
   const parts = CAUSES.map(([field, name, kind]) => ({ name, kind, value: Number(bill[field] ?? 0), open: open.has(field) })).filter((part) => part.value);
   const columns = [
@@ -191,22 +193,26 @@ function Bill({ bill }) {
     <${Bar} label="Bill by cause" parts=${parts} />
     ${open.size > 0 && html`<p class="hint">What is hatched may still change: the time below moves while other turns use the machine.</p>`}
     <${Table} caption="Amounts by cause" columns=${columns} rows=${parts} empty="Nothing has been charged." />
-    ${bill.sessions.map((session) => html`<${SessionPart} session=${session} />`)}
+    ${bill.sessions.map((session) => html`<${SessionPart} session=${session} turn=${turn} />`)}
     ${(bill.settled_sessions ?? []).map((session) => html`<${Settled} session=${session} />`)}
   </section>`;
 }
 
-function SessionPart({ session }) {
+function SessionPart({ session, turn }) {
+  const others = session.responses.filter((each) => each !== turn);
   return html`<h3>GPU session on ${session.backend}</h3>
     <p>${session.reason}</p>
     <${Table} caption="What is provisional" columns=${LINE_COLUMNS} rows=${[...session.lines, { line: "in all", ...session }]} empty="" />
     <${Facts} facts=${[
       ["The machine so far", exactly(session.session_usd)],
       ["Final after", clock(session.final_after)],
-      ["Shared with", `${session.responses.length} of your responses, ${session.members_of_others} of others`],
+      ["Shared with", `${others.length} other ${others.length === 1 ? "turn" : "turns"} of yours and ${session.members_of_others} of others`],
       ["Price", `${session.price.name}, ${session.price.source}, ${session.price.date}`],
-    ]} />`;
+    ]} />
+    ${others.length > 0 && html`<${Table} caption="Your other turns in this session" columns=${OTHER_COLUMNS} rows=${others} empty="" />`}`;
 }
+
+const OTHER_COLUMNS = [{ title: "Turn", wrap: true, of: (id) => html`<a href=${`#/turn/${encodeURIComponent(id)}`}>${id}</a>` }];
 
 const LINES = { gpu: "GPU running", cold: "GPU start", tail: "GPU idle period" };
 

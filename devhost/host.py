@@ -35,6 +35,7 @@ from devhost.http.throttle import Throttle
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import ManagementApi
+from devhost.queues.runner import QueueFunctions, queue_opener
 from devhost.startup.bootstrap import Bootstrap
 from devhost.startup.listing import function_list
 from devhost.startup.state_file import HostState, StateFile
@@ -108,6 +109,8 @@ class FunctionsHost:
             store=self.store,
             tasks=self.tasks,
         )
+        opener = queue_opener(self.bootstrap.command.environment)
+        self.queues = QueueFunctions(self.supervisor, self.host_json.queues, self.tasks, opener)
         self.functions = FunctionServer(
             supervisor=self.supervisor,
             authorization=self.authorization,
@@ -173,6 +176,7 @@ class FunctionsHost:
         await warm_up(self.supervisor, self.catalog)
         await self.engine.recover()
         self.timers.start()
+        self.queues.start(self.catalog)
         write_port(self.bootstrap.lock, self.port)
         log_line(f"ready: {origin_of(self.public_socket)}")
 

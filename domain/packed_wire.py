@@ -21,7 +21,13 @@ SIZE: Final = ("expected", "likely", "ceiling", "bytes")
 SPENT: Final = ("units", "seconds")
 OWN_DIGITS: Final = 24
 
-CODES: Final[Mapping[str, str]] = {wire.ROUTE: "r", wire.INFER: "i", wire.CALL_TOOL: "c", wire.TRY_CALL_TOOL: "t"}
+CODES: Final[Mapping[str, str]] = {
+    wire.ROUTE: "r",
+    wire.INFER: "i",
+    wire.CALL_TOOL: "c",
+    wire.TRY_CALL_TOOL: "t",
+    wire.TRY_CALL_TOOLS: "s",
+}
 NAMES: Final = {code: name for name, code in CODES.items()}
 
 type Message = Mapping[str, Any]
@@ -38,12 +44,14 @@ DEFAULTS: Final[Mapping[str, Message]] = {
     },
     wire.CALL_TOOL: {},
     wire.TRY_CALL_TOOL: {},
+    wire.TRY_CALL_TOOLS: {},
 }
 RESULT_DEFAULTS: Final[Mapping[str, Message]] = {
     wire.ROUTE: {"has_alternative": False, "delay_s": 0.0, "cold": False, "hold_s": None, "limit_s": None},
     wire.INFER: {"code": "", "message": "", "delay_s": 0.0, "posture": "", "hands_back": False},
     wire.CALL_TOOL: {},
     wire.TRY_CALL_TOOL: {"problem": ""},
+    wire.TRY_CALL_TOOLS: {"problem": ""},
 }
 
 
@@ -116,17 +124,25 @@ def longer(message: Message) -> dict[str, Any]:
     for name, value in message.items():
         if name in fields and isinstance(value, list):
             found[name] = dict(zip(fields[name], cast("list[Any]", value), strict=True))
+        elif name == "value":
+            found[name] = longer_value(value)
         else:
-            found[name] = (
-                longer(cast("dict[str, Any]", value)) if name == "value" and isinstance(value, dict) else value
-            )
+            found[name] = [longer_value(each) for each in value] if name == "calls" else value
     return found
 
 
-def whole_ids(message: Message, thread: str) -> dict[str, str]:
-    """Return the id of a call with the thread that was left out of it."""
-    call = message.get("call")
-    if not isinstance(call, str):
-        return {}
+def longer_value(value: Any) -> Any:
+    return longer(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
+def whole_ids(message: Message, thread: str) -> dict[str, Any]:
+    """Return the ids of calls with the thread that was left out of them."""
+    call, calls = message.get("call"), message.get("calls")
+    one = {"call": whole_id(call, thread)} if isinstance(call, str) else {}
+    several = {"calls": [whole_id(each, thread) for each in cast("list[str]", calls)]} if calls else {}
+    return {**one, **several}
+
+
+def whole_id(call: str, thread: str) -> str:
     prefix, _, own = call.partition("_")
-    return {"call": f"{prefix}_{thread}{own}" if len(own) == OWN_DIGITS else call}
+    return f"{prefix}_{thread}{own}" if len(own) == OWN_DIGITS else call

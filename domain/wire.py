@@ -29,11 +29,12 @@ DELIVER_WEBHOOK: Final = "notify"
 
 CALL_TOOL: Final = "call_tool"
 TRY_CALL_TOOL: Final = "try_call_tool"
+TRY_CALL_TOOLS: Final = "try_call_tools"
 
 FIRST_STEPS: Final = (TRY_RECALL, ANTICIPATE)
 """The steps that run in parallel before the first route."""
 
-NEVER_RAISING: Final = (*FIRST_STEPS, TRY_CALL_TOOL)
+NEVER_RAISING: Final = (*FIRST_STEPS, TRY_CALL_TOOL, TRY_CALL_TOOLS)
 """The steps that run in parallel with others. They never fail: each returns a `TriedWire`."""
 
 ONE_BY_ONE: Final = "1.0"

@@ -1,29 +1,49 @@
 """In what order do the calls of one round run?
 
-All of them in parallel; those that failed for want of the store again, one by one.
+All of them in parallel, several in one step; those that failed for want of the store again, one by one.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from domain import wire
+from domain.call_wire import ONE_CALL_A_STEP
 from domain.tokens.sizes import CountWire
 from orchestrators.context import Context, Steps
 from orchestrators.steps import call_step, call_together
 
+CALLS_OF_A_STEP: Final = 8
+"""So many calls run in one step, in one process."""
+
 
 def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> Steps[list[wire.CalledToolWire]]:
     """Run the calls of these items, and return how they ended."""
-    requests: list[wire.CallToolWire] = [{**turn, "call": call} for call in calls]
-    if not requests:
+    if not calls:
         return []
-    tried = yield from call_together(context, [(wire.TRY_CALL_TOOL, request) for request in requests])
+    tried = yield from try_calls(context, turn, calls)
     called: list[wire.CalledToolWire] = []
-    for request, attempt in zip(requests, tried, strict=True):
-        result = attempt["value"]
+    for call, first in zip(calls, tried, strict=True):
+        result = first
         if result is None:
-            result = yield call_step(context, wire.CALL_TOOL, request)
+            result = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call})
         called.append(result)
     return called
+
+
+def try_calls(
+    context: Context, turn: wire.TurnWire, calls: Sequence[str]
+) -> Steps[Sequence[wire.CalledToolWire | None]]:
+    """Run the calls once, and return how they ended; None for those that have to be repeated."""
+    if len(calls) == 1 or context.version in ONE_CALL_A_STEP:
+        single = yield from call_together(context, [(wire.TRY_CALL_TOOL, {**turn, "call": call}) for call in calls])
+        return [each["value"] for each in single]
+    groups = [list(calls[at : at + CALLS_OF_A_STEP]) for at in range(0, len(calls), CALLS_OF_A_STEP)]
+    tried = yield from call_together(context, [(wire.TRY_CALL_TOOLS, {**turn, "calls": group}) for group in groups])
+    return [each for group, result in zip(groups, tried, strict=True) for each in ends_of(group, result)]
+
+
+def ends_of(group: Sequence[str], tried: wire.TriedWire) -> Sequence[wire.CalledToolWire | None]:
+    return tried["value"]["calls"] if tried["value"] else [None] * len(group)
 
 
 def size_after(

@@ -13,6 +13,8 @@ from orchestrators.context import ParentContext, Steps
 from orchestrators.steps import call_step
 
 CHUNKS_AT_ONCE: Final = 4
+"""Of a batch that an earlier release has checked."""
+
 CHUNKS_OF_A_HISTORY: Final = 32
 """A chunk takes at most four events, so a history stays below 200."""
 
@@ -26,7 +28,10 @@ def run_batch(context: ParentContext) -> Steps[batch_wire.BatchFinishedWire]:
     batch = batch_wire.batch_of(request)
     if "lines" in request:
         checked = batch_wire.BatchCheckedWire(
-            lines=request["lines"], chunk=request.get("chunk", 0), width=request.get("width", 1)
+            lines=request["lines"],
+            chunk=request.get("chunk", 0),
+            width=request.get("width", 1),
+            at_once=request.get("at_once", 0),
         )
     else:
         checked = yield call_step(context, batch_wire.CHECK_BATCH, batch)
@@ -67,7 +72,7 @@ def run_chunks(
     """Run chunk after chunk, some of them at once; True where the batch goes on in a new history."""
     chunks, chunk, width = -(-checked["lines"] // CHUNK_LINES), checked["chunk"], checked["width"]
     last = min(chunks, chunk + CHUNKS_OF_A_HISTORY)
-    at_once = min(CHUNKS_AT_ONCE, width)
+    at_once = checked.get("at_once") or min(CHUNKS_AT_ONCE, width)
     while chunk < last:
         numbers = range(chunk, min(last, chunk + at_once))
         ran: list[batch_wire.LinesRanWire] = yield context.task_all(
@@ -85,7 +90,8 @@ def go_on(
     context: ParentContext, batch: batch_wire.BatchWire, checked: batch_wire.BatchCheckedWire, chunk: int
 ) -> None:
     """Go on with a chunk in a new history: neither many waits nor many chunks let one grow."""
-    context.continue_as_new({**batch, "lines": checked["lines"], "chunk": chunk, "width": checked["width"]})
+    kept = {"lines": checked["lines"], "width": checked["width"], "at_once": checked.get("at_once", 0)}
+    context.continue_as_new({**batch, **kept, "chunk": chunk})
 
 
 def child(context: ParentContext, batch: batch_wire.BatchWire, chunk: int, lines: int, width: int) -> object:

@@ -8,7 +8,7 @@ import atexit
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
-from typing import cast
+from typing import Self, cast
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -57,7 +57,7 @@ def provide(found: Sequence[ExportDestination], environment: Mapping[str, str]) 
     named = bool(environment.get("OTEL_SERVICE_NAME")) or "service.name=" in environment.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
-    resource = Resource.create({} if named else {"service.name": names.SERVICE})
+    resource = SteadyResource.of(Resource.create({} if named else {"service.name": names.SERVICE}))
     spans, tracers, meters = SpanBuffer(), TracerProvider(resource=resource), MeterProvider(resource=resource)
     tracers.add_span_processor(spans)
     measurements.hold()
@@ -66,6 +66,21 @@ def provide(found: Sequence[ExportDestination], environment: Mapping[str, str]) 
     thread = Thread(target=connect, args=(found, environment, spans, meters), name="telemetry")
     thread.start()
     return thread
+
+
+class SteadyResource(Resource):
+    """A resource whose hash is computed once: the exporter asks for it with each span, and the SDK makes JSON then."""
+
+    @classmethod
+    def of(cls, found: Resource) -> Self:
+        made = cls(found.attributes, found.schema_url)
+        made.hash = hash(found)
+        return made
+
+    hash = 0
+
+    def __hash__(self) -> int:
+        return self.hash
 
 
 def connect(

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
@@ -76,14 +76,21 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     own_id: int | None = None,
 ) -> Generator[Span]:
-    """Open a span under a context, or under the span that is current; `own_id` replaces the random id."""
+    """Open a span under a context, or under the span that is current; `own_id` replaces the random id.
+
+    The span tells the type of an error that leaves it, never its message: that may hold content.
+    """
     with choosing(own_id):
-        started = tracing.tracer.start_span(name, under, kind, attributes)
-    with (
-        trace.use_span(started, end_on_exit=True, record_exception=False, set_status_on_exception=False) as opened,
-        naming_errors(opened),
-    ):
+        opened = tracing.tracer.start_span(name, under, kind, attributes)
+    token = attach(trace.set_span_in_context(opened))
+    try:
         yield opened
+    except Exception as error:
+        fail(opened, type(error).__name__, type(error).__name__)
+        raise
+    finally:
+        detach(token)
+        opened.end()
 
 
 @contextmanager
@@ -104,16 +111,6 @@ def record_span(
     if error:
         fail(opened, error, error)
     opened.end(round(end * NANOS))
-
-
-@contextmanager
-def naming_errors(opened: Span) -> Generator[None]:
-    """Tell the type of an error that leaves a span, never its message: that may hold content."""
-    try:
-        yield
-    except Exception as error:
-        fail(opened, type(error).__name__, type(error).__name__)
-        raise
 
 
 def fail(opened: Span, kind: str, description: str) -> None:

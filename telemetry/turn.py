@@ -7,6 +7,7 @@ open a span under a parent that another one ends, and a repeated step shows the 
 import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -17,6 +18,9 @@ from domain.money.ledger_records import AttemptRecord
 from domain.wire import WaitWire
 from telemetry import names
 from telemetry.spans import Attributes, parent, record_span, span, tracing
+
+TURNS_AT_ONCE = 1024
+"""How many turns a process keeps the context of."""
 
 INTERRUPTED = "interrupted"
 """The result of an attempt's run that died."""
@@ -30,9 +34,15 @@ def span_id(response_id: str, *part: object) -> int:
 
 def turn_context(traceparent: str, response_id: str) -> Context:
     """Return the context of the turn's own span, which is shown once the turn is settled: the parent of its steps."""
+    return context_of_turn(traceparent, response_id) if tracing.is_on else parent(traceparent)
+
+
+@lru_cache(maxsize=TURNS_AT_ONCE)
+def context_of_turn(traceparent: str, response_id: str) -> Context:
+    """Return the same for all steps of a turn, which mostly run in one process; the request's own without a trace."""
     request = parent(traceparent)
     known = trace.get_current_span(request).get_span_context()
-    if not (tracing.is_on and known.is_valid):
+    if not known.is_valid:
         return request
     own = SpanContext(
         known.trace_id,
@@ -41,7 +51,7 @@ def turn_context(traceparent: str, response_id: str) -> Context:
         trace_flags=known.trace_flags,
         trace_state=known.trace_state,
     )
-    return trace.set_span_in_context(NonRecordingSpan(own))
+    return trace.set_span_in_context(NonRecordingSpan(own), request)
 
 
 def attempt_ids(record: AttemptRecord, delivery: int) -> Attributes:

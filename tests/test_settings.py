@@ -190,7 +190,10 @@ def test_settings_for_one_machine_are_rejected_on_azure() -> None:
 
 
 def test_addresses_without_tls_are_rejected_on_azure() -> None:
+    everywhere = "GANGLION_BLOB_URL"
     addresses = {name for name in variables() if name.endswith(("_URL", "_AUTHORITY"))} - REQUIRED_ONLY.keys()
+    addresses -= {everywhere}
+    assert named_variables({**REQUIRED_ONLY, everywhere: "http://127.0.0.1:1"}) == [everywhere]
     plain = dict.fromkeys(addresses, "http://127.0.0.1:1")
     read_settings({**REQUIRED_ONLY, **plain, "GANGLION_BLOB_URL": "https://127.0.0.1:1"})
     assert set(named_variables({**AZURE, **plain})) == addresses

@@ -16,6 +16,7 @@ from domain import wire
 from domain.batches.batch import LINES_LIMIT, Batch, BatchStatus
 from domain.batches.batch_wire import BatchCheckedWire, BatchWire
 from domain.batches.budget_room import exceeded_room
+from domain.batches.width import chunks_at_once
 from domain.errors import Exhausted, NotFound, Unavailable
 from state.money.budget_counters import BudgetCounters
 
@@ -114,7 +115,12 @@ class CheckBatch:
             return NOTHING
         open_chunks = await self.source.lines.chunks_at_work(batch)
         chunk = open_chunks[0] if open_chunks else batch.chunks
-        return {"lines": batch.lines, "chunk": chunk, "width": self.width}
+        return {
+            "lines": batch.lines,
+            "chunk": chunk,
+            "width": self.width,
+            "at_once": chunks_at_once(self.width),
+        }
 
     async def refuse_too_dear(self, batch: Batch) -> None:
         """Raise Exhausted where already the first lines of a batch cost more than its budgets can ever cover."""

@@ -35,7 +35,7 @@ SHORT_S: Final = 1.0
 LONGEST_S: Final = 600.0
 """A turn that has run for so long gives its function back: the host ends the process of one that runs half an hour."""
 
-PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL)
+PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL, wire.TRY_CALL_TOOLS)
 """The steps that call a model or a tool."""
 
 ENDINGS: Final = ("done", "failed", "ended", "cancelled")

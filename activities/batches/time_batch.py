@@ -11,7 +11,7 @@ from clients.clock import Clock
 from domain import wire
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.batch_wire import BatchTimedWire, TimeBatchWire
-from domain.batches.start_time import BatchOption, StartDecision, WaitingLines, decide_start
+from domain.batches.start_time import ALONE, BatchOption, StartDecision, WaitingLines, decide_start
 from domain.errors import NotFound
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
@@ -41,6 +41,11 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
     cheap_hours: CheapHours
     clock: Clock
 
+    @property
+    def may_start_one(self) -> bool:
+        """Whether a backend of the fleet has to be started at times: only then do other batches matter to one."""
+        return any(each.cold_start.scales_to_zero for each in self.fleet.backends.values())
+
     async def decide(self, batch: Batch, waiting: WaitingLines) -> StartDecision:
         """Decide for a batch among the lines that wait for its model."""
         now = self.clock.now()
@@ -67,14 +72,19 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
         return tuple(self.option(each, states[each.backend]) for each in decision.candidates)
 
     def option(self, found: Candidate, state: BackendState) -> BatchOption:
+        """Return what an average line costs and takes.
+
+        A backend whose requests take longer than the tokens of a line should, is planned for at its own pace.
+        """
         backend = self.fleet.backends[found.backend]
         price, room = backend.price, room_beside_others(backend.limits.concurrency)
-        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=found.busy_s / room)
+        lasts_s = max(found.busy_s, state.speed.service_s or 0.0)
+        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=lasts_s / room)
         if not (isinstance(price, TimePrice) and backend.cold_start.scales_to_zero):
             return line
         line = replace(
             line,
-            line_cost=price.amount * Decimal(str(round(line.line_s, 6))) / price.per_s,
+            line_cost=price.amount * Decimal(str(round(found.busy_s / room, 6))) / price.per_s,
         )
         if found.readiness is not Readiness.COLD:
             return replace(line, start_cost=self.added_idle_cost(backend, price, state))
@@ -110,7 +120,9 @@ class TimeBatch:
         before = await batches.starts.read(batch)
         if before and before.decision.starts:
             return NOW
-        waiting = await lines_waiting_with(batches, batch, now=self.clock.now())
+        waiting = ALONE
+        if self.planner.may_start_one:
+            waiting = await lines_waiting_with(batches, batch, now=self.clock.now())
         decision = await self.planner.decide(batch, waiting)
         await batches.starts.save(batch, decision, looks=request["looks"])
         if decision.starts:

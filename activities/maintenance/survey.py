@@ -21,7 +21,8 @@ class TurnSurvey:
     async def report(self, unfinished: Mapping[ResponseStatus, Sequence[Response]]) -> None:
         """Report the unfinished turns; a turn holds a place in a queue as long as it waits for a start or for room.
 
-        A sweep that could not read them all reports nothing.
+        A turn that waits for an approval is not among them, and the time that it waited is no part of its age. A sweep
+        that could not read them all reports nothing.
         """
         if not unfinished.keys() >= {ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS}:
             return
@@ -30,7 +31,7 @@ class TurnSurvey:
         states = await self.backend_states.read(self.fleet.backends)
         places = {name: until for state in states.values() for name, (_, until) in state.load.queue_places.items()}
         waiting = {name for name, until in places.items() if until > now}
-        active = [each.created_at for each in (*queued, *running) if each.id not in waiting]
+        active = [each.created_at + each.progress.waited_s for each in (*queued, *running) if each.id not in waiting]
         report_unfinished(
             running=len(running), queued=len(queued), waiting=len(waiting), oldest_s=now - min(active, default=now)
         )

@@ -20,11 +20,12 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
 from domain.fleet.instances.held_backend import provider_idle_s
-from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted
+from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted, kept_until, look_by
 from domain.fleet.instances.scaling import Scaling
 from domain.money.sessions.gpu_sessions import GpuSession
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
+from state.fleet.state_changes import wait_for_either
 from state.money.gpu_sessions import GpuSessions
 
 log = logging.getLogger("ganglion.activities")
@@ -49,9 +50,6 @@ ORPHAN_S, LONGEST_ATTEMPT_S = 60.0, 3600.0
 
 LOOK_SHARE: Final = 0.25
 """A session whose idle period has not begun is looked at again after this share of the provider's idle period."""
-
-KNOWN_S: Final = 600.0
-"""An instance that a schedule keeps up is known to be up for so long, and for two idle periods."""
 
 PING_SHARE: Final = 0.6
 """After this share of the provider's idle period the next request keeps an instance alive."""
@@ -165,9 +163,13 @@ class InstanceKeeper:
             self.watches[backend.name] = asyncio.create_task(work)
 
     async def end_when_due(self, backend: Backend) -> None:
+        """Look again when that is due, and when this process has changed the state of a backend without attempts."""
+        changes = self.backend_states.changes
+        changed = changes.following(backend.name)
         while (look_at := await self.looked(backend)) is not None:
-            wait_s = look_at - self.clock.now()
-            await self.clock.sleep(min(max(wait_s, SHORTEST_LOOK_S), LONGEST_LOOK_S))
+            wait_s = min(max(look_at - self.clock.now(), SHORTEST_LOOK_S), LONGEST_LOOK_S)
+            await wait_for_either(changed, self.clock.sleep(wait_s))
+            changed = changes.following(backend.name)
 
     async def looked(self, backend: Backend) -> float | None:
         """Return what `look` returns; after an error of the store it looks again soon."""
@@ -192,17 +194,10 @@ class InstanceKeeper:
         now, state = self.clock.now(), await self.state_of(backend)
         due = due_at(found.lease, backend, state, now)
         if is_counted(backend):
-            await self.keep_known_as_up(backend, state, due)
-            return due if due > now else await self.end(backend, found, looked_at=now)
+            if until := kept_until(backend, state, due, now):
+                await self.backend_states.record_kept_until(backend, until)
+            return min(due, look_by(state, now)) if due > now else await self.end(backend, found, looked_at=now)
         return await self.look_at_kept_alive(backend, found, due)
-
-    async def keep_known_as_up(self, backend: Backend, state: BackendState, due: float) -> None:
-        """Let the router know that an instance stays up because of its schedule, which the next release may lack."""
-        now, until = self.clock.now(), state.warmth.warm_until
-        limits = backend.instances.limits(now) if backend.instances else None
-        known_s = KNOWN_S + 2 * state.warmth.idle_period_s(backend)
-        if limits and limits.minimum and until is not None and until < min(due, now + known_s / 2):
-            await self.backend_states.record_kept_until(backend, min(due, now + known_s))
 
     async def stop_orphan(self, backend: Backend) -> None:
         """End a session that has no lease: a request came after the end of its machine, or a process died."""

@@ -11,6 +11,7 @@ from api.http.errors import json_answer
 from api.rendering.console_files import PAGE, ConsoleFile, ConsoleFiles, read_files
 from api.rendering.response import Json
 from domain.errors import NotFound
+from domain.money.overheads import LEAST_EXECUTION_S, OverheadPrices, StepResources
 
 FOREVER = "public, max-age=31536000, immutable"
 NOTHING = ("default-src", "base-uri", "form-action", "frame-ancestors")
@@ -51,12 +52,19 @@ def policy(sign_in: ConsoleSignIn) -> str:
     return "; ".join((*none, *own, called, "img-src 'self' data:"))
 
 
-class Console:
-    """The HTTP functions of the page. They need no token: every figure on it comes from the API with the caller's."""
+ONE_REQUEST = StepResources(seconds=LEAST_EXECUTION_S, executions=1)
 
-    def __init__(self, *, folder: Path, sign_in: ConsoleSignIn) -> None:
+
+class Console:
+    """The HTTP functions of the page. They need no token: every figure on it comes from the API with the caller's.
+
+    `overheads` say what a request of the page costs at least.
+    """
+
+    def __init__(self, *, folder: Path, sign_in: ConsoleSignIn, overheads: OverheadPrices) -> None:
         self.folder = folder
         self.sign_in = sign_in
+        self.execution = overheads.functions_cost(ONE_REQUEST)
         self.read: ConsoleFiles | None = None
 
     @property
@@ -73,8 +81,8 @@ class Console:
         return for_method(req, conditional(req, answer, tag_of(page.content + rules.encode())))
 
     async def settings(self, req: Request) -> Response:
-        """`GET /console/settings.json`: where people sign in. Nothing in it is secret."""
-        answer = json_answer(self.sign_in.to_json())
+        """`GET /console/settings.json`: where people sign in, and what a request costs. Nothing in it is secret."""
+        answer = json_answer({**self.sign_in.to_json(), "execution_usd": f"{self.execution:.9f}"})
         return conditional(req, answer, tag_of(bytes(answer.body)))
 
     async def file(self, req: Request) -> Response:

@@ -10,7 +10,8 @@ from api.http.errors import ErrorResponse, error_answer
 
 HOME = (
     "Ganglion serves the OpenAI Responses API under /v1. "
-    "The console is at /console, the description of the API at /openapi.json.\n"
+    "The console is at /console, the description of the API at /openapi.json, the documentation in docs/ of the "
+    "source.\n"
 )
 """What the address itself answers."""
 

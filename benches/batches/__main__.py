@@ -5,7 +5,9 @@ import sys
 from decimal import Decimal
 
 from benches.batches.beside import print_beside
+from benches.batches.cached import print_cached
 from benches.batches.measured import measure_batch, measure_turns
+from benches.batches.on_gpu import print_on_gpu
 from benches.batches.traces import print_traces
 from benches.tables import print_table
 from domain.batches.start_time import BatchOption, decide_start
@@ -28,9 +30,17 @@ async def measure(lines: int) -> None:
     print_table(head, [("plain turns", *plain.row), ("lines of a batch", *batch.row)])
     print(f"\na line takes {batch.seconds / plain.seconds:.2f} times as long as a plain turn\n")
     await print_beside()
+    await print_cached()
     print_costs()
     print()
     print_traces()
+    print()
+    validation = (
+        sys.executable,
+        "-m",
+        "benches.batches.validation",
+    )  # a process of its own, for its memory is measured
+    await (await asyncio.create_subprocess_exec(*validation)).wait()
 
 
 def print_costs() -> None:
@@ -56,6 +66,8 @@ def print_costs() -> None:
 
 def main() -> None:
     asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else LINES))
+    print()
+    print_on_gpu()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benches.routing.cells import COUNTED_IDLE_S, Cell
 from benches.routing.decisions import print_decisions
 from benches.routing.demand import counted_requests, demand_of, terms_of
 from benches.routing.gate import record
-from benches.routing.measured_cells import DEVELOPMENT, FINAL, fortnights
+from benches.routing.measured_cells import DEVELOPMENT, FINAL, counted_fortnights, fortnights
 from benches.routing.optimum import controlled_optimum, optimum
 from benches.routing.plots import plot
 from benches.routing.product import Outcome, simulate
@@ -31,7 +31,7 @@ RULES = (
 )
 """The rules of which the best is chosen in hindsight."""
 
-IDLE_SHARES = (0.0, 0.25, 1.0)
+IDLE_SHARES = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 LONG_IDLE_S = 600.0
 LITELLM = DATA / "routing-litellm.json"
 PROCESSES = 2
@@ -195,6 +195,30 @@ def print_spreads(measured: Sequence[Measured]) -> None:
     print_table(("multiple of the clairvoyant optimum", "median", "p90", "worst"), rows)
 
 
+def print_counted(measured: Sequence[Measured]) -> None:
+    """Print the cells in which the product ends the GPU itself, beside the optimum that does so too."""
+    rows = [
+        [
+            *factors(each.cell),
+            *(multiple(each, policy) for policy in ("product", "best rule")),
+            f"{each.controlled:.2f}",
+            *map(str, (each.outcome.lives, each.outcome.wasted, each.outcome.misses)),
+            f"{each.outcome.wait_p99_s:.0f}",
+        ]
+        for each in measured
+    ]
+    head = ("cell", "API", "GPU, $/h", "start, s", "believed", "provider's idle, s", "room", "product", "best rule")
+    print_table((*head, "by the provider's", "starts", "unused", "misses", "p99 wait, s"), rows)
+    long = [each.controlled for each in measured if each.cell.idle_s >= LONG_IDLE_S]
+    spreads = {
+        "product by the controlled optimum": [each.costs["product"].multiple for each in measured],
+        "best rule by the controlled optimum": [each.costs["best rule"].multiple for each in measured],
+        f"product by the optimum with the provider's idle period of {LONG_IDLE_S:g} s or more": long,
+    }
+    table = [[name, *(f"{value:.2f}" for value in spread(values))] for name, values in spreads.items() if values]
+    print_table(("multiple", "median", "p90", "worst"), table)
+
+
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
     """Return the median, the 90th percentile and the worst."""
     return percentile(values, 0.5), percentile(values, 0.9), max(values)
@@ -214,6 +238,8 @@ def print_wrong_bills(measured: Iterable[Measured]) -> None:
 def chosen_cells(arguments: Sequence[str]) -> Sequence[Cell]:
     if "fortnights" in arguments:
         return list(fortnights())
+    if "counted" in arguments:
+        return list(counted_fortnights())
     return DEVELOPMENT if "development" in arguments else FINAL
 
 
@@ -223,6 +249,9 @@ def main() -> None:
         record()
         return
     measured = measure_all(chosen_cells(sys.argv))
+    if "counted" in sys.argv:
+        print_counted(measured)
+        return
     print_cells(measured)
     print_spreads(measured)
     print_wrong_bills(measured)

@@ -102,6 +102,7 @@ FINAL = (
 CLIENTS: Final = ("2", "7", "13", "16", "19", "21", "24", "29", "35", "36", "39", "41")
 CELLS: Final = 2 * len(CLIENTS)
 REQUESTS: Final = 1500
+COUNTED_REQUESTS: Final = 600
 DAYS: Final = 14
 APIS: Final = (GPT_4O, MINI, SMALLEST)
 STARTS_S: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
@@ -112,15 +113,16 @@ ALWAYS_ON: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """What a GPU that is always on costs, as a multiple of what the API costs."""
 
 
-def fortnights() -> Iterator[Cell]:
-    """Yield the cells."""
-    random = Random("fortnights")  # noqa: S311 - deals out factors
-    factors = [dealt(levels, random) for levels in (APIS, STARTS_S, IDLES_S, ROOMS, CONFIGURED, ALWAYS_ON)]
+def fortnights(deal: str = "fortnights", *, cells: int = CELLS, requests: int = REQUESTS) -> Iterator[Cell]:
+    """Yield the cells of a deal, which is named."""
+    random = Random(deal)  # noqa: S311 - deals out factors
+    levels = (APIS, STARTS_S, IDLES_S, ROOMS, CONFIGURED, ALWAYS_ON)
+    factors = [dealt(each, random, cells) for each in levels]
     for number, (api, start_s, idle_s, room, configured, ratio) in enumerate(zip(*factors, strict=True)):
         client, again = CLIENTS[number % len(CLIENTS)], number // len(CLIENTS)
         cell = Cell(
             name=f"client {client}{' again' if again else ''}, {ratio:g}",
-            arrivals=real(client, REQUESTS, day=0, days=DAYS, seed=5 + again),
+            arrivals=real(client, requests, day=0, days=DAYS, seed=5 + again),
             api=api,
             start_s=start_s,
             idle_s=idle_s,
@@ -130,9 +132,15 @@ def fortnights() -> Iterator[Cell]:
         yield replace(cell, gpu_hour_usd=round(ratio * hour_usd(cell), 6))
 
 
-def dealt[T](levels: Sequence[T], random: Random) -> Sequence[T]:
+def counted_fortnights() -> Iterator[Cell]:
+    """Yield a fortnight of each client on a GPU that the product ends; of fewer requests, so that they take minutes."""
+    for cell in fortnights("counted", cells=len(CLIENTS), requests=COUNTED_REQUESTS):
+        yield replace(cell, counted=True)
+
+
+def dealt[T](levels: Sequence[T], random: Random, cells: int = CELLS) -> Sequence[T]:
     """Return a level for each cell; each comes about equally often."""
-    cards = [levels[number % len(levels)] for number in range(CELLS)]
+    cards = [levels[number % len(levels)] for number in range(cells)]
     random.shuffle(cards)
     return cards
 

@@ -12,7 +12,7 @@ DURABLE_NAME_KEYS = {
     "activityTrigger": "activity",
     "entityTrigger": "entityName",
 }
-SUPPORTED_TRIGGERS = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", *DURABLE_NAME_KEYS})
+SUPPORTED_TRIGGERS = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", "queueTrigger", *DURABLE_NAME_KEYS})
 SUPPORTED_BINDINGS = {one.lower() for one in SUPPORTED_TRIGGERS} | {"durableclient", "orchestrationclient", "http"}
 
 

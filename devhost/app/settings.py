@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
+from devhost.app.queue_settings import QUEUE_KEYS, QueueSettings, encoding_problem
 from devhost.app.versions import VersionFailureStrategy, VersionMatchStrategy, VersionSettings
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
@@ -28,7 +29,8 @@ SECONDS_PER_PART = (3600.0, 60.0, 1.0)
 
 KNOWN_KEYS = {
     "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
-    "extensions": {"http", "durableTask"},
+    "extensions": {"http", "durableTask", "queues"},
+    "extensions.queues": set(QUEUE_KEYS),
     "extensions.http": {"routePrefix", "maxConcurrentRequests", "maxOutstandingRequests", "customHeaders"},
     "extensions.durableTask": {
         "hubName",
@@ -72,6 +74,7 @@ class HostSettings:
     max_requests: int | None = None
     max_outstanding_requests: int | None = None
     custom_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    queues: QueueSettings = field(default_factory=QueueSettings)
     unknown: tuple[str, ...] = ()
 
 
@@ -151,6 +154,7 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         max_requests=whole_number(http, "maxConcurrentRequests", None),
         max_outstanding_requests=whole_number(http, "maxOutstandingRequests", None),
         custom_headers=section(host, "extensions.http.customHeaders"),
+        queues=queue_settings(section(host, "extensions.queues")),
         replace_running=str(durable.get("overridableExistingInstanceStates")).lower() == "anystate",
         function_timeout_s=timeout_from_value(host.get("functionTimeout")),
         task_hub=durable.get("hubName", "TestHubName"),
@@ -164,6 +168,27 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         max_entity_redeliveries=whole_number(durable, "maxEntityRedeliveries", None, least=0),
         unknown=unknown_keys(host),
     )
+
+
+def queue_settings(found: Mapping[str, Any]) -> QueueSettings:
+    """Raises SettingsError."""
+    if problem := encoding_problem(found):
+        raise SettingsError(f"host.json: {problem}")
+    usual = QueueSettings()
+    size = whole_number(found, "batchSize", usual.batch_size) or usual.batch_size
+    return QueueSettings(
+        max_polling_interval_s=seconds_of(found, "maxPollingInterval", usual.max_polling_interval_s),
+        visibility_timeout_s=seconds_of(found, "visibilityTimeout", usual.visibility_timeout_s),
+        batch_size=size,
+        new_batch_threshold=whole_number(found, "newBatchThreshold", size // 2, least=0) or 0,
+        max_dequeue_count=whole_number(found, "maxDequeueCount", usual.max_dequeue_count) or usual.max_dequeue_count,
+        is_base64=str(found.get("messageEncoding", "base64")).lower() == "base64",
+    )
+
+
+def seconds_of(found: Mapping[str, Any], key: str, default: float) -> float:
+    """Raises SettingsError."""
+    return (timeout_from_value(found[key]) or default) if key in found else default
 
 
 def version_settings(durable: Mapping[str, Any]) -> VersionSettings:

@@ -33,7 +33,10 @@ class TraceContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """`type` is string, json or http; `body` is the value in bytes; `http` describes the HTTP request."""
+    """`type` is string, json, bytes or http; `body` is the value in bytes; `http` describes the HTTP request.
+
+    `metadata` is what the trigger knows beside the value.
+    """
 
     id: str
     function_id: str
@@ -42,6 +45,7 @@ class Invocation:
     trace: TraceContext
     body: bytes = b""
     http: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,4 +154,5 @@ class WorkerProcess:
 def header_from_invocation(invocation: Invocation) -> Header:
     header: dict[str, Any] = {"kind": "invoke", "id": invocation.id, "function": invocation.function_id}
     header |= {"type": invocation.type, "trace": invocation.trace.parent, "trace_state": invocation.trace.state}
-    return header | {"http": invocation.http} if invocation.http is not None else header
+    optional = {"http": invocation.http, "metadata": invocation.metadata}
+    return header | {name: value for name, value in optional.items() if value is not None}

@@ -1,5 +1,6 @@
 """How are the host's messages converted to those of the worker library, and back?"""
 
+import json
 import traceback
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -36,7 +37,11 @@ def trigger_data(header: Header, body: bytes) -> protos.TypedData:
     kind = header["type"]
     if kind == "http":
         return http_data(header["http"], body)
-    return protos.TypedData(**{kind: body.decode()})
+    return protos.TypedData(**{kind: body if kind == "bytes" else body.decode()})
+
+
+def metadata_value(value: Any) -> protos.TypedData:
+    return protos.TypedData(string=value) if isinstance(value, str) else protos.TypedData(json=json.dumps(value))
 
 
 def request_from_header(header: Header, body: bytes, bound: BoundFunction, client: str) -> SimpleNamespace:
@@ -48,7 +53,7 @@ def request_from_header(header: Header, body: bytes, bound: BoundFunction, clien
         invocation_id=header["id"],
         function_id=header["function"],
         input_data=inputs,
-        trigger_metadata={},
+        trigger_metadata={name: metadata_value(value) for name, value in header.get("metadata", {}).items()},
         trace_context=SimpleNamespace(trace_parent=header["trace"], trace_state=header["trace_state"], attributes={}),
         retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
     )

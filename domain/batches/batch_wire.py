@@ -33,15 +33,20 @@ class RunBatchWire(BatchWire):
     lines: NotRequired[int]
     chunk: NotRequired[int]
     width: NotRequired[int]
+    at_once: NotRequired[int]
     looks: NotRequired[int]
 
 
 class BatchCheckedWire(TypedDict):
-    """The lines to run from `chunk` on, `width` of them at once; none where the batch has a mistake or has ended."""
+    """The lines to run from `chunk` on, `width` of them at once; none where the batch has a mistake or has ended.
+
+    `at_once` is how many chunks run at once; earlier releases did not say.
+    """
 
     lines: int
     chunk: int
     width: int
+    at_once: NotRequired[int]
 
 
 class TimeBatchWire(BatchWire):

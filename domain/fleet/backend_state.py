@@ -33,6 +33,12 @@ class BackendState(Struct, frozen=True, kw_only=True):
         """Return whether a failure was seen that may keep turns away from this backend."""
         return self.health.is_failing or self.warmth.failed_warm_up is not None
 
+    def is_up(self, now: float) -> bool:
+        """Return whether the backend is up: in its idle period, or since its start as long as attempts run there."""
+        warmth = self.warmth
+        has_opened = warmth.warm_until is not None and warmth.warm_up is None
+        return warmth.is_warm(now) or (has_opened and self.load.running(now) > 0)
+
     def remaining_start_s(self, now: float) -> tuple[float, float]:
         """Return the expected and the slow remaining seconds of the start under way, or of a start that begins now."""
         start = self.warmth.start_under_way(now)

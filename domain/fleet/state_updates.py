@@ -107,7 +107,7 @@ def after_warm_up(
 ) -> BackendState | None:
     """Record the warm-up of `by`; None if it is up or another warm-up is under way. A repeated one is the same one."""
     warmth = state.warmth
-    if warmth.is_warm(now):
+    if state.is_up(now):
         return None
     if warmth.start_under_way(now):
         return state if warmth.is_warmed_up_by(by) else None
@@ -128,9 +128,10 @@ def after_warm_up(
 
 
 def after_stop(state: BackendState, *, now: float, looked_at: float) -> BackendState | None:
-    """Learn that the product ends the instance; None where an attempt runs there, or a start began since it looked."""
+    """Learn that the product ends the instance; None where turns run there or are in line, or a start began since."""
     start = state.warmth.start_under_way(now)
-    is_needed = state.load.running(now) or (start is not None and start.since >= looked_at)
+    has_turns = state.load.running(now) or (state.is_up(now) and state.load.queued(now))
+    is_needed = has_turns or (start is not None and start.since >= looked_at)
     return None if is_needed else replace(state, warmth=state.warmth.stopped())
 
 

@@ -24,7 +24,7 @@ class Obstacle(StrEnum):
 def status_of(backend: Backend, state: BackendState, now: float) -> BackendStatus:
     if not backend.cold_start.scales_to_zero:
         return BackendStatus.ALWAYS_ON
-    if state.warmth.is_warm(now):
+    if state.is_up(now):
         return BackendStatus.WARM
     return BackendStatus.STARTING if state.warmth.is_starting(now) else BackendStatus.ASLEEP
 

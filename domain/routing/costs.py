@@ -35,7 +35,8 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
         worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=found.output_tokens)
         why_cost = "its tokens"
     else:
-        cost, why_cost = expected_cost(option, price, found.busy_s, found.seconds)
+        in_use_s = found.queue_s if option.waiting(demand.response) else None
+        cost, why_cost = expected_cost(option, price, found.busy_s, found.seconds, in_use_s=in_use_s)
         worst = worst_cost(option, price, found.worst_s, found.queue_s)
     return Estimate(
         found.seconds,
@@ -51,16 +52,25 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     )
 
 
-def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
-    """Return what the turn is expected to add to the machine's bill, and what that pays for."""
+def expected_cost(
+    option: RoutingOption, price: TimePrice, busy_s: float, seconds: float, *, in_use_s: float | None = None
+) -> tuple[Decimal, str]:
+    """Return what the turn is expected to add to the machine's bill, and what that pays for.
+
+    Other turns use the machine for `in_use_s` seconds once it is up: it stays up for them, and the turn adds the time
+    after that. None where there are no others.
+    """
     if not option.backend.cold_start.scales_to_zero:
         return attempt_cost(price, BackendWork(busy_s=busy_s, requests=1)), "its busy time"
     if option.readiness is Readiness.COLD:
         return warm_up_cost(
             price, option.backend_state.start_times.p50_s, busy_s
         ), "its start, busy time and idle period"
+    stays_until = expiry(option, price)
+    if in_use_s is not None:
+        stays_until = max(stays_until, option.now + option.remaining_start_s + in_use_s + price.idle_s)
     end = option.now + seconds
-    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its additional warm time"
+    return marginal_cost(price, end=end, expiry=stays_until), "its additional warm time"
 
 
 def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:

@@ -166,7 +166,7 @@ def options(
 
 
 def readiness_of(backend: Backend, state: BackendState, now: float) -> Readiness:
-    if not backend.cold_start.scales_to_zero or state.warmth.is_warm(now):
+    if not backend.cold_start.scales_to_zero or state.is_up(now):
         return Readiness.UP
     return Readiness.STARTING if state.warmth.start_under_way(now) else Readiness.COLD
 

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from ganglion.doctor import (
+from ganglion.doctor.areas import (
     backend_checks,
+    blob_checks,
     file_checks,
     identity_checks,
     infrastructure_checks,
     model_checks,
     package_checks,
+    pipeline_checks,
     settings_checks,
     store_checks,
 )
@@ -17,6 +19,7 @@ from ganglion.doctor.findings import Check, outside, pure
 SETTINGS: Final = "docs/operations.md#settings"
 HOST: Final = "docs/operations.md#hostjson"
 FLEET: Final = "docs/fleet.md"
+PIPELINES: Final = "docs/pipelines.md"
 BACKENDS: Final = "docs/backends.md"
 SOURCES: Final = "docs/sources.md"
 WEBHOOKS: Final = "docs/webhooks.md"
@@ -47,6 +50,7 @@ CHECKS: Final = (
     Check(name="files.sources", doc=SOURCES, run=pure(file_checks.sources)),
     Check(name="files.webhooks", doc=WEBHOOKS, run=pure(file_checks.webhooks)),
     Check(name="files.tools", doc="docs/tools.md", run=pure(file_checks.tools)),
+    Check(name="files.pipelines", doc=PIPELINES, run=pure(file_checks.pipelines)),
     Check(name="files.budgets", doc=MONEY, run=pure(file_checks.budgets)),
     Check(name="files.price_age", doc=FLEET, run=pure(file_checks.price_age)),
     Check(name="files.tokenizers", doc=FLEET, run=outside(file_checks.tokenizers)),
@@ -87,6 +91,10 @@ CHECKS: Final = (
     Check(name="store.containers", doc=INFRA, run=outside(store_checks.containers)),
     Check(name="store.access", doc=INFRA, run=outside(store_checks.access)),
     Check(name="store.clock", doc=INFRA, run=outside(store_checks.clock)),
+    Check(name="blobs.body_size", doc=SETTINGS, run=pure(blob_checks.body_size)),
+    Check(name="blobs.reach", doc=INFRA, run=outside(blob_checks.reach)),
+    Check(name="blobs.container", doc=INFRA, run=outside(blob_checks.container)),
+    Check(name="blobs.access", doc=INFRA, run=outside(blob_checks.access)),
     Check(name="hub.name", doc=HOST, run=pure(store_checks.hub_name)),
     Check(name="hub.storage", doc=HOST, run=pure(store_checks.hub_storage)),
     Check(name="hub.keys", doc=SECURITY, run=pure(store_checks.hub_keys)),
@@ -95,6 +103,8 @@ CHECKS: Final = (
     Check(name="network.private", doc=INFRA, run=outside(infrastructure_checks.private_names)),
     Check(name="network.sources", doc=SOURCES, run=outside(infrastructure_checks.source_networks)),
     Check(name="sources.reach", doc=SOURCES, run=outside(infrastructure_checks.source_reach)),
+    Check(name="pipelines.references", doc=PIPELINES, run=pure(pipeline_checks.references)),
+    Check(name="pipelines.queues", doc=PIPELINES, run=pure(pipeline_checks.queues)),
     Check(name="webhooks.reach", doc=WEBHOOKS, run=outside(infrastructure_checks.webhook_reach)),
     Check(name="gpu.start_up_probe", doc=INFRA, run=pure(infrastructure_checks.start_up_probe)),
     Check(name="gpu.count", doc=FLEET, run=outside(backend_checks.counts)),

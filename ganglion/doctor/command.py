@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from clients.clock import Clock, SystemClock
+from ganglion.doctor.areas.model_checks import achievement
 from ganglion.doctor.checks import CHECKS
 from ganglion.doctor.findings import Fault, Result, Severity, redacted, result_of
-from ganglion.doctor.model_checks import achievement
 from ganglion.doctor.outside import RealOutside, UnreachableError, az_json
 from ganglion.doctor.subject import ON_AZURE, NotRunError, Subject, Target
 from settings import ROOT
@@ -27,7 +27,7 @@ IDENTITY: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
 GRANTS: Final = frozenset(
     {
         *("identity.managed", "identity.google_sts", "identity.google_iam", "identity.aws_sts"),
-        *("backends.authenticate", "store.access", "store.containers", "app.ready"),
+        *("backends.authenticate", "store.access", "store.containers", "blobs.access", "app.ready"),
     }
 )
 """The checks that fail while a role has not arrived everywhere."""

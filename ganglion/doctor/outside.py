@@ -17,10 +17,11 @@ from clients.backends.images import NoImages
 from clients.backends.port import BackendClient
 from clients.backends.predictions.client import backend_client
 from clients.clock import Clock
+from clients.files.port import FileContents
 from clients.identity.backend_credentials import BackendCredentials
 from clients.identity.discovery import IssuerDiscovery
 from clients.storage.port import DocumentStore
-from composition.production import document_store
+from composition.production import document_store, large_files
 from domain.fleet.catalog import Backend
 from domain.identity.access_tokens import TokenIssuer
 from settings import Settings
@@ -98,6 +99,10 @@ class Outside(Protocol):
         """Return the application's store."""
         ...
 
+    def files(self, settings: Settings) -> FileContents | None:
+        """Return where the application keeps large files; None without GANGLION_BLOB_URL."""
+        ...
+
     async def azure(self, *command: str) -> Any:
         """Return the JSON that `az` answers, with the rights of the person who is signed in."""
         ...
@@ -173,6 +178,9 @@ class RealOutside:
 
     def store(self, settings: Settings) -> DocumentStore:
         return document_store(settings, self.clock)
+
+    def files(self, settings: Settings) -> FileContents | None:
+        return large_files(settings, self.clock)
 
     async def azure(self, *command: str) -> Any:
         return await asyncio.to_thread(az_json, *command)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from composition.production import file_text, missing_key, read_budgets
 from domain.config.fleet_toml import fleet_from_toml
+from domain.config.pipelines.pipelines_toml import pipelines_from_toml
 from domain.config.prices_toml import prices_from_toml
 from domain.config.sources_toml import sources_from_toml
 from domain.config.systems_toml import systems_from_toml
@@ -19,6 +20,7 @@ from domain.errors import ConfigurationError
 from domain.fleet.catalog import Backend, Fleet
 from domain.money.budgets import Budgets
 from domain.money.prices import Price
+from domain.pipelines.pipeline import Pipelines
 from domain.sources.catalog import Sources
 from domain.tools.catalog import ToolServers
 from domain.tools.source_tools import with_source_tools
@@ -155,6 +157,17 @@ class Subject:
     def read_webhooks(self) -> WebhookEndpoints:
         text = file_text("WEBHOOKS", self.settings.webhooks)
         return endpoints_from_toml(text, self.variables, loopback=self.settings.webhooks_loopback)
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        return usable("files.pipelines", self.read_pipelines)
+
+    def read_pipelines(self) -> Pipelines:
+        return pipelines_from_toml(file_text("PIPELINES", self.settings.pipelines), self.variables)
+
+    @cached_property
+    def tools(self) -> ToolServers:
+        return usable("files.tools", self.read_tools)
 
     def read_tools(self) -> ToolServers:
         text = file_text("TOOLS", self.settings.tools)

@@ -172,7 +172,7 @@ def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         price = each["price"]
         yield f"  {shown('reason', each['reason'])}"
         own, others = len(each["responses"]) - 1, each["members_of_others"]
-        yield f"  shared with {own} other turns of yours and {others} of others"
+        yield f"  shared with {own} other {'turn' if own == 1 else 'turns'} of yours and {others} of others"
         yield f"  price {', '.join(shown(name, price[name]) for name in ('name', 'source', 'date'))}"
 
 

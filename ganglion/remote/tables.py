@@ -26,7 +26,8 @@ def shown(column: str, value: Any) -> str:
         return "-"
     if column.endswith("_at") or column in ("at", "since", "until"):
         return moment(float(value))
-    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def moment(at: float) -> str:

@@ -7,6 +7,9 @@ param vnetId string
 param maximumThroughput int
 param zoneRedundant bool
 
+@description('Further regions in the order of failover.')
+param regions array
+
 @description('Whether the account is reached from inside alone; otherwise any network reaches it, with an identity.')
 param isPrivate bool
 
@@ -14,6 +17,13 @@ param isPrivate bool
 var containers = loadJsonContent('containers.json')
 var dataContributor = '00000000-0000-0000-0000-000000000002'
 var isServerless = maximumThroughput == 0
+var places = [
+  for (region, index) in concat([location], regions): {
+    locationName: region
+    failoverPriority: index
+    isZoneRedundant: zoneRedundant
+  }
+]
 
 resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   name: name
@@ -31,13 +41,8 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
       type: 'Continuous'
       continuousModeProperties: { tier: 'Continuous7Days' }
     }
-    locations: [
-      {
-        locationName: location
-        failoverPriority: 0
-        isZoneRedundant: zoneRedundant
-      }
-    ]
+    enableAutomaticFailover: !empty(regions)
+    locations: places
   }
 }
 

@@ -18,7 +18,7 @@ resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
 
 resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
   parent: zone
-  name: 'app'
+  name: last(split(vnetId, '/'))
   location: 'global'
   properties: {
     registrationEnabled: false

@@ -114,6 +114,25 @@ param platformAuthentication bool = false
 @maxValue(1000000)
 param maximumThroughput int = 0
 
+@description('Further regions of the store in the order of failover, such as westus2: two of them, and maximumThroughput above 0.')
+@maxLength(5)
+param storeRegions array = []
+
+@description('The store of another deployment, for blue/green or a second region, such as /subscriptions/…/databaseAccounts/ganglion-abc123. Empty: a store of its own.')
+@maxLength(400)
+param storeId string = ''
+
+@description('Whether files of up to 200 MB are kept as blobs (GANGLION_BLOB_URL); otherwise the store keeps them, up to GANGLION_FILE_LIMIT.')
+param fileStorage bool = false
+
+@description('Queues of the storage account whose messages start pipelines, such as orders.')
+@maxLength(50)
+param queueNames array = []
+
+@description('Containers of the storage account whose new blobs start pipelines, such as inbox: each is a message in the queue blob-events.')
+@maxLength(50)
+param watchedContainers array = []
+
 @description('Who gets the alarms of alerts.json, such as operations@example.com. Empty: no alarm is created.')
 @maxLength(254)
 param alarmEmail string = ''
@@ -168,10 +187,13 @@ module storage 'storage.bicep' = {
     subnetId: endpointsSubnetId
     vnetId: vnetId
     isPrivate: isPrivate
+    keepsFiles: fileStorage
+    queueNames: queueNames
+    watchedContainers: watchedContainers
   }
 }
 
-module store 'cosmos.bicep' = {
+module store 'cosmos.bicep' = if (empty(storeId)) {
   name: 'store'
   params: {
     name: '${name}-${suffix}'
@@ -182,6 +204,32 @@ module store 'cosmos.bicep' = {
     isPrivate: isPrivate
     maximumThroughput: maximumThroughput
     zoneRedundant: zoneRedundant
+    regions: storeRegions
+  }
+}
+
+// An id has the parts /subscriptions/2/resourceGroups/4/providers/6/7/8.
+var storePath = split(empty(storeId) ? '${resourceGroup().id}/providers/none/none/none' : storeId, '/')
+
+module otherStore 'storeAccess.bicep' = if (!empty(storeId)) {
+  name: 'store-access'
+  scope: resourceGroup(storePath[2], storePath[4])
+  params: {
+    accountName: storePath[8]
+    principalId: identity.properties.principalId
+  }
+}
+
+module otherEndpoint 'endpoint.bicep' = if (!empty(storeId) && isPrivate) {
+  name: 'other-store-endpoint'
+  params: {
+    name: '${name}-store'
+    location: location
+    serviceId: storeId
+    groupId: 'Sql'
+    zoneName: 'privatelink.documents.azure.com'
+    subnetId: endpointsSubnetId
+    vnetId: vnetId
   }
 }
 
@@ -275,13 +323,20 @@ var ownSettings = {
   AZURE_FUNCTIONS_DURABLE_STRICT_TYPING: '1'
   AzureWebJobsDisableHomepage: 'true'
   GANGLION_STORE: 'cosmos'
-  GANGLION_COSMOS_URL: store.outputs.url
-  GANGLION_COSMOS_DATABASE: store.outputs.database
+  GANGLION_COSMOS_URL: empty(storeId) ? store!.outputs.url : otherStore!.outputs.url
+  GANGLION_COSMOS_DATABASE: empty(storeId) ? store!.outputs.database : otherStore!.outputs.database
   GANGLION_FLUSH_S: '0.25'
   GANGLION_IDENTITY_CLIENT_ID: identity.properties.clientId
   GANGLION_TOKEN_AUDIENCE: tokenAudience
   GANGLION_TOKEN_TENANTS: join(tokenTenants, ',')
 }
+
+// The host refuses bodies above 100 MB unless this says more.
+var blobSettings = {
+  GANGLION_BLOB_URL: storage.outputs.blobUrl
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960'
+}
+var fileSettings = fileStorage ? blobSettings : {}
 
 module app 'app.bicep' = {
   name: 'app'
@@ -300,7 +355,7 @@ module app 'app.bicep' = {
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy
     authenticationAudience: platformAuthentication ? tokenAudience : ''
-    settings: union(ownSettings, google, addresses, settings, references, hubSettings, durable)
+    settings: union(ownSettings, google, fileSettings, addresses, settings, references, hubSettings, durable)
   }
 }
 

@@ -1,4 +1,4 @@
-// Where do the package and the durable queues lie? In an account without keys, reached from inside alone.
+// Where do the package, the durable queues and callers' large files lie? In an account without keys, reached from inside alone.
 @minLength(3)
 @maxLength(24)
 param name string
@@ -10,6 +10,16 @@ param vnetId string
 @description('Whether the account is reached from inside alone; otherwise any network reaches it, with an identity.')
 param isPrivate bool
 
+@description('Whether there is a container for the contents of files that are too large for the store.')
+param keepsFiles bool
+
+@description('Queues that pipelines read.')
+param queueNames array
+
+@description('Containers of this account whose new blobs are told to the queue "blob-events".')
+param watchedContainers array
+
+var filesContainer = 'ganglion-files'
 var roles = {
   blobs: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
   queues: '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
@@ -27,18 +37,67 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    // Event Grid is one of these services: it writes to a queue by its own identity, and has no private endpoint here.
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+    }
     supportsHttpsTrafficOnly: true
   }
 }
 
+// Deleted means deleted: an owner's erasure is final, so nothing is kept for a restore.
 resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
+  properties: {
+    deleteRetentionPolicy: { enabled: false }
+    isVersioningEnabled: false
+  }
 }
 
 resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: 'packages'
+}
+
+resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = if (keepsFiles) {
+  parent: blobs
+  name: filesContainer
+}
+
+// The app deletes files when they expire; a file that nobody has written for a month costs half of the price here.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01-01' = if (keepsFiles) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'old-files-are-cool'
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['${filesContainer}/']
+            }
+            actions: { baseBlob: { tierToCool: { daysAfterModificationGreaterThan: 30 } } }
+          }
+        }
+      ]
+    }
+  }
+}
+
+module events 'events.bicep' = if (!empty(queueNames) || !empty(watchedContainers)) {
+  name: 'events'
+  params: {
+    name: name
+    location: location
+    queueNames: queueNames
+    watchedContainers: watchedContainers
+  }
+  dependsOn: [account]
 }
 
 resource granted 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
@@ -70,3 +129,6 @@ module endpoints 'endpoint.bicep' = [
 
 output accountName string = account.name
 output packageContainer string = '${account.properties.primaryEndpoints.blob}${packages.name}'
+
+@description('What GANGLION_BLOB_URL says.')
+output blobUrl string = 'https://${account.name}.blob.${environment().suffixes.storage}'

@@ -17,6 +17,9 @@ from scripts.deployment.commands import ROOT, CommandRunner, DeploymentError, an
 from settings import read_budgets
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]{2,10}")
+CHOICES: Final = {"GANGLION_PROFILE": ("standard", "small"), "GANGLION_FILE_STORAGE": ("true", "false")}
+"""Values of infra/azure/main.parameters.json that Azure would refuse only after the applications were created."""
+
 GPU_ADDRESS: Final = "GANGLION_CLOUD_RUN_L4_URL"
 DEFAULT_LIMITS: Final = AttemptLimits(hold_s=10, handover_s=480)
 """Those of the settings that a deployment does not change."""
@@ -29,6 +32,9 @@ def check(run: CommandRunner, environment: Mapping[str, str]) -> None:
         raise DeploymentError(
             f"the name of the azd environment is {name!r}; use 3 to 11 lower-case letters and digits, a letter first"
         )
+    for variable, choices in CHOICES.items():
+        if environment.get(variable, choices[0]) not in choices:
+            raise DeploymentError(f"{variable} is {environment[variable]!r}; use {' or '.join(choices)}")
     tenant = tenant_of(run)
     if not is_guid(tenant):
         raise DeploymentError(f"az account show gives the tenant {tenant!r}, which is no GUID; run az login")

@@ -14,7 +14,7 @@ if [ -n "$before" ] && git cat-file -e "$before^{commit}" 2>/dev/null; then
   rm -rf .run/previous
   git worktree prune
   git worktree add --detach .run/previous "$before"
-  make -C .run/previous package AZURE_MONITOR=1
+  make -C .run/previous package AZURE_MONITOR=1 STORAGE=1
   previous=(--previous .run/previous/.run/package/ganglion.zip)
 fi
 

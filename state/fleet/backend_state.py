@@ -38,6 +38,7 @@ from domain.fleet.state_updates import (
 )
 from domain.routing.queueing import QueuedTurn, QueueWait
 from state.fleet.promised_places import PromisedPlaces
+from state.fleet.state_changes import StateChanges
 from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
 from telemetry.metrics import backend_attributes, count_cold_start
 from telemetry.spans import current_traceparent
@@ -80,6 +81,7 @@ class BackendStates:
         self.earlier: dict[str, BackendState] = {}
         self.opened: set[str] = set()
         self.promised = PromisedPlaces()
+        self.changes = StateChanges()
 
     async def documents(self) -> Sequence[Document]:
         """Read what every decision needs of all backends, in one call of the store."""
@@ -224,6 +226,8 @@ class BackendStates:
         if operations:
             await self.store.commit(FLEET, operations)
         self.remember(found, state, is_written=must_learn)
+        if not state.load.running(self.clock.now()):
+            self.changes.announce(backend.name)
         return results
 
     def may_wait(self, found: StoredState, state: BackendState, *, within_s: float) -> bool:

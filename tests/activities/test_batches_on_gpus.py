@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from domain.money.prices import TokenPrice
 from domain.money.usage import grouped
 from state.files.upload import FileUpload
 from state.money.usage_rows import UsageRows
-from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time, kill
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.gpus import LoopClock, SleepingGpu
@@ -81,6 +82,38 @@ def test_two_batches_and_turns_share_one_start_and_the_turns_come_first() -> Non
         first = [text for text in service.admitted if text.startswith("turn")]
         assert len(first) == 8
         assert service.admitted.index(first[-1]) < 16
+
+    plays(story)
+
+
+LONG_START_S = 300.0
+
+
+async def killed_within(run: Coroutine[Any, Any, Any], seconds: float) -> None:
+    """Run a process, and kill it after some seconds."""
+    task = asyncio.create_task(run)
+    await asyncio.wait([task], timeout=seconds)
+    assert not task.done()
+    await kill([task])
+
+
+@pytest.mark.parametrize("kills", [(30.0,), (150.0,), (290.0,), (60.0, 60.0, 60.0)])
+def test_a_batch_whose_process_is_killed_in_the_middle_of_a_long_start_has_one_warm_up(kills: Sequence[float]) -> None:
+    async def story() -> None:
+        service = SleepingGpu(start_s=lambda: LONG_START_S)
+        cluster = cluster_with(service, cold_of(LONG_START_S))
+        batch = await batch_of(cluster.world, 30, window_s=HOUR)
+        latest = batch.expires_at - 1.5 * (LONG_START_S + 30)
+        waited = BatchRun(cluster.world).run(batch)
+        await killed_within(waited, latest - cluster.world.clock.now() + kills[0])
+        for seconds in kills[1:]:
+            cluster.world = cluster.new_process()
+            await killed_within(BatchRun(cluster.world).run(batch), seconds)
+        cluster.world = cluster.new_process()
+        done = await run(cluster.world, batch)
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, 30)
+        assert (len(service.lives), len(service.admitted)) == (1, 30)
+        assert await sessions_of(cluster.world) == {batch.id: (30, 1, 29)}
 
     plays(story)
 

@@ -126,6 +126,21 @@ def test_a_count_is_set_to_one_and_to_zero_after_the_idle_period() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("idle_s", [1.0, 10.0])
+def test_a_short_idle_period_ends_an_instance_to_the_second(idle_s: float) -> None:
+    async def story(scene: Scene) -> None:
+        for _ in range(2):
+            await scene.turn()
+            ended_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(30.0)
+            assert scene.gpu.calls[-1] == (pytest.approx(ended_at + idle_s, abs=0.5), 0)
+        await scene.end()
+        await scene.assert_paid()
+
+    short = replace(counted(), cold_start=replace(counted().cold_start, idle_s=idle_s))
+    run(story, lambda: Scene(backend=short))
+
+
 def test_requests_in_the_idle_period_lengthen_one_session() -> None:
     async def story(scene: Scene) -> None:
         for _ in range(4):

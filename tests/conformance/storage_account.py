@@ -25,6 +25,9 @@ from standins.processes.child_process import ChildProcess, ProcessSpec
 from tests.conformance.installing import azurite
 
 ACCOUNT: Final = "devstoreaccount1"
+KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""https://learn.microsoft.com/azure/storage/common/storage-use-azurite"""
+
 READY: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (\S+)")
 READY_S: Final = 60.0
 TOKEN_S: Final = 3600
@@ -37,6 +40,11 @@ class StorageAccount:
     queues: str
     identity: StorageIdentity
 
+    @property
+    def connection_string(self) -> str:
+        """The settings of a function app on one machine: Azurite's public key."""
+        return f"AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={self.queues};BlobEndpoint={self.blobs};"
+
 
 def installed() -> list[str]:
     """Return the command of Azurite; skips the test, with the reason, where npm does not give it."""
@@ -47,15 +55,16 @@ def installed() -> list[str]:
 
 
 @contextmanager
-def storage_account(folder: Path) -> Generator[StorageAccount]:
-    """Start a storage account of its own."""
+def storage_account(folder: Path, *, by_token: bool = True) -> Generator[StorageAccount]:
+    """Start a storage account of its own, which asks for tokens and has TLS, or for a key."""
     command = installed()
     certificate, key = write_certificate(folder)
-    options = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent", "--oauth", "basic"]
+    options = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"]
+    secured = ["--oauth", "basic", "--cert", str(certificate), "--key", str(key)] if by_token else []
     ports = ["--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
     spec = ProcessSpec(
         name="azurite",
-        command=[*command, *options, *ports, "--cert", str(certificate), "--key", str(key)],
+        command=[*command, *options, *ports, *secured],
         environment=environ,
         log=folder / "azurite.log",
         folder=ROOT,

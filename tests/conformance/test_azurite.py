@@ -1,13 +1,16 @@
 """Does the adapter of Azure Blob Storage keep what every place of files keeps? Microsoft's Azurite answers."""
 
+import base64
 import secrets
 from collections.abc import AsyncGenerator, Generator
 from copy import replace
 
 import pytest
 from azure.storage.blob.aio import ContainerClient
+from azure.storage.queue.aio import QueueClient
 
 from clients.azure_storage.account import client_options, credential_of
+from clients.azure_storage.answers import AzureAnswers
 from clients.azure_storage.blob_contents import BlobContents
 from clients.clock import SystemClock
 from clients.storage.keys import turns_key
@@ -72,3 +75,27 @@ async def test_a_storage_that_does_not_answer_is_tried_again_later(account: Stor
     with pytest.raises(Unavailable, match="did not answer"):
         await nobody.write(turns_key(OWNER, "a" * 24), 0, b"x")
     await nobody.close()
+
+
+async def test_an_answer_is_put_into_a_queue_and_once_into_a_container(
+    account: StorageAccount, container: ContainerClient
+) -> None:
+    answers = AzureAnswers(account.identity, SystemClock())
+    place = f"{account.blobs}/{container.container_name}"
+    for content in (b'{"text": "first"}', b'{"text": "second"}'):
+        await answers.put_blob(place, "tickets/evt_1.json", content)
+    found = await container.download_blob("tickets/evt_1.json")
+    assert await found.readall() == b'{"text": "first"}'
+    assert [each.name async for each in container.list_blobs()] == ["tickets/evt_1.json"]
+    credential = credential_of(account.identity, SystemClock().now())
+    async with QueueClient(
+        account.queues, "answers", credential=credential, **client_options(account.identity)
+    ) as queue:
+        await queue.create_queue()
+        await answers.put_message(f"{account.queues}/answers", '{"text": "größer"}')
+        (message,) = [each async for each in queue.receive_messages()]
+    assert base64.b64decode(message.content).decode() == '{"text": "größer"}'
+    with pytest.raises(Terminal, match="QueueNotFound"):
+        await answers.put_message(f"{account.queues}/missing", "{}")
+    with pytest.raises(Terminal, match="ContainerNotFound"):
+        await answers.put_blob(f"{account.blobs}/missing", "a.json", b"{}")

@@ -48,6 +48,7 @@ REQUESTS: list[tuple[str, Any]] = [
         },
     ),
     *[(wire.TRY_CALL_TOOL, {**TURN, "call": call}) for call in CALLS],
+    (wire.TRY_CALL_TOOLS, {**TURN, "calls": CALLS}),
 ]
 REASON = "gpu-l4 is up: estimated 0.0 s and $0.000140 for its tokens; the only eligible backend"
 ROUTED = {
@@ -66,7 +67,9 @@ ROUTED = {
 ASKED = {"result": "calls", "code": "", "message": "", "delay_s": 0.0, "calls": CALLS, "added": SIZE}
 INFERRED = {**ASKED, "hands_back": False, "spent": SPENT}
 CALLED = {"value": {"outcome": "completed", "added": SIZE}, "problem": "", "spent": SPENT}
-RESULTS: list[Any] = [ROUTED, INFERRED, CALLED, CALLED, CALLED]
+ENDS = [CALLED["value"], None, CALLED["value"]]
+TOGETHER = {"value": {"calls": ENDS}, "problem": "", "spent": SPENT}
+RESULTS: list[Any] = [ROUTED, INFERRED, CALLED, CALLED, CALLED, TOGETHER]
 
 
 @pytest.mark.parametrize(("name", "request_"), REQUESTS)
@@ -91,12 +94,15 @@ def test_the_ids_of_calls_stay_short_in_a_history_and_are_whole_in_a_step() -> N
     assert [plain_request(wire.TRY_CALL_TOOL, each)["call"] for each in sent] == CALLS
 
 
-def test_a_round_of_three_calls_takes_at_most_two_kib() -> None:
-    sent = [packed_request(name, request) for name, request in REQUESTS]
+@pytest.mark.parametrize(
+    ("steps", "limit"), [((0, 1, 2, 3, 4), 2048), ((0, 1, 5), 1536)], ids=["a step for each call", "one step"]
+)
+def test_a_round_of_three_calls_takes_little_room(steps: tuple[int, ...], limit: int) -> None:
+    sent = [packed_request(*REQUESTS[each]) for each in steps]
     given_back = [
-        packed_result(name, request, result) for (name, _), request, result in zip(REQUESTS, sent, RESULTS, strict=True)
+        packed_result(REQUESTS[each][0], request, RESULTS[each]) for each, request in zip(steps, sent, strict=True)
     ]
-    assert sum(len(json.dumps(each).encode()) for each in (*sent, *given_back)) <= 2048
+    assert sum(len(json.dumps(each).encode()) for each in (*sent, *given_back)) <= limit
 
 
 def test_a_route_without_a_backend_keeps_its_reason() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from copy import replace
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -129,6 +130,29 @@ async def test_a_caller_that_never_comes_back_leaves_nothing_behind(
     for response_id in admitted:
         await scene.books.assert_log(response_id, counted(LENGTH))
         await scene.books.settled(scene.caller, response_id)
+
+
+async def test_usage_is_what_the_turns_cost_after_kills_of_worker_and_host(
+    scene: Scene, crashing: CrashingCluster
+) -> None:
+    """Of all turns of this module so far, and of two more, whatever died around them."""
+    await crashing.crash_at("replace attempt", "after")
+    readings = [await scene.caller.follow(asking(f"COUNT {LENGTH}"))]
+    await crashing.crashed()
+    following = asyncio.create_task(scene.caller.follow(asking(f"COUNT {LENGTH}")))
+    await asyncio.to_thread(crashing.cluster.kill_host_and_worker)
+    await asyncio.to_thread(crashing.cluster.restart_host)
+    readings.append(await following)
+    await scene.books.quiet(scene.caller)
+    for reading in readings:
+        await scene.books.settled(scene.caller, reading.id)
+    turns = (await scene.caller.http.get("/v1/turns", params={"limit": 100})).json()
+    assert not turns["has_more"]
+    spent = sum(Decimal(turn["cost_usd"]) for turn in turns["data"])
+    assert spent > 0
+    for by in ("cause", "hour", "day,cause"):
+        usage = (await scene.caller.http.get("/v1/usage", params={"group_by": by, "limit": 100})).json()
+        assert sum(Decimal(row["cost_usd"]) for row in usage["data"]) == spent, by
 
 
 ADMITTED = {("create resp", "after"), ("start", "before"), ("start", "after")}

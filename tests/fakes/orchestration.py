@@ -9,9 +9,10 @@ from uuid import UUID
 
 from azure.durable_functions import RetryOptions
 
-from activities.guard import never_raises
+from activities.guard import never_raises, with_packing
 from clients.clock import Clock
 from domain.batches.batch import Batch
+from domain.packed_wire import DEFAULTS
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
 from orchestrators.respond import respond
@@ -62,7 +63,7 @@ class FakeContext:
 
     @property
     def version(self) -> str:
-        return "1.3"
+        return "1.7"
 
     @property
     def current_utc_datetime(self) -> datetime:
@@ -191,7 +192,7 @@ class Run:
 
     async def never_raising(self, call: ActivityCall) -> Any:
         """Run a step of a `task_all` as it is registered; the host does not repeat it."""
-        result = await never_raises(self.steps[call.name])(call.request)
+        result = await packing(call.name, never_raises(self.steps[call.name]))(call.request)
         self.done.append(call.name)
         return result
 
@@ -200,7 +201,7 @@ class Run:
         failure = Exception("no try")
         for _ in range(STEP_TRIES):
             try:
-                return await self.steps[call.name](call.request)
+                return await packing(call.name, self.steps[call.name])(call.request)
             except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
                 failure = Exception(str(error))
         return failure
@@ -214,6 +215,11 @@ class Run:
             return await self.events.first(waits, fire_at)
         await self.clock.sleep(max(0.0, fire_at - self.clock.now()))
         return index
+
+
+def packing(name: str, step: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """Return a step that takes packed messages, where it is registered so."""
+    return with_packing(name, step) if name in DEFAULTS else step
 
 
 async def at_once(steps: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from domain import approval_wire, webhook_wire, wire
+from domain import approval_wire, call_wire, webhook_wire, wire
 from domain.batches import batch_wire
 from domain.identity.owners import Owner
 from domain.money.overheads import StepResources
@@ -28,6 +28,7 @@ SHAPES: dict[str, tuple[type, type]] = {
     wire.INFER: (wire.InferWire, wire.InferredWire),
     wire.CALL_TOOL: (wire.CallToolWire, wire.CalledToolWire),
     wire.TRY_CALL_TOOL: (wire.CallToolWire, wire.TriedWire),
+    wire.TRY_CALL_TOOLS: (call_wire.CallToolsWire, wire.TriedWire),
     approval_wire.ASK: (wire.TurnWire, approval_wire.AskedWire),
     wire.FINISH: (wire.FinishWire, wire.FinishedWire),
     wire.SETTLE: (wire.SettleWire, wire.SettledWire),
@@ -44,6 +45,7 @@ VALUES = {
     wire.TRY_RECALL: wire.RecalledWire,
     wire.ANTICIPATE: wire.AnticipatedWire,
     wire.TRY_CALL_TOOL: wire.CalledToolWire,
+    wire.TRY_CALL_TOOLS: call_wire.CalledToolsWire,
     batch_wire.RUN_LINE: batch_wire.LineRanWire,
 }
 WAIT = {"backend": "gpu-l4", "reason": "start"}
@@ -71,7 +73,8 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
     wire.RoutedWire: {"wait": WAIT},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
-    batch_wire.RunBatchWire: {"looks": 3},
+    batch_wire.RunBatchWire: {"looks": 3, "at_once": 4},
+    batch_wire.BatchCheckedWire: {"at_once": 4},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},
     wire.InferredWire: {
@@ -135,7 +138,8 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
     nested = {wire.CappedWire, wire.SizeWire, wire.StepSpentWire, wire.SpentWire, wire.WaitReasonWire, wire.WaitWire}
-    shapes = {**vars(wire), **vars(webhook_wire), **vars(batch_wire), **vars(approval_wire)}
+    modules = (wire, call_wire, webhook_wire, batch_wire, approval_wire)
+    shapes = {name: value for module in modules for name, value in vars(module).items()}
     assert {value for name, value in shapes.items() if name.endswith("Wire")} == checked | nested
 
 

@@ -15,7 +15,10 @@ from tests.test_settings import ROW
 
 FOLDER = ROOT / "infra" / "azure"
 FILES = sorted(FOLDER.glob("*.bicep"))
-DOCUMENTED = {match["name"] for match in ROW.finditer((ROOT / "docs" / "operations.md").read_text())}
+SHIPPED = {
+    match["name"]: match["default"].strip("` ") for match in ROW.finditer((ROOT / "docs" / "operations.md").read_text())
+}
+DOCUMENTED = set(SHIPPED)
 FORBIDDEN_ON_FLEX = re.compile(
     r"FUNCTIONS_WORKER_RUNTIME|SCM_DO_BUILD|ENABLE_ORYX|WEBSITE_RUN_FROM|WEBSITE_CONTENT|\bTZ\b"
 )
@@ -132,6 +135,59 @@ def test_the_first_secret_brings_a_vault_that_only_the_identity_reads() -> None:
     main = parsed(FOLDER / "main.bicep")
     assert main["modules"]["vault"]["config"]["condition"]
     assert main["parameters"]["secretNames"]["default"] == []
+
+
+def test_large_files_have_a_container_by_one_flag_which_is_off() -> None:
+    assert parsed(FOLDER / "main.bicep")["parameters"]["fileStorage"]["default"] is False
+    storage = parsed(FOLDER / "storage.bicep")
+    for part in ("files", "lifecycle"):
+        assert storage["resources"][part]["config"]["condition"] == "keepsFiles"
+    assert storage["variables"]["filesContainer"]["value"] == SHIPPED["GANGLION_BLOB_CONTAINER"]
+    (rule,) = body(storage["resources"]["lifecycle"])["properties"]["policy"]["rules"]
+    assert rule["definition"]["filters"]["prefixMatch"] == ["${filesContainer}/"]
+    assert "delete" not in rule["definition"]["actions"]["baseBlob"]
+    main = (FOLDER / "main.bicep").read_text()
+    assert "GANGLION_BLOB_URL: storage.outputs.blobUrl" in main
+    assert "var fileSettings = fileStorage ? blobSettings : {}" in main
+
+
+def test_a_deleted_file_is_gone_so_that_an_erasure_is_final() -> None:
+    kept = resource("storage.bicep", "blobs")["properties"]
+    assert kept == {"deleteRetentionPolicy": {"enabled": False}, "isVersioningEnabled": False}
+
+
+def test_a_second_app_gets_the_same_right_on_the_store_of_the_first_one_and_an_endpoint_of_its_own() -> None:
+    shared, own = resource("storeAccess.bicep", "granted"), resource("cosmos.bicep", "granted")
+    assert shared["name"] == own["name"]
+    assert shared["properties"]["roleDefinitionId"] == own["properties"]["roleDefinitionId"]
+    assert parsed(FOLDER / "cosmos.bicep")["resources"]["database"]["config"]["name"] == "ganglion"
+    assert parsed(FOLDER / "storeAccess.bicep")["variables"]["databaseName"]["value"] == "ganglion"
+    endpoint = parsed(FOLDER / "main.bicep")["modules"]["otherEndpoint"]
+    assert body(endpoint)["params"]["serviceId"] == "storeId"
+    assert parsed(FOLDER / "main.bicep")["parameters"]["storeId"]["default"] == ""
+
+
+def test_two_apps_in_one_group_do_not_take_each_other_s_link_to_a_private_zone() -> None:
+    assert resource("endpoint.bicep", "link")["name"]["function"]["type"] == "last"
+
+
+def test_the_store_has_one_region_unless_more_are_named() -> None:
+    account = resource("cosmos.bicep", "account")["properties"]
+    assert account["locations"] == "places"
+    assert account["consistencyPolicy"] == {"defaultConsistencyLevel": "Strong"}
+    assert parsed(FOLDER / "main.bicep")["parameters"]["storeRegions"]["default"] == []
+
+
+def test_event_grid_writes_to_one_queue_alone_and_with_its_own_identity() -> None:
+    events = parsed(FOLDER / "events.bicep")
+    granted = body(events["resources"]["granted"])
+    assert granted["scope"] == "news"
+    assert events["variables"]["messageSender"]["value"] == "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
+    subscription = body(events["resources"]["subscriptions"])["properties"]
+    assert subscription["eventDeliverySchema"] == "CloudEventSchemaV1_0"
+    assert subscription["deliveryWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
+    assert subscription["filter"]["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+    assert parsed(FOLDER / "main.bicep")["parameters"]["watchedContainers"]["default"] == []
 
 
 def test_the_scheduler_lets_somebody_in() -> None:

@@ -15,11 +15,12 @@ RESOURCES = [
     pytest.param(file, resource, id=f"{file.stem}.{name}")
     for file in FILES
     for name, resource in parsed(file).get("resources", {}).items()
+    if not resource.get("existing")
 ]
 UNPUBLISHED = {".properties.functionAppConfig.siteUpdateStrategy: no such property"}
 """Properties that the service documents and takes, and that its types do not list; Bicep warns (BCP037)."""
 
-OF_BICEP = {"parent", "scope"}
+OF_BICEP = {"parent", "scope", "dependsOn"}
 """Words of the language in a resource's body, not properties."""
 
 

@@ -64,6 +64,12 @@ def called(outcome: str) -> Completes:
     return Completes({"value": {"outcome": outcome, "added": SIZE}, "problem": ""})
 
 
+def called_together(*outcomes: str | None) -> Completes:
+    """Return the ends of calls that ran in one step; None for one that has to be repeated."""
+    ends = [{"outcome": outcome, "added": SIZE} if outcome else None for outcome in outcomes]
+    return Completes({"value": {"calls": ends}, "problem": ""})
+
+
 def asking(follows: str, *, calls: Sequence[str] = (), open_: Sequence[str] = (), days: float = 7) -> Completes:
     """Return a look at requests for approvals; a wait ends `days` after the host's first turn."""
     until = (START + timedelta(days=days)).timestamp() if follows == "wait" else 0.0
@@ -211,6 +217,25 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
     "attempt_failed": (MINE, ANTICIPATED, RECALLED, routed(), WRONG, *ended("failed")),
     "step_repeated": (MINE, UNKNOWN_SIZE, ANTICIPATED, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),
     "called": (MINE, ANTICIPATED, RECALLED, routed(), asks("mcp_1"), called("completed"), *WHOLE),
+    "called_side_by_side": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1", "mcp_2", "mcp_3"),
+        called_together("completed", "incomplete", "failed"),
+        *WHOLE,
+    ),
+    "called_side_by_side_and_one_repeated": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1", "mcp_2", "mcp_3"),
+        called_together("completed", None, "completed"),
+        Completes({"outcome": "completed", "added": SIZE}),
+        *WHOLE,
+    ),
     "called_in_two_rounds": (
         MINE,
         ANTICIPATED,

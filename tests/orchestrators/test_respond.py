@@ -57,6 +57,8 @@ EXPECTED = {
     "attempt_failed": [*BEFORE, *TRY, *AFTER],
     "step_repeated": [*BEFORE, "recall", "timer", "recall", *TRY, *AFTER],
     "called": [*BEFORE, *TRY, "try_call_tool", *TRY, *AFTER],
+    "called_side_by_side": [*BEFORE, *TRY, "try_call_tools", *TRY, *AFTER],
+    "called_side_by_side_and_one_repeated": [*BEFORE, *TRY, "try_call_tools", "call_tool", *TRY, *AFTER],
     "called_in_two_rounds": [*BEFORE, *[*TRY, "try_call_tool"] * 2, *TRY, *AFTER],
     "called_none_at_a_limit": [*BEFORE, *TRY, *TRY, *AFTER],
     "called_and_handed_back": [*BEFORE, *TRY, "try_call_tool", *AFTER],
@@ -105,6 +107,18 @@ def test_the_results_of_a_round_make_the_input_of_the_next_round_larger() -> Non
         "mcp_2",
     ]
     assert [each["attempt"] for each in requests_of(host_of("called_in_two_rounds").history, "infer")] == [1, 2, 3]
+
+
+def test_a_call_that_failed_beside_others_is_repeated_alone() -> None:
+    history = host_of("called_side_by_side_and_one_repeated").history
+    assert [each["calls"] for each in requests_of(history, "try_call_tools")] == [["mcp_1", "mcp_2", "mcp_3"]]
+    assert [each["call"] for each in requests_of(history, "call_tool")] == ["mcp_2"]
+
+
+def test_a_round_of_three_calls_takes_twelve_events() -> None:
+    history = host_of("called_side_by_side").history
+    routes = [at for at, event in enumerate(history) if event.get("Name") == "route"]
+    assert routes[1] - routes[0] == 12
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from domain.identity.roles import AppRole
 from scripts.deployment import entra
 from scripts.deployment.commands import DeploymentError, run
 from scripts.deployment.patience import Patience, patient, wait_until_ready
@@ -96,10 +97,7 @@ def test_the_applications_have_what_the_app_checks_in_tokens() -> None:
     assert api["api"]["requestedAccessTokenVersion"] == 2
     assert [scope["value"] for scope in api["api"]["oauth2PermissionScopes"]] == ["access_as_user"]
     roles: dict[str, list[str]] = {each["value"]: each["allowedMemberTypes"] for each in api["appRoles"]}
-    documented = set(
-        re.findall(r"`((?:Turns|Usage|Owners|Operations|Limits)\.\w+)`", (ROOT / "docs" / "security.md").read_text())
-    )
-    assert documented <= set(roles)
+    assert {role.value for role in AppRole} == set(roles)
     assert every(members == ["User", "Application"] for members in roles.values())
     assert api["optionalClaims"]["accessToken"][0]["name"] == "idtyp"
     assert federation["api"]["requestedAccessTokenVersion"] == 1
@@ -142,6 +140,8 @@ def test_a_deployment_without_google_calls_neither_gcloud_nor_terraform() -> Non
     ("given", "refusal"),
     [
         ({"AZURE_ENV_NAME": "Ganglion"}, "'Ganglion'; use 3 to 11 lower-case letters and digits"),
+        ({"GANGLION_PROFILE": "smal"}, "GANGLION_PROFILE is 'smal'; use standard or small"),
+        ({"GANGLION_FILE_STORAGE": "yes"}, "GANGLION_FILE_STORAGE is 'yes'; use true or false"),
         ({"AZURE_LOCATION": "moonbase"}, "AZURE_LOCATION 'moonbase' has no Flex Consumption"),
         ({"GOOGLE_REGION": "us-west1"}, "GOOGLE_REGION 'us-west1' has no L4 GPUs"),
         ({"GOOGLE_WEIGHTS": "gs://bucket"}, "GOOGLE_WEIGHTS must be gs://BUCKET/FOLDER"),

@@ -1,11 +1,13 @@
 """Are turns, dollars, budgets and findings counted, with few time series however many tenants there are?"""
 
 import json
+from copy import replace
 from decimal import Decimal
 
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from domain.log.events import ResponseStatus
 from domain.money.costing import BillLine
 from domain.money.settlement import Settlement
 from telemetry.turn_metrics import count_session_cost, count_turn, measure_budget, named_tenants
@@ -131,3 +133,17 @@ async def test_the_sweep_reports_what_is_unfinished_and_what_it_found(measured: 
     assert unbegun == found + 1
     assert points(measured, "ganglion.sweeper.duration")
     assert total(measured, "ganglion.webhooks.pending") == 0
+
+
+async def test_the_time_for_which_a_turn_waited_for_an_approval_is_no_part_of_its_age(
+    measured: InMemoryMetricReader,
+) -> None:
+    world = world_of(backend("main"), FakeBackend())
+    admitted = await world.admit("refund it")
+    asked_at, decided_at = world.clock.time + 10, world.clock.time + 7210
+    progress = admitted.progress.with_wait(asked_at, until=decided_at + 60).without_wait(decided_at)
+    world.clock.time = decided_at + 5
+    running = replace(admitted, progress=progress)
+    survey = world.app.maintenance.survey
+    await survey.report({ResponseStatus.QUEUED: (), ResponseStatus.IN_PROGRESS: (running,)})
+    assert total(measured, "ganglion.turns.oldest.age") == pytest.approx(15)

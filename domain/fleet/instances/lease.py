@@ -4,6 +4,7 @@ Before the product sets a count above 0 it writes a lease. As long as the lease 
 still set the count to 0. Times are seconds since the epoch.
 """
 
+import math
 from collections.abc import Mapping
 from copy import replace
 from enum import StrEnum
@@ -17,6 +18,15 @@ from domain.fleet.instances.scaling import FREE, Scaling
 
 LOOK_S: Final = 5.0
 """How long until a backend is looked at again whose running attempts keep it up."""
+
+LATE_S: Final = 2.0
+"""An instance that turns wait for is known to be up for so much longer than until the next look."""
+
+KNOWN_S: Final = 600.0
+"""An instance that a schedule keeps up is known to be up for so long, and for two idle periods."""
+
+ROUND_S: Final = 10.0
+"""An instance stays up for so long after a round whose calls the server runs: the turn needs it again."""
 
 GRACE_S: Final = 5.0
 """A lease as young as this may belong to a warm-up that is not recorded yet."""
@@ -72,7 +82,8 @@ def due_at(lease: CountLease, backend: Backend, state: BackendState, now: float)
     """Return when the instance is to end, as far as is known now; a time that has passed means now.
 
     It ends when it was idle for the idle period of its session, or its start counts as lost; never before its last
-    attempt, nor below the minimum of the schedule. Where the schedule allows none, it ends with its last attempt.
+    attempt, nor while turns are in line for it, nor below the minimum of the schedule. Where the schedule allows none,
+    it ends with its last attempt.
     """
     if lease.phase is LeasePhase.ENDING:
         return now
@@ -84,8 +95,30 @@ def due_at(lease: CountLease, backend: Backend, state: BackendState, now: float)
     start = state.warmth.start_under_way(now)
     if not limits.maximum:
         return now
+    if state.is_up(now) and state.load.queued(now):
+        return now + LOOK_S
     times = [lease.at + GRACE_S, state.warmth.warm_until or 0.0, start.until if start else 0.0]
     return max(times)
+
+
+def kept_until(backend: Backend, state: BackendState, due: float, now: float) -> float | None:
+    """Return until when the router is to know that an instance is up that ends at `due`; None where it knows enough.
+
+    It stays up for turns in line, or because of a schedule, which the next release may lack.
+    """
+    until = state.warmth.warm_until
+    if until is None:
+        return None
+    if state.load.queued(now) and state.is_up(now):
+        return due + LATE_S if until < due + LATE_S else None
+    known_s = KNOWN_S + 2 * state.warmth.idle_period_s(backend)
+    is_minimum = backend.instances is not None and backend.instances.limits(now).minimum > 0
+    return min(due, now + known_s) if is_minimum and until < min(due, now + known_s / 2) else None
+
+
+def look_by(state: BackendState, now: float) -> float:
+    """Return when to look again at the latest: another process may see the end of a start."""
+    return now + LOOK_S if state.warmth.is_starting(now) else math.inf
 
 
 def is_counted(backend: Backend) -> bool:

@@ -18,12 +18,16 @@ WINDOWS: Final = (0.5, 0.75, 1.0, 2.0)
 RULES: Final = tuple(Rule(*each) for each in product(THRESHOLDS, KEEPS, WINDOWS))
 """The rules that are replayed. No threshold is lower than 0.3 or higher than 2.5: a bad month costs a bounded sum."""
 
-HELD_RULES: Final = tuple(Rule(*each) for each in product((0.6, 1.0, 1.6, 2.5), (0.3, 1.0), (1.0, 2.0)))
-IDLE_SHARES: Final = (0.5, 1.0, 2.0, 4.0)
-"""Where the product ends the GPU, these are replayed with idle periods of so many starts."""
+HELD_RULES: Final = tuple(Rule(*each) for each in product((0.3, 0.6, 1.0, 1.6), (0.3,), (0.5, 1.0, 2.0)))
+IDLE_SHARES: Final = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+"""Where the product ends the GPU, these are replayed with idle periods of so many starts.
+
+Another start is a bounded price, so the cheapest idle periods of 31 cells of development were shorter than a start: a
+tenth of it or less in most, and never longer.
+"""
 
 SHORTEST_START_S: Final = 5.0
-SHORTEST_IDLE_S: Final = 10.0
+SHORTEST_IDLE_S: Final = 1.0
 LONGEST_IDLE_S: Final = 3600.0
 
 DAY_S: Final = 86_400.0

@@ -12,7 +12,7 @@ from domain.errors import GanglionError
 from domain.fleet.catalog import ContinuationMode
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.ledger_records import ReservationStatus
-from tests.api.batches.jobs import create, ended, line, rows
+from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import ANSWER, Api, api
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
@@ -127,3 +127,34 @@ async def test_a_batch_ends_where_calls_of_the_store_fail_at_random(seed: int) -
             await DyingRun(other.world).run(await one.world.app.state.batches.read(OWNER, batch["id"]))
     await run_once(clock, store, batch["id"], Faults())
     await assert_complete(one, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+async def test_a_batch_is_created_once_wherever_the_process_dies_while_it_is_requested(fault: Fault) -> None:
+    number, calls = 0, 1
+    while number < calls:
+        clock = FakeClock()
+        store = MemoryStore(clock)
+        one = product(clock, store)
+        file_id = await upload(one, text_of([line(number) for number in range(LINES)]))
+        flaky = FlakyStore(store, Random(1), Faults(at={number: fault}))  # noqa: S311 - a test's seed
+        dying = product(clock, flaky)
+        dying.orchestrations.hold = True
+        with suppress(CrashError):
+            await requested(dying, file_id)
+        again = await requested(one, file_id)
+        assert again["id"] == (await requested(one, file_id))["id"]
+        clock.advance(60)
+        await one.world.app.maintenance.batch_sweep.run(one.orchestrations)
+        await assert_complete(one, again)
+        assert [each["id"] for each in (await one.http.get("/v1/batches")).json()["data"]] == [again["id"]]
+        number, calls = number + 1, max(calls, len(flaky.calls) + 1)
+    assert calls > 3
+
+
+async def requested(one: Api, file_id: str) -> dict[str, Any]:
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id}
+    answer = await one.http.post("/v1/batches", json=body, headers={"idempotency-key": "once"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()

@@ -1,6 +1,7 @@
 """Does a batch lose nothing and leave nothing open: turns, approvals, files and the places of a process?"""
 
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,17 +12,20 @@ from activities.batches.run_line import BUSY_S, MOST_OF_A_PROCESS, MOST_TRIES, S
 from activities.maintenance.batch_sweep import BatchSweep
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import wire_of_batch
-from clients.storage.keys import owner_index_key
-from clients.storage.port import Create, Delete
+from clients.storage.keys import money_key, owner_index_key
+from clients.storage.port import Add, Create, Delete
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
 from domain.batches.totals import BatchTotals
 from domain.errors import NotFound, Unavailable
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
-from domain.money.ledger_records import ReservationStatus
+from domain.money.budgets import TAKEN, Budgets, BudgetScope, tenant_day_counter_id
+from domain.money.ledger_records import ReservationStatus, nanos
 from state.batches.line_store import lines_key
+from state.money.limit_changes import REFRESH_S
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
+from tests.api.endpoints.reports.test_limits import change, serving
 from tests.api.harness import Api, api
 from tests.api.tools.agents import SHOP, InsistentModel, agent, calls
 from tests.checks import every
@@ -297,3 +301,29 @@ async def test_a_row_replaces_the_parts_that_a_run_left_behind_which_died() -> N
     assert await lines.rows(batch, 0) == {0: ("{}", BatchTotals(failed=1))}
     await lines.end_line(batch, 0, "another", BatchTotals(completed=1))
     assert await lines.rows(batch, 0) == {0: ("{}", BatchTotals(failed=1))}
+
+
+async def test_a_budget_that_others_use_up_in_the_middle_pauses_a_batch_until_it_is_raised() -> None:
+    limit = Decimal("0.01")
+    one = serving(6, budgets=Budgets(limits={BudgetScope.TENANT_DAY: limit}))
+    batch = await checked(one, await held(one, [line(number) for number in range(6)]))
+    running, request, clock = one.world.app.batches.run_line, wire_of_batch(batch), one.world.clock
+    for number in range(2):
+        assert await running.run({**request, "line": number}) == {"delay_s": 0.0, "stopped": 0}
+    today = tenant_day_counter_id(Budgets(), clock.now())
+    await one.world.store.commit(money_key(OWNER.tenant), (Add(id=today, amounts={TAKEN: nanos(limit)}),))
+    assert (await running.run({**request, "line": 2}))["delay_s"] > 0
+    paused = (await one.http.get(f"/v1/batches/{batch.id}")).json()
+    assert (paused["status"], paused["request_counts"]["completed"]) == ("in_progress", 2)
+    assert paused["metadata"]["ganglion_ending"].startswith("paused: Your organisation's budget for the day")
+    assert (await change(one, {"values": {"tenant_day": "1"}})).status_code == 200
+    clock.advance(REFRESH_S)
+    done = await run(one, batch)
+    assert tenant_day_counter_id(Budgets(), clock.now()) == today
+    assert (done["status"], done["request_counts"], done["metadata"]) == (
+        "completed",
+        {"total": 6, "completed": 6, "failed": 0},
+        {},
+    )
+    for each in await rows(one, done["output_file_id"]):
+        assert len(await one.world.ledger.attempts(OWNER, each["response"]["body"]["id"])) == 1

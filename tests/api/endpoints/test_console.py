@@ -4,12 +4,15 @@ import gzip
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from api.endpoints.console import ConsoleSignIn, policy
 from api.rendering.console_files import read_files
+from domain.money.overheads import FunctionsPrice, OverheadPrices
+from domain.money.prices import PriceSource
 from settings import ROOT
 from tests.api.harness import api
 from tests.checks import every
@@ -47,9 +50,25 @@ SIGN_IN = ConsoleSignIn(client_id="page", authority="https://login.example/tenan
 async def test_the_settings_of_the_sign_in_hold_no_secret_and_need_no_token() -> None:
     one = api()
     plain = (await one.http.get("/console/settings.json", headers={"authorization": ""})).json()
-    assert (plain["client_id"], set(plain)) == (None, {"client_id", "authorize_url", "token_url", "scope"})
+    fields = {"client_id", "authorize_url", "token_url", "scope", "execution_usd"}
+    assert (plain["client_id"], set(plain)) == (None, fields)
     assert plain["scope"].endswith("/access_as_user")
     assert SIGN_IN.to_json()["token_url"] == "https://login.example/tenant/oauth2/v2.0/token"
+
+
+async def test_the_page_knows_what_a_request_costs_at_least() -> None:
+    """An execution counts as a second: reading every 5 s would cost 90 cents a day."""
+    prices = OverheadPrices(
+        functions=FunctionsPrice(
+            origin=PriceSource(source="a test", date="2026-11", region="nowhere"),
+            gb_second=Decimal("0.000026"),
+            million_executions=Decimal("0.40"),
+            memory_gb=Decimal(2),
+        )
+    )
+    said = (await api(overheads=prices).http.get("/console/settings.json")).json()
+    assert said["execution_usd"] == "0.000052400"
+    assert round(float(said["execution_usd"]) * 86_400 / 5, 2) == 0.91
 
 
 def test_with_a_sign_in_the_page_may_also_call_its_authority() -> None:

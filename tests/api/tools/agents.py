@@ -63,6 +63,15 @@ def agent(
     return one
 
 
+def widened(one: Api, tokens: int = 32_768) -> Api:
+    """Give the model a context window of so many tokens."""
+    fleet: Any = one.world.fleet
+    model, main = fleet.models["model"], fleet.backends["main"]
+    fleet.models["model"] = replace(model, context_tokens=tokens)
+    fleet.backends["main"] = replace(main, limits=replace(main.limits, context_tokens=tokens))
+    return one
+
+
 def sent(one: Api, number: int = -1) -> dict[str, Any]:
     """Return the body of a request to the model."""
     _, fake = one.world.backends["main"]

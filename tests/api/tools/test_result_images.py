@@ -21,7 +21,7 @@ from domain.content.result_images import (
 )
 from tests.api.harness import Api
 from tests.api.test_sdk import sdk
-from tests.api.tools.agents import SHOP, agent, calls, sent
+from tests.api.tools.agents import SHOP, agent, calls, sent, widened
 from tests.fakes.backends import says
 from tests.fakes.stores import MemoryStore
 from tests.fakes.tools import FakeTools
@@ -30,7 +30,6 @@ type Json = dict[str, Any]
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
 LARGE = f"data:image/jpeg;base64,{'A' * 400_000}"
-WINDOW = 32_768
 LOOKUP = calls(("shop__find_order", {"number": "A-1"}))
 
 
@@ -38,11 +37,10 @@ def looking(*scripts: Any, images: tuple[str, ...] = (DOT,), sees: bool = True) 
     """Return an API whose model calls a tool that returns images."""
     answer = ToolAnswer(status=200, text="a label\n[image of the type image/png]", images=images)
     one = agent(LOOKUP, *(scripts or (says("a dot"),)), tools=FakeTools(replies={"find_order": [answer]}))
-    fleet: Any = one.world.fleet
-    model, main = fleet.models["model"], fleet.backends["main"]
+    fleet: Any = widened(one).world.fleet
+    model = fleet.models["model"]
     able = model.capabilities | ({Capability.VISION} if sees else set[Capability]())
-    fleet.models["model"] = replace(model, capabilities=able, context_tokens=WINDOW)
-    fleet.backends["main"] = replace(main, limits=replace(main.limits, context_tokens=WINDOW))
+    fleet.models["model"] = replace(model, capabilities=able)
     return one
 
 

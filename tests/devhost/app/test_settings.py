@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devhost.app.queue_settings import QueueSettings
 from devhost.app.settings import (
     SettingsError,
     host_settings,
@@ -45,6 +46,16 @@ def test_host_json_is_read_and_unknown_keys_are_listed() -> None:
     assert found.unknown == ("queues", "extensions.http.hsts")
 
 
+def test_the_settings_of_queues_are_read() -> None:
+    queues = {"visibilityTimeout": "00:00:30", "maxDequeueCount": 3, "batchSize": 4, "messageEncoding": "none"}
+    found = host_settings({"extensions": {"queues": queues}})
+    expected = QueueSettings(
+        visibility_timeout_s=30, max_dequeue_count=3, batch_size=4, new_batch_threshold=2, is_base64=False
+    )
+    assert (found.queues, found.unknown) == (expected, ())
+    assert host_settings({}).queues == QueueSettings()
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"extensions": []}, "extensions.http: not a JSON object"),
     ({"extensions": {"durableTask": 1}}, "extensions.durableTask: not a JSON object"),
@@ -57,6 +68,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         'maxActivityRedeliveries: "3" is not a whole number',
     ),
     ({"functionTimeout": 5}, "functionTimeout: invalid value '5'"),
+    ({"extensions": {"queues": {"messageEncoding": "rot13"}}}, "messageEncoding: 'rot13' is not one of"),
     (
         {"extensions": {"http": {"maxConcurrentRequests": "many"}}},
         'maxConcurrentRequests: "many" is not a whole number',

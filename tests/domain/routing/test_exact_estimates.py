@@ -8,6 +8,7 @@ import pytest
 
 from domain.fleet.backend_state import initial_state
 from domain.fleet.catalog import Backend, ContinuationMode
+from domain.fleet.load import Load
 from domain.log.capped_answers import CappedAnswer
 from domain.money.costing import marginal_cost, time_cost, token_cost, worst_token_cost
 from domain.money.sessions.transitions import joint_worst_case
@@ -182,3 +183,19 @@ def test_a_warm_machine_costs_what_its_life_is_longer() -> None:
     assert expiry(replace(warm, warm_until=None, remaining_start_s=3.0), PRICE) == NOW + 3.0 + 600
     most = marginal_cost(PRICE, end=NOW + 8.0 + 5.0 + 10.0, expiry=NOW + 608.0)
     assert worst_cost(starting, PRICE, 10.0, 5.0) == max(time_cost(PRICE, 10.0), most)
+
+
+def test_a_turn_beside_others_adds_only_the_time_after_them() -> None:
+    """The machine stays up for the others: waiting for them in line adds nothing to its bill."""
+    gpu = backend("gpu", cold=SERVERLESS)
+    found = [estimate(beside(gpu, number), demand(output_tokens=100)) for number in (0, 1, gpu.limits.concurrency)]
+    work_s = found[0].busy_s
+    assert found[0].cost == marginal_cost(PRICE, end=NOW + work_s, expiry=NOW + 1)
+    assert found[1].cost == found[2].cost == time_cost(PRICE, work_s)
+    assert [each.queue_s for each in found] == [0.0, 0.0, work_s]
+
+
+def beside(gpu: Backend, attempts: int) -> RoutingOption:
+    """Return a GPU whose idle period is over in a second, with attempts that run there."""
+    load = Load(in_flight={f"attempt {number}": NOW + 60 for number in range(attempts)})
+    return option(gpu, backend_state=replace(initial_state(gpu), load=load), warm_until=NOW + 1)

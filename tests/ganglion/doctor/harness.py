@@ -23,11 +23,12 @@ from domain.errors import Unavailable
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure
 from domain.identity.access_tokens import TokenIssuer
+from ganglion.doctor.areas.package_checks import FILES, PACKAGES
 from ganglion.doctor.outside import Answer, UnreachableError
-from ganglion.doctor.package_checks import FILES, PACKAGES
 from ganglion.doctor.subject import Subject, Target
 from settings import ROOT, Settings
 from tests.fakes.clocks import FakeClock
+from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import MemoryStore
 
 NOW = 1_795_176_000.0
@@ -68,10 +69,12 @@ VARIABLES = {
     "AzureFunctionsJobHost__extensions__durableTask__storageProvider__type": "azureManaged",
     "AzureWebJobsStorage__accountName": "account",
     "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": "Endpoint=https://hub.example;Authentication=ManagedIdentity",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "220200960",
     "GANGLION_AWS_ROLE": "arn:aws:iam::123456789012:role/ganglion",
     "GANGLION_AWS_SUBJECT_SCOPE": "api://ganglion-federation/.default",
     "GANGLION_AZURE_OPENAI_URL": "https://openai.example/v1",
     "GANGLION_BEDROCK_URL": "https://bedrock.example/openai/v1",
+    "GANGLION_BLOB_URL": "https://files.blob.core.windows.net",
     "GANGLION_BUDGET_TENANT_MONTH": "100",
     "GANGLION_CLOUD_RUN_L4_URL": "https://gpu.example/v1",
     "GANGLION_COSMOS_URL": "https://account.documents.azure.com",
@@ -85,8 +88,19 @@ VARIABLES = {
     "GANGLION_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
     "GANGLION_WEBHOOK_URL": "https://hooks.example/in",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example",
+    "TICKETS__queueServiceUri": "https://files.queue.core.windows.net",
     "WEBSITE_INSTANCE_ID": "1",
 }
+PIPELINE = f"""
+[pipelines.tickets]
+trigger = "queue"
+queue = "tickets"
+connection = "TICKETS"
+input = "data.text"
+model = "auto"
+instructions = "Summarize the ticket."
+owner = {{ tenant = "{TENANT}", app = "{PERSON}" }}
+"""
 BACKENDS = ["azure-openai", "bedrock", "cloud-run-l4"]
 
 
@@ -157,6 +171,7 @@ class FakeOutside:
     """Answers as planned. `addresses` are those of single names, `denied` maps backends to the hop that refuses."""
 
     store_port: DocumentStore
+    contents: MemoryContents = field(default_factory=MemoryContents)
     answers: dict[str, Answer] = field(default_factory=healthy_answers)
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     unreachable: set[str] = field(default_factory=set[str])
@@ -222,6 +237,10 @@ class FakeOutside:
     def store(self, settings: Settings) -> DocumentStore:
         assert settings.store
         return self.store_port
+
+    def files(self, settings: Settings) -> MemoryContents:
+        assert settings.blob_url
+        return self.contents
 
     async def azure(self, *command: str) -> Any:
         """Answer about the apps and the workbooks of a subscription."""
@@ -297,9 +316,10 @@ def healthy_case(root: Path) -> Case:
         (root / name / "__init__.py").touch()
     fleet = (root / "fleet.toml").read_text(encoding="utf-8").replace("p99_s = 300", "p99_s = 200") + BEDROCK
     (root / "fleet.toml").write_text(fleet, encoding="utf-8")
+    (root / "pipelines.toml").write_text(PIPELINE, encoding="utf-8")
     files = {
         f"GANGLION_{name.upper()}": str(root / f"{name}.toml")
-        for name in ("fleet", "prices", "sources", "tools", "webhooks")
+        for name in ("fleet", "pipelines", "prices", "sources", "tools", "webhooks")
     }
     outside = FakeOutside(store_port=MemoryStore(FakeClock(start=NOW)))
     return Case(root=root, variables={**VARIABLES, **files}, outside=outside)

@@ -7,12 +7,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
 
+from clients.azure_storage.account import error_of
+from clients.azure_storage.blob_contents import NO_CONTAINER
 from clients.backends.credentials import Hop
+from clients.storage.port import DocumentKey
 from domain.fleet.failure_classes import Failure, FailureKind
 from ganglion.doctor.checks import CHECKS
 from ganglion.doctor.command import examine
@@ -21,6 +25,7 @@ from ganglion.doctor.subject import Subject
 from settings import ROOT
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
+from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
 
@@ -163,6 +168,27 @@ def broken_store(case: Case) -> None:
     case.outside.store_port = FlakyStore(memory, Random(0), Faults(at={0: Fault.UNAVAILABLE}))  # noqa: S311
 
 
+class RefusingContents(MemoryContents):
+    """Refuses what is written, as Azure Storage does: there is no container, or no role."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__()
+        self.status = status
+        self.code = code
+
+    async def write(self, key: DocumentKey, number: int, content: bytes) -> None:
+        refused = HttpResponseError(f"{key.parts} {number} {len(content)}")
+        refused.status_code, refused.error_code = self.status, self.code  # pyright: ignore[reportAttributeAccessIssue] - as the SDK does
+        raise error_of(refused, "The blob storage")
+
+
+def refusing_blobs(status: int, code: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.contents = RefusingContents(status, code)
+
+    return inject
+
+
 def other_python(case: Case) -> None:
     case.python = (3, 12)
 
@@ -210,6 +236,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "files.sources": edit("sources.toml", "max_rows = 20", "max_rows = 0"),
     "files.webhooks": edit("webhooks.toml", "secrets =", "secretes ="),
     "files.tools": edit("tools.toml", 'approval = "never"', 'approval = "perhaps"'),
+    "files.pipelines": edit("pipelines.toml", 'trigger = "queue"', 'trigger = "mail"'),
     "files.budgets": wrong_budget_file,
     "files.price_age": edit("prices.toml", 'date = "2026-08"', 'date = "2026-01"'),
     "files.tokenizers": edit("fleet.toml", "tier = 3", 'tier = 3\ntokenizer = "missing.json"'),
@@ -252,6 +279,10 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "store.containers": no_container,
     "store.access": broken_store,
     "store.clock": answer("https://account.documents.azure.com", Answer(status=401, headers=LATE)),
+    "blobs.body_size": setting("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "104857600"),
+    "blobs.reach": unreachable("files.blob.core.windows.net"),
+    "blobs.container": refusing_blobs(404, NO_CONTAINER),
+    "blobs.access": refusing_blobs(403, "AuthorizationPermissionMismatch"),
     "hub.name": setting(f"{HOST}hubName", "my-hub"),
     "hub.storage": unset("AzureWebJobsStorage__accountName"),
     "hub.keys": setting("AzureWebJobsStorage", "AccountName=account;AccountKey=abcdefgh"),
@@ -260,6 +291,8 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "network.private": addresses("account.queue.core.windows.net", PUBLIC),
     "network.sources": addresses("crm.example", "169.254.169.254"),
     "sources.reach": unreachable("crm.example"),
+    "pipelines.references": edit("pipelines.toml", 'model = "auto"', 'model = "gpt-9"'),
+    "pipelines.queues": unset("TICKETS__queueServiceUri"),
     "webhooks.reach": unreachable("hooks.example"),
     "gpu.start_up_probe": edit("fleet.toml", "p99_s = 200", "p99_s = 400"),
     "gpu.quota": no_quota,
@@ -324,6 +357,17 @@ async def test_a_quota_below_the_instances_of_the_gpu_service_is_named(case: Cas
     (case.root / "infra" / "google" / "terraform.tfvars").write_text("max_instances = 3\n", encoding="utf-8")
     ((text,),) = (await found(case)).values()
     assert text == "the project may run 2 L4 GPUs in us-central1, but max_instances of infra/google is 3"
+
+
+async def test_a_file_of_the_doctor_is_gone_afterwards(case: Case) -> None:
+    assert await found(case) == {}
+    assert (case.outside.contents.blocks, case.outside.contents.whole) == ({}, {})
+
+
+async def test_a_public_address_of_the_blob_storage_is_named(case: Case) -> None:
+    addresses("files.blob.core.windows.net", PUBLIC)(case)
+    ((text,),) = (await found(case)).values()
+    assert text.startswith(f"files.blob.core.windows.net resolves to the public address {PUBLIC}")
 
 
 async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> None:

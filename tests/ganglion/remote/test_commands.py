@@ -103,7 +103,7 @@ def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
     assert whole.split() == ["in", "all", "$0.38", "$0.006", "$0.24"]
     assert [each.strip() for each in rest] == [
         session["reason"],
-        "shared with 1 other turns of yours and 3 of others",
+        "shared with 1 other turn of yours and 3 of others",
         "price l4, a page, 2026-08",
     ]
 

@@ -247,14 +247,29 @@ checks["a page asks for little in ten minutes, and stops when it is left open ov
   }
 };
 
-checks["names from outside are text"] = async () => {
-  const page = await opened();
-  const name = "<img onerror=alert(1) src=x>";
-  const turn = { id: "resp_1", status: "completed", model: name, backend: name, created_at: 1, ended_at: 2, attempts: 1, cost_usd: "0", cost_status: "final" };
-  await page.route("**/v1/turns?**", (route) => route.fulfill({ json: { data: [turn], has_more: false } }));
-  await page.goto(CONSOLE);
-  await page.getByRole("cell", { name }).first().waitFor();
-  assert.equal(await page.locator("main img").count(), 0);
+const MARKUP = "<img onerror=alert(1) src=x>";
+const NAMED = new Set(["id", "model", "backend", "system", "region", "reason", "why", "cause", "owner", "tenant", "step", "name", "source"]);
+
+/** Return an answer in which every name and reason is markup. */
+function named(value) {
+  if (Array.isArray(value)) return value.map(named);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, NAMED.has(key) && typeof each === "string" ? MARKUP : named(each)]));
+}
+
+checks["names and reasons from outside are text in every view"] = async () => {
+  const page = await signedIn();
+  await show(page, "turns", "Turns");
+  const turn = (await page.getByRole("link", { name: /^resp_/ }).first().getAttribute("href")).slice(2);
+  await page.route("**/v1/**", async (route) => {
+    const answer = await route.fetch({ url: route.request().url().replace(encodeURIComponent(MARKUP), "scripted-gpu") });
+    await route.fulfill({ response: answer, json: named(await answer.json()) });
+  });
+  for (const [name, heading] of Object.entries({ ...VIEWS, [turn]: "Turn" })) {
+    await show(page, name, heading);
+    if (name !== "chat") await page.waitForFunction((text) => document.querySelector("main").innerText.includes(text), MARKUP);
+    assert.equal(await page.locator("main img").count(), 0, name);
+  }
 };
 
 checks["the browser has nothing to complain about"] = () => {

@@ -1,6 +1,6 @@
 // Has no view a barrier before anything has happened, and does Money show a month with its budget, forecast and alarm?
 import assert from "node:assert/strict";
-import { APP, browser, picture, said, show, signedIn, VIEWS, violations, WITHOUT_ROLES } from "./console_page.mjs";
+import { APP, browser, CONSOLE, opened, picture, said, show, signedIn, VIEWS, violations, WITHOUT_ROLES } from "./console_page.mjs";
 import { tell } from "./telling.mjs";
 
 const THEMES = ["light", "dark"];
@@ -71,6 +71,38 @@ for (const colorScheme of THEMES)
     await page.getByRole("alert").waitFor();
     await judged(page, "turn");
   };
+
+checks["ages count from the server's time where the browser's clock is ten minutes off"] = async () => {
+  const page = await opened();
+  await page.clock.setFixedTime(Date.now() + 600_000);
+  await page.route("**/v1/fleet", async (route) => {
+    const answer = await route.fetch();
+    const fleet = await answer.json();
+    const failed = { at: fleet.at - 30, again_at: fleet.at, reason: "quota", grant: null };
+    await route.fulfill({ response: answer, json: { ...fleet, data: fleet.data.map((each) => (each.start ? { ...each, start: { ...each.start, failed_warm_up: failed } } : each)) } });
+  });
+  await page.goto(CONSOLE);
+  await show(page, "fleet", "Fleet");
+  await page.getByText(/A warm-up failed \d+\.\d s ago: quota/).waitFor(); // not 10 minutes
+};
+
+checks["a hidden tab asks for nothing, and a tab that is seen again goes on"] = async () => {
+  const page = await opened();
+  await page.clock.install();
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.goto(CONSOLE);
+  await show(page, "fleet", "Fleet");
+  const hide = (hidden) => page.evaluate((value) => Object.defineProperty(document, "hidden", { value, configurable: true }), hidden);
+  await hide(true);
+  const before = asked.length;
+  await page.clock.runFor(600_000);
+  assert.equal(asked.length, before);
+  await hide(false);
+  const again = page.waitForRequest("**/v1/fleet");
+  await page.clock.runFor(20_000);
+  await again;
+};
 
 const DAYS = 18;
 const SPENT = { idle: "0.610000000", start: "0.140000000", running: "0.330000000", tokens: "0.120000000", functions: "0.030000000" };

@@ -1,6 +1,7 @@
 // Does the official SDK work, unmodified?
 import assert from "node:assert/strict";
-import OpenAI from "openai";
+import { setTimeout as pause } from "node:timers/promises";
+import OpenAI, { NotFoundError, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { asking, counted, exact, holds, model, notes, noting, says, shop, shopping, tell } from "./telling.mjs";
@@ -215,4 +216,88 @@ const chat = {
   },
 };
 
-await tell({ responses, chat });
+const line = (number) => ({
+  custom_id: `line-${number}`,
+  method: "POST",
+  url: "/v1/responses",
+  body: { model, input: `COUNT ${number}`, temperature: 0, max_output_tokens: 64 },
+});
+const upload = async (lines) =>
+  client.files.create({
+    file: await toFile(Buffer.from(lines.map((each) => JSON.stringify(each)).join("\n")), "in.jsonl"),
+    purpose: "batch",
+  });
+const batchOf = async (lines) =>
+  client.batches.create({
+    input_file_id: (await upload(lines)).id,
+    endpoint: "/v1/responses",
+    completion_window: "24h",
+    metadata: { of: "a kit" },
+  });
+async function ended(id) {
+  for (;;) {
+    const found = await client.batches.retrieve(id);
+    if (["completed", "failed", "expired", "cancelled"].includes(found.status)) return found;
+    await pause(500);
+  }
+}
+const every = async (list) => {
+  const found = [];
+  for await (const each of list) found.push(each.id);
+  return found;
+};
+const batches = {
+  async files() {
+    const made = await client.files.create({ file: await toFile(Buffer.from("hello"), "note.txt"), purpose: "user_data" });
+    assert.equal((await client.files.retrieve(made.id)).filename, "note.txt");
+    assert.equal(await (await client.files.content(made.id)).text(), "hello");
+    await upload([line(1)]);
+    const listed = await every(client.files.list({ limit: 1 }));
+    assert.ok(listed.length > 1 && listed.includes(made.id));
+    assert.ok((await client.files.delete(made.id)).deleted);
+    await assert.rejects(client.files.retrieve(made.id), NotFoundError);
+  },
+  async batch() {
+    const lines = [1, 2, 3].map(line);
+    const made = await batchOf(lines);
+    const done = await ended(made.id);
+    assert.equal(done.status, "completed");
+    assert.deepEqual(done.metadata, { of: "a kit" });
+    assert.deepEqual(done.request_counts, { total: 3, completed: 3, failed: 0 });
+    const rows = (await (await client.files.content(done.output_file_id)).text()).trim().split("\n").map(JSON.parse);
+    assert.deepEqual(rows.map((row) => row.custom_id).sort(), lines.map((each) => each.custom_id));
+    for (const row of rows) {
+      const [message] = row.response.body.output;
+      says(message.content[0].text, counted(Number(row.custom_id.split("-")[1])));
+      assert.equal((await client.responses.retrieve(row.response.body.id)).status, "completed");
+    }
+    await batchOf([line(1)]);
+    const listed = await every(client.batches.list({ limit: 1 }));
+    assert.ok(listed.length > 1 && listed.includes(made.id));
+  },
+  async "wrong lines"() {
+    const done = await ended((await batchOf([line(1), line(1), { ...line(2), method: "GET" }])).id);
+    assert.equal(done.status, "failed");
+    assert.deepEqual(done.errors.data.map((each) => [each.line, each.param]), [[2, "custom_id"], [3, "method"]]);
+  },
+  // A batch that has ended before it is cancelled stays as it is.
+  async cancel() {
+    const made = await batchOf(Array.from({ length: 500 }, (_, index) => line(index + 1)));
+    const cancelled = await client.batches.cancel(made.id);
+    assert.ok(["cancelling", "cancelled", "completed"].includes(cancelled.status));
+    const done = await ended(made.id);
+    assert.equal(done.status, cancelled.status === "completed" ? "completed" : "cancelled");
+    assert.equal((await client.batches.cancel(made.id)).status, done.status);
+  },
+  async webhooks() {
+    const types = [];
+    for (const { body, headers } of JSON.parse(process.env.WEBHOOKS)) {
+      const event = await client.webhooks.unwrap(body, headers, process.env.WEBHOOK_SECRET);
+      assert.match(event.data.id, /^batch_/);
+      types.push(event.type);
+    }
+    assert.deepEqual(types.sort(), ["cancelled", "completed", "expired", "failed"].map((each) => `batch.${each}`));
+  },
+};
+
+await tell({ responses, chat, batches });

@@ -1,9 +1,11 @@
 """Does the official SDK work, unmodified?"""
 
+import asyncio
 import json
+import os
 from typing import Any, Literal
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, NotFoundError
 from openai.types.responses.response_output_item import McpApprovalResponse
 from pydantic import BaseModel, Field
 from telling import EXACT, MODEL, NOTING, SHOP, SHOPPING, counted, holds, says, tell
@@ -229,6 +231,95 @@ async def chat_conversation() -> None:
     says(chat.choices[0].message.content, "ECHO green")
 
 
+def line(number: int) -> dict[str, Any]:
+    body = {"model": MODEL, "input": f"COUNT {number}", "temperature": 0, "max_output_tokens": 64}
+    return {"custom_id": f"line-{number}", "method": "POST", "url": "/v1/responses", "body": body}
+
+
+async def upload(lines: list[dict[str, Any]]) -> str:
+    content = "\n".join(json.dumps(each) for each in lines).encode()
+    return (await client.files.create(file=("in.jsonl", content), purpose="batch")).id
+
+
+async def batch_of(lines: list[dict[str, Any]]) -> str:
+    made = await client.batches.create(
+        input_file_id=await upload(lines),
+        endpoint="/v1/responses",
+        completion_window="24h",
+        metadata={"of": "a kit"},
+    )
+    return made.id
+
+
+async def ended(name: str) -> Any:
+    while True:
+        found = await client.batches.retrieve(name)
+        if found.status in {"completed", "failed", "expired", "cancelled"}:
+            return found
+        await asyncio.sleep(0.5)
+
+
+async def files() -> None:
+    made = await client.files.create(file=("note.txt", b"hello"), purpose="user_data")
+    assert (await client.files.retrieve(made.id)).filename == "note.txt"
+    assert (await client.files.content(made.id)).text == "hello"
+    await upload([line(1)])
+    listed = [each.id async for each in client.files.list(limit=1)]
+    assert len(listed) > 1
+    assert made.id in listed
+    assert (await client.files.delete(made.id)).deleted
+    try:
+        await client.files.retrieve(made.id)
+    except NotFoundError:
+        return
+    raise AssertionError("the file was found after its deletion")
+
+
+async def batch() -> None:
+    name = await batch_of([line(number) for number in (1, 2, 3)])
+    done = await ended(name)
+    assert (done.status, done.metadata) == ("completed", {"of": "a kit"})
+    assert (done.request_counts.total, done.request_counts.completed, done.request_counts.failed) == (3, 3, 0)
+    rows = [json.loads(each) for each in (await client.files.content(done.output_file_id)).text.splitlines()]
+    assert sorted(row["custom_id"] for row in rows) == ["line-1", "line-2", "line-3"]
+    for row in rows:
+        number = int(row["custom_id"].partition("-")[2])
+        says(row["response"]["body"]["output"][0]["content"][0]["text"], counted(number))
+        assert (await client.responses.retrieve(row["response"]["body"]["id"])).status == "completed"
+    await batch_of([line(1)])
+    listed = [each.id async for each in client.batches.list(limit=1)]
+    assert len(listed) > 1
+    assert name in listed
+
+
+async def wrong_lines() -> None:
+    done = await ended(await batch_of([line(1), line(1), {**line(2), "method": "GET"}]))
+    assert done.status == "failed"
+    assert [(each.line, each.param) for each in done.errors.data] == [(2, "custom_id"), (3, "method")]
+
+
+async def cancel() -> None:
+    """Cancel a batch; one that has ended before stays as it is."""
+    name = await batch_of([line(number) for number in range(1, 501)])
+    cancelled = await client.batches.cancel(name)
+    assert cancelled.status in {"cancelling", "cancelled", "completed"}
+    done = await ended(name)
+    assert done.status == ("completed" if cancelled.status == "completed" else "cancelled")
+    assert (await client.batches.cancel(name)).status == done.status
+
+
+async def webhooks() -> None:
+    secret, types = os.environ["WEBHOOK_SECRET"], dict[str, str]()
+    for each in json.loads(os.environ["WEBHOOKS"]):
+        event = client.webhooks.unwrap(each["body"], each["headers"], secret=secret)
+        assert event.data.id.startswith("batch_")
+        types[event.type] = type(event).__name__
+    assert types == {
+        f"batch.{each}": f"Batch{each.capitalize()}WebhookEvent"
+        for each in ("completed", "failed", "expired", "cancelled")
+    }
+
+
 RESPONSES = {
     "text": text,
     "stream": stream,
@@ -256,5 +347,13 @@ CHAT = {
     "conversation": chat_conversation,
 }
 
+BATCHES = {
+    "files": files,
+    "batch": batch,
+    "wrong lines": wrong_lines,
+    "cancel": cancel,
+    "webhooks": webhooks,
+}
+
 if __name__ == "__main__":
-    tell({"responses": RESPONSES, "chat": CHAT})
+    tell({"responses": RESPONSES, "chat": CHAT, "batches": BATCHES})

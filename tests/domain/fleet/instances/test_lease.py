@@ -7,7 +7,7 @@ import pytest
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, ColdStart
 from domain.fleet.cold_start import WarmUp
-from domain.fleet.instances.lease import GRACE_S, LOOK_S, CountLease, LeasePhase, due_at
+from domain.fleet.instances.lease import GRACE_S, LATE_S, LOOK_S, CountLease, LeasePhase, due_at, kept_until, look_by
 from domain.fleet.instances.scaling import CountLimits, InstanceControl, Scaling, ScheduleRow
 from domain.fleet.load import Load
 from domain.fleet.state_updates import after_keeping, after_stop, after_warm_up
@@ -38,6 +38,42 @@ def test_an_idle_instance_ends_when_its_idle_period_is_over() -> None:
 def test_a_running_attempt_keeps_it_up_whatever_the_schedule_says() -> None:
     assert due_at(LEASE, COUNTED, running(UP), NOW) == NOW + LOOK_S
     assert due_at(LEASE, with_limits(0, 0), running(UP), NOW) == NOW + LOOK_S
+
+
+def test_turns_in_line_keep_up_an_instance_that_is_up() -> None:
+    line = Load(queue_places={"other": (NOW - 5, NOW + 60)})
+    waited_for = replace(UP, load=line)
+    due = due_at(LEASE, COUNTED, waited_for, NOW)
+    assert due == NOW + LOOK_S
+    assert after_stop(waited_for, now=NOW, looked_at=NOW) is None
+    almost_over = replace(waited_for, warmth=replace(UP.warmth, warm_until=NOW + 1))
+    assert kept_until(COUNTED, almost_over, due, NOW) == due + LATE_S
+    assert kept_until(COUNTED, waited_for, due, NOW) is None
+    assert kept_until(COUNTED, replace(UP, warmth=almost_over.warmth), due, NOW) is None
+
+
+def test_turns_in_line_keep_up_nothing_that_is_cold() -> None:
+    line = Load(queue_places={"other": (NOW - 5, NOW + 60)})
+    cold = replace(UP, warmth=replace(UP.warmth, warm_until=NOW - 1), load=line)
+    assert due_at(LEASE, COUNTED, cold, NOW) <= NOW
+    assert kept_until(COUNTED, cold, NOW, NOW) is None
+
+
+def test_a_start_is_looked_at_often_because_another_process_may_see_its_end() -> None:
+    start = WarmUp(by="resp", since=NOW - 50, until=NOW + 400, cold_at=NOW - 1)
+    starting = replace(UP, warmth=replace(UP.warmth, warm_until=None, warm_up=start))
+    assert look_by(starting, NOW) == NOW + LOOK_S
+    assert look_by(UP, NOW) > NOW + 1000
+
+
+def test_an_attempt_that_outlasts_the_idle_period_shows_that_the_backend_is_up() -> None:
+    over = replace(UP, warmth=replace(UP.warmth, warm_until=NOW - 1))
+    assert not over.is_up(NOW)
+    assert running(over).is_up(NOW)
+    start = WarmUp(by="attempt", since=NOW - 5, until=NOW + 40, cold_at=NOW - 1)
+    assert not running(replace(over, warmth=replace(over.warmth, warm_up=start))).is_up(NOW)
+    assert not running(initial_state(COUNTED)).is_up(NOW)
+    assert after_warm_up(running(over), COUNTED, by="other", now=NOW) is None
 
 
 def test_a_start_ends_when_it_counts_as_lost() -> None:

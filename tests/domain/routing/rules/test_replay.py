@@ -13,9 +13,12 @@ from domain.routing.rules.rule_choice import (
     DAY_S,
     ENOUGH_TURNS,
     RULES,
+    SHORTEST_IDLE_S,
+    SHORTEST_START_S,
     ObservedDemand,
     RuleChoice,
     choose_rule,
+    rules_for,
 )
 
 TERMS = SessionTerms(second_usd=0.001, start_s=20.0, idle_s=100.0)
@@ -113,3 +116,20 @@ def test_a_rule_is_chosen_again_after_a_day_and_when_the_price_changes() -> None
     assert found.is_due(NOW, 0.002)
     assert RuleChoice.from_document(found.to_document()) == found
     assert replace(found, at=0.0) != found
+
+
+@pytest.mark.parametrize(("gap_s", "idle_s"), [(300, SHORTEST_IDLE_S), (3, 2.4)])
+def test_a_gpu_that_the_product_ends_is_kept_for_as_long_as_the_gaps_are_worth_it(gap_s: int, idle_s: float) -> None:
+    """Where gaps are long it ends at once; else it is kept until the next turn, and no longer."""
+    parts = [PastDemand(6 * 3600 * burst + gap_s * turn, 0.1, 1.0) for burst in range(40) for turn in range(20)]
+    held = replace(TERMS, wait_s=TERMS.start_s)
+    found = choose_rule(ObservedDemand(parts, len(parts)), held, now=NOW)
+    assert found.rule.idle_s == pytest.approx(idle_s)
+    assert found.dollars["adopted"] <= found.dollars["default"]
+
+
+def test_no_idle_period_is_longer_than_a_start_or_shorter_than_a_second() -> None:
+    for start_s in (1.0, 20.0, 300.0):
+        periods = {rule.idle_s for rule in rules_for(replace(TERMS, wait_s=start_s)) if rule.idle_s is not None}
+        assert min(periods) == SHORTEST_IDLE_S
+        assert max(periods) == max(start_s, SHORTEST_START_S)

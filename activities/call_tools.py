@@ -1,0 +1,54 @@
+"""How does the server run the calls of one round side by side, in one step?"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from activities.routing.request_size import NOTHING
+from domain import wire
+from domain.call_wire import CalledToolsWire, CallToolsWire
+from domain.errors import GanglionError, NoResponse
+
+log = logging.getLogger("ganglion.activities")
+
+
+class CallTools:
+    """Runs several calls at once. A repeat is safe: each call has its own record, and its own end in the log.
+
+    `run` is the step that runs a single one.
+    """
+
+    def __init__(self, run: Callable[[wire.CallToolWire], Awaitable[wire.CalledToolWire]]) -> None:
+        self.run = run
+
+    async def call(self, request: CallToolsWire) -> CalledToolsWire:
+        """Run the calls, and return how each of them ended; None for one that the caller has to repeat alone.
+
+        An unexpected error is raised when all calls have ended: no call goes on unseen.
+        """
+        runs = [asyncio.create_task(self.tried(single(request, call))) for call in request["calls"]]
+        try:
+            await asyncio.wait(runs)
+            return {"calls": [run.result() for run in runs]}
+        finally:
+            for run in runs:
+                run.cancel()
+
+    async def tried(self, request: wire.CallToolWire) -> wire.CalledToolWire | None:
+        try:
+            return await self.run(request)
+        except NoResponse:
+            return {"outcome": "ended", "added": NOTHING}
+        except GanglionError as error:
+            log.warning("a call of %s: %s: %s", request["response"], type(error).__name__, error)
+            return None
+
+
+def single(request: CallToolsWire, call: str) -> wire.CallToolWire:
+    return {
+        "tenant": request["tenant"],
+        "subject": request["subject"],
+        "response": request["response"],
+        "traceparent": request["traceparent"],
+        "call": call,
+    }

@@ -1,0 +1,148 @@
+"""What does a call over MCP cost beside a plain POST, and what do configured servers cost at the start of the app?
+
+`python -m benches.mcp_calls [CALLS]`: calls of a tool of the official SDK's server in a process of its own, in turns:
+the same JSON as a plain POST on a kept and on a new connection, and the product's client. Then medians of fresh
+processes that import the app with no server and with ten.
+"""
+
+import asyncio
+import json
+import operator
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+
+import httpx
+
+from benches.imports.app import SETTINGS
+from benches.tables import print_table
+from clients.clock import SystemClock
+from clients.tools.factory import build_tools
+from clients.tools.port import ToolRequest
+from domain.identity.owners import Owner
+from domain.tools.catalog import ServerKind, ServerTool, ToolServer
+from standins.json_values import Json
+from standins.paths import ROOT
+from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
+
+CALLS = 200
+WARM = 10
+READY_S = 60.0
+SERVERS = 10
+STARTS = 5
+REVISION = "2026-07-28"
+META = "io.modelcontextprotocol"
+ARGUMENTS = {"number": "A-1"}
+HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "mcp-protocol-version": REVISION,
+    "mcp-method": "tools/call",
+    "mcp-name": "find_order",
+}
+PROGRAM = """
+import resource, sys
+sys.modules["rich"] = None
+import function_app
+loaded = sorted({"mcp", "mcp_types", "httpx2"} & sys.modules.keys())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ",".join(loaded) or "-")
+"""
+SERVER = '[servers.s{0}]\nkind = "mcp"\nurl = "http://127.0.0.1:{0}"\n[servers.s{0}.tools.find]\neffect = "read"\n'
+
+
+def call_body(number: int) -> Json:
+    client = {"name": "bench", "version": "1"}
+    meta = {f"{META}/protocolVersion": REVISION, f"{META}/clientInfo": client, f"{META}/clientCapabilities": {}}
+    params = {"name": "find_order", "arguments": ARGUMENTS, "_meta": meta}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
+@asynccontextmanager
+async def shop(folder: Path, era: str) -> AsyncGenerator[int]:
+    """Serve the shop; yield its port."""
+    command = python_command("standins.mcp_tools", "--era", era)
+    spec = ProcessSpec(name="mcp", command=command, environment=os.environ, log=folder / "mcp.log", folder=ROOT)
+    child = ChildProcess(spec)
+    try:
+        yield await asyncio.to_thread(child.wait_for, child.ready_port, READY_S)
+    finally:
+        child.stop()
+
+
+async def milliseconds(call: Callable[[], Awaitable[object]]) -> float:
+    started = perf_counter()
+    await call()
+    return (perf_counter() - started) * 1000
+
+
+async def plain(http: httpx.AsyncClient, url: str) -> None:
+    answer = await http.post(url, json=call_body(1), headers=HEADERS)
+    assert '"status":"on its way"' in json.dumps(answer.json(), separators=(",", ":"))
+
+
+async def measure(folder: Path, era: str, calls: int) -> list[tuple[str, list[float]]]:
+    """Return the times of each way of calling; a plain call needs the newer revision, which has no session."""
+    tools = build_tools(SystemClock(), loopback=True, client_id=None)
+    async with shop(folder, era) as port:
+        address = f"http://127.0.0.1:{port}"
+        server = ToolServer(label="shop", kind=ServerKind.MCP, address=address, path="/mcp", tools={})
+        owner = Owner(tenant="t", subject="user:u")
+        request = ToolRequest(
+            server=server, tool=ServerTool(name="find_order"), arguments=ARGUMENTS, key="mcp_1", owner=owner
+        )
+        kept = httpx.AsyncClient()
+        fresh = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+        ways: dict[str, Callable[[], Awaitable[object]]] = {"the product's client": lambda: tools.call(request)}
+        if era == "new":
+            ways["plain POST on a kept connection"] = lambda: plain(kept, server.url)
+            ways["plain POST on a new connection"] = lambda: plain(fresh, server.url)
+        times = {name: list[float]() for name in ways}
+        for number in range(WARM + calls):
+            for name, call in ways.items():
+                lasted = await milliseconds(call)
+                if number >= WARM:
+                    times[name].append(lasted)
+        for each in (kept, fresh):
+            await each.aclose()
+        await tools.close()
+    rows = [(f"{name}, {REVISION if era == 'new' else '2025-11-25'}", each) for name, each in times.items()]
+    own, *others = times.items()
+    beyond = [(f"more than a {name}", list(map(operator.sub, own[1], each))) for name, each in others]
+    return [*rows, *beyond]
+
+
+def start(folder: Path, servers: int) -> tuple[float, str]:
+    """Import the app in a fresh process; return its MiB, and the modules of MCP that it has loaded."""
+    file = folder / f"{servers}.toml"
+    file.write_text("".join(SERVER.format(9000 + number) for number in range(servers)), encoding="utf-8")
+    environment = os.environ | SETTINGS | {"GANGLION_TOOLS": str(file)}
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)  # noqa: S603 - a fixed command
+    mebibytes, loaded = done.stdout.split()[-2:]
+    return float(mebibytes), loaded
+
+
+def main() -> None:
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [row for era in ("new", "old") for row in asyncio.run(measure(folder, era, calls))]
+        pairs = [(start(folder, 0), start(folder, SERVERS)) for _ in range(STARTS)]
+    print_table(
+        ("call, ms", "median", "lowest"), [(way, f"{statistics.median(ms):.1f}", f"{min(ms):.1f}") for way, ms in rows]
+    )
+    none, ten = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
+    loaded = {pair[1][1] for pair in pairs}
+    print_table(
+        ("start of the app", "no server", f"{SERVERS} servers", "more"),
+        [("MiB", f"{none:.1f}", f"{ten:.1f}", f"{ten - none:.1f}"), ("modules of MCP", "-", ",".join(loaded), "")],
+    )
+
+
+if __name__ == "__main__":
+    main()

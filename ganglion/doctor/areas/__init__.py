@@ -1,0 +1,1 @@
+"""What does the doctor check in each area of an application?"""

@@ -1,0 +1,81 @@
+"""Can the application keep large files in its blob storage?"""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from clients.azure_storage.blob_contents import NO_CONTAINER
+from clients.storage.port import Container, DocumentKey
+from domain.errors import GanglionError
+from ganglion.doctor.areas.backend_checks import connects, endpoint, resolves
+from ganglion.doctor.findings import Fault, error, warning
+from ganglion.doctor.subject import NotRunError, Subject
+
+BODY_LIMIT: Final = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+NEEDED_BYTES: Final = 220_200_960
+"""The largest file, with room for the parts around it: 210 MiB."""
+
+TEXT: Final = b"doctor"
+OWNER: Final = ("doctor", "doctor")
+CREATE: Final = "az storage container create --auth-mode login --account-name ACCOUNT --name"
+GRANT: Final = (
+    "az role assignment create --role 'Storage Blob Data Contributor' --assignee-object-id PRINCIPAL "
+    "--assignee-principal-type ServicePrincipal --scope ID_OF_THE_CONTAINER"
+)
+
+NOT_SET: Final = "GANGLION_BLOB_URL is not set: the store keeps all files"
+
+
+def body_size(subject: Subject) -> Iterator[Fault]:
+    """Compare what the host reads of a request with the largest file."""
+    subject.needs_azure()
+    if not subject.settings.blob_url:
+        raise NotRunError(NOT_SET)
+    given = subject.variables.get(BODY_LIMIT, "")
+    if not given.isdecimal() or int(given) < NEEDED_BYTES:
+        text = f"{BODY_LIMIT} is {given or 'not set'}: the host refuses files of more than 100 MB"
+        yield warning(text, subject.set_command(BODY_LIMIT, str(NEEDED_BYTES)))
+
+
+async def reach(subject: Subject) -> AsyncIterator[Fault]:
+    if not subject.settings.blob_url:
+        raise NotRunError(NOT_SET)
+    host, port = endpoint(subject.settings.blob_url)
+    problem = await resolves(subject, host) or await connects(subject, host, port)
+    if problem:
+        yield error(f"GANGLION_BLOB_URL: {host}:{port} cannot be reached: {problem}", f"nslookup {host}")
+
+
+async def container(subject: Subject) -> AsyncIterator[Fault]:
+    problem = await attempt(subject)
+    if NO_CONTAINER in problem:
+        name = subject.settings.blob_container
+        yield error(f"the container {name} of GANGLION_BLOB_URL does not exist", f"{CREATE} {name}")
+
+
+async def access(subject: Subject) -> AsyncIterator[Fault]:
+    """Write a file, read it and delete it, as the application does with its own identity."""
+    problem = await attempt(subject)
+    if NO_CONTAINER in problem:
+        raise NotRunError("correct the error of blobs.container first")
+    if problem:
+        yield error(f"files cannot be kept in GANGLION_BLOB_URL: {problem}", GRANT)
+
+
+async def attempt(subject: Subject) -> str:
+    """Return what goes wrong with a small file; empty where nothing does."""
+    async for _ in reach(subject):
+        raise NotRunError("the blob storage cannot be reached: see blobs.reach")
+    contents = subject.outside.files(subject.settings)
+    if contents is None:
+        raise NotRunError(NOT_SET)
+    key = DocumentKey(container=Container.TURNS, parts=(*OWNER, f"doctor_{subject.target.now:.6f}"))
+    try:
+        await contents.write(key, 0, TEXT)
+        await contents.complete(key, 1)
+        read = b"".join([piece async for piece in contents.read(key, 0, len(TEXT))])
+        await contents.delete(key)
+    except GanglionError as problem:
+        return str(problem)
+    finally:
+        await contents.close()
+    return "" if read == TEXT else "it returns other bytes than were written"
