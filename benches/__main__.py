@@ -21,7 +21,7 @@ from benches.imports import app, package
 from benches.operations import __main__ as operations
 from benches.routing import comparison
 from benches.scale import comparison as scale
-from benches.streams import many_streams
+from benches.streams import many_streams, waiting_turns
 
 BENCHES = (
     ("importing", app.main),
@@ -38,6 +38,7 @@ BENCHES = (
     ("inputs", inputs.main),
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),
+    ("waiting turns", waiting_turns.main),
     ("cancels", cancels.main),
     ("agent", agent.main),
     ("batches", batches.main),

@@ -123,7 +123,8 @@ async def measure(turns: int, waiting: int) -> None:
 
 def main() -> None:
     given = [int(each) for each in sys.argv[1:]]
-    asyncio.run(measure(*(given or (TURNS, WAITING))))
+    turns, waiting = given if len(given) == 2 else (TURNS, WAITING)
+    asyncio.run(measure(turns, waiting))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from activities.approvals.ask import AskApprovals
+from activities.call_tools import CallTools
 from activities.maintenance.approval_sweep import ApprovalSweep
 from activities.routing.request_size import NOTHING
 from api.approvals.decisions import ApprovalFunctions, check_same
@@ -33,6 +34,7 @@ from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.response import ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from orchestrators.approval_waits import settle_requests
+from orchestrators.step_costs import StepCosts
 from orchestrators.turn_waits import TurnWaits
 from state.approvals.index import ApprovalIndex
 from state.approvals.reservations import ReservationsAside
@@ -199,11 +201,12 @@ class WaitingHistory:
     async def orchestrate(self) -> None:
         """Run the orchestrator's wait over a host that delivers its steps again, and end the turn."""
         steps: dict[str, Callable[[Any], Awaitable[Any]]] = {ASK: self.ask, wire.TRY_CALL_TOOL: self.call}
+        steps[wire.TRY_CALL_TOOLS] = CallTools(self.call).call
         run = Run(clock=self.clock, steps=steps, done=[], history=[], events=self.board)
         context = FakeContext({}, self.clock)
         owner = {"tenant": OWNER.tenant, "subject": OWNER.subject}
         turn: Any = {**owner, "response": self.calls.response.id, "traceparent": ""}
-        work = settle_requests(context, turn, TurnWaits(in_place=True))
+        work = StepCosts().track(settle_requests(context, turn, TurnWaits(in_place=True)))
         yielded = next(work)
         while True:
             result = await run.result(yielded)
