@@ -93,6 +93,7 @@ bench: setup
 
 bench-routing: setup
 	@$(python) -m benches.routing
+	@$(python) -m benches.routing counted
 
 lock: setup
 	@scripts/lock.sh

@@ -1,7 +1,6 @@
 """How fast is the product? Runs every benchmark, one after the other: `make bench`."""
 
 from benches import (
-    agent,
     cancels,
     cold,
     cosmos,
@@ -21,7 +20,8 @@ from benches.imports import app, package
 from benches.operations import __main__ as operations
 from benches.routing import comparison
 from benches.scale import comparison as scale
-from benches.streams import many_streams, waiting_turns
+from benches.streams import many_streams
+from benches.tools import rounds, waiting
 
 BENCHES = (
     ("importing", app.main),
@@ -38,9 +38,9 @@ BENCHES = (
     ("inputs", inputs.main),
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),
-    ("waiting turns", waiting_turns.main),
+    ("waiting turns", waiting.main),
     ("cancels", cancels.main),
-    ("agent", agent.main),
+    ("rounds of tool calls", rounds.main),
     ("batches", batches.main),
     ("cold", cold.main),
     ("devhost", devhost.main),

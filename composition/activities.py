@@ -8,10 +8,8 @@ from msgspec import Struct
 from activities.anticipate import Anticipate
 from activities.approvals.ask import AskApprovals
 from activities.begin import Begin
-from activities.budget_watch import BudgetWatch
 from activities.call_tool import CallTool
 from activities.call_tools import CallTools
-from activities.deliver_webhook import DeliverWebhook
 from activities.enter import Enter
 from activities.finish import Finish
 from activities.infer import Infer
@@ -30,6 +28,8 @@ from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
 from activities.tools.result_cache import ResultCache
 from activities.tools.result_pages import ResultPages
+from activities.webhooks.budget_watch import BudgetWatch
+from activities.webhooks.deliver_webhook import DeliverWebhook
 from api.turns.admission_plan import AdmissionPlanner
 from api.turns.waiting_turns import WaitingTurnPlanner
 from clients.tools.source_tool import WithSources

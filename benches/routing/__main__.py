@@ -1,6 +1,6 @@
 """What does the choice of a backend cost?
 
-`python -m benches.routing [fortnights | development | record]` measures it.
+`python -m benches.routing [fortnights | counted | development | record]` measures it.
 """
 
 from benches.routing.comparison import main

@@ -244,7 +244,7 @@ def chosen_cells(arguments: Sequence[str]) -> Sequence[Cell]:
 
 
 def main() -> None:
-    """Measure the cells near break-even, whole fortnights, or the cells of development; `record` is for the gate."""
+    """Measure the cells near break-even, whole fortnights, counted GPUs, or development; `record` is for the gate."""
     if "record" in sys.argv:
         record()
         return

@@ -1,13 +1,17 @@
 """Can a person use the console in a real browser, and has it no barrier?"""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from benches.economics import __main__ as economics
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.demo.costs import environment_in
+from standins.issuer.entra_tokens import guid_of
+from tests.benches.test_economics import CHOICE, settings_file
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
 from tests.conformance.programs import Program, found_by
@@ -44,6 +48,16 @@ async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
         judge(TITLE, await found_by(PROGRAM, where), {})
 
 
+async def publish_ways_to_serve(cluster: LocalCluster) -> None:
+    """Publish a comparison for the tenant of Alice, as an operator does: five requests, one a minute."""
+    rows = (f"2026-11-01 00:0{minute}:00,1000,100" for minute in range(5))
+    trace = cluster.data / "trace.csv"
+    trace.write_text("\n".join(("TIMESTAMP,ContextTokens,GeneratedTokens", *rows)), encoding="utf-8")
+    tenant, settings = guid_of("tenant", "contoso"), settings_file(cluster.data)
+    asked = [str(trace), *CHOICE, "--tenant", tenant, "--settings", settings, "--publish"]
+    assert await asyncio.to_thread(economics.main, asked) == 0
+
+
 async def test_every_view_is_seen_empty_and_then_used_by_keyboard_alone(tmp_path: Path, chromium: str) -> None:
     javascript_kits()
     with LocalCluster(
@@ -56,6 +70,7 @@ async def test_every_view_is_seen_empty_and_then_used_by_keyboard_alone(tmp_path
             "WITHOUT_ROLES": cluster.token(),
             "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
         }
+        await publish_ways_to_serve(cluster)
         judge(VIEWS, await found_by(VIEWS_PROGRAM, where), {})
         judge(KEYBOARD, await found_by(KEYBOARD_PROGRAM, where), {})
 

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from standins.cluster.local_cluster import LocalCluster
+from standins.paths import ROOT
 from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Reading, asking, calling
@@ -22,9 +23,13 @@ ROUND = [
     ("send_note", {"number": "A-1001", "text": "refunded"}),
 ]
 EVENTS = 40
-FOLLOWED_S = 90
-GOES_ON = (200, 245)
-"""The events around the end of the tenth round, after which the turn goes on in a new history."""
+FOLLOWED_S = 180
+ROUNDS = 17
+CALLS = 3
+GOES_ON = (270, 300)
+"""The events around the end of the sixteenth round, after which the turn goes on in a new history."""
+
+MORE_ROUNDS = f"\n[limits]\nmax_rounds = {ROUNDS + 1}\n"
 
 
 def moments() -> Iterator[object]:
@@ -38,7 +43,10 @@ def moments() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def slow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(hasty(tmp_path_factory.mktemp("agent"), rate=50.0)) as cluster:
+    folder = tmp_path_factory.mktemp("agent")
+    file = folder / "tools.toml"
+    file.write_text((ROOT / "tools.toml").read_text(encoding="utf-8") + MORE_ROUNDS, encoding="utf-8")
+    with LocalCluster(hasty(folder, rate=50.0, GANGLION_TOOLS=str(file))) as cluster:
         yield cluster
 
 
@@ -80,7 +88,9 @@ async def test_effects_happen_once_after_a_kill(slow: Scene, victim: str, index:
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_effects_happen_once_after_a_kill_where_a_turn_goes_on(slow: Scene, victim: str, random: Random) -> None:
     before = len((await shop_of(slow.cluster))["effects"])
-    rounds = [[("refund_order", {"number": f"B-{one}", "amount": each}) for each in range(4)] for one in range(10)]
+    rounds = [
+        [("refund_order", {"number": f"B-{one}", "amount": each}) for each in range(CALLS)] for one in range(ROUNDS)
+    ]
     reading = Reading(body={**asking(plan(*rounds), tools=[SHOP]), "stream": True})
     async with asyncio.timeout(FOLLOWED_S):
         await slow.caller.follow_on(reading, until=random.randrange(*GOES_ON))
@@ -88,7 +98,7 @@ async def test_effects_happen_once_after_a_kill_where_a_turn_goes_on(slow: Scene
         await slow.caller.follow_on(reading)
     assert_one_stream(reading)
     calls = [item for item in reading.response["output"] if item["type"] == "mcp_call"]
-    assert [call["status"] for call in calls] == ["completed"] * 40
+    assert [call["status"] for call in calls] == ["completed"] * (ROUNDS * CALLS)
     effects = (await shop_of(slow.cluster))["effects"][before:]
     assert sorted(effect["key"] for effect in effects) == sorted(call["id"] for call in calls)
     assert "continued" in str((await slow.caller.orchestration_ended(reading.id))["input"])

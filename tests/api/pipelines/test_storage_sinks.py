@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.deliver_webhook import DeliverWebhook
+from activities.webhooks.deliver_webhook import DeliverWebhook
 from domain.errors import Terminal, Unavailable
 from domain.pipelines.event_run import RunStatus
 from domain.pipelines.pipeline import Sink, SinkKind

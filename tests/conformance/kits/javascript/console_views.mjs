@@ -139,8 +139,12 @@ for (const size of SIZES)
     await inAMonth(page, "60.000000000");
     await show(page, "money", "Money");
     await page.getByRole("img", { name: /^Spend of 2026-06, added up: \$22\.14 after day 18; forecast \$33\.00, 150 % of it \$49\.50, projected \$33\.10 to \$45\.90, budget \$60\.00$/ }).waitFor();
-    for (const mark of [".line-forecast", ".line-alarm", ".line-limit", ".line-spent", ".band"]) assert.equal(await page.locator(`.plot ${mark}`).count(), 1, mark);
+    for (const mark of [".line-forecast", ".line-alarm", ".line-limit", ".line-spent", ".band"]) assert.equal(await page.locator(`svg[aria-label^="Spend of 2026-06"] ${mark}`).count(), 1, mark);
     await page.getByText("100 % reached").waitFor();
+    await page.getByText(/^The cheapest way for these requests:/).waitFor(); // what an operator has published
+    await page.getByRole("img", { name: /^Break-even at \d+ requests an hour/ }).waitFor();
+    await page.getByRole("img", { name: /^Owning (pays in month \d+|never pays)/ }).waitFor();
+    await page.getByRole("table", { name: /^Mixes of GPU types/ }).waitFor();
     assert.equal(await page.locator('.plot rect[fill="url(#hatching)"]').count(), 1);
     await picture(page, `month-${size.colorScheme}-${size.viewport.width}`);
     await judged(page, "money");

@@ -1,6 +1,6 @@
 """What do decisions about approvals cost, and what do turns cost that wait for them?
 
-`python -m benches.streams.waiting_turns [TURNS] [WAITING]`: the time from a decision to the request of its tool, for so
+`python -m benches.tools.waiting [TURNS] [WAITING]`: the time from a decision to the request of its tool, for so
 many turns; and how long other turns with one call take beside WAITING turns that wait in place, and without them.
 """
 

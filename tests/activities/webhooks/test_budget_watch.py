@@ -9,8 +9,8 @@ from typing import Any, override
 
 import pytest
 
-from activities.budget_watch import BudgetWatch
-from activities.deliver_webhook import DeliverWebhook
+from activities.webhooks.budget_watch import BudgetWatch
+from activities.webhooks.deliver_webhook import DeliverWebhook
 from clients.storage.port import DocumentStore
 from clients.storage.request_units import add_charge, metered
 from domain.errors import Unavailable
@@ -22,7 +22,7 @@ from domain.turns.webhook_events import WebhookEndpoint, WebhookEndpoints
 from state.money.budget_status import BudgetStatus
 from state.money.usage_rows import UsageRows
 from state.webhook_outbox import WebhookOutbox
-from tests.activities.test_deliver_webhook import MAIN, TAKEN, Deliveries
+from tests.activities.webhooks.test_deliver_webhook import MAIN, TAKEN, Deliveries
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.worlds import OWNER, World, backend
 

@@ -1,7 +1,7 @@
 """What does a call over MCP cost beside a plain POST, and what do configured servers cost at the start of the app?
 
-`python -m benches.mcp_calls [CALLS]`: calls of a tool of the official SDK's server in a process of its own, in turns:
-the same JSON as a plain POST on a kept and on a new connection, and the product's client. Then medians of fresh
+`python -m benches.tools.mcp_calls [CALLS]`: calls of a tool of the official SDK's server in a process of its own, in
+turns: the same JSON as a plain POST on a kept and on a new connection, and the product's client. Then medians of fresh
 processes that import the app with no server and with ten.
 """
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from activities.deliver_webhook import (
+from activities.follow_ups import FollowUps
+from activities.maintenance.sweep import SweepDelays
+from activities.webhooks.deliver_webhook import (
     MAX_BUSY_DELAY_S,
     MAX_CONCURRENT_TRIES,
     MIN_BUSY_DELAY_S,
     DeliverWebhook,
 )
-from activities.follow_ups import FollowUps
-from activities.maintenance.sweep import SweepDelays
 from clients.orchestrations import delivery_wire, turn_wire
 from clients.storage.port import DocumentStore
 from clients.webhooks.sender import DeliveryReceipt, DeliveryResult

@@ -1,7 +1,7 @@
 """What do rounds of tool calls cost between the model and the tools?
 
-`python -m benches.agent [TURNS]`: turns of two rounds with three calls each, and turns with one round of eight parallel
-calls of which each takes `DELAY_S`. The stand-ins' own records have the times; the task hub has the events.
+`python -m benches.tools.rounds [TURNS]`: turns of two rounds with three calls each, and turns with one round of eight
+parallel calls of which each takes `DELAY_S`. The stand-ins' own records have the times; the task hub has the events.
 """
 
 import asyncio
