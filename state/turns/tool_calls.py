@@ -80,12 +80,12 @@ class ToolCalls:
     async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
-        After another run has taken an approved call over, a run records nothing but a success: the first one counts.
+        After another turn has taken an approved call over, a run records nothing but a success: the first one counts.
         """
         at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
-            is_left = record.is_shared and stored.starter != record.starter and not is_success
+            is_left = not stored.is_run_by(record.turn) and not is_success
             return None if stored.outcome or is_left else stored.ended(outcome, at=at)
 
         return await self.change(owner, record, ended)
