@@ -7,7 +7,7 @@ them there. The failover of the account is the second app's own address of it.
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 
 import pytest
