@@ -93,12 +93,13 @@ def compose_http(
         tools=compose_tool_reports(configuration, ports, state),
         usage=compose_usage(configuration, ports, state),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
-        console=Console(
-            folder=ROOT / "console",
-            sign_in=sign_in_of(configuration.settings),
-            overheads=configuration.overheads,
-        ),
+        console=compose_console(configuration),
     )
+
+
+def compose_console(configuration: Configuration) -> Console:
+    sign_in = sign_in_of(configuration.settings)
+    return Console(folder=ROOT / "console", sign_in=sign_in, overheads=configuration.overheads)
 
 
 def compose_approvals(

@@ -6,6 +6,7 @@ parameter `api-version`, which has no effect. A deployment is the model of a cha
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -47,9 +48,13 @@ class AzurePaths:
     """Passes each call to the function of the same path under /v1, and every other one to the fallback."""
 
     def __init__(self, routes: Sequence[AnsweringRoute], fallback: Handler) -> None:
-        ordered = sorted(routes, key=lambda route: parameter_count(route.template))
-        self.patterns = [RoutePattern(route=each, pattern=named_pattern(each.template)) for each in ordered]
+        self.routes = routes
         self.fallback = fallback
+
+    @cached_property
+    def patterns(self) -> Sequence[RoutePattern]:
+        ordered = sorted(self.routes, key=lambda route: parameter_count(route.template))
+        return [RoutePattern(route=each, pattern=named_pattern(each.template)) for each in ordered]
 
     async def answer(self, req: Request, client: Any) -> Response:
         prefix = PREFIX.match(req.url.path)

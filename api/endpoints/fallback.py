@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from azurefunctions.extensions.http.fastapi import PlainTextResponse, Request, Response
 
@@ -26,8 +27,12 @@ class Fallback:
     """
 
     def __init__(self, methods: Mapping[str, Sequence[str]]) -> None:
-        ordered = sorted(methods, key=parameter_count)
-        self.methods = {path_pattern(template): tuple(methods[template]) for template in ordered}
+        self.methods = methods
+
+    @cached_property
+    def patterns(self) -> Mapping[re.Pattern[str], Sequence[str]]:
+        """The methods by the pattern of their paths; those with the fewest parameters are first."""
+        return {path_pattern(each): self.methods[each] for each in sorted(self.methods, key=parameter_count)}
 
     async def answer(self, req: Request) -> Response:
         path = req.url.path
@@ -42,7 +47,7 @@ class Fallback:
 
     def allowed(self, path: str) -> list[str]:
         """Return the methods of the matching template with the fewest parameters; none where nothing matches."""
-        return sorted(next((each for pattern, each in self.methods.items() if pattern.fullmatch(path)), ()))
+        return sorted(next((each for pattern, each in self.patterns.items() if pattern.fullmatch(path)), ()))
 
 
 def parameter_count(template: str) -> int:

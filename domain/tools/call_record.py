@@ -83,6 +83,11 @@ class CallRecord(Struct, frozen=True, kw_only=True):
         """Tell whether the call is an approved one, which belongs to all turns with its approval."""
         return self.item.startswith("mcpr_")
 
+    @property
+    def turn(self) -> str:
+        """The id of the turn whose run may send the call."""
+        return self.starter.partition("/")[0]
+
     def is_run_by(self, response_id: str) -> bool:
         """Tell whether the run that may send the call is one of this turn."""
         return not self.is_shared or self.starter.startswith(f"{response_id}/")

@@ -80,12 +80,12 @@ class ToolCalls:
     async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
-        After another run has taken an approved call over, a run records nothing but a success: the first one counts.
+        After another turn has taken an approved call over, a run records nothing but a success: the first one counts.
         """
         at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
-            is_left = record.is_shared and stored.starter != record.starter and not is_success
+            is_left = not stored.is_run_by(record.turn) and not is_success
             return None if stored.outcome or is_left else stored.ended(outcome, at=at)
 
         return await self.change(owner, record, ended)
@@ -94,6 +94,11 @@ class ToolCalls:
         """Delete a record that was created after its response was deleted: nothing else would delete it."""
         delete = Delete(id=call_id(response_id, item_id))
         await with_retries(self.clock, self.store.commit, response_key(owner, response_id), (delete,))
+
+    async def clear(self, owner: Owner, response_id: str) -> None:
+        """Delete the records of a deleted response, those of approved calls included. Safe to repeat."""
+        for each in await self.of_response(owner, response_id):
+            await self.remove(owner, response_id, each.item)
 
     async def of_response(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
         """Return the records of a response, in the order of their items."""

@@ -25,11 +25,12 @@ from tests.test_composition import ENVIRONMENT
 pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PROGRAM = """
-import json, sys
+import gc, json, sys
 sys.path[:0] = json.loads(sys.argv[1])
 import function_app
 print(json.dumps([each.get_function_name() for each in function_app.app.get_functions()]))
 print(json.dumps(sorted({getattr(module, "__file__", None) or "" for module in sys.modules.values()})))
+print(json.dumps([gc.isenabled(), gc.get_freeze_count()]))
 """
 
 
@@ -86,11 +87,13 @@ def test_a_bare_interpreter_loads_every_function_from_it_alone(unpacked: Path) -
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    names, files = map(json.loads, done.stdout.splitlines())
+    names, files, (is_collecting, lasting) = map(json.loads, done.stdout.splitlines())
     assert set(names) >= FUNCTIONS
     assert max(name.lower() for name in names) == "zz_unknown"
     strange = [file for file in files if "site-packages" in file and not file.startswith(str(unpacked))]
     assert strange == []
+    assert is_collecting
+    assert lasting > len(files)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from activities.tools.caller_grants import CallerGrants
 from activities.tools.result_cache import ResultCache
 from activities.tools.result_pages import ResultPages
 from clients.storage.port import DocumentStore
-from clients.tools.port import CallFailure, ToolAnswer, ToolError, ToolRequest
+from clients.tools.port import CallFailure, ToolAnswer, ToolCaller, ToolError, ToolRequest
 from domain.content.items import Item, Role
 from domain.content.tools import FunctionCall
 from domain.errors import NoResponse, Retryable
@@ -141,6 +141,7 @@ class Simulation:
     kills: float = 0.0
     deliveries: int = 0
     ends: str = ""
+    connector: ToolCaller | None = None
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)  # noqa: S311 - a history must repeat
@@ -159,15 +160,15 @@ class Simulation:
 
     async def run(self) -> None:
         turns = self.clean_turns()
-        await self.admit(turns)
+        await self.admit(turns, ResponseOptions(model="m"), self.random.randint(1, 3))
         await asyncio.gather(*(self.host(item) for item in self.tools), self.end())
         await asyncio.gather(*self.server.working)
 
     def clean_turns(self) -> TurnStore:
         return TurnStore(self.store, self.clock, WebhookEndpoints())
 
-    async def admit(self, turns: TurnStore) -> None:
-        """Admit a turn, and write its calls into the log as an attempt does."""
+    async def admit(self, turns: TurnStore, options: ResponseOptions, calls: int) -> None:
+        """Admit a turn, and write so many calls into its log as an attempt does."""
         asked = Item(id=self.name("msg"), role=Role.USER, text="hello")
         now = self.clock.now()
         self.response = Response(
@@ -176,16 +177,18 @@ class Simulation:
             created_at=now,
             deadline_at=now + 1800,
             input_items=(asked.id,),
-            options=ResponseOptions(model="m"),
+            options=options,
         )
         await self.ledger(self.store).reserve(OWNER, self.response.id, Decimal("0.01"))
         await turns.admit(self.response, (asked,), (LogEvent(kind=EventKind.CREATED),))
         events: list[LogEvent] = []
-        for index in range(self.random.randint(1, 3)):
+        for index in range(calls):
             item, name = self.name("mcp"), self.random.choice(list(ARGUMENTS))
             self.tools[item] = SERVERS.known["shop"].tools[name]
             call = FunctionCall(name=name, arguments=json.dumps(ARGUMENTS[name]), server="shop")
             events += server_call_events(index, call, item_id=item, call_id=f"call_{index}", number=1)
+        if not events:
+            return
         slot = Slot(number=1, writer="infer:1", first=1, at=now, events=tuple(events))
         assert await turns.append(OWNER, self.response.id, slot)
 
@@ -205,7 +208,7 @@ class Simulation:
         sender = self.parts.sender(
             calls=self.parts.calls(store, self.clock),
             results=results,
-            connector=OneCall(self.server, item, self.has_outcome),
+            connector=self.connector or OneCall(self.server, item, self.has_outcome),
             billing=self.parts.billing(ledger=self.ledger(store), clock=self.clock),
             cache=ResultCache(self.clock),
             clock=self.clock,

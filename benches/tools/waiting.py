@@ -1,0 +1,131 @@
+"""What do decisions about approvals cost, and what do turns cost that wait for them?
+
+`python -m benches.tools.waiting [TURNS] [WAITING]`: the time from a decision to the request of its tool, for so
+many turns; and how long other turns with one call take beside WAITING turns that wait in place, and without them.
+"""
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from benches.tables import print_table
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.json_values import Json
+
+TURNS = 20
+WAITING = 1000
+AT_ONCE = 16
+LOOK_S = 0.02
+PAUSE_S = 5.0
+SHOP: Json = {"type": "mcp", "server_label": "shop"}
+MANY = "1000000"
+ROOM = ("OWNER_TURNS_PER_MINUTE", "OWNER_BURST", "OWNER_RUNNING")
+ROOM_OF_TENANT = ("TENANT_TURNS_PER_MINUTE", "TENANT_BURST", "TENANT_RUNNING")
+
+
+class WaitingBench:
+    """One caller of one cluster."""
+
+    def __init__(self, cluster: LocalCluster, http: httpx.AsyncClient, hub: Path) -> None:
+        self.http = http
+        self.url = f"{cluster.base_url}/v1/responses"
+        self.shop = cluster.model_url("shop")
+        self.headers = {"Authorization": f"Bearer {cluster.token()}"}
+        self.hub = hub
+
+    async def create(self, number: str, **more: object) -> Json:
+        prompt = f"PLAN {json.dumps([[['shop__find_order', {'number': number}]]])} THEN done"
+        body = {"model": "scripted@scripted", "input": prompt, **more}
+        answer = await self.http.post(self.url, json=body, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def waiting(self, number: str) -> tuple[str, str]:
+        """Begin a turn that waits in place; return its id and that of its request."""
+        tools = [{**SHOP, "require_approval": "always"}]
+        made = await self.create(number, tools=tools, background=True, metadata={"approval_wait_s": "864000"})
+        place = f"{self.url}/{made['id']}"
+        while not made["output"] or made["output"][-1]["type"] != "mcp_approval_request":
+            await asyncio.sleep(LOOK_S)
+            made = (await self.http.get(place, headers=self.headers)).json()
+        return made["id"], made["output"][-1]["id"]
+
+    async def decision_ms(self, number: str) -> float:
+        """Return the time from a decision to the request of its tool, as the shop has recorded it."""
+        response, request = await self.waiting(number)
+        await asyncio.sleep(1)
+        decided_at = time.time()  # noqa: TID251 - compared with the shop's own record
+        answer = {"approval_request_id": request, "approve": True}
+        sent = await self.http.post(f"{self.url}/{response}/approvals", json=answer, headers=self.headers)
+        assert sent.status_code == 200, sent.text
+        while True:
+            found = (await self.http.get(f"{self.shop}/__effects")).json()["requests"]
+            started = [each["started"] for each in found if each["path"].endswith(number)]
+            if started:
+                return (started[0] - decided_at) * 1000
+            await asyncio.sleep(LOOK_S)
+
+    async def turn_ms(self, number: str) -> float:
+        """Return how long a turn takes that calls one tool."""
+        began = asyncio.get_running_loop().time()
+        made = await self.create(number, tools=[{**SHOP, "require_approval": "never"}])
+        assert made["status"] == "completed", made
+        return (asyncio.get_running_loop().time() - began) * 1000
+
+    async def fill(self, count: int) -> None:
+        """Begin turns that wait in place."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with gate:
+                await self.waiting(f"W-{number}")
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+
+    def events(self) -> int:
+        """Return how many events all histories have."""
+        with sqlite3.connect(f"file:{self.hub}?mode=ro", uri=True) as database:
+            return int(database.execute("SELECT count(*) FROM history").fetchone()[0])
+
+
+async def measure(turns: int, waiting: int) -> None:
+    room = {f"GANGLION_{name}": MANY for name in (*ROOM, *ROOM_OF_TENANT)}
+    with tempfile.TemporaryDirectory() as folder:
+        options = ClusterOptions(data=Path(folder), rate=0, environment={"GANGLION_TELEMETRY": "none", **room})
+        async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
+            bench = WaitingBench(cluster, http, Path(folder) / "hub.db")
+            await bench.turn_ms("warm")
+            decided = [await bench.decision_ms(f"D-{number}") for number in range(turns)]
+            before = [await bench.turn_ms(f"B-{number}") for number in range(turns)]
+            await bench.fill(waiting)
+            events = bench.events()
+            await asyncio.sleep(PAUSE_S)
+            added = bench.events() - events
+            beside = [await bench.turn_ms(f"A-{number}") for number in range(turns)]
+    rows = [
+        ("decision to the request of its tool, ms", decided),
+        ("a turn with one call, ms", before),
+        (f"the same beside {waiting} turns that wait, ms", beside),
+    ]
+    print_table(
+        ("figure", "median", "lowest", "highest"),
+        [(name, *(f"{value:.0f}" for value in (statistics.median(all_), min(all_), max(all_)))) for name, all_ in rows],
+    )
+    print(f"{added} history events in {PAUSE_S:g} s while they waited")
+
+
+def main() -> None:
+    given = [int(each) for each in sys.argv[1:]]
+    turns, waiting = given if len(given) == 2 else (TURNS, WAITING)
+    asyncio.run(measure(turns, waiting))
+
+
+if __name__ == "__main__":
+    main()
