@@ -78,7 +78,7 @@ class CallTool:
         try:
             return await self.closed_call(owner, response_id, call)
         except NoResponse:
-            await self.sender.calls.remove(owner, response_id, call)
+            await self.sender.calls.clear(owner, response_id)
             raise
 
     async def closed_call(self, owner: Owner, response_id: str, call: str) -> wire.CalledToolWire:

@@ -95,6 +95,11 @@ class ToolCalls:
         delete = Delete(id=call_id(response_id, item_id))
         await with_retries(self.clock, self.store.commit, response_key(owner, response_id), (delete,))
 
+    async def clear(self, owner: Owner, response_id: str) -> None:
+        """Delete the records of a deleted response, those of approved calls included. Safe to repeat."""
+        for each in await self.of_response(owner, response_id):
+            await self.remove(owner, response_id, each.item)
+
     async def of_response(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
         """Return the records of a response, in the order of their items."""
         found = await list_all(self.store, response_key(owner, response_id), prefix=call_prefix(response_id))

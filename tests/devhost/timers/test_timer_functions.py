@@ -73,7 +73,7 @@ def test_a_timer_function_starts_orchestrations(client: httpx.Client) -> None:
 
 def test_warm_up_runs_once_at_the_start_and_other_triggers_are_named(host: RunningHost) -> None:
     until(lambda: "warm-up z_broken_warm_up failed: ValueError: too cold" in host.log, "both have run")
-    assert "function from_queue has a binding that is not supported: queueTrigger" in host.log
+    assert "function from_bus has a binding that is not supported: serviceBusTrigger" in host.log
     assert "warmupTrigger" not in [line.split()[-1] for line in host.log.splitlines() if "not supported" in line]
     assert notes(host.folder, "warm") == [{"warm": True}]
 

@@ -77,6 +77,6 @@ def settled(req: func.HttpRequest) -> str:
     return "here"
 
 
-@app.queue_trigger(arg_name="message", queue_name="q", connection="C")
-def from_queue(message: func.QueueMessage) -> None:
+@app.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="C")
+def from_bus(message: func.ServiceBusMessage) -> None:
     raise NotImplementedError
