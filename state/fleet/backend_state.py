@@ -226,7 +226,7 @@ class BackendStates:
         if operations:
             await self.store.commit(FLEET, operations)
         self.remember(found, state, is_written=must_learn)
-        if not state.load.running(self.clock.now()):
+        if state != before and not state.load.running(self.clock.now()):
             self.changes.announce(backend.name)
         return results
 

@@ -110,7 +110,7 @@ def kept_until(backend: Backend, state: BackendState, due: float, now: float) ->
     if until is None:
         return None
     if state.load.queued(now) and state.is_up(now):
-        return due + LATE_S if until < due + LATE_S else None
+        return due + LATE_S if until < due + LATE_S / 2 else None
     known_s = KNOWN_S + 2 * state.warmth.idle_period_s(backend)
     is_minimum = backend.instances is not None and backend.instances.limits(now).minimum > 0
     return min(due, now + known_s) if is_minimum and until < min(due, now + known_s / 2) else None

@@ -9,7 +9,9 @@ from benches.scale.metered_store import MeteredStore
 from domain.fleet.backend_state import initial_state
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.learned_speed import Observation
+from domain.routing.queueing import QueuedTurn, QueueWait
 from state.fleet.backend_state import LEARN_S, TRIES, BackendStates
+from tests.activities.cold_starts import cold_gpu, cold_of
 from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
@@ -50,6 +52,21 @@ async def test_an_attempt_is_in_flight_from_its_start_to_its_end() -> None:
     found = (await states.read({"main": MAIN}))["main"]
     assert set(found.load.in_flight) == {"three"}
     assert found.speed.prefill_tokens_s > MAIN.speed.prefill_tokens_s
+
+
+async def test_an_update_that_changes_nothing_wakes_nobody() -> None:
+    """A refused end would wake the watch that asked for it, which would ask again at once."""
+    clock = FakeClock()
+    states, gpu = BackendStates(MemoryStore(clock), clock), cold_gpu(cold_of(20.0))
+    await states.record_opening(gpu, asked_at=clock.now())
+    wait = QueueWait(delay_s=1.0, kept_until=clock.now() + 60, reason="busy")
+    turn = QueuedTurn(response="resp", input_tokens=1, admitted_at=clock.now(), hold_s=1.0)
+    changed = states.changes.following(gpu.name)
+    await states.record_queued_turn(gpu, turn, wait)
+    assert changed.is_set()
+    unchanged = states.changes.following(gpu.name)
+    assert not await states.record_stop(gpu, looked_at=clock.now())
+    assert not unchanged.is_set()
 
 
 def test_parallel_updates_of_many_instances_are_all_kept() -> None:

@@ -52,6 +52,15 @@ def test_turns_in_line_keep_up_an_instance_that_is_up() -> None:
     assert kept_until(COUNTED, replace(UP, warmth=almost_over.warmth), due, NOW) is None
 
 
+def test_a_look_soon_after_another_keeps_up_no_longer_what_turns_wait_for() -> None:
+    """Each write wakes the look at the lease: a write at each look would be one without an end."""
+    kept = replace(UP, warmth=replace(UP.warmth, warm_until=NOW + LOOK_S + LATE_S))
+    waited_for = replace(kept, load=Load(queue_places={"other": (NOW - 5, NOW + 60)}))
+    for later_s in (0.01, 0.5):
+        assert kept_until(COUNTED, waited_for, NOW + later_s + LOOK_S, NOW + later_s) is None
+    assert kept_until(COUNTED, waited_for, NOW + 2 * LOOK_S, NOW + LOOK_S) == NOW + 2 * LOOK_S + LATE_S
+
+
 def test_turns_in_line_keep_up_nothing_that_is_cold() -> None:
     line = Load(queue_places={"other": (NOW - 5, NOW + 60)})
     cold = replace(UP, warmth=replace(UP.warmth, warm_until=NOW - 1), load=line)
