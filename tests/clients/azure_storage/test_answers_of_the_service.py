@@ -85,7 +85,11 @@ async def test_two_processes_delete_one_content() -> None:
 @pytest.fixture
 async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
     known = Service([])
-    monkeypatch.setattr(answers_module, "client_options", lambda _identity: {"transport": known, "retry_total": 0})
+
+    def options(_identity: StorageIdentity) -> dict[str, Any]:
+        return {"transport": known, "retry_total": 0}
+
+    monkeypatch.setattr(answers_module, "client_options", options)
     yield known
     assert known.given == []
 
