@@ -59,8 +59,8 @@ class ApprovalSweep:
         elif await orchestrations.is_running(response.instance):
             count_finding("decision", 1)
             await orchestrations.signal_decided(response.id, approval.request)
-        else:
-            await self.end(response)
+        elif approval.decision is None or approval.decision.at < self.clock.now() - self.silent_s:
+            await self.end(response)  # before, the sweep of another app on this store may wake it: each has its own hub
 
     async def wake_ended(self, orchestrations: Orchestrations) -> None:
         """Let turns be settled that were cancelled or deleted while they waited, and whose signal was lost."""

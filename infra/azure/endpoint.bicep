@@ -16,9 +16,10 @@ resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
   location: 'global'
 }
 
+// Azure refuses a second link of a zone to the same network: another name would fail on each app of an earlier release.
 resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
   parent: zone
-  name: last(split(vnetId, '/'))
+  name: 'app'
   location: 'global'
   properties: {
     registrationEnabled: false

@@ -167,8 +167,9 @@ def test_a_second_app_gets_the_same_right_on_the_store_of_the_first_one_and_an_e
     assert parsed(FOLDER / "main.bicep")["parameters"]["storeId"]["default"] == ""
 
 
-def test_two_apps_in_one_group_do_not_take_each_other_s_link_to_a_private_zone() -> None:
-    assert resource("endpoint.bicep", "link")["name"]["function"]["type"] == "last"
+def test_an_app_of_an_earlier_release_keeps_its_link_to_a_private_zone() -> None:
+    """A zone has one link to a network: a link of another name is refused, and the deployment with it."""
+    assert resource("endpoint.bicep", "link")["name"] == "app"
 
 
 def test_the_store_has_one_region_unless_more_are_named() -> None:

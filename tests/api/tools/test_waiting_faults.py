@@ -77,6 +77,34 @@ async def test_a_turn_that_is_ended_while_it_waits_is_settled_soon_although_its_
     assert "ended_wait" not in await one.stored()
 
 
+async def test_a_turn_that_runs_in_the_hub_of_another_app_on_the_store_is_left_to_that_app() -> None:
+    """Blue/green: the app that has taken the decision does not see the orchestration."""
+    one = waiting(calls(CLOSE), says("closed"))
+    made = await ask(one)
+    blue = one.orchestrations.boards.pop(made["id"])
+    one.world.clock.advance(60 * MINUTE)
+    await decide(one, made, requests_in(made)[0], approve=True)
+    one.world.clock.advance(2 * MINUTE)
+    await one.world.app.maintenance.run(one.orchestrations)
+    assert (await one.http.get(f"/v1/responses/{made['id']}")).json()["status"] == "in_progress"
+    one.orchestrations.boards[made["id"]] = blue
+    one.orchestrations.running.add(made["id"])
+    await one.world.app.maintenance.run(one.orchestrations)
+    assert (await ended(one, made))["status"] == "completed"
+
+
+async def test_a_decided_turn_that_no_app_runs_fails_after_the_silent_time() -> None:
+    one = waiting(calls(CLOSE), says("closed"))
+    made = await ask(one)
+    one.orchestrations.boards.pop(made["id"])
+    await decide(one, made, requests_in(made)[0], approve=True)
+    one.world.clock.advance(20 * MINUTE)
+    await one.world.app.maintenance.run(one.orchestrations)
+    assert (await one.http.get(f"/v1/responses/{made['id']}")).json()["status"] == "failed"
+    for task in one.orchestrations.tasks:
+        task.cancel()
+
+
 async def test_a_request_whose_step_ran_twice_is_listed_once() -> None:
     one = waiting(calls(CLOSE), says("closed"))
     made = await ask(one)
