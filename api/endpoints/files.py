@@ -1,6 +1,6 @@
 """How are files uploaded, listed, read and deleted over HTTP?"""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response, StreamingR
 from msgspec import Struct
 
 from api.http.authentication import Authenticator, owner_of
-from api.http.conditional import conditional
+from api.http.conditional import conditional, is_known
 from api.http.errors import json_answer
 from api.http.pagination import continued_list, read_newest_first, unknown_cursor
 from api.http.request_body import declared_size
@@ -99,8 +99,9 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
             headers["content-range"] = f"bytes {first}-{end - 1}/{stored.size}"
             if end <= first:
                 return Response(status_code=416, headers={"content-range": f"bytes */{stored.size}"})
+        pieces = self.files.content(owner, stored, first, end)
         answer = StreamingResponse(
-            self.files.content(owner, stored, first, end),
+            pieces if req.method == "HEAD" or is_known(req, tag) else await begun(pieces),
             status_code=206 if part else 200,
             media_type=OCTETS,
             headers=headers,
@@ -116,6 +117,18 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
             raise Conflict(IN_USE)
         await self.files.delete(owner, identifier)
         return json_answer({"id": identifier, "object": "file", "deleted": True})
+
+
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Return pieces of which the first was read: what goes wrong until then is an error, and no broken answer."""
+    first = await anext(pieces, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()
 
 
 def size_at_most(req: Request) -> int | None:

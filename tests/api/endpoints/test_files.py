@@ -17,6 +17,7 @@ from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER
 
 LINES = b'{"custom_id":"a"}\n' * 40_000
 """More than two parts."""
@@ -224,6 +225,23 @@ async def test_a_file_above_the_limit_goes_to_the_blob_storage(*, declared: bool
     assert (part.status_code, part.text) == (206, content[4090:4106])
     assert (await one.http.delete(path)).status_code == 200
     assert (blobs.whole, await content_documents(one)) == ({}, 0)
+
+
+async def test_a_content_that_cannot_be_read_is_an_error_and_no_broken_answer() -> None:
+    blobs = MemoryContents()
+    one = api(file_limit=1000, large_files=blobs)
+    made = await upload(one, b"0123456789" * 500)
+    path = f"/v1/files/{made['id']}/content"
+    blobs.whole.clear()
+    answer = await one.http.get(path)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "server_error")
+    assert "deleted while it was read" in answer.json()["error"]["message"]
+    tag = {"if-none-match": f'"{await digest_of(one, made["id"])}"'}
+    assert (await one.http.get(path, headers=tag)).status_code == 304
+
+
+async def digest_of(one: Api, identifier: str) -> str:
+    return (await one.world.app.state.files.read(OWNER, identifier)).digest[:32]
 
 
 async def test_a_small_file_stays_in_the_store_beside_a_blob_storage() -> None:
