@@ -116,7 +116,7 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
         body: Json = {"object": "batch.route", "batch_id": batch.id, "decided_at": None, "decision": None}
         body["cost"] = openai_from_costs(costs, batch.lines)
         if start:
-            body |= {"decided_at": start.at, "decision": start.decision.to_document()}
+            body |= {"decided_at": start.at, "decision": start.decision.for_owner()}
         return json_answer(body)
 
     def cancelling(self, batch: Batch) -> Batch:

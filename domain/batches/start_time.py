@@ -64,6 +64,10 @@ class StartDecision(Struct, frozen=True, kw_only=True):
     def to_document(self) -> dict[str, Any]:
         return asdict(self) | {"costs": dict(self.costs)}
 
+    def for_owner(self) -> dict[str, Any]:
+        """Return what the owner of the batch sees: not how many lines other owners have."""
+        return {name: value for name, value in self.to_document().items() if name != "together"}
+
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(**{name: body[name] for name in cls.__struct_fields__})
@@ -139,7 +143,7 @@ def begins_early(gpu: BatchOption, warm: BatchOption | None, *, even: int | None
     enough = None if even is None else even * (1 if gpu.is_up else STARTS_PAID)
     if enough is not None and waiting >= enough:
         pays = f"a longer idle period of {gpu.backend}" if gpu.is_up else f"{STARTS_PAID} starts of {gpu.backend}"
-        return Beginning(f"{waiting:,} lines wait, and {enough:,} pay for {pays}", gpu.backend)
+        return Beginning(f"enough lines wait: {enough:,} pay for {pays}", gpu.backend)
     if gpu.is_up and warm is None:
         return Beginning(f"{gpu.backend} is warm", gpu.backend)
     return None

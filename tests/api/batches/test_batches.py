@@ -256,6 +256,7 @@ async def test_the_route_of_a_batch_says_when_it_begins_why_and_what_its_lines_c
     decision = after["decision"]
     assert (decision["starts"], decision["reason"]) == (True, "no backend has to be started")
     assert set(decision["costs"]) == {"main"}
+    assert "together" not in decision, "it counts the lines of other owners"
 
 
 @pytest.mark.slow

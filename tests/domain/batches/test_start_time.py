@@ -32,6 +32,12 @@ def decide(
     return decide_start(options, lines=lines, waiting=waiting, now=now, expires_at=DAY, is_cheap_hour=is_cheap_hour)
 
 
+def test_an_owner_does_not_see_how_many_lines_others_have() -> None:
+    decision = decide(GPU, API, lines=100, together=98_765)
+    assert (decision.starts, decision.together) == (True, 98_765)
+    assert "98" not in str(decision.for_owner()).replace(",", "")
+
+
 def test_the_break_even_is_the_one_of_the_prices() -> None:
     assert decide(GPU, API).break_even == 1289
 
