@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from clients.backends.images import ImageError
 from clients.sources.egress import PinnedClient
 from clients.sources.port import SourceError
+from domain.content.result_images import image_type
 from domain.sources.catalog import Source, SourceKind
 from domain.sources.image_addresses import address_problem
 
@@ -21,14 +22,6 @@ DEADLINE_S: Final = 10.0
 """For the name, the connection and the whole image."""
 
 ACCEPTED: Final[Mapping[str, str]] = {"accept": "image/png, image/jpeg, image/gif, image/webp"}
-
-SIGNATURES: Final[tuple[tuple[bytes, int, str], ...]] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "png"),
-    (b"\xff\xd8\xff", 0, "jpeg"),
-    (b"GIF8", 0, "gif"),
-    (b"WEBP", 8, "webp"),
-)
-"""The first bytes of the types that models take, and where they stand."""
 
 
 class PublicImages:
@@ -59,7 +52,7 @@ class PublicImages:
 
 def data_url(data: bytes) -> str:
     """Return an image as a data URL. Raises ImageError where it is of no type that models take."""
-    kind = next((kind for sign, start, kind in SIGNATURES if data[start : start + len(sign)] == sign), None)
+    kind = image_type(data)
     if kind is None:
         raise ImageError("an image is not a PNG, JPEG, GIF or WebP")
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

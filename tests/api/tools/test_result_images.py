@@ -29,7 +29,7 @@ from tests.fakes.tools import FakeTools
 type Json = dict[str, Any]
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
-LARGE = f"data:image/jpeg;base64,{'A' * 400_000}"
+LARGE = f"data:image/jpeg;base64,/9j/{'A' * 400_000}"
 LOOKUP = calls(("shop__find_order", {"number": "A-1"}))
 
 
@@ -102,8 +102,11 @@ async def test_the_unmodified_sdk_reads_the_call() -> None:
 TAKEN: dict[str, tuple[list[str], int]] = {
     "one": ([DOT], 1),
     "more than a result may have": ([DOT] * (MOST_IMAGES + 1), MOST_IMAGES),
-    "too large": ([f"data:image/png;base64,{'A' * MOST_CHARACTERS}", DOT], 1),
+    "too large": ([f"data:image/jpeg;base64,/9j/{'A' * MOST_CHARACTERS}", DOT], 1),
     "too large together": ([LARGE, LARGE, DOT], 2),
+    "a text that is called an image": (["data:image/png;base64,PGh0bWw+", DOT], 1),
+    "of another type": ([LARGE.replace("jpeg", "png"), DOT], 1),
+    "cut": (["data:image/png;base64,iVBORw0KGgoAA", DOT], 1),
     "a script": (["data:image/svg+xml;base64,AAAA"], 0),
     "no base64": (["data:image/png;base64,AA AA", "data:image/png;base64,"], 0),
     "an address": (["https://evil.example/dot.png"], 0),
