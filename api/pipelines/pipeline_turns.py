@@ -240,9 +240,10 @@ def reason_of(pipeline: Pipeline, run: EventRun, reason: str) -> str:
 def request_of(pipeline: Pipeline, run: EventRun, text: str) -> TurnRequest:
     """Return the request of the present step of a run, which reads a text and continues the step before.
 
-    What an event says is marked as data, and so is what a model made of it, unless the pipeline is trusted.
+    What an event says is marked as data, and so is what a model answered, unless the pipeline is trusted. The text of
+    a schedule is the operator's.
     """
-    is_plain = pipeline.trusted or bool(pipeline.text)
+    is_plain = pipeline.trusted or (bool(pipeline.text) and not run.step)
     read = text if is_plain else fenced(text, run.marker)
     previous = {"previous_response_id": run.previous} if run.step else {}
     return step_request(pipeline.steps[run.step], read, **previous)

@@ -87,5 +87,9 @@ def error_of(failed: AzureError, what: str) -> GanglionError:
 
 
 def code_of(failed: AzureError) -> str:
-    """Return the code by which the service says what is wrong; empty where it says none."""
-    return str(getattr(failed, "error_code", None) or "")
+    """Return the code by which the service says what is wrong; empty where it says none.
+
+    The SDK gives some codes as members of an enumeration, whose `str` is not the code.
+    """
+    code: Any = getattr(failed, "error_code", None) or ""
+    return str(getattr(code, "value", code))

@@ -5,12 +5,16 @@ import base64
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Final
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
-from clients.azure_storage.account import StorageIdentity, client_options, credential_of, error_of
+from clients.azure_storage.account import StorageIdentity, client_options, code_of, credential_of, error_of
 from clients.clock import Clock
 from domain.files.storage_places import storage_place
+
+EXISTS: Final = "BlobAlreadyExists"
+"""The one conflict (409) after which the answer is there."""
 
 
 class AzureAnswers:
@@ -48,8 +52,9 @@ class AzureAnswers:
             ):
                 try:
                     await client.upload_blob(content, overwrite=False, content_settings=shown_as)
-                except ResourceExistsError:
-                    return
+                except ResourceExistsError as error:
+                    if code_of(error) != EXISTS:
+                        raise
 
 
 @contextmanager

@@ -69,13 +69,9 @@ class BlobContents:
         """Delete a content. Blocks that were never committed go with an empty blob that takes their place."""
         with self.translated():
             blob = await self.blob(key)
-            try:
-                await blob.delete_blob()
-            except ResourceNotFoundError as error:
-                if code_of(error) == NO_CONTAINER:
-                    raise
+            if not await deleted(blob):
                 await blob.upload_blob(b"", overwrite=True)
-                await blob.delete_blob()
+                await deleted(blob)
 
     async def blob(self, key: DocumentKey) -> Any:
         return (await self.client()).get_blob_client(blob_name(key))
@@ -120,6 +116,17 @@ def import_client() -> "type[ContainerClient]":
     from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415 - see the module
 
     return ContainerClient
+
+
+async def deleted(blob: Any) -> bool:
+    """Delete a blob; return False where there is none, or where another process was first."""
+    try:
+        await blob.delete_blob()
+    except ResourceNotFoundError as error:
+        if code_of(error) == NO_CONTAINER:
+            raise
+        return False
+    return True
 
 
 def blob_name(key: DocumentKey) -> str:

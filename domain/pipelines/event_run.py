@@ -32,8 +32,8 @@ class EventRun(Struct, frozen=True, kw_only=True):
 
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
     sent again from among the dead by a new turn. `step` is the number, from 0, of the step that has not ended, and
-    `previous` the response of the step before it. `created_at`, and `dead_at` of a dead run, are in seconds since the
-    epoch; a release that stored no `dead_at` listed dead events by their digests.
+    `previous` the response of the step before it. `created_at`, and `dead_at` of a run that is or was dead, are in
+    seconds since the epoch; a release that stored no `dead_at` listed dead events by their digests.
     """
 
     pipeline: str

@@ -18,6 +18,7 @@ ABANDONED_S = 900.0
 class FileUpload:
     """One upload. Nothing of it can be found before `complete`; `abandon` deletes it.
 
+    `may_be_file`: the document by which it is found was sent to the store, whose answer may have been lost.
     `expected` is the size that the content has at most, in bytes, or None where nobody knows.
     """
 
@@ -34,6 +35,7 @@ class FileUpload:
         self.size = 0
         self.parts = 0
         self.started = False
+        self.may_be_file = False
         self.started_at = files.clock.now()
         self.stays_until = 0.0
 
@@ -97,9 +99,10 @@ class FileUpload:
             outside=self.outside,
         )
         await self.store.commit(self.key, (Create(id=HEAD, body=new.to_document()),))
+        self.may_be_file = True
         kept = await compare_and_swap(self.files.clock, lambda: self.publish(new))
         if kept.thread != self.thread:
-            await self.abandon()
+            await self.clear()
         await self.files.look_at(self.owner, kept.thread, at=kept.expires_at)
         return kept
 
@@ -117,10 +120,13 @@ class FileUpload:
         return new
 
     async def abandon(self) -> None:
-        """Delete what is stored of the upload."""
-        if self.started:
-            await self.contents.delete(self.key)
-            await self.files.clear(self.owner, self.thread)
+        """Delete what is stored of the upload. What may be a file by now is left to the timer, which knows."""
+        if self.started and not self.may_be_file:
+            await self.clear()
+
+    async def clear(self) -> None:
+        await self.contents.delete(self.key)
+        await self.files.clear(self.owner, self.thread)
 
 
 def written(new: StoredFile, found: Document | None) -> Create | Replace:

@@ -61,10 +61,9 @@ class EventRuns:
         return await compare_and_swap(self.clock, step)
 
     def dated(self, before: EventRun, after: EventRun) -> EventRun:
-        """Return a run with the time at which it died."""
-        if after.status is before.status:
-            return after
-        return replace(after, dead_at=self.clock.now() if after.status is RunStatus.DEAD else 0.0)
+        """Return a run with the time at which it died last; one that is sent again stays a cursor of the list."""
+        dies = after.status is RunStatus.DEAD and before.status is not RunStatus.DEAD
+        return replace(after, dead_at=self.clock.now()) if dies else after
 
     def writes(self, found: Document, before: EventRun, after: EventRun) -> Sequence[Operation]:
         expires_at = self.clock.now() + KEPT_S

@@ -198,6 +198,20 @@ async def test_the_last_dead_event_is_the_first_of_the_list_and_pages_follow_eac
     assert answer.status_code == 404
 
 
+async def test_a_page_follows_an_event_that_was_sent_again_meanwhile() -> None:
+    one = piped(model=FakeBackend(*(says("x", reason="content_filter") for _ in range(4)), says(ANSWER)))
+    for number in range(4):
+        await send(one, EVENT | {"id": str(number)})
+        one.world.clock.advance(60)
+        await one.world.app.maintenance.pipeline_sweep.run(one.orchestrations)
+    known = [each["id"] for each in await dead(one)]
+    assert len(known) == 4
+    assert (await send_again(one, known[1])).status_code == 202
+    headers = {"authorization": "Bearer operator"}
+    page = await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params={"after": known[1]})
+    assert [each["id"] for each in page.json()["data"]] == known[2:]
+
+
 async def send_again(one: Api, identifier: str, token: str = "sender") -> Any:  # noqa: S107 - the token of a fake
     headers = {"authorization": f"Bearer {token}"}
     answer = await one.http.post(f"/v1/pipelines/tickets/dead/{identifier}", headers=headers)

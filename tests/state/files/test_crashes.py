@@ -39,7 +39,11 @@ class Shelf:
         upload = FileUpload(FileStore(store, self.clock), OWNER)
         await upload.add(CONTENT[:100])
         await upload.add(CONTENT[100:])
-        return await upload.complete(filename="a.txt", purpose="user_data", keep_s=keep_s)
+        try:
+            return await upload.complete(filename="a.txt", purpose="user_data", keep_s=keep_s)
+        except GanglionError:
+            await upload.abandon()
+            raise
 
     async def delete(self, store: DocumentStore) -> None:
         for stored in await self.found():
@@ -86,7 +90,7 @@ WORK: Mapping[str, Callable[[Shelf, DocumentStore], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.LOST_AFTER])
+@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.LOST_AFTER, Fault.LOST_BEFORE])
 @pytest.mark.parametrize("work", WORK)
 async def test_a_file_is_whole_or_absent_wherever_the_work_breaks_off(work: str, fault: Fault) -> None:
     number = 0
