@@ -73,6 +73,11 @@ function spentWithin(session, begin, end) {
   return shared > 0 ? (Number(session.cost_usd) * shared) / (until - session.started_at) : 0;
 }
 
+/** Return until when a session was starting: one that is not ready yet is not idle. */
+export function readyOf(session, now) {
+  return session.ready_at ?? (session.ended_at ? session.started_at : now);
+}
+
 /**
  * Return when a session worked, as pairs of times. Where that was not recorded, one pair: from its readiness to its last
  * request. What ran when it was read is drawn until now where something still runs.
@@ -93,8 +98,7 @@ function Lane({ name, sessions, from, to }) {
     <svg class="lanes" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${`${name}: ${said}`}>
       <rect class="lane left" x="0" y="0" width="100" height="10" />
       ${seen.map((each) => {
-        const ready = each.ready_at ?? each.started_at;
-        const end = each.ended_at ?? to;
+        const [ready, end] = [readyOf(each, to), each.ended_at ?? to];
         return html`${piece("start", each.started_at, each.ready_at ?? end)}${piece("idle", ready, end)}
           ${workOf(each, ready, end).map(([from, until]) => piece("running", from, until))}
           ${(each.requests_ended_at ?? []).filter((at) => at > from).map((at) => html`<rect class="lane tick" x=${x(at)} y="1" width="0.2" height="8" />`)}`;

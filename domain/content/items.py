@@ -62,6 +62,10 @@ class ImageInput(Struct, frozen=True, kw_only=True, eq=False):
         return isinstance(other, ImageInput) and self.stored == other.stored
 
     @override
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    @override
     def __hash__(self) -> int:
         return hash(self.stored)
 

@@ -21,5 +21,9 @@ class Owner(Struct, frozen=True, kw_only=True, eq=False):
         return isinstance(other, Owner) and (self.tenant, self.subject) == (other.tenant, other.subject)
 
     @override
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    @override
     def __hash__(self) -> int:
         return hash((self.tenant, self.subject))

@@ -107,6 +107,20 @@ def test_a_lane_separates_work_from_its_pauses(folder: str, session: dict[str, A
     assert said(script.format(session=json.dumps(session), folder=folder)) == worked
 
 
+@pytest.mark.parametrize(
+    ("session", "ready"),
+    [
+        ({"started_at": 10, "ready_at": 40, "ended_at": None}, 40),
+        ({"started_at": 10, "ready_at": None, "ended_at": None}, 90),
+        ({"started_at": 10, "ready_at": None, "ended_at": 80}, 10),  # nobody has seen when
+    ],
+)
+def test_a_gpu_that_still_starts_is_not_shown_as_idle(folder: str, session: dict[str, Any], ready: int) -> None:
+    script = """const {{ readyOf }} = await import("{folder}/lanes.js");
+    console.log(JSON.stringify(readyOf({session}, 90)));"""
+    assert said(script.format(session=json.dumps(session), folder=folder)) == ready
+
+
 def test_the_month_is_added_up_from_a_row_of_each_day() -> None:
     """A page of days and causes would end before the month's first days."""
     text = (ROOT / "console" / "money.js").read_text(encoding="utf-8")
