@@ -171,6 +171,13 @@ def test_each_mistake_alone_is_reported_alone(name: str) -> None:
     assert named_variables({**REQUIRED_ONLY, name: MISTAKES[name]}) == [name]
 
 
+def test_a_mistaken_address_is_told_without_its_key_and_its_user() -> None:
+    for address in ("https://account.blob.core.windows.net/?sig=a-key", "https://a:key@account.blob.core.windows.net"):
+        (problem,) = problems({**REQUIRED_ONLY, "GANGLION_BLOB_URL": address})
+        assert "account.blob.core.windows.net" in problem
+        assert "key" not in problem.replace("without a key", "")
+
+
 @pytest.mark.parametrize("share", ["1.01", "80"])
 def test_a_share_of_a_budget_at_which_nobody_is_ever_warned_is_reported(share: str) -> None:
     (problem,) = problems({**REQUIRED_ONLY, "GANGLION_BUDGET_WARN_SHARE": share})

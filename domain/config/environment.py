@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
-from domain.network_names import LOOPBACK
+from domain.network_names import LOOPBACK, without_secrets
 
 PREFIX: Final = "GANGLION_"
 MAX_DOLLARS: Final = 1_000_000
@@ -69,7 +69,8 @@ class EnvironmentReader:
         return text
 
     def report(self, name: str, expected: object, text: str | None) -> None:
-        self.problems.append(f"{PREFIX}{name}: {expected}, found {text!r}")
+        shown = text and without_secrets(text)
+        self.problems.append(f"{PREFIX}{name}: {expected}, found {shown!r}")
 
     def reject(self, is_wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - the condition comes first
         if is_wrong:

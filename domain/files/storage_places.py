@@ -32,5 +32,6 @@ def container_name(text: str) -> str:
 
 def storage_place(text: str) -> StoragePlace:
     """Return the place of an address whose last part is the name; raises ValueError."""
+    account_address(text)
     url, _, name = text.rstrip("/").rpartition("/")
     return StoragePlace(account_address(url), container_name(name))

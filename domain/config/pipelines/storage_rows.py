@@ -6,6 +6,7 @@ from typing import Final
 
 from domain.config.toml_table import VARIABLE, TomlTable, expanded
 from domain.files.storage_places import container_name, storage_place
+from domain.network_names import without_secrets
 from domain.pipelines.queue_trigger import HOST_STORAGE, QueueTrigger
 
 CONNECTION: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -31,4 +32,4 @@ def check(table: TomlTable, key: str, text: str, convert: Callable[[str], object
     try:
         convert(text)
     except ValueError as error:
-        table.problems.append(f"{table.name_of(key)}: {error}, found {text!r}")
+        table.problems.append(f"{table.name_of(key)}: {error}, found {without_secrets(text)!r}")

@@ -112,8 +112,11 @@ def test_queues_and_places_of_answers_are_read() -> None:
 )
 def test_an_address_of_no_container_is_named(address: str) -> None:
     text = QUEUES.replace("https://127.0.0.1:10000/devstoreaccount1/mail", address)
-    with pytest.raises(ConfigurationError, match=r"pipelines\.mail\.sink\.blob: expected"):
+    with pytest.raises(ConfigurationError, match=r"pipelines\.mail\.sink\.blob: expected") as raised:
         pipelines_from_toml(text, {"ACCOUNT": "shop", "MAIL": "mail"})
+    assert "sig=" not in str(raised.value)
+    assert "user@" not in str(raised.value)
+    assert ("without a key" in str(raised.value)) is not address.endswith("/Mail")
 
 
 STEPS = """
