@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from clients.azure_storage.blob_contents import NO_CONTAINER
+from clients.files.port import FileContents
 from clients.storage.port import Container, DocumentKey
-from domain.errors import GanglionError
+from composition.azure_storage import INSTALL
+from domain.errors import ConfigurationError, GanglionError
 from ganglion.doctor.areas.backend_checks import connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
 from ganglion.doctor.subject import NotRunError, Subject
@@ -46,7 +48,10 @@ async def reach(subject: Subject) -> AsyncIterator[Fault]:
 
 
 async def container(subject: Subject) -> AsyncIterator[Fault]:
-    problem = await attempt(subject)
+    try:
+        problem = await attempt(subject)
+    except (ImportError, ConfigurationError):
+        raise NotRunError("correct the error of blobs.access first") from None
     if NO_CONTAINER in problem:
         name = subject.settings.blob_container
         yield error(f"the container {name} of GANGLION_BLOB_URL does not exist", f"{CREATE} {name}")
@@ -54,7 +59,14 @@ async def container(subject: Subject) -> AsyncIterator[Fault]:
 
 async def access(subject: Subject) -> AsyncIterator[Fault]:
     """Write a file, read it and delete it, as the application does with its own identity."""
-    problem = await attempt(subject)
+    try:
+        problem = await attempt(subject)
+    except ImportError:
+        yield error(f"GANGLION_BLOB_URL: azure-storage-blob {INSTALL}", "make package STORAGE=1")
+        return
+    except ConfigurationError as local:
+        yield error(str(local), subject.remove_command(str(local).partition(":")[0]))
+        return
     if NO_CONTAINER in problem:
         raise NotRunError("correct the error of blobs.container first")
     if problem:
@@ -62,7 +74,10 @@ async def access(subject: Subject) -> AsyncIterator[Fault]:
 
 
 async def attempt(subject: Subject) -> str:
-    """Return what goes wrong with a small file; empty where nothing does."""
+    """Return what goes wrong with a small file; empty where nothing does.
+
+    Raises ImportError without the libraries, and ConfigurationError for settings that are for local use only.
+    """
     async for _ in reach(subject):
         raise NotRunError("the blob storage cannot be reached: see blobs.reach")
     contents = subject.outside.files(subject.settings)
@@ -70,12 +85,17 @@ async def attempt(subject: Subject) -> str:
         raise NotRunError(NOT_SET)
     key = DocumentKey(container=Container.TURNS, parts=(*OWNER, f"doctor_{subject.target.now:.6f}"))
     try:
-        await contents.write(key, 0, TEXT)
-        await contents.complete(key, 1)
-        read = b"".join([piece async for piece in contents.read(key, 0, len(TEXT))])
-        await contents.delete(key)
+        return "" if await kept(contents, key) == TEXT else "it returns other bytes than were written"
     except GanglionError as problem:
         return str(problem)
     finally:
         await contents.close()
-    return "" if read == TEXT else "it returns other bytes than were written"
+
+
+async def kept(contents: FileContents, key: DocumentKey) -> bytes:
+    """Write a file, and return what is read of it before it is deleted."""
+    await contents.write(key, 0, TEXT)
+    await contents.complete(key, 1)
+    read = b"".join([piece async for piece in contents.read(key, 0, len(TEXT))])
+    await contents.delete(key)
+    return read

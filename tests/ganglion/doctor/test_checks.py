@@ -17,12 +17,13 @@ from clients.azure_storage.account import error_of
 from clients.azure_storage.blob_contents import NO_CONTAINER
 from clients.backends.credentials import Hop
 from clients.storage.port import DocumentKey
+from domain.errors import ConfigurationError
 from domain.fleet.failure_classes import Failure, FailureKind
 from ganglion.doctor.checks import CHECKS
 from ganglion.doctor.command import examine
 from ganglion.doctor.outside import Answer
 from ganglion.doctor.subject import Subject
-from settings import ROOT
+from settings import ROOT, Settings
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.contents import MemoryContents
@@ -362,6 +363,30 @@ async def test_a_quota_below_the_instances_of_the_gpu_service_is_named(case: Cas
 async def test_a_file_of_the_doctor_is_gone_afterwards(case: Case) -> None:
     assert await found(case) == {}
     assert (case.outside.contents.blocks, case.outside.contents.whole) == ({}, {})
+
+
+class AbsentLibrary(MemoryContents):
+    """Is imported at the first use, and not there: the package was built without it."""
+
+    async def write(self, key: DocumentKey, number: int, content: bytes) -> None:
+        raise ModuleNotFoundError(f"No module named 'azure.storage': {key.parts} {number} {len(content)}")
+
+
+async def test_a_package_without_the_libraries_of_the_blob_storage_is_named(case: Case) -> None:
+    case.outside.contents = AbsentLibrary()
+    ((name, (text,)),) = (await found(case)).items()
+    assert (name, text.partition(";")[0]) == (
+        "blobs.access",
+        "GANGLION_BLOB_URL: azure-storage-blob is not installed",
+    )
+
+
+async def test_a_local_setting_of_the_blob_storage_is_named(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def local(_: object, _settings: Settings) -> MemoryContents:
+        raise ConfigurationError(("GANGLION_STORAGE_TOKEN: is for local use only; remove it",))
+
+    monkeypatch.setattr(type(case.outside), "files", local)
+    assert await found(case) == {"blobs.access": ["GANGLION_STORAGE_TOKEN: is for local use only; remove it"]}
 
 
 async def test_a_public_address_of_the_blob_storage_is_named(case: Case) -> None:
