@@ -1,6 +1,7 @@
 """How are files uploaded, listed, read and deleted over HTTP?"""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -55,7 +56,8 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
             await self.check_allowance(owner, size=upload.size)
             stored = await upload.complete(filename=filename, purpose=purpose, keep_s=keep_s)
         except GanglionError:
-            await upload.abandon()
+            with suppress(GanglionError):  # the timer deletes what can't be deleted now
+                await upload.abandon()
             raise
         return json_answer(openai_from_file(stored))
 

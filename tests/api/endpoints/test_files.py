@@ -10,8 +10,10 @@ import openai
 import pytest
 
 from api.uploads.form import FIELD_BYTES, FIELDS_LIMIT
+from domain.errors import Unavailable
 from domain.turns.rate_limits import RateLimit, RateLimits
 from state.files.parts import PART_BYTES
+from state.files.upload import ABANDONED_S
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
@@ -225,6 +227,26 @@ async def test_a_file_above_the_limit_goes_to_the_blob_storage(*, declared: bool
     assert (part.status_code, part.text) == (206, content[4090:4106])
     assert (await one.http.delete(path)).status_code == 200
     assert (blobs.whole, await content_documents(one)) == ({}, 0)
+
+
+async def test_what_is_wrong_with_a_form_is_said_also_where_nothing_can_be_deleted_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blobs = MemoryContents()
+
+    async def down(_key: object) -> None:
+        raise Unavailable("The blob storage of files did not answer.")
+
+    one = api(file_limit=1000, large_files=blobs)
+    body = form(PURPOSE, CONTENT.replace("hello", "x" * 20_000))[:-5]
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "delete", down)
+        answer = await one.http.post("/v1/files", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_multipart")
+    one.world.clock.advance(ABANDONED_S + 1)
+    await one.world.app.state.retention.clear_due()
+    assert (blobs.whole, blobs.blocks) == ({}, {})
 
 
 async def test_a_content_that_cannot_be_read_is_an_error_and_no_broken_answer() -> None:
