@@ -4,9 +4,10 @@ import pytest
 
 from domain.content.items import Item, Role
 from tests.end_to_end.books import ALICE, owner_named
-from tests.end_to_end.callers import asking, calling
+from tests.end_to_end.callers import Caller, asking, calling
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins
+from tests.end_to_end.waiting import GUARD_S, eventually
 
 
 async def begun(scene: Scene, *texts: str) -> str:
@@ -47,6 +48,7 @@ async def test_who_has_himself_forgotten_is_forgotten_and_what_he_runs_ends(scen
         talk = (await dave.http.post("/v1/conversations", json={"metadata": {"of": "dave"}})).json()["id"]
         said = (await dave.create(asking("ECHO a secret", conversation=talk))).json()["id"]
         running = (await dave.create(asking("COUNT 2000", background=True))).json()["id"]
+        await answering(dave, running)
         answer = await dave.http.delete("/v1/owners/me")
         assert (answer.status_code, answer.json()["deleted"]) == (200, True)
         paths = (f"responses/{said}", f"responses/{running}", f"conversations/{talk}", f"conversations/{talk}/items")
@@ -54,3 +56,12 @@ async def test_who_has_himself_forgotten_is_forgotten_and_what_he_runs_ends(scen
         await dave.orchestration_ended(running)
         assert await scene.books.left(owner_named("dave")) == []
         assert (await dave.create(asking("ECHO again"))).json()["status"] == "completed"
+
+
+async def answering(caller: Caller, response_id: str) -> None:
+    """Waits until the turn has text: what an earlier step writes after an erasure stays until the second round."""
+
+    async def look() -> bool | None:
+        return bool((await caller.poll(response_id))["output"]) or None
+
+    await eventually(look, within_s=GUARD_S, what="the first text")
