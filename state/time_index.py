@@ -32,11 +32,12 @@ class IndexRange(Struct, frozen=True, kw_only=True):
 
 
 class IndexPage[T](Struct, frozen=True, kw_only=True):
-    """Objects, newest first. Where `more` is set, the list continues after the object `last`."""
+    """Objects, newest first. Where `more` is set, the list continues after the object `last` of the entry `entry`."""
 
     found: tuple[T, ...]
     more: bool = False
     last: str = ""
+    entry: str = ""
 
 
 def time_entry_id(prefix: str, at: float, identifier: str = "") -> str:
@@ -57,19 +58,19 @@ async def read_page[T](
     The page ends after SCAN_LIMIT entries, also where it is not full.
     """
     found: list[T] = []
-    after, last, scanned = wanted.after, "", 0
+    after, last, seen, scanned = wanted.after, "", "", 0
     while scanned < SCAN_LIMIT:
         entries = await store.list(key, prefix=wanted.prefix, after=after, limit=CHUNK)
         within = [each for each in entries if not wanted.until or each.id < wanted.until]
         for entry, loaded in zip(within, await asyncio.gather(*(or_none(load(each)) for each in within)), strict=True):
             if loaded is not None and len(found) == limit:
-                return IndexPage(found=tuple(found), more=True, last=last)
+                return IndexPage(found=tuple(found), more=True, last=last, entry=seen)
             found += [] if loaded is None else [loaded]
-            last = identifier_of(entry, wanted.prefix)
+            last, seen = identifier_of(entry, wanted.prefix), entry.id
         if len(within) < CHUNK:
             return IndexPage(found=tuple(found))
         after, scanned = entries[-1].id, scanned + CHUNK
-    return IndexPage(found=tuple(found), more=True, last=last)
+    return IndexPage(found=tuple(found), more=True, last=last, entry=seen)
 
 
 async def or_none[T](loading: Awaitable[T | None]) -> T | None:

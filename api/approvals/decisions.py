@@ -21,6 +21,7 @@ from domain.ids import member_id, own_token, thread_of
 from domain.tools.approvals import Approval, Decision, decider_of
 from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
+from state.approvals.index import is_open_id, open_id
 from state.approvals.waits import ApprovalWaits
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore, no_response
@@ -62,7 +63,7 @@ class ApprovalFunctions:
         """`GET /v1/approvals`: the open requests that the caller may decide, newest first"""
         caller = await owner_of(req, self.authenticator)
         wanted = read_newest_first(req)
-        after = await self.cursor(caller, wanted.after) if wanted.after else None
+        after = await self.cursor(caller, wanted.after) if wanted.after else ""
 
         async def load(owner: Owner, request: str, asked_at: float) -> Json | None:
             approval = await self.turns.approvals.find(owner, request)
@@ -74,15 +75,21 @@ class ApprovalFunctions:
 
         whole_tenant = self.is_approver(caller)
         page = await self.index.page(caller, load, whole_tenant=whole_tenant, after=after, limit=wanted.limit)
-        return json_answer(continued_list(page.found, more=page.more, last=page.last))
+        is_listed = bool(page.found) and page.found[-1]["id"] == page.last
+        return json_answer(continued_list(page.found, more=page.more, last=page.last if is_listed else page.entry))
 
-    async def cursor(self, caller: Owner, request: str) -> tuple[float, str]:
-        """Return the place of a request in the caller's list; raises Invalid."""
+    async def cursor(self, caller: Owner, request: str) -> str:
+        """Return the entry of a request in the caller's list; raises Invalid.
+
+        A page that ended with an entry that was left out has named the entry itself: its request may be gone.
+        """
+        if is_open_id(request):
+            return request
         owner = await self.index.named(caller.tenant, request) if self.is_approver(caller) else caller
         approval = await self.turns.approvals.find(owner, request) if owner else None
         if approval is None:
             raise unknown_cursor(request)
-        return approval.asked_at, request
+        return open_id(approval.asked_at, request)
 
     async def decide(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/{response_id}/approvals`: the decision is stored before the turn is woken"""

@@ -14,7 +14,7 @@ from clients.storage.port import Create, Delete, Document, DocumentKey, Document
 from domain.identity.owners import Owner
 from domain.ids import thread_of
 from domain.tools.approvals import Approval
-from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
+from state.time_index import LAST_MS, IndexPage, IndexRange, read_page, time_entry_id
 
 APPROVALS = "approvals"
 """Takes the place of a subject in a partition key; no subject has this name."""
@@ -60,15 +60,15 @@ class ApprovalIndex:
         return owner_in(tenant, found) if found else None
 
     async def page[T](
-        self, caller: Owner, load: LoadRequest[T], *, whole_tenant: bool, after: tuple[float, str] | None, limit: int
+        self, caller: Owner, load: LoadRequest[T], *, whole_tenant: bool, after: str, limit: int
     ) -> IndexPage[T]:
-        """Return what `load` finds for the caller's requests, or for the tenant's; `after` is a time and a request."""
+        """Return what `load` finds for the caller's requests, or for the tenant's, after the entry `after`."""
         key = tenant_key(caller.tenant) if whole_tenant else owner_index_key(caller)
 
         async def load_entry(entry: Document) -> T | None:
             return await load(owner_in(caller.tenant, entry), entry.body["request"], entry.body["at"])
 
-        wanted = IndexRange(prefix=OPEN, after=open_id(*after) if after else "")
+        wanted = IndexRange(prefix=OPEN, after=after)
         return await read_page(self.store, key, wanted, load_entry, limit=limit)
 
 
@@ -78,6 +78,13 @@ def tenant_key(tenant: str) -> DocumentKey:
 
 def name_of(request: str) -> str:
     return f"{NAMES}{request}"
+
+
+def is_open_id(name: str) -> bool:
+    """Tell whether a name is one of an entry, which says its time also where its request is gone."""
+    time, _, request = name.removeprefix(OPEN).partition("_")
+    is_time = time.isascii() and time.isdecimal() and len(time) == len(str(LAST_MS))
+    return name.startswith(OPEN) and is_time and request.startswith("mcpr_") and thread_of(request) is not None
 
 
 def open_id(at: float, request: str) -> str:

@@ -11,7 +11,7 @@ from domain.log.item_events import ItemHeader
 from domain.tools.approvals import Approval, Decision
 from domain.turns.response import Response
 from domain.turns.response_progress import ApprovalWait
-from state.approvals.index import ApprovalIndex
+from state.approvals.index import ApprovalIndex, open_id
 from state.turns.approvals import Approvals, ended_wait_operations
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -99,9 +99,9 @@ async def test_an_entry_of_the_list_of_open_requests_is_found(clock: FakeClock) 
         await asyncio.sleep(0)
         return owner.subject, request, asked_at
 
-    page = await index.page(OWNER, load, whole_tenant=False, after=None, limit=5)
+    page = await index.page(OWNER, load, whole_tenant=False, after="", limit=5)
     assert page.found == ((OWNER.subject, REQUEST_ID, NOW),)
-    before = await index.page(OWNER, load, whole_tenant=False, after=(NOW, REQUEST_ID), limit=5)
+    before = await index.page(OWNER, load, whole_tenant=False, after=open_id(NOW, REQUEST_ID), limit=5)
     assert before.found == ()
 
 

@@ -7,11 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from clients.storage.keys import owner_index_key
+from clients.storage.port import Create
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.catalog import ToolServers
 from domain.tools.listing import ListedTool, ToolListing
+from state import time_index
+from state.approvals.index import OPEN, open_id
+from state.time_index import CHUNK
 from tests.api.harness import Api, FakeAuthenticator, events_of
 from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.fakes.backends import says
@@ -301,6 +306,36 @@ async def test_each_caller_lists_what_it_may_decide() -> None:
     await one.http.post(f"/v1/responses/{first['id']}/cancel")
     await one.orchestrations.ended()
     assert (await approvals(one))["data"] == []
+
+
+async def test_a_page_of_requests_whose_turns_are_gone_is_followed_by_the_next_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = waiting(calls(CLOSE))
+    made = await ask(one)
+    (request,) = requests_in(made)
+    (listed,) = await one.world.store.list(owner_index_key(OWNER), prefix=OPEN, after="", limit=5)
+    gone = [f"mcpr_{number:048x}" for number in range(2 * CHUNK)]
+    later = listed.body["at"] + 1
+    for name in gone:
+        body = {**listed.body, "request": name, "at": later}
+        entry = Create(id=open_id(later, name), body=body)
+        await one.world.store.commit(owner_index_key(OWNER), (entry,))
+    monkeypatch.setattr(time_index, "SCAN_LIMIT", CHUNK)
+    page = await approvals(one)
+    assert (page["data"], page["has_more"]) == ([], True)
+    page = await approvals(one, after=page["last_id"])
+    assert (page["data"], page["has_more"]) == ([], True)
+    page = await approvals(one, after=page["last_id"])
+    assert ([each["id"] for each in page["data"]], page["has_more"]) == ([request], False)
+
+
+@pytest.mark.parametrize(
+    "after", ["approval_open_", "approval_open_1_mcpr_x", f"approval_open_{'9' * 13}_resp_{'0' * 48}", "mcpr_1"]
+)
+async def test_a_place_that_no_page_has_named_is_unknown(after: str) -> None:
+    answer = await waiting().http.get("/v1/approvals", params={"after": after})
+    assert code_of(answer) == (404, "item_not_found")
 
 
 async def approvals(one: Api, *, by: str = "mine", **query: Any) -> Json:
