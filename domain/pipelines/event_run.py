@@ -33,7 +33,8 @@ class EventRun(Struct, frozen=True, kw_only=True):
     `text` is what the event says, until its run is done; `marker` is random. `tries` counts how often the event was
     sent again from among the dead by a new turn. `step` is the number, from 0, of the step that has not ended, and
     `previous` the response of the step before it. `created_at`, and `dead_at` of a run that is or was dead, are in
-    seconds since the epoch; a release that stored no `dead_at` listed dead events by their digests.
+    seconds since the epoch; a release that stored no `dead_at` listed dead events by their digests. `looked_at` is when
+    a sweep that had more runs before it than it may look at has looked at this one; else 0.
     """
 
     pipeline: str
@@ -48,6 +49,7 @@ class EventRun(Struct, frozen=True, kw_only=True):
     step: int = 0
     previous: str = ""
     dead_at: float = 0.0
+    looked_at: float = 0.0
 
     @property
     def id(self) -> str:
@@ -86,7 +88,8 @@ class EventRun(Struct, frozen=True, kw_only=True):
         return {
             "kind": "pipeline_event",
             "v": 1,
-            "at": self.created_at,
+            "at": self.looked_at or self.created_at,
+            **({"created_at": self.created_at} if self.looked_at else {}),
             "status": self.status.value,
             "pipeline": self.pipeline,
             "tenant": self.owner.tenant,
@@ -106,7 +109,8 @@ class EventRun(Struct, frozen=True, kw_only=True):
             pipeline=body["pipeline"],
             owner=Owner(tenant=body["tenant"], subject=body["subject"]),
             digest=body["digest"],
-            created_at=body["at"],
+            created_at=body.get("created_at", body["at"]),
+            looked_at=body["at"] if "created_at" in body else 0.0,
             marker=body["marker"],
             text=body["text"],
             status=RunStatus(body["status"]),

@@ -24,15 +24,15 @@ class ConversationSink:
     ) -> None:
         """Add items at the end of a conversation; raises NotFound where there is none.
 
-        `is_tainted`: they depend on what nobody trusts.
+        `is_tainted`: they depend on what nobody trusts. What one commit has no room for is written before it, so the
+        last item alone, which the commit has in any case, tells whether they were added.
         """
         thread, store = thread_of(identifier) or "", self.conversations
         added = [replace(item, id=item_id(item, thread, f"{key} {at}")) for at, item in enumerate(items)]
 
         async def step() -> None:
             found = await store.document(owner, identifier)
-            known = [await store.store.read(conversation_key(owner, identifier), item.id) for item in added[:1]]
-            if any(known):
+            if await store.store.read(conversation_key(owner, identifier), added[-1].id):
                 return
             entries, grown = store.with_entry(found.read_with_id(Conversation.from_document), added)
             await store.replace(found, grown.tainted(by=is_tainted), entries, added)

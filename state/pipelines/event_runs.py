@@ -86,12 +86,24 @@ class EventRuns:
         runs = [await self.find(owner, f"event_{pipeline}_{each.id.rpartition('_')[2]}") for each in entries]
         return [each for each in runs if each and each.status is RunStatus.DEAD]
 
-    async def unfinished(self, status: RunStatus, *, before: float) -> Sequence[EventRun]:
-        """Return the runs of all owners with a status whose events arrived before a time, oldest first."""
+    async def unfinished(self, status: RunStatus, *, before: float, limit: int = SWEEP_LIMIT) -> Sequence[EventRun]:
+        """Return runs of all owners with a status, at most `limit`: those first that were looked at longest ago.
+
+        Their events arrived before a time.
+        """
         found = await self.store.find(
-            Container.TURNS, kind="pipeline_event", status=status.value, before=before, limit=SWEEP_LIMIT
+            Container.TURNS, kind="pipeline_event", status=status.value, before=before, limit=limit
         )
         return tuple(readable(found, lambda each: each.document.read_as(EventRun.from_document)))
+
+    async def put_behind(self, run: EventRun) -> None:
+        """Let `unfinished` return a run behind all others, where it has not ended; raises NotFound."""
+
+        def looked(stored: EventRun) -> EventRun:
+            ends = stored.status in (RunStatus.DONE, RunStatus.DEAD)
+            return stored if ends else replace(stored, looked_at=self.clock.now())
+
+        await self.change(run, looked)
 
 
 def dead_id(run: EventRun) -> str:
