@@ -1,7 +1,7 @@
 """How are the console's libraries of others taken from their registry?
 
 `python -m scripts.vendored` fetches each package that `console/vendored.json` names, in the version that it names, and
-writes its file, its licence and its SHA-256. To move to another version, change it there and run the command.
+writes its file, its licences and its SHA-256. To move to another version, change it there and run the command.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +34,22 @@ def packed(package: str, folder: Path) -> Path:
 
 
 def refreshed(entry: dict[str, Any], folder: Path, fetch: Fetch) -> dict[str, Any]:
-    """Write the file of a package and its licence; return its entry of the list with the new SHA-256."""
-    with tempfile.TemporaryDirectory() as temporary:
-        archive = fetch(f"{entry['package']}@{entry['version']}", Path(temporary))
-        with tarfile.open(archive) as files:
-            content = content_of(files, f"package/{entry['path']}")
-            (folder / entry["licence_files"][0]).write_bytes(content_of(files, LICENCE))
-    (folder / entry["file"]).write_bytes(content)
+    """Write the file of a package and its licences; return its entry of the list with the new SHA-256.
+
+    A licence is the package's own, unless it names the package and the version that it is taken from.
+    """
+    content = packed_file(entry, f"package/{entry['path']}", fetch)
+    licences = {each["file"]: packed_file({**entry, **each}, LICENCE, fetch) for each in entry["licences"]}
+    for file, text in {entry["file"]: content, **licences}.items():
+        (folder / file).write_bytes(text)
     return {**entry, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def packed_file(entry: Mapping[str, Any], name: str, fetch: Fetch) -> bytes:
+    """Return a file from the archive of an entry's package and version."""
+    package = f"{entry['package']}@{entry['version']}"
+    with tempfile.TemporaryDirectory() as temporary, tarfile.open(fetch(package, Path(temporary))) as files:
+        return content_of(files, name)
 
 
 def content_of(files: tarfile.TarFile, name: str) -> bytes:

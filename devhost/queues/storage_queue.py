@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.storage.queue import QueueMessage as StoredMessage
+from azure.storage.queue import StorageErrorCode
 from azure.storage.queue.aio import QueueServiceClient
 
 from devhost.queues.messages import MessageLostError, QueueMessage, QueueUnavailableError
@@ -94,13 +95,19 @@ def translated() -> Generator[None]:
     try:
         yield
     except AzureError as error:
-        code = str(getattr(error, "error_code", None) or "")
+        code = code_of(error)
         if code == NO_QUEUE:
             raise MissingQueueError(code) from None
         if code in LOST:
             raise MessageLostError(code) from None
         status = error.status_code if isinstance(error, HttpResponseError) else None
         raise QueueUnavailableError(code or (f"status {status}" if status else "it can't be reached")) from None
+
+
+def code_of(error: AzureError) -> str:
+    """Return the service's code; the SDK gives those that it knows as members of an enumeration."""
+    code = getattr(error, "error_code", None) or ""
+    return str(code.value if isinstance(code, StorageErrorCode) else code)
 
 
 def open_queue(name: str, connection: str, settings: Mapping[str, str]) -> StorageQueue:

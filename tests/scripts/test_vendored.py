@@ -12,12 +12,18 @@ from scripts.vendored import LIST, main
 
 ENTRY = {"file": "a.js", "package": "a", "version": "2.0", "path": "dist/a.module.js", "sha256": "old"}
 
+INSIDE = {"file": "b.LICENSE.txt", "package": "b", "version": "1.5"}
+"""The licence of a package that is part of the file."""
+
 
 def archive(package: str, folder: Path) -> Path:
     """Return an archive as a registry would give it; its file says which package it is of."""
     where = folder / "a.tgz"
     with tarfile.open(where, "w:gz") as files:
-        for name, content in (("package/dist/a.module.js", package.encode()), ("package/LICENSE", b"be free")):
+        for name, content in (
+            ("package/dist/a.module.js", package.encode()),
+            ("package/LICENSE", package.encode() + b": be free"),
+        ):
             header = tarfile.TarInfo(name)
             header.size = len(content)
             files.addfile(header, io.BytesIO(content))
@@ -25,7 +31,7 @@ def archive(package: str, folder: Path) -> Path:
 
 
 def listing(folder: Path, **changes: str) -> None:
-    entry = {**ENTRY, "licence_files": ["a.LICENSE.txt"], **changes}
+    entry = {**ENTRY, "licences": [{"file": "a.LICENSE.txt"}, INSIDE], **changes}
     (folder / LIST).write_text(json.dumps([entry]), encoding="utf-8")
 
 
@@ -36,7 +42,8 @@ def test_the_file_its_licence_and_its_hash_are_those_of_the_version_that_the_lis
     main(tmp_path, archive)
     (entry,) = json.loads((tmp_path / LIST).read_text(encoding="utf-8"))
     assert (tmp_path / "a.js").read_bytes() == b"a@2.0"
-    assert (tmp_path / "a.LICENSE.txt").read_text(encoding="utf-8") == "be free"
+    assert (tmp_path / "a.LICENSE.txt").read_text(encoding="utf-8") == "a@2.0: be free"
+    assert (tmp_path / "b.LICENSE.txt").read_text(encoding="utf-8") == "b@1.5: be free"
     assert entry["sha256"] == hashlib.sha256(b"a@2.0").hexdigest()
     assert {name: entry[name] for name in ("file", "package", "version", "path")} == {
         name: ENTRY[name] for name in ("file", "package", "version", "path")

@@ -9,8 +9,8 @@ from domain.pipelines.pipeline import TriggerKind
 from ganglion.doctor.findings import Fault, error
 from ganglion.doctor.subject import NotRunError, Subject
 
-ENDS: Final = ("", "__accountName", "__queueServiceUri")
-"""How the settings end that lead the host to an account of a connection."""
+NAMES: Final = ("{}", "AzureWebJobs{}", "{}__accountName", "{}__queueServiceUri")
+"""The settings that lead the host to the account of a connection."""
 
 
 def references(subject: Subject) -> Iterator[Fault]:
@@ -40,7 +40,7 @@ def queues(subject: Subject) -> Iterator[Fault]:
     if not triggers:
         raise NotRunError("no pipeline reads a queue")
     for name, queue in triggers:
-        if not any(subject.variables.get(queue.connection + end) for end in ENDS):
+        if not any(subject.variables.get(each.format(queue.connection)) for each in NAMES):
             wanted = f"{queue.connection}__queueServiceUri"
             text = f"pipelines.{name}: {wanted} is not set: the host does not find the queue {queue.name}"
             yield error(text, subject.set_command(wanted, "https://ACCOUNT.queue.core.windows.net"))

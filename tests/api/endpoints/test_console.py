@@ -157,7 +157,7 @@ def test_vendored_files_are_the_published_ones() -> None:
     assert vendored()
     for each in vendored():
         assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
-        assert every((FOLDER / file).exists() for file in each["licence_files"])
+        assert every((FOLDER / licence["file"]).exists() for licence in each["licences"])
 
 
 COLOURS = dict(

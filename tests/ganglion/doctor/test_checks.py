@@ -395,6 +395,12 @@ async def test_a_public_address_of_the_blob_storage_is_named(case: Case) -> None
     assert text.startswith(f"files.blob.core.windows.net resolves to the public address {PUBLIC}")
 
 
+@pytest.mark.parametrize("name", ["TICKETS", "AzureWebJobsTICKETS", "TICKETS__accountName"])
+async def test_every_setting_by_which_the_host_finds_a_queue_is_one(case: Case, name: str) -> None:
+    case.variables[name] = case.variables.pop("TICKETS__queueServiceUri")
+    assert await found(case) == {}
+
+
 async def test_an_app_that_shares_the_hub_is_named_and_no_other(case: Case) -> None:
     shared_hub(case)
     ((text,),) = (await found(case)).values()
