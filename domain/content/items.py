@@ -87,6 +87,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
     A request for an approval has the fields of its call. `approval` is the id of the request that an approved call or
     a response belongs to, or that a request is a copy of. A response has its reason as `text`, and `approves` or not.
+    `read` are the labels of the servers whose results the model had read when it wrote a stored item.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Item(Struct, frozen=True, kw_only=True):
     approval: str = ""
     approves: bool = False
     whole: int = 0
+    read: tuple[str, ...] = ()
 
     @property
     def request_id(self) -> str:
@@ -153,6 +155,7 @@ class Item(Struct, frozen=True, kw_only=True):
             **({"approval": self.approval} if self.approval else {}),
             **({"approves": True} if self.approves else {}),
             **({"whole": self.whole} if self.whole else {}),
+            **({"read": list(self.read)} if self.read else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -184,6 +187,7 @@ class Item(Struct, frozen=True, kw_only=True):
             approval=body.get("approval", ""),
             approves=body.get("approves", False),
             whole=body.get("whole", 0),
+            read=tuple(body.get("read", ())),
         )
 
 

@@ -4,7 +4,7 @@ The file and the caller say which tools need one. Beyond that, every write needs
 result of a server that is not trusted: the text may have told it to write. That includes results of earlier turns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import replace
 from typing import Self
 
@@ -15,6 +15,9 @@ from domain.content.tools import FunctionCall, FunctionTool, ToolConfig
 from domain.tools.arguments import call_problem
 from domain.tools.catalog import ServerTool, ToolApproval, ToolEffect, ToolServers
 from domain.tools.result_pages import RESULT_SERVER
+
+EARLIER = "*"
+"""Stands for servers of earlier turns, one of which is not trusted. No server has this label."""
 
 
 class ApprovalRules(Struct, frozen=True, kw_only=True):
@@ -60,7 +63,8 @@ class ApprovalRules(Struct, frozen=True, kw_only=True):
 
 
 def has_untrusted_result(items: Iterable[Item], servers: ToolServers) -> bool:
-    return any(is_untrusted_result(each, servers) for each in items)
+    """Tell whether an item is a result of a server that is not trusted, or was written after reading one."""
+    return any(is_untrusted_result(each, servers) or not trusts(servers, each.read) for each in items)
 
 
 def is_untrusted_result(item: Item, servers: ToolServers) -> bool:
@@ -68,7 +72,26 @@ def is_untrusted_result(item: Item, servers: ToolServers) -> bool:
 
     A page of a result is what the call with that result was.
     """
-    if item.kind not in SERVER_CALLS or item.status is ItemStatus.IN_PROGRESS or item.server == RESULT_SERVER:
-        return False
-    server = servers.known.get(item.server)
-    return server is None or not server.trusted
+    return has_result(item) and not trusts(servers, [item.server])
+
+
+def has_result(item: Item) -> bool:
+    is_call = item.kind in SERVER_CALLS and item.server != RESULT_SERVER
+    return is_call and item.status is not ItemStatus.IN_PROGRESS
+
+
+def trusts(servers: ToolServers, labels: Iterable[str]) -> bool:
+    """Tell whether all servers are trusted. One that is not in the file, or no longer, is not."""
+    return all((server := servers.known.get(label)) is not None and server.trusted for label in labels)
+
+
+def with_readings(items: Iterable[Item], *, is_tainted: bool) -> Iterator[Item]:
+    """Yield the output of a turn, each item with the servers whose results were read before it.
+
+    Another conversation may get an item alone, without the calls that it depends on.
+    """
+    read = [EARLIER] if is_tainted else list[str]()
+    for item in items:
+        yield replace(item, read=tuple(read)) if read else item
+        if has_result(item) and item.server not in read:
+            read.append(item.server)

@@ -4,7 +4,7 @@ Everything of one thread shares the partition [tenant, subject, thread]: the res
 `slot_<response>_<number>` of its log and its routes `route_<response>_<number>`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import replace
 from typing import Any
@@ -34,6 +34,7 @@ from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
 from domain.sources.prompt_context import source_metadata
+from domain.tools.approval_rules import with_readings
 from domain.tools.rounds import limit_note
 from domain.turns.response import Response
 from domain.turns.tool_lists import first_events
@@ -78,10 +79,9 @@ class TurnStore:
     async def admit(self, response: Response, items: Sequence[Item], events: tuple[LogEvent, ...]) -> Response:
         """Store the response, its input and slot 0 of its log, and lock its conversation. Safe to repeat.
 
-        Returns the stored response, which is another delivery's where that was faster.
-
-        Raises Locked where another response has the conversation, Invalid where the turn is too
-        large to be ended in one commit (request_too_large), and NotFound where the conversation does not exist.
+        Returns the stored response, which is another delivery's where that was faster. Raises Locked where another
+        response has the conversation, Invalid where the turn is too large to be ended in one commit
+        (request_too_large), and NotFound where the conversation does not exist.
         """
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
@@ -230,11 +230,10 @@ class TurnStore:
         self, found: Document, response: Response, log: Transcript, ending: Ending, answer: tuple[LogEvent, ...] = ()
     ) -> Response:
         """Commit the last slot, with an `answer` that the log lacks, and all that ends with a turn; raises Conflict."""
-        key = response_key(response.owner, response.id)
         item_status = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
         events = (*answer, *closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
-        items = tuple(stored_item(item, item_status) for item in kept_items(read_log((slot,), log)))
+        items = tuple(stored_items(kept_items(read_log((slot,), log)), response, item_status))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
         head: list[Operation] = [
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
@@ -245,7 +244,7 @@ class TurnStore:
             *ended_wait_operations(response, ended),
             *delivery_operations(self.endpoints, ended),
         ]
-        if not await self.commit_with_items(key, head, items):
+        if not await self.commit_with_items(response_key(response.owner, response.id), head, items):
             raise Conflict("the response, its log or its conversation has changed", identifier=response.id)
         self.notifications.notify(response.id, slot)
         return ended
@@ -291,9 +290,10 @@ def response_of(found: FoundDocument) -> Response:
     return found.document.read_with_id(Response.from_document)
 
 
-def stored_item(item: Item, status: ItemStatus) -> Item:
-    """Return an item of the output as it is stored: the calls of a turn that did not complete are incomplete."""
-    return replace(item, status=status) if item.kind is ItemKind.FUNCTION_CALL else item
+def stored_items(items: Sequence[Item], response: Response, status: ItemStatus) -> Iterator[Item]:
+    """Yield the output as it is stored: the calls of a turn that did not complete are incomplete."""
+    for item in with_readings(items, is_tainted=response.options.tool_config.is_tainted):
+        yield replace(item, status=status) if item.kind is ItemKind.FUNCTION_CALL else item
 
 
 def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[LogEvent, ...]) -> Slot:

@@ -69,6 +69,7 @@ items = st.builds(
     status=st.sampled_from(ItemStatus),
     name=texts,
     call_id=texts,
+    read=st.lists(texts, max_size=2).map(tuple),
 )
 response_ids = st.builds(member_id, st.just("resp"), thread=tokens, token=tokens)
 responses = st.builds(

@@ -109,6 +109,31 @@ async def test_a_turn_that_takes_an_answer_over_passes_it_on() -> None:
     assert asks(await ask(one, previous_response_id=taken["id"], **TOOLS))
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["its own turn", "a later turn"])
+@pytest.mark.parametrize("way", ["input", "new conversation", "more items"])
+async def test_a_message_alone_carries_the_mark_of_what_was_read_before_it(way: str, *, later: bool) -> None:
+    one = reader(*[says("it says that")] * later, NOTE)
+    first = await ask(one, **TOOLS)
+    last = await ask(one, previous_response_id=first["id"]) if later else first
+    reference = {"type": "item_reference", "id": id_of(last, "message")}
+    if way == "input":
+        assert asks(await ask(one, input=[reference, {"role": "user", "content": "so?"}], **TOOLS))
+        return
+    begun = {"items": [reference]} if way == "new conversation" else {}
+    conversation = (await one.http.post("/v1/conversations", json=begun)).json()["id"]
+    if not begun:
+        path = f"/v1/conversations/{conversation}/items"
+        assert (await one.http.post(path, json={"items": [reference]})).status_code == 200
+    assert asks(await ask(one, conversation=conversation, **TOOLS))
+
+
+async def test_a_message_after_results_of_trusted_servers_alone_carries_no_mark() -> None:
+    one = reader(NOTE, says("sent"), servers=shop(FILE))
+    first = await ask(one, **TOOLS)
+    reference = {"type": "item_reference", "id": id_of(first, "message")}
+    assert not asks(await ask(one, input=[reference, {"role": "user", "content": "so?"}], **TOOLS))
+
+
 async def test_results_of_trusted_servers_and_deleted_messages_leave_no_mark() -> None:
     one = reader(says("fine"), NOTE, says("sent"), servers=shop(FILE))
     conversation, made = await in_conversation(one)
