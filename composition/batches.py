@@ -12,6 +12,7 @@ from activities.batches.inline_turn import InlineTurns
 from activities.batches.run_line import RunLine
 from activities.batches.time_batch import StartPlanner, TimeBatch
 from api.batches.line_requests import LineRequests
+from api.uploads.measured_files import MeasuredFiles
 from composition.activities import Activities
 from composition.parts import Configuration, Ports
 from composition.planning import Intake
@@ -47,7 +48,11 @@ def compose_batches(
 ) -> BatchSteps:
     source = BatchInput(state.batches, state.files, ports.clock)
     requests = LineRequests(
-        admission=intake.admission, files=intake.files, memory=intake.memory, chats=state.stored_completions
+        admission=intake.admission,
+        files=intake.files,
+        measured=MeasuredFiles(intake.files, intake.memory, ports.clock),
+        memory=intake.memory,
+        chats=state.stored_completions,
     )
     planner = StartPlanner(
         fleet=configuration.fleet,

@@ -145,7 +145,7 @@ class CheckBatch:
                     found.report(TOO_MANY, None)
                     return found
                 found.starts.append(start)
-                found.take(too_long(self.line_bytes) if content is None else await self.requests.check(batch, content))
+                found.take(await self.check_line(batch, content, reads_files=most == math.inf))
             found.end = stored.size
         except (NotFound, Unavailable) as error:
             if isinstance(error, Unavailable) and await self.exists(batch):
@@ -154,6 +154,11 @@ class CheckBatch:
         if not found.starts and not found.errors:
             found.report(EMPTY, None)
         return found
+
+    async def check_line(self, batch: Batch, content: bytes | None, *, reads_files: bool) -> CheckedLine | LineMistake:
+        if content is None:
+            return too_long(self.line_bytes)
+        return await self.requests.check(batch, content, reads_files=reads_files)
 
     async def exists(self, batch: Batch) -> bool:
         try:

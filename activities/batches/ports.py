@@ -49,8 +49,11 @@ class LineAnswer(Struct, frozen=True, kw_only=True):
 class BatchRequests(Protocol):
     """Reads and answers the requests in the lines of batches."""
 
-    async def check(self, batch: Batch, content: bytes) -> CheckedLine | LineMistake:
-        """Return what a line asks for, or what is wrong with it; raises Retryable."""
+    async def check(self, batch: Batch, content: bytes, *, reads_files: bool) -> CheckedLine | LineMistake:
+        """Return what a line asks for, or what is wrong with it; raises Retryable.
+
+        Without `reads_files`, the files that it names count nothing.
+        """
         ...
 
     async def admit(self, batch: Batch, line: int, content: bytes) -> AdmittedLine:

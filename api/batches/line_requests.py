@@ -12,7 +12,7 @@ from activities.batches.ports import AdmittedLine, CheckedLine, LineAnswer, Line
 from api.endpoints.chat_completions import answer_of_chat
 from api.http.errors import response_to
 from api.http.json_body import read_object
-from api.http.request_body import FILE, SMALL, InputMemory
+from api.http.request_body import FILE, FILE_ID, SMALL, InputMemory
 from api.parsing.chat_request import request_from_chat
 from api.parsing.input_items import ItemReference
 from api.parsing.responses_request import TurnRequest, request_from_openai, require_input
@@ -21,13 +21,15 @@ from api.turns.admission import Admission, opening_events
 from api.turns.deliveries import ClaimedRequest, RequestDelivery
 from api.turns.planner import prompt_of
 from api.uploads.inputs import FileInputs
+from api.uploads.measured_files import MeasuredFiles
 from domain.batches.batch import ENDPOINTS, Batch
 from domain.batches.line_ids import response_id_of
 from domain.errors import GanglionError, Invalid
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
 from domain.money.usage import batch_origin
-from domain.tokens.estimates import tokens_in_request
+from domain.tokens.estimates import TokenEstimate, tokens_in_request
+from domain.tokens.prompt_texts import NO_TOKENS
 from domain.turns.response import Response
 from domain.turns.tool_lists import first_events
 from state.turns.stored_completions import StoredCompletions
@@ -48,13 +50,15 @@ class LineRequests(Struct, frozen=True, kw_only=True):
 
     admission: Admission
     files: FileInputs
+    measured: MeasuredFiles
     memory: InputMemory
     chats: StoredCompletions
 
-    async def check(self, batch: Batch, content: bytes) -> CheckedLine | LineMistake:
+    async def check(self, batch: Batch, content: bytes, *, reads_files: bool) -> CheckedLine | LineMistake:
         """Return what a line asks for, or the first thing that is wrong with it."""
         try:
-            line, request = await in_thread(content, lambda: read_line(batch, content))
+            line, left_out = await self.line_of(batch, content, reads_files=reads_files)
+            request = await in_thread(content, lambda: request_in(batch, line))
             await self.check_request(batch, request)
         except Invalid as error:
             return LineMistake(code=error.code or "invalid_request", message=str(error), param=error.field)
@@ -62,17 +66,27 @@ class LineRequests(Struct, frozen=True, kw_only=True):
         try:
             sources = planner.sources_of(batch.owner, request)
             request = planner.with_rules(batch.owner, request)
-            prompt = prompt_of(request, cast("Any", items))
-            costs, tokens = planner.worst_costs(request, prompt, sources), tokens_in_request(prompt.texts)
+            prompt = replace(prompt_of(request, cast("Any", items)), left_out=left_out)
+            costs = planner.worst_costs(request, prompt, sources)
         except Invalid as error:
             return mistake_in_body(error)
         return CheckedLine(
             custom_id=line["custom_id"],
             model=request.model,
             worst_cost=costs.most,
-            input_tokens=tokens.expected,
+            input_tokens=(tokens_in_request(prompt.texts) + left_out).expected,
             output_tokens=planner.output_tokens(request),
         )
+
+    async def line_of(self, batch: Batch, content: bytes, *, reads_files: bool) -> tuple[Json, TokenEstimate]:
+        """Return a line without the files that it names, and the tokens of their texts; raises Invalid."""
+        line = await in_thread(content, lambda: read_object(content))
+        if FILE_ID not in content or not isinstance(line.get("body"), dict):
+            return line, NO_TOKENS
+        try:
+            return line, await self.measured.take_out(batch.owner, body_of(line), reads=reads_files)
+        except Invalid as error:
+            raise in_body(error) from None
 
     async def check_request(self, batch: Batch, request: TurnRequest) -> None:
         """Raise Invalid where no backend, or no server of tools, can serve a request."""
@@ -145,9 +159,8 @@ async def in_thread[T](content: bytes, read: Callable[[], T]) -> T:
     return await asyncio.to_thread(read)
 
 
-def read_line(batch: Batch, content: bytes) -> tuple[Json, TurnRequest]:
-    """Return a line and the turn that it requests; raises Invalid naming what is wrong."""
-    line = read_object(content)
+def request_in(batch: Batch, line: Json) -> TurnRequest:
+    """Return the turn that a line requests; raises Invalid naming what is wrong."""
     custom_id = line.get("custom_id")
     if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= CUSTOM_ID_CHARACTERS:
         message = f"Invalid 'custom_id': expected a text of 1 to {CUSTOM_ID_CHARACTERS} characters."
@@ -164,7 +177,7 @@ def read_line(batch: Batch, content: bytes) -> tuple[Json, TurnRequest]:
             message = f"Invalid 'body.{name}': a line of a batch has one answer, in the output file."
             raise Invalid(message, field=f"body.{name}", code="invalid_value")
     try:
-        return line, request_of(batch.request.endpoint, body)
+        return request_of(batch.request.endpoint, body)
     except Invalid as error:
         raise in_body(error) from None
 

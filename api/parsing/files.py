@@ -75,6 +75,11 @@ def text_of_file(data: str) -> str:
         content = base64.b64decode(encoded, validate=True)
     except ValueError:
         raise unreadable("expected the content in base64, as it is or as a data URL") from None
+    return text_in(content)
+
+
+def text_in(content: bytes) -> str:
+    """Return the text of a file; raises PydanticCustomError where it has none."""
     if content.startswith(PDF):
         try:
             return text_of_pdf(content)

@@ -236,7 +236,7 @@ class Planner(Struct, frozen=True, kw_only=True):
     def demand(
         self, request: TurnRequest, prompt: PromptTexts, sources: Sequence[str], counts: Mapping[str, TokenCount]
     ) -> Demand:
-        tokens = tokens_in_request(prompt.texts)
+        tokens = tokens_in_request(prompt.texts) + prompt.left_out
         private = self.private_tokens(sources)
         rows = TokenEstimate(expected=private, likely=private, ceiling=private * BYTES_PER_TOKEN)
         return Demand(

@@ -4,7 +4,7 @@ The content of each file is put into the request as if the caller had sent it in
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 from api.http.request_body import MemoryShare
@@ -34,8 +34,7 @@ class FileInputs:
         Raises Invalid for an unknown file and for too much content, and Unavailable where other bodies take the memory.
         """
         found = list(named_files(body))
-        if len(found) > FILES_LIMIT:
-            raise Invalid(f"The input names more than {FILES_LIMIT} files.", field=found[-1][0], code="invalid_value")
+        check_count(found)
         room = self.limit
         for path, part in found:
             stored = await self.named(owner, part["file_id"], path)
@@ -61,6 +60,12 @@ class FileInputs:
         del part["file_id"]
         part["file_data"] = base64.b64encode(b"".join(pieces)).decode()
         part.setdefault("filename", stored.filename)
+
+
+def check_count(found: Sequence[Found]) -> None:
+    """Raise Invalid where an input names too many files."""
+    if len(found) > FILES_LIMIT:
+        raise Invalid(f"The input names more than {FILES_LIMIT} files.", field=found[-1][0], code="invalid_value")
 
 
 def too_much(path: str, limit: int) -> Invalid:

@@ -8,13 +8,20 @@ from msgspec import Struct
 from domain.content.items import Item, recent_reasoning
 from domain.content.schema_tool_calls import tool_config_texts
 from domain.content.tools import ToolConfig
+from domain.tokens.estimates import TokenEstimate
+
+NO_TOKENS = TokenEstimate()
 
 
 class PromptTexts(Struct, frozen=True, kw_only=True):
-    """The texts of a request: one for each message, and those that offer its tools, its format and its images."""
+    """The texts of a request: one for each message, and those that offer its tools, its format and its images.
+
+    `left_out` are the tokens of texts that belong to the request and are not kept here.
+    """
 
     messages: tuple[str, ...]
     tools: tuple[str, ...] = ()
+    left_out: TokenEstimate = NO_TOKENS
 
     @property
     def texts(self) -> tuple[str, ...]:
