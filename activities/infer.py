@@ -22,9 +22,7 @@ from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Exhausted
-from domain.fleet.catalog import Backend, Fleet
-from domain.fleet.instances.lease import ROUND_S
-from domain.fleet.instances.scaling import Scaling
+from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
 from domain.log.transcript import Transcript, items_of_rounds, last_message_text
 from domain.money.ledger_records import AttemptRecord
@@ -140,7 +138,6 @@ class Infer:
         try:
             with attempt_span(opened.record):
                 outcome = await attempt.run()
-            await self.keep_for_next_round(task.backend, outcome)
         except Superseded:
             superseded = AttemptOutcome(attempt=task.number, result="ended", message=TAKEN_OVER)
             await self.billing.close(task, opened, attempt.meter, superseded, writer=writer)
@@ -150,11 +147,6 @@ class Infer:
         )
         await self.billing.close(task, opened, attempt.meter, outcome, writer=writer)
         return inferred(outcome, writer.log)
-
-    async def keep_for_next_round(self, backend: Backend, outcome: AttemptOutcome) -> None:
-        """Keep an instance that the product ends, where the answer asks for calls and the turn goes on after them."""
-        if outcome.result == CALLS and not outcome.hands_back and backend.scaling is not Scaling.PROVIDER:
-            await self.backend_states.record_kept_until(backend, self.clock.now() + ROUND_S)
 
     async def open(self, task: AttemptTask, log: Transcript) -> tuple[AttemptTask, OpenedAttempt]:
         """Reserve what the attempt may cost; less output than long answers have where only that is covered.

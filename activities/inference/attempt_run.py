@@ -10,6 +10,7 @@ from msgspec import Struct
 from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
 from activities.inference.failed_attempt import log_failure, outcome_of
+from activities.inference.held_rounds import keep_for_next_round
 from activities.inference.log_writer import LogWriter, Superseded
 from activities.inference.output_cap import OUTPUT_LIMIT, capped_answer, learned_usage
 from activities.inference.predictions import with_prediction
@@ -109,6 +110,7 @@ class AttemptRun:
                 await self.record_end()
                 raise
             else:
+                await keep_for_next_round(self.backend_states, self.task.backend, outcome, self.clock.now())
                 await asyncio.gather(self.record_success(), self.record_length(outcome))
             span.record(outcome, self.meter.call_measures(self.finish_reason))
         return outcome
@@ -255,16 +257,14 @@ class AttemptRun:
 
     async def write_failure(self, error: BackendError) -> AttemptOutcome:
         """Record the failure in the backend's state, decide what follows it, and write that as the outcome."""
-        task, response, now = self.task, self.task.response, self.clock.now()
+        task, meter, now = self.task, self.meter, self.clock.now()
         diagnosis = diagnose(error.failure, task.backend.signatures, now=now)
-        await self.backend_states.record_failure(
-            task.backend, diagnosis, self.meter.record.id, asked_at=self.meter.called_at
-        )
+        await self.backend_states.record_failure(task.backend, diagnosis, meter.record.id, asked_at=meter.called_at)
         decision = retry_decision(
             diagnosis,
             attempts=task.failures.get(diagnosis.failure_class, task.retries) + 1,
-            elapsed_s=now - response.created_at,
-            deadline_s=response.deadline_at - response.created_at,
+            elapsed_s=now - task.response.created_at,
+            deadline_s=task.response.deadline_at - task.response.created_at,
             has_alternative=task.has_alternative,
             random=self.clock.fraction(),
         )
@@ -278,8 +278,7 @@ class AttemptRun:
 
     async def record_success(self) -> None:
         """Learn from a call that did not fail; one without an observation only counts as ended."""
-        observation = self.meter.observation()
-        if observation:
+        if observation := self.meter.observation():
             await self.backend_states.record_success(self.task.backend, observation)
         else:
             await self.record_end()

@@ -77,6 +77,7 @@ class InstanceKeeper:
         self.fleet = fleet
         self.clock = clock
         self.watches: dict[str, asyncio.Task[None]] = {}
+        self.paused_until: dict[str, float] = {}
 
     @property
     def kept(self) -> tuple[Backend, ...]:
@@ -212,6 +213,8 @@ class InstanceKeeper:
     async def end(self, backend: Backend, found: StoredLease, *, looked_at: float) -> float | None:
         """Set the count to 0, then record when the machine stopped, then forget the lease."""
         now = self.clock.now()
+        if now < (paused_until := self.paused_until.get(backend.name, 0.0)):
+            return paused_until
         if not found.is_free(self.leases.process, now):
             return found.written_at + SILENT_S
         is_running = found.lease.phase is LeasePhase.RUNNING
@@ -250,7 +253,8 @@ class InstanceKeeper:
         tries = found.lease.tries + 1
         log.error("%s runs on: its count could not be set to 0 (%d tries): %s", backend.name, tries, error)
         await self.leases.replace(backend, found, replace(found.lease, tries=tries))
-        return now + pause_s(tries, error.failure)
+        self.paused_until[backend.name] = now + pause_s(tries, error.failure)
+        return self.paused_until[backend.name]
 
     async def look_at_kept_alive(self, backend: Backend, found: StoredLease, due: float) -> float | None:
         """Keep an instance alive by requests until it is due; then its provider ends it."""

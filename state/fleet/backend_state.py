@@ -173,7 +173,8 @@ class BackendStates:
     async def record_stop(self, backend: Backend, *, looked_at: float) -> bool:
         """Record that the product ends the instance now; False where it is needed again since it was looked at."""
         now = self.clock.now()
-        return await self.update(backend, lambda state: after_stop(state, now=now, looked_at=looked_at)) is not None
+        stopped = await self.update(backend, lambda state: after_stop(state, backend, now=now, looked_at=looked_at))
+        return stopped is not None
 
     async def record_kept_until(self, backend: Backend, until: float) -> None:
         """Record that the product keeps an instance up until a time, in seconds since the epoch."""

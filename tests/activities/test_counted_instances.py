@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import replace
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from domain.log.events import ResponseStatus
 from domain.money.costing import time_cost
 from domain.money.ledger_records import NANOS
 from domain.money.usage import COST
+from domain.routing.queueing import QueuedTurn, QueueWait
 from domain.turns.response import Response
 from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, in_no_time, kill
 from tests.checks import every
@@ -215,6 +217,48 @@ def test_a_refused_end_is_repeated_and_the_ledger_shows_what_the_delay_cost(stat
         assert await scene.ledger() >= time_cost(GPU, life.ended - life.started)
 
     run(story)
+
+
+def test_a_change_of_state_does_not_shorten_the_pause_after_a_refused_end() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.turn()
+        until = asyncio.get_running_loop().time() + IDLE_S + 20
+        refused = Failure(kind=FailureKind.STATUS, status=503, body="not now")
+        scene.refuse_while(refused, lambda count: count == 0 and scene.gpu.now < until)
+        for _ in range(10 * (int(IDLE_S) + 20)):
+            await asyncio.sleep(0.1)
+            scene.cluster.world.app.state.backend_states.changes.announce("gpu")
+        await scene.end()
+        tries = [at for at, count in scene.gpu.calls if count == 0]
+        pauses = [later - earlier for earlier, later in pairwise(tries)]
+        assert pauses == [pytest.approx(2.0**number, abs=0.2) for number in range(len(pauses))]
+        assert len(pauses) >= 4
+        await scene.assert_paid()
+
+    run(story)
+
+
+def test_turns_in_line_do_not_keep_up_what_the_schedule_allows_no_longer() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(100)
+        assert scene.gpu.is_up
+        states, clock = scene.cluster.world.app.state.backend_states, scene.cluster.clock
+        line = QueuedTurn(response="resp_other", input_tokens=10, admitted_at=clock.now(), hold_s=0.0)
+        wait = QueueWait(delay_s=1.0, kept_until=clock.now() + 2000.0, reason="other turns come first")
+        await states.record_queued_turn(scene.backend, line, wait)
+        await asyncio.sleep(500)
+        await kill(scene.timers)
+        assert scene.gpu.lives[0].ended == pytest.approx(200, abs=1.0)
+
+    rows = (*schedule(1, 1, ends_s=200).schedule, closed(begins_s=200, ends_s=1000))
+    run(story, lambda: Scene(backend=counted(control=replace(SERVICE, schedule=rows, payer="operator"))))
+
+
+def closed(*, begins_s: int, ends_s: int) -> ScheduleRow:
+    """Return a row that allows no instance between these seconds after the story's start."""
+    day_s = int(START) % DAY_S
+    limits = CountLimits(minimum=0, maximum=0)
+    return ScheduleRow(days=frozenset(range(7)), begins_s=day_s + begins_s, ends_s=day_s + ends_s, limits=limits)
 
 
 def test_a_slow_operation_is_paid_until_it_ends() -> None:

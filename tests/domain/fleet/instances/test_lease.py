@@ -45,7 +45,7 @@ def test_turns_in_line_keep_up_an_instance_that_is_up() -> None:
     waited_for = replace(UP, load=line)
     due = due_at(LEASE, COUNTED, waited_for, NOW)
     assert due == NOW + LOOK_S
-    assert after_stop(waited_for, now=NOW, looked_at=NOW) is None
+    assert after_stop(waited_for, COUNTED, now=NOW, looked_at=NOW) is None
     almost_over = replace(waited_for, warmth=replace(UP.warmth, warm_until=NOW + 1))
     assert kept_until(COUNTED, almost_over, due, NOW) == due + LATE_S
     assert kept_until(COUNTED, waited_for, due, NOW) is None
@@ -103,23 +103,33 @@ def test_a_schedule_keeps_a_minimum_and_ends_what_it_does_not_allow() -> None:
     assert due_at(LEASE, with_limits(0, 0), UP, NOW) == NOW
 
 
+def test_turns_in_line_keep_up_nothing_that_a_schedule_does_not_allow() -> None:
+    waited_for = replace(UP, load=Load(queue_places={"other": (NOW - 5, NOW + 60)}))
+    closed = with_limits(0, 0)
+    assert due_at(LEASE, closed, waited_for, NOW) == NOW
+    stopped = after_stop(waited_for, closed, now=NOW, looked_at=NOW)
+    assert stopped
+    assert not stopped.is_up(NOW)
+    assert after_stop(running(waited_for), closed, now=NOW, looked_at=NOW) is None
+
+
 def test_an_end_that_has_begun_goes_on() -> None:
     assert due_at(LEASE.ending(), with_limits(1, 1), running(UP), NOW) == NOW
 
 
 def test_an_end_is_recorded_only_while_nothing_runs() -> None:
-    stopped = after_stop(UP, now=NOW, looked_at=NOW)
+    stopped = after_stop(UP, COUNTED, now=NOW, looked_at=NOW)
     assert stopped
     assert not stopped.warmth.is_warm(NOW)
     assert stopped.warmth.idle_s is None
-    assert after_stop(running(UP), now=NOW, looked_at=NOW) is None
+    assert after_stop(running(UP), COUNTED, now=NOW, looked_at=NOW) is None
 
 
 def test_an_end_yields_to_a_start_that_began_after_it_was_decided() -> None:
     start = WarmUp(by="resp", since=NOW, until=NOW + 40, cold_at=NOW)
     starting = replace(UP, warmth=replace(UP.warmth, warm_until=None, warm_up=start))
-    assert after_stop(starting, now=NOW + 1, looked_at=NOW - 1) is None
-    assert after_stop(starting, now=NOW + 2, looked_at=NOW + 1) is not None
+    assert after_stop(starting, COUNTED, now=NOW + 1, looked_at=NOW - 1) is None
+    assert after_stop(starting, COUNTED, now=NOW + 2, looked_at=NOW + 1) is not None
 
 
 def test_a_warm_up_keeps_the_idle_period_of_its_rule() -> None:
