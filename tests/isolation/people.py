@@ -17,6 +17,7 @@ OWNERS: Mapping[str, Owner] = {name: CALLERS[name] for name in ("mine", "strange
 
 SHOP: Json = {"type": "mcp", "server_label": "shop", "require_approval": "always"}
 WAITING = "response that waits"
+PATIENCE_S = 60
 SECRETS: Mapping[str, str] = {name: f"secret-of-{name}-7q" for name in OWNERS}
 """A text in each owner's data that no other owner may read."""
 
@@ -74,11 +75,15 @@ class Person:
 
     async def create_waiting(self, secret: str) -> Json:
         """Return a turn that waits in place for an approval of a call with the secret among its arguments."""
-        body: Json = {"model": "auto", "input": secret, "background": True, "tools": [SHOP]}
+        rounds = [[["shop__refund_order", {"number": secret, "amount": 1}]]]
+        prompt = f"PLAN {json.dumps(rounds)} THEN {secret}"
+        body: Json = {"model": "auto", "input": prompt, "background": True, "tools": [SHOP]}
         made = await self.create("/v1/responses", {**body, "metadata": {"approval_wait_s": "2592000"}})
-        while not made["output"] or made["output"][-1]["type"] != "mcp_approval_request":
-            await asyncio.sleep(0)
-            made = (await self.send("GET", f"/v1/responses/{made['id']}")).json()
+        async with asyncio.timeout(PATIENCE_S):
+            while not made["output"] or made["output"][-1]["type"] != "mcp_approval_request":
+                assert made["status"] in {"queued", "in_progress"}, made
+                await asyncio.sleep(0)
+                made = (await self.send("GET", f"/v1/responses/{made['id']}")).json()
         return made
 
     async def create_batch(self, secret: str) -> Json:
