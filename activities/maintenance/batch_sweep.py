@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from activities.maintenance.sweep import tolerate_failure
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
+from clients.storage.port import SWEEP_LIMIT
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision, WaitingLines
 from state.batches.batch_store import BatchStore
@@ -31,19 +32,27 @@ class BatchSweep:
         *,
         unbegun_s: float,
         has_warmed: Callable[[], bool] = never,
+        most: int = SWEEP_LIMIT,
     ) -> None:
-        """`has_warmed` tells whether a backend has become warm since it was asked last."""
+        """`has_warmed` tells whether a backend has become warm since it was asked last.
+
+        A sweep looks at `most` batches; where there are more, the next one looks at others.
+        """
         self.batches = batches
         self.decide = decide
         self.clock = clock
         self.unbegun_s = unbegun_s
         self.has_warmed = has_warmed
+        self.most = most
 
     async def run(self, orchestrations: Orchestrations) -> None:
-        active = await self.batches.active(before=self.clock.now() - self.unbegun_s)
+        active = await self.batches.active(before=self.clock.now() - self.unbegun_s, limit=self.most)
         for batch in active:
             await tolerate_failure(self.restart(batch, orchestrations), f"start {batch.id}")
         await self.wake(active, orchestrations)
+        if len(active) > self.most // 2:  # less than a page: damaged ones are not among those found
+            for batch in active:
+                await tolerate_failure(self.batches.put_behind(batch), f"put {batch.id} behind")
 
     async def wake_where_warm(self, orchestrations: Orchestrations) -> None:
         """Wake the batches that would join a backend which has just become warm."""

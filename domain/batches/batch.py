@@ -59,7 +59,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     `lines` are the lines of its input, `errors` those that are wrong. An average line has `input_tokens`, and may have
     `output_tokens`. `outcome` is the status that it will end with, once that is decided. `totals` are those of a batch
-    that has ended.
+    that has ended. `looked_at` is when a sweep that had more batches before it than it may look at has looked at this
+    one; else 0.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     output_file: str | None = None
     error_file: str | None = None
     totals: BatchTotals = field(default_factory=BatchTotals)
+    looked_at: float = 0.0
 
     @property
     def expires_at(self) -> float:
@@ -97,7 +99,8 @@ class Batch(Struct, frozen=True, kw_only=True):
         return {
             "kind": "batch",
             "v": 1,
-            "at": self.created_at,
+            "at": self.looked_at or self.created_at,
+            **({"created_at": self.created_at} if self.looked_at else {}),
             "status": "ended" if self.status.has_ended else "active",
             "tenant": self.owner.tenant,
             "subject": self.owner.subject,
@@ -127,7 +130,8 @@ class Batch(Struct, frozen=True, kw_only=True):
         return cls(
             id=body["batch"],
             owner=Owner(tenant=body["tenant"], subject=body["subject"], roles=tuple(body["roles"])),
-            created_at=body["at"],
+            created_at=body.get("created_at", body["at"]),
+            looked_at=body["at"] if "created_at" in body else 0.0,
             request=BatchRequest(
                 endpoint=body["endpoint"],
                 input_file=body["input_file"],

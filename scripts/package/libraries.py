@@ -17,11 +17,13 @@ UNUSED: Final = (
     *("botocore/cacert.pem", "botocore/data", "botocore/docs"),
     *(f"google/{name}" for name in ("api", "cloud", "gapic", "logging", "longrunning", "type")),
     *("dateutil/zoneinfo/dateutil-zoneinfo.tar.gz", "pydantic/v1", "werkzeug/debug"),
+    *("pyasn1", "pyasn1_modules"),
 )
 """What libraries install beside the code that runs: commands, samples, tests, and what the app does not use.
 
 The signatures of AWS need none of botocore's models (docs/decisions/0102), and botocore opens no connection. The rest
-is messages of Google's other services, a copy of the system's time zones, pydantic's version 1, and a debugger.
+is messages of Google's other services, a copy of the system's time zones, pydantic's version 1, a debugger, and the
+parsers of ASN.1 that google-auth needs for keys of the library rsa alone.
 """
 
 UNREAD: Final = (

@@ -1,6 +1,7 @@
 """Which batches does an owner have, and how does one change while several processes change it?"""
 
 from collections.abc import Callable
+from copy import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -101,10 +102,17 @@ class BatchStore:
         prefix = f"{INPUTS}{file_id}_"
         return bool(await self.store.list(owner_index_key(owner), prefix=prefix, limit=1))
 
-    async def active(self, *, before: float) -> tuple[Batch, ...]:
-        """Return the batches of all owners that have not ended and were created before a time, for the sweep."""
-        found = await self.store.find(Container.TURNS, kind="batch", status=ACTIVE, before=before, limit=SWEEP_LIMIT)
+    async def active(self, *, before: float, limit: int = SWEEP_LIMIT) -> tuple[Batch, ...]:
+        """Return batches of all owners that have not ended, at most `limit`, for the sweep.
+
+        They were created before a time. Those come first that were looked at longest ago.
+        """
+        found = await self.store.find(Container.TURNS, kind="batch", status=ACTIVE, before=before, limit=limit)
         return tuple(readable(found, lambda each: each.document.read_as(Batch.from_document)))
+
+    async def put_behind(self, batch: Batch) -> None:
+        """Let `active` return a batch behind all others; raises NotFound."""
+        await self.change(batch.owner, batch.id, lambda stored: replace(stored, looked_at=self.clock.now()))
 
 
 def listed_id(batch: Batch) -> str:
