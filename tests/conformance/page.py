@@ -14,7 +14,10 @@ the section names another one (`tests/conformance`). The suites run as their aut
 in advance for the ids that they hard-code. The SDKs and kits run unmodified, in the versions that
 `tests/conformance/kits` locks. Everything is installed into `.run`; Chromium comes from Debian's packages if it is
 missing and may be installed. The WebSocket mode of Open Responses is not served: no HTTP trigger of Azure Functions
-accepts an upgrade to WebSocket.
+accepts an upgrade to WebSocket. Its schema (2026-04-24) has five kinds of items in a response: messages, calls of
+functions, their outputs, reasoning and compactions. It has neither `mcp_list_tools`, `mcp_call`,
+`mcp_approval_request`, `mcp_approval_response` and `file_search_call` nor their events: these are OpenAI's own, and its
+SDKs are their judges.
 """
 NO_REASON: Final = "not explained"
 

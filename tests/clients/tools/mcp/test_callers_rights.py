@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ async def test_a_fresh_token_of_the_same_caller_has_a_fresh_session_and_the_know
             await one.call("alice", token)
         assert one.sent("tools/call") == tokens
         assert one.sent("tools/list") == tokens[:1]
+
+
+@ERAS
+async def test_no_token_is_in_the_logs_or_in_what_a_turn_is_told(
+    era: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with protected(tmp_path, era=era) as one:
+        tokens = [one.token("alice"), one.token("bob", exp=1_000_000_000)]
+        told = [repr(await one.listing("alice", tokens[0])), repr(await one.call("alice", tokens[0]))]
+        told.append(repr(await one.listing("bob", tokens[1])))
+        with pytest.raises(ToolError) as raised:
+            await one.call("bob", tokens[1])
+        told.append(str(raised.value))
+        assert set(one.sent("tools/call")) == {tokens[0]}
+    logged = [f"{each.getMessage()} {each.__dict__} {each.exc_text}" for each in caplog.records]
+    assert any(each.name.startswith("mcp") for each in caplog.records), "the library has logged what it did"
+    everything = "".join((*told, *logged, caplog.text))
+    for token in tokens:
+        for part in token.split("."):
+            assert part == token.split(".")[0] or part not in everything
 
 
 async def test_a_list_that_the_server_gives_everybody_is_asked_for_once(tmp_path: Path) -> None:
