@@ -50,7 +50,8 @@ async def test_a_fresh_token_of_the_same_caller_has_a_fresh_session_and_the_know
 async def test_no_token_is_in_the_logs_or_in_what_a_turn_is_told(
     era: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", *(each for each in logging.root.manager.loggerDict if each.startswith("mcp"))):
+        caplog.set_level(logging.DEBUG, logger=name or None)
     async with protected(tmp_path, era=era) as one:
         tokens = [one.token("alice"), one.token("bob", exp=1_000_000_000)]
         told = [repr(await one.listing("alice", tokens[0])), repr(await one.call("alice", tokens[0]))]
