@@ -125,6 +125,7 @@ class Infer:
             limit_s=request.get("limit_s"),
             input_tokens=request.get("input_tokens", 0),
             is_capped=request.get("capped", False),
+            escalates=request.get("escalates", False),
         )
 
     async def run_attempt(self, task: AttemptTask, writer: LogWriter) -> wire.InferredWire:
@@ -275,4 +276,6 @@ def inferred(outcome: AttemptOutcome, log: Transcript) -> wire.InferredWire:
     }
     if outcome.capped:
         result["capped"] = cast("wire.CappedWire", outcome.capped._asdict())
+    if outcome.escalation:
+        result["escalation"] = cast("wire.EscalationWire", outcome.escalation._asdict())
     return result

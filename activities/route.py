@@ -177,7 +177,13 @@ class RouteTurn:
     async def decide_without(
         self, response: Response, request: wire.RouteWire, excluded: Mapping[str, str]
     ) -> DecidedRoute:
-        return await self.decider.decide(response, request["size"], excluded=excluded, capped=request.get("capped"))
+        return await self.decider.decide(
+            response,
+            request["size"],
+            excluded=excluded,
+            capped=request.get("capped"),
+            escalation=request.get("escalation"),
+        )
 
     async def may_call(self, decided: DecidedRoute, response_id: str) -> bool:
         name = decided.route.backend
@@ -224,7 +230,7 @@ class RouteTurn:
             return {**wait_for_backend(planned.wait, planned.left_s), "wait": cause}
         backend, state = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
         is_billed_by_time = isinstance(backend.price, TimePrice)
-        return {
+        taken: wire.RoutedWire = {
             "backend": chosen.backend,
             "reason": planned.route.reason,
             "worst_cost": f"{chosen.worst_cost:f}",
@@ -236,6 +242,7 @@ class RouteTurn:
             "limit_s": chosen.worst_s if is_billed_by_time else None,
             "input_tokens": planned.prompt_tokens(backend),
         }
+        return {**taken, "escalates": True} if planned.route.escalates else taken
 
 
 def no_backend(decision: RouteDecision, left_s: float) -> wire.RoutedWire:

@@ -1,6 +1,7 @@
-"""How are the figures of a benchmark printed?"""
+"""How are the figures of a benchmark printed, and how much memory did a process have?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -15,3 +16,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [head, ["-" * width for width in widths], *rows]
     for line in lines:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+
+
+def most_memory_mib(pid: int) -> float:
+    """Return the most memory that a process has had."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from benches.streams.stamping_model import serving
-from benches.tables import percentile, print_table
+from benches.tables import most_memory_mib, percentile, print_table
 from domain.config.prices_toml import overheads_from_toml
 from domain.money.overheads import LEAST_EXECUTION_S
 from settings import ROOT
@@ -126,11 +126,6 @@ def prices_for(memory_gb: str) -> str:
     changed = re.sub(r'^memory_gb = ".*"$', f'memory_gb = "{memory_gb}"', shipped, flags=re.MULTILINE)
     assert f'memory_gb = "{memory_gb}"' in changed, memory_gb
     return changed
-
-
-def most_memory_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, turns: int) -> None:

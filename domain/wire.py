@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from domain.identity.owners import Owner
 from domain.log.capped_answers import CappedWire
+from domain.log.escalations import EscalationWire
 from domain.tokens.sizes import SizeWire
 
 RESPOND: Final = "respond"
@@ -26,7 +27,6 @@ INFER: Final = "infer"
 FINISH: Final = "finish"
 SETTLE: Final = "settle"
 DELIVER_WEBHOOK: Final = "notify"
-
 CALL_TOOL: Final = "call_tool"
 TRY_CALL_TOOL: Final = "try_call_tool"
 TRY_CALL_TOOLS: Final = "try_call_tools"
@@ -39,7 +39,6 @@ NEVER_RAISING: Final = (*FIRST_STEPS, TRY_CALL_TOOL, TRY_CALL_TOOLS)
 
 ONE_BY_ONE: Final = "1.0"
 """The version of orchestrations that run recall before the route and nothing in parallel."""
-
 ONE_HISTORY: Final = frozenset({None, ONE_BY_ONE, "1.1", "1.2"})
 """The versions of orchestrations that keep one history, however long it gets."""
 
@@ -64,10 +63,9 @@ class TurnWire(TypedDict):
 
 
 class RespondWire(TurnWire):
-    """`waiting`: the turn was admitted while another one had its conversation.
+    """`waiting`: the turn was admitted while another one had its conversation. `in_place`: it waits for approvals.
 
-    `continued` is what the turn's earlier histories leave to this one; see `orchestrators.continuation`. `in_place`:
-    the turn waits for approvals, instead of ending with its requests for them.
+    `continued` is what the turn's earlier histories leave to this one; see `orchestrators.continuation`.
     """
 
     waiting: NotRequired[bool]
@@ -127,7 +125,7 @@ class RouteWire(TurnWire):
     """`number` counts routes from 1; `excluded` maps the names of excluded backends to reasons.
 
     `prefers` names the backend that takes the turn if it can: the one that was started for its batch. `repeated`: an
-    earlier attempt has begun this answer, or has failed to.
+    earlier attempt has begun this answer, or failed to. `escalation`: an answer of the turn failed its checks.
     """
 
     number: int
@@ -136,6 +134,7 @@ class RouteWire(TurnWire):
     capped: NotRequired[CappedWire]
     repeated: NotRequired[bool]
     prefers: NotRequired[str]
+    escalation: NotRequired[EscalationWire]
 
 
 class WaitReasonWire(TypedDict):
@@ -157,7 +156,7 @@ class RoutedWire(TypedDict):
 
     `worst_cost` is a decimal string of dollars; `output_tokens` is the output limit. `cold`: the backend is
     probably not running. It may hold the request for `hold_s` before it accepts it, and process it for `limit_s`.
-    `input_tokens` is the estimated size of the prompt. `wait` is the cause of a delay.
+    `input_tokens` estimates the prompt. `wait` is the cause of a delay. `escalates`: a better model can be asked too.
     """
 
     backend: str | None
@@ -171,6 +170,7 @@ class RoutedWire(TypedDict):
     limit_s: NotRequired[float | None]
     input_tokens: NotRequired[int]
     wait: NotRequired[WaitReasonWire]
+    escalates: NotRequired[bool]
 
 
 class InferWire(TurnWire):
@@ -192,6 +192,7 @@ class InferWire(TurnWire):
     limit_s: NotRequired[float | None]
     input_tokens: NotRequired[int]
     capped: NotRequired[bool]
+    escalates: NotRequired[bool]
 
 
 FAILOVER: Final = "elsewhere"
@@ -226,6 +227,7 @@ class InferredWire(TypedDict):
     added: NotRequired[SizeWire]
     hands_back: NotRequired[bool]
     capped: NotRequired[CappedWire]
+    escalation: NotRequired[EscalationWire]
 
 
 class CallToolWire(TurnWire):
@@ -237,8 +239,8 @@ class CallToolWire(TurnWire):
 class CalledToolWire(TypedDict):
     """How a call ended; `added` is what its result adds to the next input.
 
-    `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on. `asks`: its outcome
-    is unknown, and the turn ends with the question whether to run it again.
+    `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on. `asks`: so it is,
+    and the turn ends with the question whether to run it again.
     """
 
     outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks"]

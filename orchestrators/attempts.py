@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 from domain import wire
 from domain.log.events import CALLS
 
-OF_ROUND: Final = ("capped", "is_repeated")
+OF_ROUND: Final = ("capped", "is_repeated", "is_escalating")
 
 
 class AttemptHistory(Struct, frozen=True, kw_only=True):
@@ -17,7 +17,8 @@ class AttemptHistory(Struct, frozen=True, kw_only=True):
 
     `retries` counts the failures in a row at `backend`, `failures` all failures by backend and failure class.
     `excluded` gives the reason for each backend that the turn no longer uses. `is_repeated`: the last attempt did
-    not complete the answer of the present round.
+    not complete the answer of the present round. `escalation`: an answer of the turn failed its checks, once at most;
+    `is_escalating` where that was in the present round.
     """
 
     routes: int = 0
@@ -28,11 +29,14 @@ class AttemptHistory(Struct, frozen=True, kw_only=True):
     failures: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     capped: wire.CappedWire | None = None
     is_repeated: bool = False
+    escalation: wire.EscalationWire | None = None
+    is_escalating: bool = False
 
     def for_route(self) -> dict[str, Any]:
         capped = {"capped": self.capped} if self.capped else {}
         repeated = {"repeated": True} if self.is_repeated else {}
-        return {"number": self.routes + 1, "excluded": self.excluded, **capped, **repeated}
+        escalated = {"escalation": self.escalation} if self.escalation else {}
+        return {"number": self.routes + 1, "excluded": self.excluded, **capped, **repeated, **escalated}
 
     def for_infer(self, routed: wire.RoutedWire) -> dict[str, Any]:
         return {
@@ -48,11 +52,13 @@ class AttemptHistory(Struct, frozen=True, kw_only=True):
             "limit_s": routed.get("limit_s"),
             "input_tokens": routed.get("input_tokens", 0),
             **({"capped": True} if self.capped else {}),
+            **({"escalates": True} if routed.get("escalates") and not self.escalation else {}),
         }
 
     def between_rounds(self) -> dict[str, Any]:
         """Return the attempts as a new history of the orchestration takes them over: the last one ended its round."""
-        return {name: value for name, value in asdict(self).items() if name not in OF_ROUND}
+        left_out = OF_ROUND if self.escalation else (*OF_ROUND, "escalation")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 def after_attempt(history: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
@@ -65,7 +71,10 @@ def after_attempt(history: AttemptHistory, backend: str, inferred: wire.Inferred
         failures=with_failure(history.failures, backend, inferred.get("posture", "")),
         capped=None if inferred["result"] == CALLS else inferred.get("capped", history.capped),
         is_repeated=inferred["result"] != CALLS,
+        is_escalating=history.is_escalating and inferred["result"] != CALLS,
     )
+    if escalation := inferred.get("escalation"):
+        counted = replace(counted, capped=None, escalation=escalation, is_escalating=True)
     if inferred["result"] == wire.FAILOVER:
         return replace(counted, retries=0, excluded={**history.excluded, backend: inferred["message"]})
     if inferred.get("posture") == wire.NO_COVER:

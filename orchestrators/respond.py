@@ -152,7 +152,7 @@ def one_round(
         history = after_attempt(history, routed["backend"], inferred)
         lacks_cover = inferred["message"] if inferred.get("posture") == wire.NO_COVER else ""
         if inferred["result"] in ("done", CALLS, "failed", "ended"):
-            return history, inferred
+            return history, after_escalation(inferred, history)
         pause = cancelled_within(context, inferred["delay_s"])
         if inferred["result"] == "wait" and (
             yield from waits.after_attempt(context, routed["backend"], inferred, pause)
@@ -181,8 +181,23 @@ def ending_without_backend(reason: str, history: AttemptHistory, lacks_cover: st
     """
     if history.capped:
         return {"result": "done", "code": "max_output_tokens", "message": reason, "delay_s": 0.0}
+    if history.escalation and history.is_escalating:
+        return ending_of_first(history.escalation)
     code = wire.BUDGET_EXHAUSTED if lacks_cover else "server_error"
     return {"result": "failed", "code": code, "message": lacks_cover or reason, "delay_s": 0.0}
+
+
+def after_escalation(inferred: wire.InferredWire, history: AttemptHistory) -> wire.InferredWire:
+    """Return the result of a round: that of the answer which failed its checks, where the better model gave none."""
+    is_vain = history.is_escalating and inferred["result"] == "failed"
+    return ending_of_first(history.escalation) if is_vain and history.escalation else inferred
+
+
+def ending_of_first(escalation: wire.EscalationWire) -> wire.InferredWire:
+    """Return the ending that a turn has where its escalation was in vain."""
+    if escalation["result"] == "failed":
+        return {"result": "failed", "code": escalation["code"], "message": escalation["reason"], "delay_s": 0.0}
+    return {"result": "done", "code": escalation["code"], "message": "", "delay_s": 0.0}
 
 
 def after_calls(

@@ -7,6 +7,7 @@ from copy import replace
 
 from msgspec import Struct
 
+from activities.inference.answer_checks import escalated, problem_of
 from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
 from activities.inference.failed_attempt import log_failure, outcome_of
@@ -20,7 +21,7 @@ from activities.retrieve import with_private_data
 from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError
 from clients.clock import Clock
 from domain import wire
-from domain.content.items import Item
+from domain.content.items import Item, ItemStatus
 from domain.content.sampling_parameters import supported_parameters
 from domain.content.schema_tool_calls import ParsedAnswer
 from domain.fleet.backend_words import backend_words
@@ -28,6 +29,7 @@ from domain.fleet.failure_classes import Failure, FailureKind, diagnose
 from domain.fleet.retry_policy import RetryLater, retry_decision
 from domain.log.capped_answers import CappedAnswer
 from domain.log.events import CALLS, AttemptOutcome, TokenUsage
+from domain.log.transcript import closing_events
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
@@ -40,8 +42,6 @@ MAX_DELIVERIES = 5
 
 INTERRUPTED = f"The attempt was interrupted {MAX_DELIVERIES} times."
 DEADLINE_PASSED = "The deadline has passed."
-SCHEMA_MISMATCH = "The model's answer does not match the JSON schema of its function calls and answers."
-FORMAT_MISMATCH = "The model's answer does not have the requested output format: {}."
 POLL_S = 0.5
 """How often an attempt checks whether its response has ended; cancel promises to close within 1 s."""
 
@@ -208,7 +208,7 @@ class AttemptRun:
         code = CUT_REASONS.get(end.reason, "")
         self.answer_usage = self.answer.answer_usage(end.usage)
         answer = self.answer.parsed_answer(end)
-        problem = "" if code else self.problem_of(answer)
+        problem = "" if code else problem_of(self.answer, answer)
         outcome = AttemptOutcome(
             attempt=self.task.number,
             result="failed" if problem else "done",
@@ -218,6 +218,10 @@ class AttemptRun:
             counted=self.meter.usage_or_estimate,
             limit=self.task.limit,
         )
+        better = None if is_late else escalated(outcome, self.task, self.answer, answer)
+        if better:
+            await self.writer.write(closing_events(self.writer.log, ItemStatus.INCOMPLETE), outcome=better)
+            return better
         if not problem:
             return await self.answer.finish(outcome, answer or ParsedAnswer(), is_complete=not code)
         await self.writer.write((), outcome=outcome)
@@ -234,13 +238,6 @@ class AttemptRun:
         )
         await self.writer.write((), outcome=outcome)
         return outcome
-
-    def problem_of(self, answer: ParsedAnswer | None) -> str:
-        """Return why a complete answer is unusable; empty where it is usable."""
-        if answer is None:
-            return SCHEMA_MISMATCH
-        problem = self.answer.format_problem(answer)
-        return FORMAT_MISMATCH.format(problem) if problem else ""
 
     async def stop_at_limit(self) -> AttemptOutcome:
         """Hand over, or end at the deadline: what was written of an answer beyond its first cap is incomplete.

@@ -49,6 +49,7 @@ class AttemptTask(Struct, frozen=True, kw_only=True):
     calls_left: int = 0
     approvals: ApprovalRules | None = None
     is_capped: bool = False
+    escalates: bool = False
 
     def closing(self, limit: str) -> "AttemptTask":
         """Return the task of a round in which the model has to answer, because of a limit."""

@@ -18,6 +18,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held, held_fleet
 from domain.log.capped_answers import CappedAnswer
+from domain.log.escalations import Escalation
 from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.difficulty import Difficulty, difficulty
 from domain.routing.estimates import AttemptLimits, Demand
@@ -100,6 +101,7 @@ class RouteDecider:
         *,
         excluded: Mapping[str, str],
         capped: wire.CappedWire | None = None,
+        escalation: wire.EscalationWire | None = None,
     ) -> DecidedRoute:
         rules = await self.rental_rules.in_force(self.scaling_backends)
         documents, expected = await asyncio.gather(
@@ -124,9 +126,10 @@ class RouteDecider:
             spent=spent,
             rules=rules,
             hardness=hardness(demand, size),
+            escalation=Escalation(**escalation) if escalation else None,
         )
         decision = decide(demand)
-        if decision.lacks_budget_alone:
+        if decision.lacks_budget_alone and not escalation:
             decision = decide(replace(demand, budget=None))
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
 

@@ -157,6 +157,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
         model=request.model or AUTO,
         input_items=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
         stream=bool(request.stream),
+        keeps_text=bool(request.stream),
         store=request.store is True,
         sampling=Sampling(
             temperature=request.temperature,

@@ -135,11 +135,10 @@ class ResponseRequest(RequestPart):
 class TurnRequest(Discreet, frozen=True, kw_only=True):
     """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
-    The answer of an earlier turn may be `cache_s` seconds old; None: the turn takes none over.
+    An earlier turn's answer may be `cache_s` old; None: it takes none. `keeps_text`: its stream can't replace text.
 
-    `truncates` is true where the oldest turns may be left out. `paths` maps parameters to the fields of the request
-    that have another name. `input_field` is the field of the request that has the items, `output_field` the one that
-    limits the answer. Where `pairs_calls`, each function call needs its result, and each result its call.
+    `truncates`: the oldest turns may be left out. `paths` maps parameters to fields with another name. `input_field` is
+    the field that has the items, `output_field` limits the answer. `pairs_calls`: calls need results, results calls.
 
     `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
     `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose tools the service
@@ -176,6 +175,7 @@ class TurnRequest(Discreet, frozen=True, kw_only=True):
     pairs_calls: bool = True
     on_running: reserved_metadata.OnRunning = reserved_metadata.OnRunning.REJECT
     cancels_on_disconnect: bool = False
+    keeps_text: bool = False
     approval_wait_s: float = 0.0
     ignores_lock: bool = False
     waits_as: str = ""

@@ -179,6 +179,7 @@ class Admission:
                 include=request.include,
                 sources=plan.sources,
                 echoed=request.echoed,
+                keeps_text=request.keeps_text,
                 approval_wait_s=request.approval_wait_s if plan.tool_config.servers else 0.0,
             ),
             history=plan.history_of(request),

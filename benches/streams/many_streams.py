@@ -21,7 +21,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from benches.streams.app_folder import folder_of_app
 from benches.streams.readers import HeardStreams, Readers
-from benches.tables import percentile, print_table
+from benches.tables import most_memory_mib, percentile, print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
 from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
@@ -105,7 +105,7 @@ async def measure_streams(
     return heard, within[0].per_s(within[-1])
 
 
-def row(streams: int, heard: HeardStreams, each_s: UsedResources, *, apart: bool) -> tuple[str, ...]:
+def row(streams: int, heard: HeardStreams, each_s: UsedResources, worker_mib: float, *, apart: bool) -> tuple[str, ...]:
     lags = heard.lags_ms(heard.through)
     calls = {name: number / streams for name, number in each_s.calls.items()}
     return (
@@ -116,6 +116,7 @@ def row(streams: int, heard: HeardStreams, each_s: UsedResources, *, apart: bool
         f"{calls['commits']:.1f}",
         f"{calls.get('reads', 0) + calls['lists']:.1f}",
         " ".join(f"{name} {share:.2f}" for name, share in each_s.cpu_s.items()),
+        f"{worker_mib:.0f}",
         f"{os.getloadavg()[0]:.1f}",
     )
 
@@ -133,13 +134,15 @@ def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
             data=folder / "data", app=app, environment=settings(app, streams, model_url, apart=apart)
         )
         cluster = stack.enter_context(LocalCluster(options))
-        return row(streams, *asyncio.run(measure_streams(cluster, model, model_url, streams)), apart=apart)
+        measured = asyncio.run(measure_streams(cluster, model, model_url, streams))
+        worker_mib = most_memory_mib(int(cluster.host_state()["worker_pid"]))
+        return row(streams, *measured, worker_mib, apart=apart)
 
 
 def main(*sizes: int) -> None:
     """Print a line for each number of streams; store calls are per stream and second."""
     lags = ("word delay ms, median / p95 / max", "directly from the model, p95", "first word, s")
-    shares = ("writes", "reads", "CPU cores used", "load average")
+    shares = ("writes", "reads", "CPU cores used", "worker, MiB", "load average")
     rows = [measure(streams) for streams in sizes or SIZES]
     if not sizes:
         rows.append(measure(APART, apart=True))

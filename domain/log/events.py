@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from domain.content.items import ItemStatus
 from domain.log.capped_answers import CappedAnswer
+from domain.log.escalations import Escalation
 from domain.log.item_events import ItemHeader, ItemResult, header_from_document, header_to_document
 from domain.log.token_logprobs import TokenLogprob
 
@@ -170,7 +171,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
     whole turn; `counted` is that of the run that produced this outcome. `words` is the backend's own message. `calls`
     are the item ids of the calls that the server runs; `hands_back`: the caller's functions were called too, so the
     turn ends after the calls. `limit` is the limit because of which the model had to answer. `capped`: the answer
-    reached the output that the attempt had reserved.
+    reached the output that the attempt had reserved. `escalation`: it failed its checks, and a better model is asked.
     """
 
     attempt: int
@@ -186,6 +187,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
     hands_back: bool = False
     limit: str = ""
     capped: CappedAnswer | None = None
+    escalation: Escalation | None = None
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
@@ -195,6 +197,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
             **({"hands_back": True} if self.hands_back else {}),
             **({"limit": self.limit} if self.limit else {}),
             **({"capped": self.capped._asdict()} if self.capped else {}),
+            **({"escalation": self.escalation._asdict()} if self.escalation else {}),
             "counted": self.counted.to_document() if self.counted else None,
             "posture": self.failure_class,
             "attempt": self.attempt,
@@ -221,6 +224,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
             hands_back=body.get("hands_back", False),
             limit=body.get("limit", ""),
             capped=CappedAnswer(**body["capped"]) if "capped" in body else None,
+            escalation=Escalation(**body["escalation"]) if "escalation" in body else None,
         )
 
 

@@ -24,7 +24,14 @@ def route_to_document(decision: RouteDecision) -> dict[str, Any]:
         **rules_to_document(decision),
         **counts_to_document(decision),
         **wanted_to_document(decision),
+        **escalation_to_document(decision),
     }
+
+
+def escalation_to_document(decision: RouteDecision) -> dict[str, Any]:
+    """Return whose answer failed its checks, and why; nothing where none did."""
+    found = decision.escalation
+    return {"escalation": {"from": found.backend, "reason": found.reason}} if found else {}
 
 
 def wanted_to_document(decision: RouteDecision) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import replace
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
+from domain.log.escalations import Escalation
 from domain.routing.candidates import Candidate, compare, evaluate
 from domain.routing.difficulty import Difficulty, WantedTier, wanted_tier
 from domain.routing.estimates import Demand, Readiness, RoutingOption
@@ -34,6 +36,7 @@ class RouteDecision(Struct, frozen=True, kw_only=True):
     by which each backend that scales to zero beats the alternatives if it is up; they add to its rental spend. `rules`
     are those that were adopted for cold and warm GPUs, with their costs and those of their rivals. `counts` are the
     tokens of the input for each model that they were counted for. `wanted` is the tier that `auto` should get.
+    `escalates`: an answer that fails its checks may be asked of a better model. `escalation` is the one that did.
     """
 
     backend: str | None
@@ -50,6 +53,8 @@ class RouteDecision(Struct, frozen=True, kw_only=True):
     rules: Mapping[str, RuleChoice] = NO_RULES
     counts: Mapping[str, TokenCount] = NOT_COUNTED
     wanted: WantedTier | None = None
+    escalates: bool = False
+    escalation: Escalation | None = None
 
     @property
     def chosen(self) -> Candidate | None:
@@ -74,22 +79,38 @@ def route(
     spent: Mapping[str, Decimal] = NO_RENTAL_SPEND,
     rules: Mapping[str, RuleChoice] = NO_RULES,
     hardness: Difficulty | None = None,
+    escalation: Escalation | None = None,
 ) -> RouteDecision:
     """Decide. A backend without a state has its initial state, and one without a rule the default rule.
 
     `spent` is the rental spend of each backend, in the window of its rule. A turn of `auto` gets the tier that its
-    `hardness` asks for, or any other where no backend of that tier can serve it now.
+    `hardness` asks for, or any other where no backend of that tier can serve it now. After an `escalation` it gets a
+    better model than the one whose answer failed, or none.
     """
     choice = read_model_choice(demand.model, demand.tier, fleet)
     if isinstance(choice, UnknownModel):
         return RouteDecision(backend=None, reason=choice.reason, problem=choice.problem)
+    among = partial(decide, demand, fleet=fleet, states=states, now=now, spent=spent, rules=rules)
+    if escalation and escalation.backend in fleet.backends:
+        better = max(choice.tier, tier_of(escalation.backend, fleet) + 1)
+        return replace(among(replace(choice, tier=better)), escalation=escalation)
     wanted = wanted_tier(hardness, choice, fleet) if demand.tier is None else None
-    if wanted:
-        decision = decide(demand, replace(choice, tier=wanted.tier), fleet, states, now, spent=spent, rules=rules)
-        if decision.backend:
-            return replace(decision, wanted=wanted)
-    decision = decide(demand, choice, fleet, states, now, spent=spent, rules=rules)
-    return replace(decision, wanted=wanted.unmet()) if wanted else decision
+    decision = among(replace(choice, tier=wanted.tier)) if wanted else None
+    if decision is None or not decision.backend:
+        decision, wanted = among(choice), wanted and wanted.unmet()
+    return replace(decision, wanted=wanted, escalates=may_escalate(decision, choice, fleet))
+
+
+def tier_of(backend: str, fleet: Fleet) -> int:
+    return fleet.models[fleet.backends[backend].model].tier
+
+
+def may_escalate(decision: RouteDecision, choice: ModelChoice, fleet: Fleet) -> bool:
+    """Tell whether a turn of `auto` could also be served by a better model than the chosen one."""
+    if choice.model or choice.backend or decision.backend is None:
+        return False
+    chosen = tier_of(decision.backend, fleet)
+    return any(tier_of(each.backend, fleet) > chosen for each in decision.candidates)
 
 
 def decide(

@@ -66,6 +66,7 @@ class ResponseOptions(Struct, frozen=True, kw_only=True):
     `sources` names the private data that the turn reads. `echoed` are fields without effect that the response object
     returns as they were sent. `include` has the parts of the answer that are only sent on demand. `batch` is the id of
     the batch whose line the turn answers. `approval_wait_s` is how long it may wait in place for approvals, 0 for not.
+    `keeps_text`: its stream can't replace text that was shown, as that of chat completions can't.
     """
 
     model: str
@@ -82,6 +83,7 @@ class ResponseOptions(Struct, frozen=True, kw_only=True):
     approval_wait_s: float = 0.0
     cache: CacheUse | None = None
     pipeline: PipelineUse | None = None
+    keeps_text: bool = False
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -99,6 +101,7 @@ class ResponseOptions(Struct, frozen=True, kw_only=True):
             **({"approval_wait_s": self.approval_wait_s} if self.approval_wait_s else {}),
             **({"cache": self.cache.to_document()} if self.cache else {}),
             **({"pipeline": self.pipeline.to_document()} if self.pipeline else {}),
+            **({"keeps_text": True} if self.keeps_text else {}),
         }
 
     @classmethod
@@ -118,6 +121,7 @@ class ResponseOptions(Struct, frozen=True, kw_only=True):
             approval_wait_s=body.get("approval_wait_s", 0.0),
             cache=CacheUse.from_document(body["cache"]) if "cache" in body else None,
             pipeline=PipelineUse.from_document(body["pipeline"]) if "pipeline" in body else None,
+            keeps_text=body.get("keeps_text", False),
         )
 
 

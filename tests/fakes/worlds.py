@@ -140,6 +140,7 @@ class World[C: Clock = FakeClock]:
     callers: TenantRules = field(default_factory=TenantRules)
     context_tokens: int = 4096
     capabilities: frozenset[Capability] = frozenset()
+    tiers: Mapping[str, int] = field(default_factory=lambda: {"model": 1})
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
     instance_counter: InstanceCounter = field(default_factory=NoCounter)
@@ -149,11 +150,14 @@ class World[C: Clock = FakeClock]:
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        model = Model(name="model", context_tokens=self.context_tokens, tier=1, capabilities=self.capabilities)
+        models = {
+            name: Model(name=name, context_tokens=self.context_tokens, tier=tier, capabilities=self.capabilities)
+            for name, tier in self.tiers.items()
+        }
         backends = {name: one for name, (one, _) in self.backends.items()}
         configuration = Configuration(
             settings=self.settings,
-            fleet=Fleet(models={"model": model}, backends=backends, callers=self.callers),
+            fleet=Fleet(models=models, backends=backends, callers=self.callers),
             prices={one.price.name: one.price for one in backends.values()},
             overheads=self.overheads,
             budgets=self.budgets,

@@ -137,6 +137,20 @@ CAPPED: Final = Completes(
         "capped": {"backend": "small", "written": 512, "tried": 0},
     }
 )
+ESCALATED: Final = Completes(
+    {
+        "result": "elsewhere",
+        "code": "",
+        "message": "The model's answer is empty.",
+        "delay_s": 0.0,
+        "escalation": {
+            "backend": "small",
+            "reason": "The model's answer is empty.",
+            "result": "done",
+            "code": "",
+        },
+    }
+)
 ROUND: Final = (routed(), asks("mcp_1"), called("completed"))
 MANY_ROUNDS: Final = ROUND * 16
 """The results of these rounds and of the steps before them are more than one history keeps."""
@@ -208,6 +222,9 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
         inferred("done"),
         *ended("completed"),
     ),
+    "escalated": (MINE, ANTICIPATED, RECALLED, routed(), ESCALATED, routed("large"), *WHOLE[1:]),
+    "escalated_before_calls": (MINE, ANTICIPATED, RECALLED, routed(), ESCALATED, *ROUND, *WHOLE),
+    "escalated_in_vain": (MINE, ANTICIPATED, RECALLED, routed(), ESCALATED, routed(None), *ended("completed")),
     "handed_over": (MINE, ANTICIPATED, RECALLED, routed(), inferred("handover"), *WHOLE),
     "capped": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, routed(), inferred("handover"), *WHOLE),
     "capped_without_room": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, routed(None), *ended("incomplete")),

@@ -48,6 +48,9 @@ EXPECTED = {
     "cancelled_in_answer": [*BEFORE, *TRY, *AFTER],
     "cancelled_with_nobody_free": [*BEFORE, "route", "timer", *AFTER],
     "elsewhere": [*BEFORE, *TRY, *TRY, *AFTER],
+    "escalated": [*BEFORE, *TRY, *TRY, *AFTER],
+    "escalated_before_calls": [*BEFORE, *TRY, *TRY, "try_call_tool", *TRY, *AFTER],
+    "escalated_in_vain": [*BEFORE, *TRY, "route", *AFTER],
     "handed_over": [*BEFORE, *TRY, *TRY, *AFTER],
     "capped": [*BEFORE, *TRY, *TRY, *TRY, *AFTER],
     "capped_without_room": [*BEFORE, *TRY, "route", *AFTER],
@@ -85,6 +88,18 @@ def test_a_replay_schedules_the_same_at_every_turn(path: str) -> None:
         first, second = replay(host.request, handed), replay(host.request, handed)
         assert first == second
     assert host_after(PATHS[path]).history == host.history
+
+
+def test_all_routes_after_an_escalation_name_it_and_none_of_its_attempts_escalates() -> None:
+    history = host_of("escalated_before_calls").history
+    named = [request.get("escalation", {}).get("backend") for request in requests_of(history, "route")]
+    assert named == [None, "small", "small"]
+    assert not any(request.get("escalates") for request in requests_of(history, "infer"))
+
+
+def test_a_turn_ends_as_without_its_escalation_where_that_was_in_vain() -> None:
+    [request] = requests_of(host_of("escalated_in_vain").history, "finish")
+    assert (request["status"], request["code"]) == ("completed", "")
 
 
 def output(path: str) -> Any:
