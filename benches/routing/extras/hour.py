@@ -215,6 +215,7 @@ async def compare(hour: DevhostHour, requests: Sequence[TrafficRequest]) -> None
             row("ledger, $", sum(ledger.values()), virtual.ledger_usd),
         ],
     )
+    print_fleet(hour.looks)
     print(
         f"devhost: GPU {gpu_usd:.6f} billed, {ledger[GPU]:.6f} in the ledger; API {api_usd:.6f} and {ledger[API]:.6f}"
     )
