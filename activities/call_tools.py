@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from activities.routing.gpu_pause import GpuPauses
 from activities.routing.request_size import NOTHING
-from activities.tools.gpu_pause import GpuPauses
 from domain import wire
 from domain.call_wire import CalledToolsWire, CallToolsWire
 from domain.errors import GanglionError, NoResponse

@@ -19,6 +19,7 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
+from activities.routing.gpu_pause import GpuPauses
 from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
@@ -26,7 +27,6 @@ from activities.settle import Settle
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog
 from activities.tools.call_sender import CallSender
-from activities.tools.gpu_pause import GpuPauses
 from activities.tools.result_cache import ResultCache
 from activities.tools.result_pages import ResultPages
 from activities.webhooks.budget_watch import BudgetWatch
@@ -38,7 +38,6 @@ from composition.parts import Configuration, Ports
 from composition.state import State
 from domain import wire
 from domain.approval_wire import ASK
-from state.money.session_sharers import SharerReader
 from state.pipelines.answer_sinks import AnswerSinks
 
 
@@ -133,7 +132,7 @@ def compose_pauses(state: State, decider: RouteDecider, keeper: InstanceKeeper, 
     return GpuPauses(
         turns=state.turns,
         durations=state.tool_durations,
-        sharers=SharerReader(state.store, decider.clock),
+        sharers=state.fleet_status.sharers,
         decider=decider,
         keeper=keeper,
         warmer=warmer,
