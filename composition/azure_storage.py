@@ -1,13 +1,16 @@
 """Which accounts of Azure Storage does the application use? Its libraries are optional, and imported where they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from clients.azure_storage.port import AnswerStorage, NoStorage
 from clients.clock import Clock
 from clients.files.port import FileContents
+from clients.sources.egress import PinnedClient
+from clients.sources.port import SourceConnector
 from composition.parts import Configuration
 from domain.config.environment import PREFIX
+from domain.sources.catalog import Source, SourceKind
 from domain.turns.sink_endpoints import STORAGE
 from settings import Settings
 
@@ -24,7 +27,23 @@ def missing_libraries(configuration: Configuration) -> Sequence[str]:
         for each in configuration.pipelines.known.values()
         if each.sink.kind in STORAGE
     ]
-    return (*files, *sinks)
+    blobs = [f"sources.{each.name}: azure-storage-blob {INSTALL}" for each in blob_sources(configuration)]
+    return (*files, *sinks, *blobs)
+
+
+def blob_sources(configuration: Configuration) -> Sequence[Source]:
+    return [each for each in configuration.sources.known.values() if each.kind is SourceKind.BLOB]
+
+
+def blob_reader(configuration: Configuration, clock: Clock) -> Callable[[PinnedClient], SourceConnector] | None:
+    """Return what reads the blobs of sources; None where no source is one."""
+    if not blob_sources(configuration):
+        return None
+    from clients.azure_storage.account import storage_identity  # noqa: PLC0415 - its imports are slow, and few apps need them
+    from clients.azure_storage.blob_source import BlobSource  # noqa: PLC0415 - as above
+
+    identity = storage_identity(configuration.settings.variables)
+    return lambda client: BlobSource(client, identity, clock)
 
 
 def large_files(settings: Settings, clock: Clock) -> FileContents | None:

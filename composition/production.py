@@ -33,7 +33,7 @@ from clients.tokenizers.tokenizer_file import TokenizerFile
 from clients.tools.factory import build_tools, missing_library
 from clients.tools.on_behalf_of import OnBehalfOf
 from clients.webhooks.sender import build_sender
-from composition.azure_storage import answer_storage, large_files, missing_libraries
+from composition.azure_storage import answer_storage, blob_reader, large_files, missing_libraries
 from composition.parts import Configuration, Ports
 from composition.pipeline_checks import pipeline_problems
 from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
@@ -194,7 +194,11 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         prompt_counters=prompt_counters(backends),
         tokenizers=tokenizer_files(configuration.fleet, settings.fleet),
         source_reader=build_reader(
-            configuration.sources, clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id
+            configuration.sources,
+            clock,
+            loopback=settings.sources_loopback,
+            client_id=settings.identity_client_id,
+            blobs=blob_reader(configuration, clock),
         ),
         tool_connector=build_tools(clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id),
         token_exchange=OnBehalfOf(

@@ -1,15 +1,12 @@
 """Which attempts has this turn made, and what follows from their results?"""
 
 from copy import replace
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import asdict
 
 from domain import wire
 from domain.log.events import CALLS
-
-OF_ROUND: Final = ("capped", "is_repeated", "is_escalating")
 
 
 class AttemptHistory(Struct, frozen=True, kw_only=True):
@@ -57,8 +54,16 @@ class AttemptHistory(Struct, frozen=True, kw_only=True):
 
     def between_rounds(self) -> dict[str, Any]:
         """Return the attempts as a new history of the orchestration takes them over: the last one ended its round."""
-        left_out = OF_ROUND if self.escalation else (*OF_ROUND, "escalation")
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        escalated = {"escalation": self.escalation} if self.escalation else {}
+        return {
+            "routes": self.routes,
+            "attempts": self.attempts,
+            "retries": self.retries,
+            "backend": self.backend,
+            "excluded": self.excluded,
+            "failures": self.failures,
+            **escalated,
+        }
 
 
 def after_attempt(history: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:

@@ -51,7 +51,7 @@ class BackendSummary(Struct, frozen=True, kw_only=True):
 
     @property
     def rule_window_s(self) -> float:
-        return self.rule.window * window_s(self.backend)
+        return self.rule.window * window_s(self.backend, self.state.start_times.p50_s)
 
 
 class FleetSummary(Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ class FleetStatus:
         paid = {name: held(each, rule_of(rules.get(name)).idle_s) for name, each in backends.items()}
         sharers, _ = await asyncio.gather(
             self.sharers.of(opened, backends, most=SHARED_IN_TURN),
-            self.read_spent([paid[each.name] for each in sleepers], rules),
+            self.read_spent([paid[each.name] for each in sleepers], states, rules),
         )
         found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in paid.items())
         summaries = await asyncio.gather(*found)
@@ -111,19 +111,25 @@ class FleetStatus:
             at=at, backends=tuple(replace(each, sharers=sharers.get(each.backend.name)) for each in summaries)
         )
 
-    async def read_spent(self, sleepers: Sequence[Backend], rules: Mapping[str, RuleChoice]) -> None:
+    async def read_spent(
+        self, sleepers: Sequence[Backend], states: Mapping[str, BackendState], rules: Mapping[str, RuleChoice]
+    ) -> None:
         """Read the rental spend of all backends that have none yet, or of those whose spend was read first."""
         new = [each for each in sleepers if each.name not in self.spent]
         order = list(self.spent)
         next_ones = new or sorted(sleepers, key=lambda each: order.index(each.name))[:IN_TURN]
-        parts = await asyncio.gather(*(self.spent_parts(each, rules.get(each.name)) for each in next_ones))
+        parts = await asyncio.gather(
+            *(self.spent_parts(each, states[each.name], rules.get(each.name)) for each in next_ones)
+        )
         for each, found in zip(next_ones, parts, strict=True):
             self.spent.pop(each.name, None)
             self.spent[each.name] = found
 
-    async def spent_parts(self, backend: Backend, adopted: RuleChoice | None) -> Sequence[SpendPart]:
-        reach = rule_of(adopted).window
-        return await self.rental_spend.recent(backend, window_s=window_s(backend), reach=reach)
+    async def spent_parts(
+        self, backend: Backend, state: BackendState, adopted: RuleChoice | None
+    ) -> Sequence[SpendPart]:
+        window = window_s(backend, state.start_times.p50_s)
+        return await self.rental_spend.recent(backend, window_s=window, reach=rule_of(adopted).window)
 
     async def read_backend(
         self,

@@ -108,7 +108,7 @@ class RouteDecider:
             self.backend_states.documents(), self.answer_lengths.forecast(response.owner, response.thread)
         )
         states = await self.backend_states.among(documents, self.fleet.backends)
-        parts = await self.recent_rental_spend(documents, rules)
+        parts = await self.recent_rental_spend(documents, states, rules)
         now = self.clock.now()
         starts = last_starts(states)
         spent = {name: unspent(found, starts) for name, found in parts.items()}
@@ -134,13 +134,13 @@ class RouteDecider:
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
 
     async def recent_rental_spend(
-        self, documents: Sequence[Document], rules: Mapping[str, RuleChoice]
+        self, documents: Sequence[Document], states: Mapping[str, BackendState], rules: Mapping[str, RuleChoice]
     ) -> Mapping[str, Sequence[SpendPart]]:
         """Return the rental spend of the window of its rule for each backend that scales to zero."""
         windows = {
             each.name: SpendWindow(
                 backend=each,
-                seconds=window_s(each),
+                seconds=window_s(each, states[each.name].start_times.p50_s),
                 reach=rules[each.name].rule.window if each.name in rules else DEFAULT_RULE.window,
             )
             for each in self.scaling_backends
@@ -155,7 +155,8 @@ class RouteDecider:
         additions: list[Addition] = []
         for name, saved in sorted(savings.items()):
             backend, others = self.backend(name), {other: savings[other] for other in savings if other != name}
-            spent = self.rental_spend.addition(backend, saved, window_s=window_s(backend), shared=others)
+            window = window_s(backend, decided.backend_states[name].start_times.p50_s)
+            spent = self.rental_spend.addition(backend, saved, window_s=window, shared=others)
             additions += spent, self.demand_log.addition(backend, saved, busy_s=busy_s.get(name, 0.0))
         with suppress(Retryable):
             await self.rental_spend.counters.add(additions)

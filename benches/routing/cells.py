@@ -27,7 +27,7 @@ GPT_4O = "azure-openai-gpt-4o"
 MINI = "azure-openai-gpt-4.1-mini"
 SMALLEST = "azure-openai-gpt-4o-mini"
 
-COUNTED_IDLE_S = 1.0
+COUNTED_IDLE_S = 0.25
 """With which idle period the fleet file lets the product begin where it ends the GPU."""
 
 CONTEXT_TOKENS = 131_072

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
 from msgspec import Struct, field
-from msgspec.structs import asdict
 
 from domain.money.ledger_records import NANOS
 
@@ -62,7 +61,16 @@ class StartDecision(Struct, frozen=True, kw_only=True):
     together: int = 0
 
     def to_document(self) -> dict[str, Any]:
-        return asdict(self) | {"costs": dict(self.costs)}
+        return {
+            "starts": self.starts,
+            "reason": self.reason,
+            "latest_start": self.latest_start,
+            "backend": self.backend,
+            "costs": dict(self.costs),
+            "break_even": self.break_even,
+            "lines": self.lines,
+            "together": self.together,
+        }
 
     def for_owner(self) -> dict[str, Any]:
         """Return what the owner of the batch sees: not how many lines other owners have."""
@@ -70,7 +78,16 @@ class StartDecision(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**{name: body[name] for name in cls.__struct_fields__})
+        return cls(
+            starts=body["starts"],
+            reason=body["reason"],
+            latest_start=body["latest_start"],
+            backend=body["backend"],
+            costs=body["costs"],
+            break_even=body["break_even"],
+            lines=body["lines"],
+            together=body["together"],
+        )
 
 
 class Beginning(NamedTuple):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from domain.log.events import TokenUsage
 
@@ -23,11 +22,25 @@ class BatchTotals(Struct, frozen=True, kw_only=True):
         return BatchTotals(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
     def to_document(self) -> dict[str, int]:
-        return asdict(self)
+        return {
+            "completed": self.completed,
+            "failed": self.failed,
+            "input_tokens": self.input_tokens,
+            "cached_tokens": self.cached_tokens,
+            "output_tokens": self.output_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+        }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**{name: body[name] for name in cls.__struct_fields__})
+        return cls(
+            completed=body["completed"],
+            failed=body["failed"],
+            input_tokens=body["input_tokens"],
+            cached_tokens=body["cached_tokens"],
+            output_tokens=body["output_tokens"],
+            reasoning_tokens=body["reasoning_tokens"],
+        )
 
     @classmethod
     def of_line(cls, usage: TokenUsage | None, *, completed: bool) -> Self:

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
+from domain.files.storage_places import account_address, container_name
 from domain.network_names import LOOPBACK
+from domain.sources.blob_names import NAMED, PLACE, is_path
 from domain.sources.catalog import CallerClaim, Source, SourceKind, Sources
 from domain.sources.egress_policy import METADATA_NAMES, PRIVATE, Network
 
@@ -18,6 +20,7 @@ PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 FILE_KINDS: Final = (SourceKind.SQLITE_SEARCH,)
 TARGETS: Final = {SourceKind.COSMOS: 2, SourceKind.SQLITE_SEARCH: 1, SourceKind.AI_SEARCH: 1, SourceKind.HTTP: 0}
+MOST_BYTES: Final = 8_388_608
 KEYWORDS_LIMIT: Final = 16
 
 
@@ -49,7 +52,7 @@ def read_source(name: str, table: TomlTable, variables: Mapping[str, str], *, on
     source = Source(
         name=name,
         kind=kind,
-        address="" if kind in FILE_KINDS else read_address(table, variables, on_azure=on_azure),
+        address=read_place(table, kind, variables, on_azure=on_azure),
         path=read_path(table, kind, variables),
         target=read_target(table, kind),
         query=table.text("query") if kind is SourceKind.COSMOS else "",
@@ -68,10 +71,12 @@ def read_source(name: str, table: TomlTable, variables: Mapping[str, str], *, on
         max_tokens=table.whole("max_tokens", 1000),
         is_tool=table.flag("tool", default=False),
         description=table.any_text("description", ""),
+        max_bytes=table.within("max_bytes", 1, MOST_BYTES) if "max_bytes" in table.values else 1_000_000,
     )
-    table.known.add("scope")
+    table.known |= {"scope", "max_bytes"} if kind is SourceKind.BLOB else {"scope"}
     table.close()
     check_scoped(source, table)
+    check_blob(source, table)
     return source
 
 
@@ -89,13 +94,52 @@ def check_scoped(source: Source, table: TomlTable) -> None:
         table.problems.append(f"{table.name_of('url')}: expected https to send a token to")
 
 
+def check_blob(source: Source, table: TomlTable) -> None:
+    """A path may use declared claims alone; what the input names is one blob, which no keywords are looked for in."""
+    if source.kind is not SourceKind.BLOB:
+        return
+    usable = {name for name, claim in source.parameters.items() if claim is not CallerClaim.ROLES}
+    if any(name not in usable for name in PLACE.findall(source.path.removesuffix(NAMED))):
+        table.report("path", "only names of parameters, and no roles, in braces")
+    if source.parameters.keys() - {*PLACE.findall(source.path)}:
+        table.report("parameters", "only claims that stand in the path")
+    if source.reads_named_blob and source.keywords:
+        table.report("keywords", "none where the input names the blob")
+    if len(source.target) > 1 and not source.reads_named_blob:
+        table.report("target", "one container where the path names the blob")
+
+
 def proves_itself(source: Source) -> bool:
-    return bool(source.scope) or source.kind is SourceKind.COSMOS
+    return bool(source.scope) or source.kind in {SourceKind.COSMOS, SourceKind.BLOB}
 
 
 def is_local(address: str) -> bool:
     """Tell whether an address is on this machine, or is not known yet."""
     return bool(VARIABLE.search(address)) or urlsplit(address).hostname in LOOPBACK
+
+
+def read_place(table: TomlTable, kind: SourceKind, variables: Mapping[str, str], *, on_azure: bool) -> str:
+    if kind in FILE_KINDS:
+        return ""
+    if kind is SourceKind.BLOB:
+        return read_account(table, variables, on_azure=on_azure)
+    return read_address(table, variables, on_azure=on_azure)
+
+
+def read_account(table: TomlTable, variables: Mapping[str, str], *, on_azure: bool) -> str:
+    """Return the address of an account of Azure Storage; a local one names its account in the path."""
+    address = expanded(table.text("url"), variables).rstrip("/")
+    if not address or VARIABLE.search(address):
+        return address
+    try:
+        parts = urlsplit(account_address(address))
+        origin, is_plain = f"{parts.scheme}://{parts.netloc}", bool(PATH.fullmatch(parts.path))
+    except ValueError:
+        origin, is_plain = address, False
+    problem = next((reason for reason, is_so in WRONG_ADDRESSES if is_so(origin, on_azure)), None)
+    if problem or not is_plain or ".." in address:
+        table.report("url", "the https address of an account, without a key, as https://account.blob.core.windows.net")
+    return address
 
 
 def read_address(table: TomlTable, variables: Mapping[str, str], *, on_azure: bool) -> str:
@@ -138,6 +182,8 @@ WRONG_ADDRESSES: Final[tuple[tuple[str, Callable[[str, bool], bool]], ...]] = (
 def read_path(table: TomlTable, kind: SourceKind, variables: Mapping[str, str]) -> str:
     if kind in FILE_KINDS:
         return expanded(table.text("file"), variables)
+    if kind is SourceKind.BLOB:
+        return read_blob_path(table)
     if kind is not SourceKind.HTTP:
         return ""
     path = table.text("path")
@@ -146,7 +192,31 @@ def read_path(table: TomlTable, kind: SourceKind, variables: Mapping[str, str]) 
     return path
 
 
+def read_blob_path(table: TomlTable) -> str:
+    path = table.text("path", NAMED)
+    if not is_path(PLACE.sub("x", path)) or any(sign in PLACE.sub("x", path) for sign in "{}%"):
+        table.report("path", "the name of a blob, as reports/{account}/all.csv or incoming/{blob}")
+    if "{blob}" in path.removesuffix(NAMED) or (
+        path.endswith(NAMED) and path.removesuffix(NAMED)[-1:] not in {"", "/"}
+    ):
+        table.report("path", "{blob} once, as the last part")
+    return path
+
+
+def read_containers(table: TomlTable) -> tuple[str, ...]:
+    names = table.texts("target")
+    try:
+        good = [container_name(each) for each in names]
+    except ValueError:
+        good = []
+    if not good:
+        table.report("target", "a list of containers: 3 to 63 of a-z, 0-9 and single hyphens")
+    return names
+
+
 def read_target(table: TomlTable, kind: SourceKind) -> tuple[str, ...]:
+    if kind is SourceKind.BLOB:
+        return read_containers(table)
     wanted = TARGETS[kind]
     if not wanted:
         return ()

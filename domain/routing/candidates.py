@@ -187,11 +187,12 @@ def candidate(
 def rental_decision(option: RoutingOption, saved: Decimal | None) -> RentOrBuy | None:
     if not option.backend.cold_start.scales_to_zero or (saved is None and option.readiness is not Readiness.COLD):
         return None
+    start_s = option.backend_state.start_times.p50_s
     return rent_or_buy(
-        session=session_price(option.price, option.backend_state.start_times.p50_s),
+        session=session_price(option.price, start_s),
         spent=option.rental_spend,
         scheduled=saved,
-        window_s=option.rule.window * window_s(option.backend),
+        window_s=option.rule.window * window_s(option.backend, start_s),
         rule=option.rule,
         is_bought=option.readiness is not Readiness.COLD,
     )
@@ -230,12 +231,16 @@ def starting_scores(warm: Iterable[EvaluatedOption]) -> Iterable[Decimal]:
 def saving(each: EvaluatedOption, alternative: Decimal | None) -> Decimal | None:
     """Return by how many dollars a backend that is up and paid for would beat the score of the alternative.
 
-    Waiting counts on both sides. Nothing is saved where the backend can't serve the turn even if it is up.
+    Waiting counts on both sides. Nothing is saved where the backend can't serve the turn even if it is up. A line that
+    waits for a start counts no more than it does before that start: there is none behind a backend that is up.
     """
     if alternative is None or not each.scales_to_zero:
         return None
     seconds = seconds_if_up(each)
-    return NOTHING if seconds is None else max(NOTHING, alternative - waiting_value(seconds, each.filters.demand))
+    if seconds is None:
+        return NOTHING
+    line_s = each.found.queue_s if each.found and each.option.readiness is Readiness.STARTING else 0.0
+    return max(NOTHING, alternative - waiting_value(max(0.0, seconds - line_s), each.filters.demand))
 
 
 def seconds_if_up(each: EvaluatedOption) -> float | None:

@@ -98,9 +98,12 @@ def decimal_of(multiple: float) -> Decimal:
     return Decimal(str(multiple))
 
 
-def window_s(backend: Backend) -> float:
-    """Return how long a session without work lasts: the windows of rules are multiples of it."""
-    return backend.cold_start.idle_s + backend.cold_start.p50_s
+def window_s(backend: Backend, start_s: float) -> float:
+    """Return how long a session without work lasts whose start takes `start_s` seconds, as far as is known.
+
+    The windows of rules are multiples of it, as their thresholds are multiples of its price.
+    """
+    return backend.cold_start.idle_s + start_s
 
 
 class SpendPart(Struct, frozen=True, kw_only=True):

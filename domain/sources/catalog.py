@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from domain.content.untrusted_text import whole_text
 from domain.identity.owners import Owner
+from domain.sources.blob_names import NAMED, BlobName, blob_name
 from domain.sources.egress_policy import Network
 
 WORD: Final = re.compile(r"[^\W_]{3,40}")
@@ -25,6 +26,7 @@ class SourceKind(StrEnum):
     COSMOS = "cosmos"
     SQLITE_SEARCH = "sqlite_search"
     AI_SEARCH = "azure_ai_search"
+    BLOB = "blob"
 
 
 class CallerClaim(StrEnum):
@@ -39,12 +41,14 @@ class CallerClaim(StrEnum):
 class Source(Struct, frozen=True, kw_only=True):
     """One connector to private data.
 
-    `address` is scheme, host and port; `path` is that of the URL (http) or the file (sqlite_search). `target` is the
-    database and container (cosmos), the table (sqlite_search) or the index (azure_ai_search). `query` is the text of a
-    Cosmos DB query. `parameters` maps the query's names to claims. `keywords` is how many words of the last user item
-    are sent under the name `keywords_as`; 0: none. `rows` is the path of the rows in an HTTP answer. `scope` is the
-    scope of the access token; where it is empty, no token is sent. `tenants` may use the source; empty: all tenants.
-    `is_tool`: the model may read the source by a call, and reads its `description`.
+    `address` is scheme, host and port, and of a blob source the address of the account; `path` is that of the URL
+    (http), of the file (sqlite_search) or of the blob, with `{names}` of parameters. `target` is the database and
+    container (cosmos), the table (sqlite_search), the index (azure_ai_search) or the containers (blob). `query` is the
+    text of a Cosmos DB query. `parameters` maps the query's names to claims. `keywords` is how many words of the last
+    user item are sent under the name `keywords_as`; 0: none. `rows` is the path of the rows in an HTTP answer. `scope`
+    is the scope of the access token; where it is empty, no token is sent. `tenants` may use the source; empty: all
+    tenants. `is_tool`: the model may read the source by a call, and reads its `description`. A blob of more than
+    `max_bytes` is not read.
     """
 
     name: str
@@ -68,6 +72,12 @@ class Source(Struct, frozen=True, kw_only=True):
     max_tokens: int = 1000
     is_tool: bool = False
     description: str = ""
+    max_bytes: int = 1_000_000
+
+    @property
+    def reads_named_blob(self) -> bool:
+        """Whether the input of a turn names what is read."""
+        return self.kind is SourceKind.BLOB and self.path.endswith(NAMED)
 
     def is_open_to(self, owner: Owner) -> bool:
         return not self.tenants or owner.tenant in self.tenants
@@ -100,27 +110,40 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 class SourceQuery(Struct, frozen=True, kw_only=True):
-    """The variable parts of a query: the values of claims by parameter name, and the keywords."""
+    """The variable parts of a query: the values of claims by parameter name, the keywords, and the blob to read."""
 
     parameters: Mapping[str, str | tuple[str, ...]]
     partition: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
+    blob: BlobName | None = None
 
 
 def query_for(source: Source, owner: Owner, text: str) -> SourceQuery | str:
     """Return the query to a source for this owner, or a text that explains why the source cannot be queried.
 
-    `text` is the last user item. Only the declared number of keywords leaves this function.
+    `text` is the last user item. Only the declared number of keywords, and the name of a blob, leave this function.
     """
     claims = claims_of(owner)
     missing = [claim for claim in (*source.parameters.values(), *source.partition) if claim not in claims]
     if missing:
         return f"the access token has no {missing[0]} claim, which the source requires"
+    parameters = {name: claims[claim] for name, claim in source.parameters.items()}
+    blob = blob_of(source, parameters, text)
+    if isinstance(blob, str):
+        return blob
     return SourceQuery(
-        parameters={name: claims[claim] for name, claim in source.parameters.items()},
+        blob=blob,
+        parameters=parameters,
         partition=tuple(str(claims[claim]) for claim in source.partition),
         keywords=keywords_in(text, source.keywords),
     )
+
+
+def blob_of(source: Source, parameters: Mapping[str, str | tuple[str, ...]], text: str) -> BlobName | str | None:
+    if source.kind is not SourceKind.BLOB:
+        return None
+    names = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    return blob_name(source.address, source.target, source.path, names, text)
 
 
 def claims_of(owner: Owner) -> Mapping[CallerClaim, str | tuple[str, ...]]:

@@ -31,6 +31,16 @@ WORDS: Final[Mapping[str, Any]] = {
 }
 
 
+BLOB: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        QUERY: {"type": "string", "description": "The address or the name of the file", "maxLength": MAX_QUERY}
+    },
+    "required": [QUERY],
+    "additionalProperties": False,
+}
+
+
 def with_source_tools(servers: ToolServers, sources: Sources) -> ToolServers:
     """Return the servers with the tools of the sources. A server that has none is left out.
 
@@ -64,10 +74,11 @@ def source_tool(source: Source) -> ServerTool:
     """Return the tool that reads one source: a search where it takes keywords, else a lookup."""
     about = source.description or f"The rows of {source.name}."
     how = "Searches the user's own rows." if source.keywords else "Returns the user's own rows."
+    asked = BLOB if source.reads_named_blob else WORDS if source.keywords else NO_WORDS
     return ServerTool(
         name=source.name,
         description=f"{about} {how}",
-        parameters=WORDS if source.keywords else NO_WORDS,
+        parameters=asked,
         timeout_s=source.deadline_s,
         max_result_tokens=AROUND_TOKENS + tokens_of(source),
         sources={source.name: tokens_of(source)},

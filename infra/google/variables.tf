@@ -236,7 +236,7 @@ variable "counted" {
 }
 
 variable "max_instances" {
-  description = "How many GPUs may run at once; the project's quota is the other limit."
+  description = "How many GPUs may run at once; the project's quota is the other limit. The ledger bills one of them: see \"More than one instance\" in docs/fleet.md."
   type        = number
   default     = 1
 

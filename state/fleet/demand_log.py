@@ -88,7 +88,7 @@ def parts_of(began: float, body: Body) -> Iterator[PastDemand]:
 
 
 def part_length_s(backend: Backend) -> int:
-    return max(LEAST_PART_S, round(window_s(backend) / PARTS_OF_WINDOW))
+    return max(LEAST_PART_S, round(window_s(backend, backend.cold_start.p50_s) / PARTS_OF_WINDOW))
 
 
 def hours_prefix(backend: Backend) -> str:

@@ -97,6 +97,7 @@ async def killed_within(run: Coroutine[Any, Any, Any], seconds: float) -> None:
     await kill([task])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [(30.0,), (150.0,), (290.0,), (60.0, 60.0, 60.0)])
 def test_a_batch_whose_process_is_killed_in_the_middle_of_a_long_start_has_one_warm_up(kills: Sequence[float]) -> None:
     async def story() -> None:
@@ -178,6 +179,7 @@ def test_few_lines_at_their_latest_start_go_to_a_cheap_api() -> None:
     plays(story)
 
 
+@pytest.mark.slow
 def test_lines_that_pay_for_a_start_prefer_the_gpu() -> None:
     async def story() -> None:
         service = gpu()
@@ -221,6 +223,7 @@ def test_batches_that_together_pay_for_several_starts_begin_at_once(lines: int, 
     plays(story)
 
 
+@pytest.mark.slow
 def test_at_the_first_latest_start_a_gpu_is_started_for_all_batches_that_wait() -> None:
     async def story() -> None:
         service = gpu()
@@ -237,6 +240,7 @@ def test_at_the_first_latest_start_a_gpu_is_started_for_all_batches_that_wait() 
     plays(story)
 
 
+@pytest.mark.slow
 def test_batches_whose_latest_start_is_the_same_share_one_start() -> None:
     async def story() -> None:
         service = gpu()

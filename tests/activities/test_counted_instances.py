@@ -306,6 +306,7 @@ def test_a_start_is_repeated_while_the_api_is_busy_and_paid_from_when_it_was_acc
     run(story)
 
 
+@pytest.mark.slow
 def test_a_start_of_which_no_answer_came_is_ended_and_paid() -> None:
     lost = Failure(kind=FailureKind.READ_TIMEOUT)
 

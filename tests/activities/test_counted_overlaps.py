@@ -3,6 +3,8 @@
 import asyncio
 from copy import replace
 
+import pytest
+
 from domain.errors import Unavailable
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.fleet.instances.scaling import Scaling
@@ -58,6 +60,7 @@ def test_an_instance_that_could_not_be_ended_is_ended_although_a_start_failed_me
     run(story)
 
 
+@pytest.mark.slow
 def test_a_start_whose_first_answer_was_lost_is_ended_and_paid() -> None:
     lost = Failure(kind=FailureKind.READ_TIMEOUT)
 
@@ -80,6 +83,7 @@ def test_a_start_whose_first_answer_was_lost_is_ended_and_paid() -> None:
     run(story)
 
 
+@pytest.mark.slow
 def test_a_warm_up_that_died_before_its_start_is_no_session() -> None:
     async def story(scene: Scene) -> None:
         keeper = scene.cluster.world.app.activities.keeper

@@ -102,7 +102,7 @@ def test_no_gpu_is_started_for_turns_to_come_with_the_budget_of_this_turn() -> N
         for budget, lives in ((worst + Decimal("0.05"), 0), (worst + Decimal("0.5"), 1)):
             scene = Scene(budget, SleepingGpu(start_s=lambda: 60.0), api=(api, FakeBackend(says("one two"))))
             spend = scene.world.app.state.rental_spend
-            await spend.add(cold_gpu(COLD), Decimal(1), window_s=window_s(cold_gpu(COLD)))
+            await spend.add(cold_gpu(COLD), Decimal(1), window_s=window_s(cold_gpu(COLD), COLD.p50_s))
             response = await scene.world.admit("hello", model="auto", deadline_s=50)
             await scene.world.run(response)
             assert await scene.status(response.id) is ResponseStatus.COMPLETED

@@ -98,6 +98,7 @@ def without_each_field(body: Mapping[str, Any]) -> Iterator[bytes]:
         yield json.dumps({key: value for key, value in body.items() if key != name}).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", NO_JSON.values(), ids=NO_JSON)
 async def test_a_row_that_is_no_json_is_named_by_the_routes_that_need_it(data: bytes) -> None:
     async with scene() as at:

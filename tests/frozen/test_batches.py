@@ -4,6 +4,7 @@ from clients.storage.port import Container
 from clients.storage.sqlite.store import SqliteStore
 from domain.batches.batch import Batch
 from domain.batches.line_ids import response_id_of
+from domain.batches.start_time import StartDecision
 from domain.batches.totals import BatchTotals
 from state.batches.batch_store import BatchStore, input_id, listed_id
 from state.batches.line_store import LineStore
@@ -44,3 +45,29 @@ def test_a_batch_is_written_as_it_was() -> None:
     assert (batch.id, as_json(batch.to_document())) == (BATCH.id, BATCH.body)
     assert listed_id(batch) == frozen(Container.TURNS, "listed_batch").id
     assert input_id(batch) == frozen(Container.TURNS, "batch_input").id
+
+
+def test_the_choice_of_a_start_is_read_and_written_as_it_was() -> None:
+    body = {
+        "starts": True,
+        "reason": "latest_start",
+        "latest_start": 1764400000.0,
+        "backend": "gpu-l4",
+        "costs": {"gpu-l4": "0.25", "api": "0.40"},
+        "break_even": 12,
+        "lines": 100,
+        "together": 160,
+    }
+    assert as_json(StartDecision.from_document(body).to_document()) == body
+
+
+def test_the_totals_of_lines_are_read_and_written_as_they_were() -> None:
+    body = {
+        "completed": 2,
+        "failed": 1,
+        "input_tokens": 10,
+        "cached_tokens": 2,
+        "output_tokens": 5,
+        "reasoning_tokens": 1,
+    }
+    assert BatchTotals.from_document(body).to_document() == body

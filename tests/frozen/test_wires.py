@@ -1,5 +1,6 @@
 """Does this release take and give the inputs and outputs of steps that the first release recorded?"""
 
+from copy import replace
 from typing import Any, cast
 
 import pytest
@@ -67,11 +68,12 @@ CONTINUED: dict[str, Any] = {
 """What an earlier history leaves to the next one, as version 1.3 wrote it first."""
 
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
+ESCALATION = {"backend": "gpu-l4", "reason": "unparsed", "result": "completed", "code": ""}
 ADDED: dict[type, dict[str, Any]] = {
-    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True},
-    wire.InferWire: {"capped": True},
+    wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True, "escalation": ESCALATION},
+    wire.InferWire: {"capped": True, "escalates": True},
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
-    wire.RoutedWire: {"wait": WAIT},
+    wire.RoutedWire: {"wait": WAIT, "escalates": True},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
     batch_wire.RunBatchWire: {"looks": 3, "at_once": 4},
     batch_wire.BatchCheckedWire: {"at_once": 4},
@@ -82,6 +84,7 @@ ADDED: dict[type, dict[str, Any]] = {
         "added": {"expected": 1, "likely": 2, "ceiling": 3, "bytes": 4},
         "hands_back": True,
         "capped": CAPPED,
+        "escalation": ESCALATION,
     },
 }
 """Optional fields that later releases have added to a shape; the recorded values have none of them."""
@@ -133,11 +136,20 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
     check(wire.WaitReasonWire, WAIT)
     check(wire.WaitWire, WAITED)
     check(wire.CappedWire, CAPPED)
+    check(wire.EscalationWire, ESCALATION)
 
 
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
-    nested = {wire.CappedWire, wire.SizeWire, wire.StepSpentWire, wire.SpentWire, wire.WaitReasonWire, wire.WaitWire}
+    nested = {
+        wire.CappedWire,
+        wire.EscalationWire,
+        wire.SizeWire,
+        wire.StepSpentWire,
+        wire.SpentWire,
+        wire.WaitReasonWire,
+        wire.WaitWire,
+    }
     modules = (wire, call_wire, webhook_wire, batch_wire, approval_wire)
     shapes = {name: value for module in modules for name, value in vars(module).items()}
     assert {value for name, value in shapes.items() if name.endswith("Wire")} == checked | nested
@@ -158,5 +170,7 @@ def test_a_turn_goes_on_with_what_an_earlier_release_left_to_it() -> None:
     progress = Progress.from_wire(CONTINUED)
     assert progress.size == CONTINUED["size"]
     assert progress.history.between_rounds() == CONTINUED["attempts"]
+    escalated = replace(progress.history, escalation=ESCALATION, is_escalating=True)
+    assert escalated.between_rounds() == {**CONTINUED["attempts"], "escalation": ESCALATION}
     assert costs.for_settle()["spent"] == CONTINUED["spent"]
     assert waits.for_settle() == {"waits": [WAITED]}

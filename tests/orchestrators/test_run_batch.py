@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from domain.batches import batch_wire
 from domain.batches.batch import CHUNK_LINES
 from orchestrators.run_batch import CHUNKS_OF_A_HISTORY, LOOKS_OF_A_HISTORY, run_batch
@@ -55,6 +57,7 @@ def play(host: DurableHost, delays: list[float]) -> list[int]:
     return chunks
 
 
+@pytest.mark.slow
 def test_a_long_batch_that_waits_long_runs_each_chunk_once_in_small_histories() -> None:
     delays, chunks, histories = [60.0] * (2 * LOOKS_OF_A_HISTORY - 1) + [0.0], list[int](), 0
     going: Any = request()

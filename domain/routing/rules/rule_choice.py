@@ -27,7 +27,7 @@ tenth of it or less in most, and never longer.
 """
 
 SHORTEST_START_S: Final = 5.0
-SHORTEST_IDLE_S: Final = 1.0
+SHORTEST_IDLE_S: Final = 0.25
 LONGEST_IDLE_S: Final = 3600.0
 
 DAY_S: Final = 86_400.0

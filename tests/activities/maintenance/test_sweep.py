@@ -184,6 +184,7 @@ async def test_each_kind_of_leftover_is_cleared_within_two_sweeps(leave: Leaving
     assert await state_of(world, response_id) == LEFTOVERS[leave]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(leaves=st.lists(st.sampled_from(list(LEFTOVERS)), max_size=12), together=st.booleans())
 async def test_all_leftovers_are_cleared_together_by_sequential_or_parallel_sweeps(

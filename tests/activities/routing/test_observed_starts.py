@@ -22,7 +22,7 @@ async def state_of(cluster: Cluster) -> BackendState:
 async def warm_up_for_others(cluster: Cluster) -> None:
     """Let a turn that cannot wait warm the GPU up for turns to come."""
     gpu, _ = cluster.backends["gpu"]
-    await cluster.world.app.state.rental_spend.add(gpu, Decimal(1), window_s=window_s(gpu))
+    await cluster.world.app.state.rental_spend.add(gpu, Decimal(1), window_s=window_s(gpu, gpu.cold_start.p50_s))
     urgent = await cluster.world.admit("quick", model="auto", deadline_s=15)
     await cluster.run([urgent])
 

@@ -31,7 +31,7 @@ def steady() -> tuple[SleepingGpu, Cluster]:
 
 async def add_rental_spend(cluster: Cluster, dollars: Decimal) -> None:
     gpu, _ = cluster.backends["gpu"]
-    await RentalSpend(cluster.store, cluster.clock).add(gpu, dollars, window_s=window_s(gpu))
+    await RentalSpend(cluster.store, cluster.clock).add(gpu, dollars, window_s=window_s(gpu, gpu.cold_start.p50_s))
 
 
 async def rental_spend(cluster: Cluster) -> Decimal:

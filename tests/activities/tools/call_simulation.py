@@ -199,11 +199,11 @@ class Simulation:
     def ledger(self, store: DocumentStore) -> Ledger:
         return Ledger(store, self.clock, Budgets())
 
-    def process(self, item: str) -> CallTool:
-        """Return the step as a new worker runs it."""
-        faults = Faults(rate=self.rate, kinds=HOST_FAULTS)
+    def process(self, item: str, *, faulty: bool) -> CallTool:
+        """Return the step as a new worker runs it. One that is not faulty does not sleep either."""
+        faults = Faults(rate=self.rate if faulty else 0.0, kinds=HOST_FAULTS)
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a history must repeat
-        store = SleepyStore(self.store, chance, faults, self.clock, self.sleeps)
+        store = SleepyStore(self.store, chance, faults, self.clock, self.sleeps if faulty else 0.0)
         turns = TurnStore(store, self.clock, WebhookEndpoints())
         results = WholeResults(store)
         sender = self.parts.sender(
@@ -243,9 +243,7 @@ class Simulation:
     async def delivery(self, item: str, *, kills: float, faulty: bool) -> str:
         """Run one delivery; return its outcome, or nothing where it failed or died."""
         self.deliveries += 1
-        step = self.process(item)
-        if not faulty:
-            step.turns.store.faults = Faults()  # type: ignore[attr-defined]
+        step = self.process(item, faulty=faulty)
         turn = {"tenant": OWNER.tenant, "subject": OWNER.subject, "response": self.response.id}
         request: Any = {**turn, "traceparent": "", "call": item}
         task = asyncio.create_task(step.call(request))

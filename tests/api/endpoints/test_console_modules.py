@@ -73,6 +73,7 @@ def run(first: int | None, taken_over_at: float | None = None) -> dict[str, Any]
     return {"first_event": first, "taken_over_at": taken_over_at}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("runs", "takeovers"),
     [
@@ -91,6 +92,7 @@ def test_a_text_changes_its_colour_where_a_run_went_on_after_a_death(
     assert said(script.format(runs=json.dumps(runs), folder=folder)) == takeovers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("session", "worked"),
     [

@@ -143,6 +143,7 @@ async def test_the_next_step_of_a_turn_that_was_deleted_is_dead() -> None:
     assert found["reason"].startswith("step answer: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
 async def test_a_crash_at_any_call_of_the_store_between_two_steps_changes_nothing(fault: Fault) -> None:
     number, calls = 0, 1

@@ -19,6 +19,7 @@ from domain.ids import member_id
 from domain.tools.listing import ListedTool, ToolListing
 from domain.turns.response import Response, ResponseOptions
 from state.tools.grants import Grants
+from tests.api.batches.jobs import create, ended, line
 from tests.api.harness import STRANGER, Api
 from tests.api.tools.agents import agent, calls, sent
 from tests.fakes.backends import says
@@ -299,3 +300,18 @@ async def test_two_deliveries_of_a_request_at_once_keep_one_token() -> None:
     options = ResponseOptions(model="m")
     response = Response(id=turn, owner=OWNER, created_at=0, deadline_at=0, options=options)
     assert await grants.token(response, "tickets") in ("first", "second")
+
+
+@pytest.mark.parametrize("table", [TICKETS, LISTED], ids=["http", "mcp"])
+async def test_a_line_of_a_batch_that_needs_the_callers_rights_is_named_and_nothing_is_asked(table: str) -> None:
+    exchange, tools = Exchange(), FakeTools()
+    one = agent(tools=tools, servers=shop(FILE + table), exchange=exchange, sealing_key=KEY)
+    body: dict[str, Any] = {"model": "model", "input": "?", "max_output_tokens": 64}
+    batch = await create(one, [line(0), line(1, body=body | {"tools": [ASK]})])
+    done = await ended(one, batch)
+    (error,) = done["errors"]["data"]
+    assert (done["status"], error["line"], error["code"]) == ("failed", 2, "caller_rights_refused")
+    assert error["param"] == "body.tools"
+    assert "no access token" in error["message"]
+    assert (exchange.asked, tools.asked, tools.sent) == ([], [], [])
+    assert "response" not in await one.stored()

@@ -49,6 +49,7 @@ def names(item: Any) -> set[str]:
     return {tool["name"] for tool in item["tools"]}
 
 
+@pytest.mark.slow
 async def test_a_stream_with_a_server_of_the_official_sdk_has_the_sdks_events() -> None:
     async with served() as one:
         scripted = agent(LOOKUP, says("it is on its way"), tools=one.tools, servers=one.servers)

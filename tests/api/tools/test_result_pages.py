@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.fakes.backends import says
@@ -45,6 +47,7 @@ async def test_pages_are_offered_only_after_a_result_was_cut() -> None:
     assert "ganglion_results__read_result" not in offered(short, 1)
 
 
+@pytest.mark.slow
 async def test_the_pages_together_are_the_whole_result() -> None:
     text, start = "", 0
     while start < len(WHOLE):

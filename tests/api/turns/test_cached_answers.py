@@ -66,6 +66,7 @@ async def test_an_answer_that_was_taken_over_has_a_whole_log_of_its_own() -> Non
     assert events_of(again.text) == first
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_too_large_for_one_commit_is_asked_again() -> None:
     option = TokenOption("o" * 1000, -0.1, b"o" * 1000)
     score = TokenLogprob(chosen=TokenOption("so", -0.1, b"so"), options=(option,) * 20)

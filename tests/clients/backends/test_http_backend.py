@@ -63,6 +63,7 @@ async def test_an_answer_that_arrives_byte_by_byte_is_the_same_answer() -> None:
     assert pieces[-1] == AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
 async def test_an_answer_may_be_split_at_any_byte_with_any_line_ending(ending: bytes) -> None:
     whole = ANSWER.replace(b"\n", ending)
@@ -252,6 +253,7 @@ SILENCES: list[tuple[list[Any], dict[str, Any], bool]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("acts", "bounds", "text"), SILENCES, ids=range(len(SILENCES)))
 async def test_silence_ends_an_attempt_and_frames_without_text_count_as_silence(
     acts: list[Any],

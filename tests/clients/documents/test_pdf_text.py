@@ -25,6 +25,7 @@ def test_a_document_without_text_is_rejected() -> None:
         text_of_pdf(pdf(""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_document_is_rejected(content: bytes) -> None:
     with pytest.raises(UnreadableDocumentError) as caught:

@@ -58,6 +58,7 @@ async def scene(data: Path, **options: float) -> AsyncGenerator[Scene]:
         yield Scene(gpu, CloudRunInstances(http, credentials), counted, credentials)
 
 
+@pytest.mark.slow
 async def test_the_count_starts_and_ends_an_instance(tmp_path: Path) -> None:
     async with scene(tmp_path) as found:
         await found.client.wait(found.backend, await found.client.set_count(found.backend, 1))
@@ -81,6 +82,7 @@ async def test_requests_start_nothing_while_the_count_is_zero(tmp_path: Path) ->
         assert await found.gpu.sessions() == []
 
 
+@pytest.mark.slow
 async def test_a_slow_operation_is_waited_for(tmp_path: Path) -> None:
     async with scene(tmp_path, count_delay=0.4) as found:
         await found.client.wait(found.backend, await found.client.set_count(found.backend, 1))

@@ -96,6 +96,7 @@ def test_the_words_of_a_row_match_it_where_the_server_says_them() -> None:
             assert re.search(row.body_pattern, literal_words(row)), row.body_pattern
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SHIPPED_SYSTEMS)
 @given(
     words=st.sampled_from([literal_words(row) for _, row in ROWS if row.body_pattern])

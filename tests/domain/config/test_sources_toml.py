@@ -111,3 +111,60 @@ def test_a_source_may_be_a_tool_with_a_description() -> None:
 def test_a_tool_is_said_by_a_flag() -> None:
     with pytest.raises(ConfigurationError, match=r"sources\.orders\.tool: expected true or false, found 'yes'"):
         read(GOOD + 'tool = "yes"\n')
+
+
+BLOB = """
+[sources.letters]
+kind = "blob"
+url = "https://shop.blob.core.windows.net"
+target = ["letters"]
+path = "{tenant}/{account}/{blob}"
+parameters = { tenant = "tid", account = "oid" }
+"""
+
+
+def test_a_blob_source_names_its_containers_and_its_path() -> None:
+    source = read(BLOB).known["letters"]
+    assert (source.address, source.target) == ("https://shop.blob.core.windows.net", ("letters",))
+    assert source.reads_named_blob
+    local = read(BLOB.replace("https://shop.blob.core.windows.net", "https://127.0.0.1:10000/devstoreaccount1"))
+    assert local.known["letters"].address.endswith("/devstoreaccount1")
+    assert read(BLOB.replace("https://shop.", "https://%SHOP_ACCOUNT%.")).unconfigured == {"letters"}
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "named"),
+    [
+        ('"https://shop', '"http://shop', "url"),
+        ('"https://shop', '"https://u:p@shop', "url"),
+        ("windows.net", "windows.net?sig=x", "url"),
+        ("windows.net", "windows.net/../x", "url"),
+        ('["letters"]', '["Letters"]', "target"),
+        ('["letters"]', "[]", "target"),
+        ("{tenant}/{account}/{blob}", "../{blob}", "path"),
+        ("{tenant}/{account}/{blob}", "/a/{blob}", "path"),
+        ("{tenant}/{account}/{blob}", "{oid}/{blob}", "path"),
+        ("{tenant}/{account}/{blob}", "{blob}/{account}", "path"),
+        ("{tenant}/{account}/{blob}", "{account}{blob}", "path"),
+        ("{tenant}/{account}/{blob}", "{tenant}/a%2e", "path"),
+        ("{tenant}/{account}/{blob}", "all.csv", "parameters"),
+        ('["letters"]\npath = "{tenant}/{account}/{blob}"', '["letters", "more"]\npath = "{tenant}/x"', "target"),
+        ('account = "oid"', 'account = "roles"', "path"),
+        ("[sources.letters]", "[sources.letters]\nkeywords = 3", "keywords"),
+        ("[sources.letters]", "[sources.letters]\nmax_bytes = 90000000", "max_bytes"),
+        ("[sources.letters]", '[sources.letters]\nfile = "x"', "file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_blob_source_is_reported_by_its_field(change: str, to: str, named: str) -> None:
+    assert change in BLOB
+    with pytest.raises(ConfigurationError, match=rf"letters\.{named}"):
+        read(BLOB.replace(change, to))
+
+
+def test_all_mistakes_of_a_blob_source_are_reported_together() -> None:
+    wrong = BLOB.replace("https://shop", "http://shop").replace('["letters"]', '["L"]').replace("{account}/", "{who}/")
+    with pytest.raises(ConfigurationError) as raised:
+        read(wrong)
+    assert {each.partition(":")[0] for each in raised.value.problems} == {
+        f"sources.letters.{field}" for field in ("url", "path", "target", "parameters")
+    }

@@ -134,7 +134,7 @@ def test_a_rule_looks_back_over_its_share_of_a_session() -> None:
     cold = option(GPU, readiness=Readiness.COLD)
     found = rental_decision(cold, Decimal(1))
     assert found is not None
-    assert found.window_s == pytest.approx(DEFAULT_RULE.window * window_s(GPU))
+    assert found.window_s == pytest.approx(DEFAULT_RULE.window * window_s(GPU, GPU.cold_start.p50_s))
     assert rental_decision(option(STEADY), Decimal(1)) is None
     assert rental_decision(option(GPU), None) is None
     assert rental_decision(cold, None) is not None

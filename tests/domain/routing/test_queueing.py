@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import Scaling
 from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.fleet.warmth import Warmth
 from domain.routing.estimates import Demand
@@ -75,6 +76,14 @@ def test_only_the_last_seconds_of_a_start_are_waited_for_in_an_attempt(
 ) -> None:
     found = planned(state)
     assert (found.delay_s if found else None) == expected_s
+
+
+def test_the_first_turn_in_line_looks_earlier_for_an_instance_that_the_product_has_set() -> None:
+    counted = replace(GPU, scaling=Scaling.COUNT)
+    first, second = planned(starting_since(NOW), counted), planned(crowd(starting_since(NOW), before=1), counted)
+    assert first
+    assert second
+    assert (first.delay_s, second.delay_s) == (52.0, 58.0)
 
 
 def test_a_start_that_ends_with_its_holder_is_looked_at_now_and_then() -> None:

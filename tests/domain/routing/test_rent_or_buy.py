@@ -80,7 +80,7 @@ def test_a_warm_up_is_bought_exactly_when_the_rent_reaches_its_price(
 
 
 def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
-    assert window_s(GPU) == 660
+    assert window_s(GPU, GPU.cold_start.p50_s) == 660
 
 
 def test_a_cold_gpu_that_does_not_pay_yet_comes_last_and_is_not_warmed_up() -> None:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Speed
 from domain.fleet.load import Load
-from domain.fleet.state_updates import after_warm_up
+from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.fleet.warmth import Warmth
 from domain.money.prices import TokenPrice
 from domain.routing.estimates import Demand, Readiness
-from domain.routing.rent_or_buy import SpendPart, unspent
+from domain.routing.rent_or_buy import DEFAULT_RULE, SpendPart, unspent
 from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import API as API_PRICE
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
@@ -77,6 +77,28 @@ def test_a_backend_saves_the_alternative_less_its_waiting() -> None:
     (api,) = [each for each in found.candidates if each.backend == "api"]
     (cold,) = [each for each in found.candidates if each.backend == "gpu"]
     assert dict(found.savings) == {"gpu": api.score - Decimal("0.0002") * Decimal(str(cold.busy_s))}
+
+
+def test_a_line_that_waits_for_a_start_takes_nothing_from_what_the_gpu_saves() -> None:
+    gpu = backend("gpu", cold=SERVERLESS)
+    alone = state_of(gpu, "starting")
+    crowded = alone
+    for number in range(40):
+        crowded = after_queueing(crowded, f"turn {number}", admitted_at=NOW - 5, until=NOW + 60, now=NOW)
+    found, short = (route(demand(), fleet(API, gpu), {"gpu": state}, NOW) for state in (crowded, alone))
+    waiting = {each.backend: each.found.queue_s for each in found.candidates}
+    assert waiting["gpu"] > 0
+    assert dict(found.savings) == dict(short.savings) != {}
+
+
+def test_the_window_follows_the_learned_start_as_the_price_does() -> None:
+    gpu = backend("gpu", cold=SERVERLESS)
+    initial = initial_state(gpu)
+    slow = replace(initial, start_times=replace(initial.start_times, p50_s=300.0))
+    for state in (initial, slow):
+        (cold,) = [each for each in route(demand(), fleet(API, gpu), {"gpu": state}, NOW).candidates if each.session]
+        assert cold.session
+        assert cold.session.window_s == DEFAULT_RULE.window * (gpu.cold_start.idle_s + state.start_times.p50_s)
 
 
 def test_a_warm_gpu_leaves_a_second_one_nothing_to_save() -> None:

@@ -179,12 +179,14 @@ TIGHT = RateLimits(
 )
 
 
+@pytest.mark.slow
 def test_greedy_owners_do_not_starve_a_polite_one() -> None:
     begun = turns_begun(120, {"greedy": 0.01, "greedy too": 0.01, "greedier": 0.002, "polite": 1.0}, TIGHT)
     assert begun["polite"] >= 118
     assert sum(begun.values()) <= 50 + 120 * 10 + 1
 
 
+@pytest.mark.slow
 def test_owners_who_are_all_greedy_get_equal_shares() -> None:
     begun = turns_begun(120, {"a": 0.002, "b": 0.011, "c": 0.029, "d": 0.05}, TIGHT)
     assert min(begun.values()) > 0.8 * max(begun.values())

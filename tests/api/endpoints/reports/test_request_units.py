@@ -76,11 +76,11 @@ async def fill_fleet(one: Api) -> None:
         spend = app.state.rental_spend
         await counters.add(
             [
-                spend.addition(each, Decimal(1), window_s=window_s(each), shared={})
+                spend.addition(each, Decimal(1), window_s=window_s(each, each.cold_start.p50_s), shared={})
                 for each in app.configuration.fleet.backends.values()
             ]
         )
-        clock.advance(window_s(GPU) / 10)
+        clock.advance(window_s(GPU, GPU.cold_start.p50_s) / 10)
 
 
 async def test_fifty_backends_cost_no_more_than_sixty_units_a_second_and_nothing_in_between(store: CosmosStore) -> None:

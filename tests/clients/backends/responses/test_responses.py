@@ -288,6 +288,7 @@ async def test_fewer_tokens_than_the_api_allows_make_the_backend_unfit() -> None
 IMAGE = Item(id="i", kind=ItemKind.MESSAGE, role=Role.USER, text="See", images=(ImageInput(url=PIXEL),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,8 +1,14 @@
 // Does the OpenAI Agents SDK work, with the Responses API and with Chat Completions?
 import assert from "node:assert/strict";
-import { Agent, hostedMcpTool, OpenAIConversationsSession, run, setOpenAIAPI, setTracingDisabled, tool } from "@openai/agents";
+import { execFile } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import {
+  Agent, hostedMcpTool, OpenAIConversationsSession, run, RunState, setOpenAIAPI, setTracingDisabled, tool,
+} from "@openai/agents";
 import { z } from "zod";
-import { counted, holds, model, says, shopping, tell } from "./telling.mjs";
+import { counted, holds, model, notes, noting, says, shopping, tell } from "./telling.mjs";
 
 setTracingDisabled(true);
 const city = z.enum(["Rome", "Paris"]);
@@ -15,7 +21,40 @@ const weather = tool({
 const modelSettings = { temperature: 0 };
 const agent = (more = {}) => new Agent({ name: "guide", instructions: "Be brief.", model, modelSettings, ...more });
 
+const asking = () => {
+  const server = { serverLabel: "shop", serverUrl: process.env.SHOP_URL };
+  return agent({ tools: [hostedMcpTool({ ...server, requireApproval: { always: { toolNames: ["send_note"] } } })] });
+};
+
+// Lets another process decide about what the state asks for; returns the answer.
+async function decided(word, state) {
+  const other = promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), word]);
+  other.child.stdin.end(state);
+  return (await other).stdout;
+}
+
+// Decides about what the state on stdin asks for, and prints the answer.
+async function resume(word) {
+  setOpenAIAPI("responses");
+  const state = await RunState.fromString(asking(), await text(process.stdin));
+  for (const each of state.getInterruptions())
+    if (word === "approve") state.approve(each);
+    else state.reject(each, { message: "not today" });
+  process.stdout.write((await run(asking(), state)).finalOutput);
+}
+
 const serverTools = (using) => ({
+  // One process asks, another approves or denies: the state goes between them as JSON.
+  async approval() {
+    for (const [word, effects] of [["approve", 1], ["deny", 0]]) {
+      const before = await notes();
+      const asked = await using(asking(), noting);
+      assert.deepEqual(asked.interruptions.map((each) => each.name), ["send_note"]);
+      assert.equal(await notes(), before);
+      says(await decided(word, asked.state.toString()), "noted");
+      assert.equal(await notes(), before + effects);
+    }
+  },
   async "server tools"() {
     const able = agent({ tools: [hostedMcpTool({ serverLabel: "shop", serverUrl: process.env.SHOP_URL })] });
     const answer = await using(able, shopping);
@@ -75,5 +114,10 @@ async function remembers(using, previousResponseId) {
   says((await using(agent(), "RECALL", { session })).finalOutput, "CALL weather");
 }
 
+const [word] = process.argv.slice(2);
+if (word) {
+  await resume(word);
+  process.exit(0);
+}
 const { responses, chat } = { responses: checksOf("responses"), chat: checksOf("chat_completions") };
 await tell({ responses, chat });

@@ -1,6 +1,8 @@
 """Does a session count what its turns would have lost without it, and when had that reached the price?"""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.routing.rules.replay import PastDemand
 from domain.routing.rules.session_returns import SessionTime, crossings, session_returns, spend_points
@@ -33,3 +35,13 @@ def test_a_session_earns_what_its_turns_would_have_cost_elsewhere_less_its_own_c
 def test_a_part_counts_for_one_of_two_sessions_that_follow_each_other() -> None:
     sessions = [SessionTime(0.0, 31.0, 1.0), SessionTime(32.0, 60.0, 1.0)]
     assert [each.saved for each in session_returns(sessions, POINTS, [], PART_S)] == [3.0, 0.0]
+
+
+@given(times=st.lists(st.floats(0.0, 400.0), min_size=2, max_size=12, unique=True))
+def test_a_session_has_served_demand_or_is_recorded_as_a_loss_of_all_it_cost(times: list[float]) -> None:
+    ordered = sorted(times)
+    sessions = [SessionTime(began, ended, 0.25) for began, ended in zip(ordered[::2], ordered[1::2], strict=False)]
+    found = session_returns(sessions, POINTS, [], PART_S)
+    assert all(each.earned == -0.25 for each in found if not each.parts)
+    assert all(each.saved for each in found if each.parts)
+    assert sum(each.saved for each in found) <= sum(each.saved for each in DEMAND)
