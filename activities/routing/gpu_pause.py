@@ -69,7 +69,9 @@ class GpuPauses:
             return await run()
         finally:
             pause.cancel()
-            await asyncio.gather(pause, return_exceptions=True)
+            [ended] = await asyncio.gather(pause, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("the GPU of %s is left to its idle period", request["response"], exc_info=ended)
             await self.durations.write()
 
     async def pause(self, request: wire.TurnWire, calls: Sequence[str]) -> None:
