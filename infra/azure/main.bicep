@@ -55,14 +55,14 @@ param secrets object = {}
 @maxLength(100)
 param corsOrigins array = []
 
-@description('Memory of an instance, in MB, without what the platform adds.')
+@description('Memory of an instance, in MB, without what the platform adds. 512 MB have a quarter of a core, for about 50 calls at once.')
 @allowed([512, 2048, 4096])
-param instanceMemoryMB int = 2048
+param instanceMemoryMB int = 512
 
 @description('Calls that one instance serves at once; they wait most of their time.')
 @minValue(1)
 @maxValue(1000)
-param concurrency int = 100
+param concurrency int = 50
 
 @description('Instances of the app at most.')
 @minValue(1)

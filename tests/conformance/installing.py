@@ -143,10 +143,21 @@ def kusto_judge() -> Path:
 
 def everything_server() -> Sequence[str | Path]:
     """Return the command of the MCP project's own test server, on the loopback address alone; raises as python_kits."""
+    return *mcp_programs(), EVERYTHING / EVERYTHING_PROGRAM, "streamableHttp"
+
+
+def ticket_server() -> Sequence[str | Path]:
+    """Return the command of our server of the TypeScript SDK that takes tokens; raises as python_kits."""
+    return *mcp_programs(), EVERYTHING / "tickets.mjs"
+
+
+def mcp_programs() -> Sequence[str | Path]:
+    """Return the beginning of a command, and put our programs beside the packages of MCP."""
     with alone("mcp"):
         keep(EVERYTHING, EVERYTHING_LOCKS, partial(install_javascript, EVERYTHING, EVERYTHING_LOCKS))
-        shutil.copy(GIVEN / "mcp" / "loopback.mjs", EVERYTHING)
-    return NODE, "--import", EVERYTHING / "loopback.mjs", EVERYTHING / EVERYTHING_PROGRAM, "streamableHttp"
+        for file in (GIVEN / "mcp").glob("*.mjs"):
+            shutil.copy(file, EVERYTHING)
+    return NODE, "--import", EVERYTHING / "loopback.mjs"
 
 
 def azurite() -> Sequence[str | Path]:

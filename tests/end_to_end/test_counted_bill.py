@@ -1,5 +1,6 @@
-"""Does the product end an instance that it counts, in time and at the provider's bill, though its worker is killed?"""
+"""Does the product end an instance that it counts, in time and at the provider's bill, though a process is killed?"""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -13,6 +14,7 @@ from tests.end_to_end.callers import Reading, asking, calling
 from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
 from tests.end_to_end.test_session_bill import RATE, asleep, finals, gpu_usage, paid_by_time, sessions
+from tests.end_to_end.test_survival import VICTIMS
 from tests.end_to_end.waiting import eventually
 
 SERVICE = "projects/p/locations/europe-west4/services/llm"
@@ -57,14 +59,15 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
 
 
 @pytest.mark.campaign
-async def test_a_count_is_set_back_although_the_worker_was_killed_and_the_bill_is_what_it_lasted(
-    cluster: LocalCluster,
+@pytest.mark.parametrize("victim", ["worker", "host", "both"])
+async def test_a_count_is_set_back_although_a_process_was_killed_and_the_bill_is_what_it_lasted(
+    cluster: LocalCluster, victim: str
 ) -> None:
     async with AsyncExitStack() as stack:
         caller = await stack.enter_async_context(calling(cluster, cluster.token()))
         reading = Reading(body={**asking("COUNT 100", COLD_MODEL), "stream": True})
         await caller.follow_on(reading, until=30)
-        cluster.kill_worker()
+        await asyncio.to_thread(VICTIMS[victim], cluster)
         await caller.follow_on(reading)
         await eventually(lambda: asleep(caller), within_s=240, what="the count is 0")
         await eventually(lambda: finals([caller], [reading.id]), within_s=120, what="the bill is final")

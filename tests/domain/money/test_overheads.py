@@ -19,7 +19,7 @@ def test_a_short_step_is_billed_for_a_second_and_so_is_the_orchestrator_behind_i
 
 def test_the_shipped_prices_are_those_of_serverless_cosmos_and_of_flex_consumption() -> None:
     spent = StepResources(units=1_000_000, seconds=10.0, executions=1_000_000)
-    assert SHIPPED.cost(spent) == OverheadCost(store=Decimal("0.25"), functions=Decimal("0.40") + Decimal("0.00052"))
+    assert SHIPPED.cost(spent) == OverheadCost(store=Decimal("0.25"), functions=Decimal("0.40") + Decimal("0.00013"))
 
 
 def test_what_has_no_price_costs_nothing() -> None:
