@@ -85,11 +85,15 @@ class ApprovalFunctions:
         """
         if is_open_id(request):
             return request
-        owner = await self.index.named(caller.tenant, request) if self.is_approver(caller) else caller
+        whole_tenant = self.is_approver(caller)
+        owner = await self.index.named(caller.tenant, request) if whole_tenant else caller
         approval = await self.turns.approvals.find(owner, request) if owner else None
-        if approval is None:
+        if approval:
+            return open_id(approval.asked_at, request)
+        entry = await self.index.entry(caller, request, whole_tenant=whole_tenant)
+        if not entry:
             raise unknown_cursor(request)
-        return open_id(approval.asked_at, request)
+        return entry
 
     async def decide(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/{response_id}/approvals`: the decision is stored before the turn is woken"""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from clients.clock import Clock
 from clients.storage.compare_and_swap import create_once
 from clients.storage.keys import owner_index_key, turns_key
+from clients.storage.paging import list_all
 from clients.storage.port import Create, Delete, Document, DocumentKey, DocumentStore
 from domain.identity.owners import Owner
 from domain.ids import thread_of
@@ -58,6 +59,12 @@ class ApprovalIndex:
         is_request = request.startswith("mcpr_") and thread_of(request) is not None
         found = await self.store.read(tenant_key(tenant), name_of(request)) if is_request else None
         return owner_in(tenant, found) if found else None
+
+    async def entry(self, caller: Owner, request: str, *, whole_tenant: bool) -> str:
+        """Return the entry of a request whose turn was deleted, until it expires; empty where there is none."""
+        key = tenant_key(caller.tenant) if whole_tenant else owner_index_key(caller)
+        found = await list_all(self.store, key, prefix=OPEN)
+        return next((each.id for each in found if each.body["request"] == request), "")
 
     async def page[T](
         self, caller: Owner, load: LoadRequest[T], *, whole_tenant: bool, after: str, limit: int
