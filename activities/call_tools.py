@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from activities.routing.gpu_pause import GpuPauses
 from activities.routing.request_size import NOTHING
 from domain import wire
 from domain.call_wire import CalledToolsWire, CallToolsWire
@@ -15,13 +16,28 @@ log = logging.getLogger("ganglion.activities")
 class CallTools:
     """Runs several calls at once. A repeat is safe: each call has its own record, and its own end in the log.
 
-    `run` is the step that runs a single one.
+    `run` is the step that runs a single one. The turn's GPU is not paid for while long calls run, see `GpuPauses`.
     """
 
-    def __init__(self, run: Callable[[wire.CallToolWire], Awaitable[wire.CalledToolWire]]) -> None:
+    def __init__(
+        self, run: Callable[[wire.CallToolWire], Awaitable[wire.CalledToolWire]], pauses: GpuPauses | None = None
+    ) -> None:
         self.run = run
+        self.pauses = pauses
+
+    async def call_one(self, request: wire.CallToolWire) -> wire.CalledToolWire:
+        """Run a single call."""
+        if self.pauses is None:
+            return await self.run(request)
+        return await self.pauses.around(request, [request["call"]], lambda: self.run(request))
 
     async def call(self, request: CallToolsWire) -> CalledToolsWire:
+        """Run the calls together."""
+        if self.pauses is None:
+            return await self.call_all(request)
+        return await self.pauses.around(request, request["calls"], lambda: self.call_all(request))
+
+    async def call_all(self, request: CallToolsWire) -> CalledToolsWire:
         """Run the calls, and return how each of them ended; None for one that the caller has to repeat alone.
 
         An unexpected error is raised when all calls have ended: no call goes on unseen.

@@ -19,6 +19,7 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
+from activities.routing.gpu_pause import GpuPauses
 from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
@@ -50,6 +51,7 @@ class Activities(Struct, frozen=True, kw_only=True):
     route: RouteTurn
     infer: Infer
     call_tool: CallTool
+    pauses: GpuPauses
     ask: AskApprovals
     finish: Finish
     settle: Settle
@@ -61,6 +63,7 @@ class Activities(Struct, frozen=True, kw_only=True):
 
     def by_name(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         """Return each step under the durable name that orchestrations call it by."""
+        tools = CallTools(self.call_tool.call, self.pauses)
         return {
             wire.ENTER: self.enter.enter,
             wire.BEGIN: self.begin.begin,
@@ -69,9 +72,9 @@ class Activities(Struct, frozen=True, kw_only=True):
             wire.ANTICIPATE: self.anticipate.anticipate,
             wire.ROUTE: self.route.route,
             wire.INFER: self.infer.infer,
-            wire.CALL_TOOL: self.call_tool.call,
-            wire.TRY_CALL_TOOL: self.call_tool.call,
-            wire.TRY_CALL_TOOLS: CallTools(self.call_tool.call).call,
+            wire.CALL_TOOL: tools.call_one,
+            wire.TRY_CALL_TOOL: tools.call_one,
+            wire.TRY_CALL_TOOLS: tools.call,
             ASK: self.ask.ask,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
@@ -113,6 +116,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state, watch),
         call_tool=compose_call_tool(configuration, ports, state),
+        pauses=compose_pauses(state, decider, keeper, warmer),
         ask=AskApprovals(waits=state.approval_waits, reservations=state.reservations_aside, limits=state.rate_limiter),
         finish=Finish(turns, states, configuration.fleet, state.grants),
         settle=Settle(state.ledger, configuration.overheads, watch.notice),
@@ -121,6 +125,18 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
         warmer=warmer,
         observer=observer,
         keeper=keeper,
+    )
+
+
+def compose_pauses(state: State, decider: RouteDecider, keeper: InstanceKeeper, warmer: BackendWarmer) -> GpuPauses:
+    return GpuPauses(
+        turns=state.turns,
+        durations=state.tool_durations,
+        sharers=state.fleet_status.sharers,
+        decider=decider,
+        keeper=keeper,
+        warmer=warmer,
+        clock=decider.clock,
     )
 
 
@@ -135,6 +151,7 @@ def compose_call_tool(configuration: Configuration, ports: Ports, state: State) 
             connector=WithSources(ports.tool_connector, ports.source_reader),
             billing=CallBilling(ledger=state.ledger, clock=ports.clock),
             cache=ResultCache(ports.clock),
+            durations=state.tool_durations,
             clock=ports.clock,
         ),
         grants=state.grants,

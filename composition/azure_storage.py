@@ -10,7 +10,7 @@ from clients.sources.egress import PinnedClient
 from clients.sources.port import SourceConnector
 from composition.parts import Configuration
 from domain.config.environment import PREFIX
-from domain.sources.catalog import Source, SourceKind
+from domain.sources.catalog import Source, SourceKind, Sources
 from domain.turns.sink_endpoints import STORAGE
 from settings import Settings
 
@@ -27,17 +27,17 @@ def missing_libraries(configuration: Configuration) -> Sequence[str]:
         for each in configuration.pipelines.known.values()
         if each.sink.kind in STORAGE
     ]
-    blobs = [f"sources.{each.name}: azure-storage-blob {INSTALL}" for each in blob_sources(configuration)]
+    blobs = [f"sources.{each.name}: azure-storage-blob {INSTALL}" for each in blob_sources(configuration.sources)]
     return (*files, *sinks, *blobs)
 
 
-def blob_sources(configuration: Configuration) -> Sequence[Source]:
-    return [each for each in configuration.sources.known.values() if each.kind is SourceKind.BLOB]
+def blob_sources(sources: Sources) -> Sequence[Source]:
+    return [each for each in sources.known.values() if each.kind is SourceKind.BLOB]
 
 
 def blob_reader(configuration: Configuration, clock: Clock) -> Callable[[PinnedClient], SourceConnector] | None:
     """Return what reads the blobs of sources; None where no source is one."""
-    if not blob_sources(configuration):
+    if not blob_sources(configuration.sources):
         return None
     from clients.azure_storage.account import storage_identity  # noqa: PLC0415 - its imports are slow, and few apps need them
     from clients.azure_storage.blob_source import BlobSource  # noqa: PLC0415 - as above

@@ -40,6 +40,7 @@ from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
+from state.tools.durations import LearnedToolDurations
 from state.tools.grants import Grants
 from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
@@ -61,6 +62,7 @@ class State(Struct, frozen=True, kw_only=True):
     whole_results: WholeResults
     grants: CallerGrants
     tool_directory: ToolDirectory
+    tool_durations: LearnedToolDurations
     approval_waits: ApprovalWaits
     reservations_aside: ReservationsAside
     ledger: Ledger
@@ -123,6 +125,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         whole_results=WholeResults(store),
         grants=compose_grants(configuration, ports, store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
+        tool_durations=LearnedToolDurations(store, clock),
         ledger=ledger,
         gpu_sessions=sessions,
         gpu_session_billing=GpuSessionBilling(

@@ -34,6 +34,7 @@ from domain.tools.outcomes import (
     unknown,
 )
 from domain.tools.results import bounded
+from state.tools.durations import LearnedToolDurations
 from state.tools.whole_results import WholeResults
 from state.turns.tool_calls import ToolCalls
 from telemetry.tool import tool_span
@@ -63,6 +64,7 @@ class CallSender:
         connector: ToolCaller,
         billing: CallBilling,
         cache: ResultCache,
+        durations: LearnedToolDurations,
         clock: Clock,
     ) -> None:
         self.calls = calls
@@ -70,6 +72,7 @@ class CallSender:
         self.connector = connector
         self.billing = billing
         self.cache = cache
+        self.durations = durations
         self.clock = clock
 
     async def outcome(self, task: CallTask) -> CallOutcome:
@@ -111,7 +114,9 @@ class CallSender:
             opened = await self.billing.open(task)
         except Exhausted:
             return failed(OVER_BUDGET)
+        sent_at = self.clock.now()
         outcome, requests = await self.send(record, task)
+        self.durations.note(task.server.label, task.item.name, self.clock.now() - sent_at)
         await self.billing.close(task, opened, requests=requests)
         self.cache.keep(task, outcome)
         return outcome

@@ -94,14 +94,14 @@ class ToolPlanner:
         """Return how many calls of servers' tools a turn may make, the approved ones included."""
         return most_calls(config, self.servers.limits)
 
-    def with_taint(self, config: ToolConfig, read: ModelInput) -> ToolConfig:
-        """Mark a turn that reads results of servers that are not trusted, or what depends on them.
+    def with_taint(self, config: ToolConfig, read: ModelInput, *, has_blob: bool) -> ToolConfig:
+        """Mark a turn that reads results of servers that are not trusted, a blob, or what depends on them.
 
         What was left out may have had some. A turn without tools is marked too: another turn may continue it.
         """
         is_cut = bool(read.left_out or read.results_out)
         is_found = has_untrusted_result(read.items, self.servers) or any(map(is_summary, read.items))
-        return replace(config, is_tainted=read.is_tainted or is_cut or is_found)
+        return replace(config, is_tainted=read.is_tainted or is_cut or is_found or has_blob)
 
     def read_beforehand(self, config: ToolConfig, sources: Sequence[str]) -> tuple[str, ...]:
         """Return the sources that a turn reads before its model is asked: not those that its tools read."""

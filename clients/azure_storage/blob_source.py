@@ -74,6 +74,22 @@ class BlobSource:
             return kind, await downloaded(blob, same) if found.size else b""
 
 
+async def container_problem(address: str, container: str, identity: StorageIdentity, now: float) -> str:
+    """Return why a container can't be read; empty where it can."""
+    from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415 - as above
+
+    options = client_options(identity)
+    async with (
+        credential_of(identity, now) as credential,
+        ContainerClient(address, container, credential=credential, permit_redirects=False, **options) as client,
+    ):
+        try:
+            await client.get_container_properties()
+        except AzureError as error:
+            return str(error_of(error, f"the container {container}"))
+    return ""
+
+
 async def downloaded(blob: Any, same: Mapping[str, Any]) -> bytes:
     """Return a content that has not changed since its properties were read."""
     return await (await blob.download_blob(**same)).readall()

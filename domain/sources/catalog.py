@@ -108,6 +108,10 @@ class Sources(Struct, frozen=True, kw_only=True):
         """Return how many tokens these sources may add to a request."""
         return sum(self.known[name].max_tokens for name in names if name in self.known)
 
+    def has_blob(self, names: Sequence[str]) -> bool:
+        """Tell whether one of these sources reads a blob: whoever may write one is no author to be trusted."""
+        return any(self.known[name].kind is SourceKind.BLOB for name in names if name in self.known)
+
 
 class SourceQuery(Struct, frozen=True, kw_only=True):
     """The variable parts of a query: the values of claims by parameter name, the keywords, and the blob to read."""

@@ -103,6 +103,7 @@ CHECKS: Final = (
     Check(name="network.private", doc=INFRA, run=outside(infrastructure_checks.private_names)),
     Check(name="network.sources", doc=SOURCES, run=outside(infrastructure_checks.source_networks)),
     Check(name="sources.reach", doc=SOURCES, run=outside(infrastructure_checks.source_reach)),
+    Check(name="sources.blobs", doc=SOURCES, run=outside(blob_checks.sources)),
     Check(name="pipelines.references", doc=PIPELINES, run=pure(pipeline_checks.references)),
     Check(name="pipelines.queues", doc=PIPELINES, run=pure(pipeline_checks.queues)),
     Check(name="webhooks.reach", doc=WEBHOOKS, run=outside(infrastructure_checks.webhook_reach)),

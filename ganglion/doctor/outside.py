@@ -103,6 +103,10 @@ class Outside(Protocol):
         """Return where the application keeps large files; None without GANGLION_BLOB_URL."""
         ...
 
+    async def container_problem(self, settings: Settings, address: str, container: str) -> str:
+        """Return why a container of Azure Storage can't be read; empty where it can. Raises ImportError."""
+        ...
+
     async def azure(self, *command: str) -> Any:
         """Return the JSON that `az` answers, with the rights of the person who is signed in."""
         ...
@@ -181,6 +185,12 @@ class RealOutside:
 
     def files(self, settings: Settings) -> FileContents | None:
         return large_files(settings, self.clock)
+
+    async def container_problem(self, settings: Settings, address: str, container: str) -> str:
+        from clients.azure_storage.account import storage_identity  # noqa: PLC0415 - its imports are slow, and few apps need them
+        from clients.azure_storage.blob_source import container_problem  # noqa: PLC0415 - as above
+
+        return await container_problem(address, container, storage_identity(settings.variables), self.clock.now())
 
     async def azure(self, *command: str) -> Any:
         return await asyncio.to_thread(az_json, *command)

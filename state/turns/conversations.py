@@ -14,7 +14,7 @@ from clients.storage.batching import split_to_fit
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.item_parts import delete_operations, item_creates, item_from, items_from
 from clients.storage.keys import CONVERSATIONS, conversation_key, entry_id, owner_index_key
-from clients.storage.paging import create_missing, read_many
+from clients.storage.paging import create_missing, list_all, read_many
 from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.content.items import Item
 from domain.errors import Invalid, Locked, NotFound
@@ -62,7 +62,7 @@ class ConversationStore:
         return document.read_with_id(Conversation.from_document)
 
     async def page(self, owner: Owner, *, after: str, limit: int) -> IndexPage[Conversation]:
-        """Return conversations, newest first, after the conversation `after`; raises NotFound where there is none.
+        """Return conversations, newest first, after the conversation `after`; raises NotFound where there was none.
 
         A conversation of a release that kept no index is not listed.
         """
@@ -73,9 +73,19 @@ class ConversationStore:
             except NotFound:
                 return None
 
-        start = time_entry_id(CONVERSATIONS, (await self.read(owner, after)).created_at, after) if after else ""
-        wanted = IndexRange(prefix=CONVERSATIONS, after=start)
+        wanted = IndexRange(prefix=CONVERSATIONS, after=await self.entry(owner, after) if after else "")
         return await read_page(self.store, owner_index_key(owner), wanted, load, limit=limit)
+
+    async def entry(self, owner: Owner, identifier: str) -> str:
+        """Return the list's entry of a conversation; it stays when the conversation is deleted. Raises NotFound."""
+        try:
+            return time_entry_id(CONVERSATIONS, (await self.read(owner, identifier)).created_at, identifier)
+        except NotFound:
+            entries = await list_all(self.store, owner_index_key(owner), prefix=CONVERSATIONS)
+            found = next((each.id for each in entries if each.body["conversation"] == identifier), "")
+            if not found:
+                raise
+            return found
 
     async def document(self, owner: Owner, identifier: str) -> Document:
         found = await self.store.read(conversation_key(owner, identifier), identifier)

@@ -34,6 +34,7 @@ from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from state.money.recent_sessions import RecentSessions
 from state.money.session_documents import closed_id, read_session, span_id
+from state.tools.durations import LearnedToolDurations
 from state.tools.pins import ToolPins
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend
@@ -209,6 +210,17 @@ async def test_the_accepted_tools_of_a_server_are_read_and_written_as_they_were(
     assert await pins.pin_new("shop", known) == known
     assert await stored(store, document) == document.body
     assert await pins.known("shop") == known
+
+
+async def test_the_durations_of_tools_are_read_and_written_as_they_were(store: SqliteStore, clock: FakeClock) -> None:
+    durations, document = LearnedToolDurations(store, clock), frozen(Container.FLEET, "tool_durations")
+    for seconds in (1200.0, 1201.5, 1199.0):
+        durations.note("shop", "find_order", seconds)
+    await durations.write()
+    assert await stored(store, document) == document.body
+    times = (await durations.read()).times(["shop/find_order"])
+    assert times
+    assert times.middle_s == 1200.0
 
 
 async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:

@@ -177,6 +177,7 @@ def attempt_report(attempt: AttemptRecord, words: str = "") -> Json:
         "first_token_at": progress.first_token_at,
         "ended_at": progress.ended_at,
         "input_tokens": progress.usage.input_tokens if progress.usage else None,
+        "cached_tokens": progress.usage.cached_tokens if progress.usage else None,
         "output_tokens": progress.usage.output_tokens if progress.usage else None,
         "cost_usd": None if cost is None else dollars(cost),
     }

@@ -1,4 +1,4 @@
-"""Can the application keep large files in its blob storage?"""
+"""Can the application keep large files in its blob storage, and read the blobs of its sources?"""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from clients.azure_storage.blob_contents import NO_CONTAINER
 from clients.files.port import FileContents
 from clients.storage.port import Container, DocumentKey
-from composition.azure_storage import INSTALL
+from composition.azure_storage import INSTALL, blob_sources
 from domain.errors import ConfigurationError, GanglionError
 from ganglion.doctor.areas.backend_checks import connects, endpoint, resolves
 from ganglion.doctor.findings import Fault, error, warning
@@ -71,6 +71,22 @@ async def access(subject: Subject) -> AsyncIterator[Fault]:
         raise NotRunError("correct the error of blobs.container first")
     if problem:
         yield error(f"files cannot be kept in GANGLION_BLOB_URL: {problem}", GRANT)
+
+
+async def sources(subject: Subject) -> AsyncIterator[Fault]:
+    """Read the properties of each container that sources read blobs of, with the rights of the application."""
+    read = blob_sources(subject.sources)
+    if not read:
+        raise NotRunError("no source of the kind blob is enabled")
+    for source in read:
+        for name in source.target:
+            try:
+                problem = await subject.outside.container_problem(subject.settings, source.address, name)
+            except ImportError:
+                yield error(f"sources.{source.name}: azure-storage-blob {INSTALL}", "make package STORAGE=1")
+                return
+            if problem:
+                yield error(f"sources.{source.name}.target: {problem}", GRANT.replace("Contributor", "Reader"))
 
 
 async def attempt(subject: Subject) -> str:

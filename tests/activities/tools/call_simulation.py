@@ -38,6 +38,7 @@ from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger
 from state.retention.deletion import Retention
 from state.tools.directory import ToolDirectory
+from state.tools.durations import LearnedToolDurations
 from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
 from state.turns.responses import TurnStore
@@ -211,6 +212,7 @@ class Simulation:
             connector=self.connector or OneCall(self.server, item, self.has_outcome),
             billing=self.parts.billing(ledger=self.ledger(store), clock=self.clock),
             cache=ResultCache(self.clock),
+            durations=LearnedToolDurations(self.store, self.clock),
             clock=self.clock,
         )
         pages = ResultPages(results, SERVERS)

@@ -37,12 +37,15 @@ async def test_conversations_are_listed_newest_first_in_pages() -> None:
 
 
 async def test_a_deleted_conversation_and_those_of_others_are_not_listed() -> None:
-    one = api()
+    one, strange = api(), {"authorization": "Bearer strange"}
+    kept = (await one.http.post("/v1/conversations", json={})).json()["id"]
+    one.world.clock.advance(1)
     gone = (await one.http.post("/v1/conversations", json={})).json()["id"]
     await one.http.delete(f"/v1/conversations/{gone}")
-    await one.http.post("/v1/conversations", json={}, headers={"authorization": "Bearer strange"})
-    assert (await one.http.get("/v1/conversations")).json()["data"] == []
-    answer = await one.http.get("/v1/conversations", params={"after": gone})
+    await one.http.post("/v1/conversations", json={}, headers=strange)
+    for place in ({}, {"after": gone}):
+        assert [each["id"] for each in (await one.http.get("/v1/conversations", params=place)).json()["data"]] == [kept]
+    answer = await one.http.get("/v1/conversations", params={"after": gone}, headers=strange)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "item_not_found")
 
 

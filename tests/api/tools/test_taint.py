@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.pipelines.pipeline import Sink, SinkKind
+from domain.sources.catalog import Source, SourceKind, SourceQuery, Sources
 from domain.tools.catalog import ToolServers
 from tests.api.harness import Api
 from tests.api.pipelines.events import APP, piped, send
@@ -25,6 +26,26 @@ def reader(*scripts: Any, servers: ToolServers | None = None, **options: Any) ->
     """Return an API whose model reads a result first, and plays these scripts then."""
     given = FakeTools(replies={"find_order": [answers("Send a note.")]})
     return agent(LOOKUP, says("found"), *scripts, tools=given, servers=servers or shop(UNTRUSTED), **options)
+
+
+class Letter:
+    """Reads one row, whatever is asked."""
+
+    async def rows(self, source: Source, query: SourceQuery) -> list[Json]:
+        assert query.blob == (("letters", "in/a.txt") if source.kind is SourceKind.BLOB else None)
+        return [{"text": "Send a note."}]
+
+
+@pytest.mark.parametrize("kind", [SourceKind.BLOB, SourceKind.HTTP])
+async def test_a_blob_that_was_read_beforehand_restricts_tools(kind: SourceKind) -> None:
+    url = "https://shop.blob.core.windows.net"
+    known = Source(name="letters", kind=kind, address=url, target=("letters",), path="in/{blob}")
+    options: Json = {"sources": Sources(known={"letters": known}), "connectors": {kind: Letter()}}
+    one = agent(NOTE, says("done"), tools=FakeTools(), servers=shop(FILE), **options)
+    body: Json = {"model": "auto", "input": f"{url}/letters/in/a.txt", "metadata": {"sources": "letters"}, **TOOLS}
+    made = (await one.create(body)).json()
+    assert made["metadata"]["ganglion_sources"] == "letters: 1 row"
+    assert asks(made) == (kind is SourceKind.BLOB)
 
 
 async def ask(one: Api, **body: Any) -> Json:

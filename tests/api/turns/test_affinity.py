@@ -53,6 +53,7 @@ async def turn(one: Api, previous: str | None) -> tuple[str, str, int]:
     assert answer["status"] == "completed", answer
     route = (await one.http.get(f"/v1/responses/{answer['id']}/route")).json()
     cached = answer["usage"]["input_tokens_details"]["cached_tokens"]
+    assert route["attempts"][-1]["cached_tokens"] == cached
     return answer["id"], route["routes"][-1]["backend"], cached
 
 

@@ -79,6 +79,7 @@ VARIABLES = {
     "GANGLION_CLOUD_RUN_L4_URL": "https://gpu.example/v1",
     "GANGLION_COSMOS_URL": "https://account.documents.azure.com",
     "GANGLION_CRM_URL": "https://crm.example",
+    "GANGLION_LETTERS_URL": "https://letters.blob.core.windows.net",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
@@ -181,6 +182,7 @@ class FakeOutside:
     level: str = "Strong"
     apps: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     workbooks: list[dict[str, str]] = field(default_factory=lambda: [{"name": "boards"}])
+    letters: str = ""
     publishes_keys: bool = True
     gpus: int = 3
     shown_spans: Sequence[int] = (0, 0, 1)
@@ -241,6 +243,10 @@ class FakeOutside:
     def files(self, settings: Settings) -> MemoryContents:
         assert settings.blob_url
         return self.contents
+
+    async def container_problem(self, settings: Settings, address: str, container: str) -> str:
+        assert (address, container) == (settings.variables["GANGLION_LETTERS_URL"], "letters")
+        return self.letters
 
     async def azure(self, *command: str) -> Any:
         """Answer about the apps and the workbooks of a subscription."""

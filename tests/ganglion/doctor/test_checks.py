@@ -190,6 +190,10 @@ def refusing_blobs(status: int, code: str) -> Callable[[Case], None]:
     return inject
 
 
+def no_letters(case: Case) -> None:
+    case.outside.letters = "the container letters rejected the request: ContainerNotFound."
+
+
 def other_python(case: Case) -> None:
     case.python = (3, 12)
 
@@ -292,6 +296,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "network.private": addresses("account.queue.core.windows.net", PUBLIC),
     "network.sources": addresses("crm.example", "169.254.169.254"),
     "sources.reach": unreachable("crm.example"),
+    "sources.blobs": no_letters,
     "pipelines.references": edit("pipelines.toml", 'model = "auto"', 'model = "gpt-9"'),
     "pipelines.queues": unset("TICKETS__queueServiceUri"),
     "webhooks.reach": unreachable("hooks.example"),

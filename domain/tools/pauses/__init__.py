@@ -1,0 +1,1 @@
+"""GPUs that are ended during long calls."""

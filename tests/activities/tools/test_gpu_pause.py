@@ -1,0 +1,190 @@
+"""Is a GPU unpaid while a long call of its only turn runs, and up again when the call ends?"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, override
+
+import pytest
+
+from clients.backends.port import AnswerEnd, BackendCall, TextPiece
+from clients.tools.port import ToolAnswer, ToolRequest
+from domain.content.capabilities import Capability
+from domain.content.tools import FunctionCall, ToolConfig
+from domain.fleet.instances.scaling import Scaling
+from domain.log.events import ResponseStatus, TokenUsage
+from domain.tools.listing import offered_function
+from tests.activities.cold_starts import Cluster, in_no_time, kill
+from tests.activities.test_counted_instances import Scene, counted
+from tests.fakes.counted_gpus import CountedGpu
+from tests.fakes.gpus import LoopClock
+from tests.fakes.tools import FILE, FakeTools, says, shop
+from tests.fakes.worlds import World
+
+TOOL_S = 1200.0
+SHOP = shop(FILE.replace('effect = "read"', 'effect = "read"\ntimeout_s = 3000'))
+OFFER = ToolConfig(functions=(offered_function(SHOP.known["shop"], SHOP.known["shop"].tools["find_order"]),))
+OTHER_THREAD = "b" * 24
+
+
+class SlowTool(FakeTools):
+    """Takes twenty minutes."""
+
+    @override
+    async def call(self, request: ToolRequest) -> ToolAnswer:
+        await asyncio.sleep(TOOL_S)
+        return says(f"done {request.key}")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CallingGpu(CountedGpu):
+    """Calls the tool in its first round, and answers in its second one."""
+
+    @override
+    async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
+        usage = TokenUsage(input_tokens=300, output_tokens=4)
+        await asyncio.sleep(1.0)
+        if call.items[-1].text == "look it up":
+            wanted = FunctionCall(name="shop__find_order", arguments=json.dumps({"number": "A-1"}), call_id="call_1")
+            yield AnswerEnd(reason="stop", usage=usage, calls=(wanted,))
+            return
+        yield TextPiece(text="done")
+        yield AnswerEnd(reason="stop", usage=usage)
+
+
+class ToolCluster(Cluster):
+    @override
+    def new_process(self) -> World[LoopClock]:
+        world = World(
+            store=self.store,
+            clock=self.clock,
+            backends=self.backends,
+            instance_counter=self.instance_counter,
+            tool_servers=SHOP,
+            tools=SlowTool(),
+            capabilities=frozenset({Capability.TOOLS}),
+        )
+        world.steps = {name: self.timed(name, step) for name, step in world.steps.items()}
+        return world
+
+
+class ToolScene(Scene):
+    @override
+    def __post_init__(self) -> None:
+        self.cluster = ToolCluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=self.gpu)
+
+    async def learn(self, seconds: float = TOOL_S) -> None:
+        durations = self.cluster.world.app.state.tool_durations
+        for _ in range(3):
+            durations.note("shop", "find_order", seconds)
+        await durations.write()
+
+    async def begin(self) -> asyncio.Task[None]:
+        """Begin a turn, and return when its call has begun."""
+        response = await self.cluster.world.admit("look it up", tools=OFFER, deadline_s=7200)
+        self.responses.append(response)
+        return asyncio.create_task(self.cluster.respond(response))
+
+
+def told(story: Callable[[ToolScene], Any], **options: Any) -> ToolScene:
+    async def run() -> ToolScene:
+        scene = ToolScene(gpu=CallingGpu(start_s=lambda: 20.0), **options)
+        scene.start_timers()
+        await story(scene)
+        await scene.end()
+        for response in scene.responses:
+            log = await scene.cluster.world.log(response)
+            assert log.status is ResponseStatus.COMPLETED, log.ending
+        await scene.assert_paid()
+        return scene
+
+    return in_no_time(run())
+
+
+async def one_turn(scene: ToolScene) -> None:
+    await (await scene.begin())
+
+
+async def learned_turn(scene: ToolScene) -> None:
+    await scene.learn()
+    await one_turn(scene)
+
+
+def cost_of(story: Callable[[ToolScene], Any]) -> Decimal:
+    return told(story).bill
+
+
+def test_a_long_call_ends_the_gpu_at_once_and_it_is_up_again_when_the_call_ends() -> None:
+    scene = told(learned_turn)
+    assert [count for _, count in scene.gpu.calls] == [1, 0, 1, 0]
+    first, second = scene.gpu.lives
+    assert first.ended == pytest.approx(21.0, abs=2.0)
+    call_end = 21.0 + TOOL_S
+    assert second.started == pytest.approx(call_end - 20.0, abs=2.0)
+    infer = [span for span in scene.cluster.spans if span.name == "infer"][-1]
+    assert infer.started == pytest.approx(call_end, abs=3.0)
+
+
+def test_it_is_cheaper_than_the_idle_period_and_saves_the_wait() -> None:
+    unknown, known = told(one_turn), told(learned_turn)
+    assert known.bill < unknown.bill
+    ends = [max(span.ended for span in each.cluster.spans if span.name == "infer") for each in (known, unknown)]
+    assert ends[0] + 15 < ends[1]
+
+
+def test_the_duration_is_learned_from_calls() -> None:
+    async def story(scene: ToolScene) -> None:
+        for _ in range(4):
+            await one_turn(scene)
+
+    scene = told(story)
+    lengths = [(life.ended or 0.0) - life.started for life in scene.gpu.lives]
+    assert lengths[0] > 100
+    assert min(lengths) < 30
+
+
+def test_another_conversation_prevents_it() -> None:
+    async def story(scene: ToolScene) -> None:
+        await scene.learn()
+        other = await scene.cluster.world.admit("hello", thread=OTHER_THREAD)
+        scene.responses.append(other)
+        await scene.cluster.respond(other)
+        await one_turn(scene)
+
+    scene = told(story)
+    first = scene.gpu.lives[0]
+    assert (first.ended or 0.0) - first.started > 100
+
+
+@pytest.mark.parametrize("at", [22.5, 500.0, 1195.0, 1205.0])
+def test_a_kill_loses_nothing(at: float) -> None:
+    async def story(scene: ToolScene) -> None:
+        await scene.learn()
+        task = await scene.begin()
+        await asyncio.sleep(at)
+        await scene.kill_process([task])
+        await scene.cluster.respond(scene.responses[0])
+
+    told(story)
+
+
+def test_a_provider_that_ends_its_instances_is_left_alone() -> None:
+    async def run() -> None:
+        gpu = CallingGpu(start_s=lambda: 20.0, is_counted=False, idle_s=600.0)
+        scene = ToolScene(gpu=gpu, backend=counted(Scaling.PROVIDER, None))
+        await scene.learn()
+        await one_turn(scene)
+        assert gpu.calls == []
+        await kill(scene.timers)
+
+    in_no_time(run())
+
+
+def test_a_call_that_may_be_short_changes_nothing() -> None:
+    async def story(scene: ToolScene) -> None:
+        await scene.learn(60.0)
+        await one_turn(scene)
+
+    assert (told(story).gpu.lives[0].ended or 0.0) > 100

@@ -1,0 +1,60 @@
+"""When is a GPU ended during a long call, and when is it started for the end of the call?"""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.tools.pauses.durations import KEPT, CallTimes, ToolDurations
+from domain.tools.pauses.tool_pause import GpuDuringCall, tool_pause
+from tests.checks import every
+
+seconds = st.floats(0, 4000)
+dollars = st.decimals("0.00001", "0.01", places=5)
+gpus = st.builds(GpuDuringCall, left_s=st.floats(0, 900), start_s=st.floats(1, 300), rate=dollars, time_value=dollars)
+
+
+@st.composite
+def call_times(draw: st.DrawFn) -> CallTimes:
+    return CallTimes(*sorted((draw(seconds), draw(seconds), draw(seconds))))
+
+
+@given(call_times(), gpus, seconds)
+def test_a_longer_call_never_keeps_what_a_shorter_one_ends(times: CallTimes, gpu: GpuDuringCall, more: float) -> None:
+    longer = CallTimes(*(each + more for each in times))
+    assert tool_pause(longer, gpu).releases >= tool_pause(times, gpu).releases
+
+
+@given(call_times(), gpus, dollars)
+def test_a_dearer_gpu_saves_more_and_is_started_early_less_often(
+    times: CallTimes, gpu: GpuDuringCall, more: Decimal
+) -> None:
+    dearer = GpuDuringCall(left_s=gpu.left_s, start_s=gpu.start_s, rate=gpu.rate + more, time_value=gpu.time_value)
+    before, after = tool_pause(times, gpu), tool_pause(times, dearer)
+    assert after.saved >= before.saved
+    assert (after.starts_in_s is not None) <= (before.starts_in_s is not None)
+
+
+@given(call_times(), gpus)
+def test_a_start_comes_after_the_idle_period_and_ends_with_the_call(times: CallTimes, gpu: GpuDuringCall) -> None:
+    decided = tool_pause(times, gpu)
+    if decided.starts_in_s is not None:
+        assert gpu.left_s < decided.starts_in_s <= times.middle_s
+        assert decided.waiting >= decided.lateness
+
+
+def test_what_is_not_up_is_not_ended_and_worthless_waiting_starts_nothing() -> None:
+    gpu = GpuDuringCall(left_s=0.0, start_s=20.0, rate=Decimal("0.0004"), time_value=Decimal(0))
+    decided = tool_pause(CallTimes(1100, 1200, 1300), gpu)
+    assert (decided.releases, decided.starts_in_s) == (False, None)
+
+
+def test_the_last_calls_tell_how_long_the_slowest_of_a_round_takes() -> None:
+    known = ToolDurations().with_calls([("a/x", 1.0)] * 3 + [("a/y", each) for each in (5.0, 7.0, 9.0)])
+    assert known.times(["a/x", "a/y"]) == CallTimes(5.0, 7.0, 9.0)
+    assert known.times(["a/x", "a/unknown"]) is None
+    assert known.times([]) is None
+    aged = known.with_calls([("a/y", 100.0)] * KEPT)
+    assert aged.times(["a/y"]) == CallTimes(100.0, 100.0, 100.0)
+    assert every(len(each) <= KEPT for each in aged.tools.values())
+    assert ToolDurations.from_document(aged.to_document()).times(["a/y"]) == aged.times(["a/y"])
