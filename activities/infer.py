@@ -31,6 +31,7 @@ from domain.tools.catalog import ToolServers
 from domain.tools.rounds import (
     BUDGET,
     CONTEXT,
+    DEADLINE,
     calls_left,
     can_call_servers,
     largest_result,
@@ -168,9 +169,11 @@ class Infer:
             raise
 
     async def within_limits(self, task: AttemptTask, opened: OpenedAttempt) -> AttemptTask:
-        """Return the task of a round that forbids calls, where there is no room or no budget for another round."""
+        """Return the task of a round that forbids calls, where there is no time, room or budget for another round."""
         if not can_call_servers(task.tools):
             return task
+        if self.clock.now() >= task.response.calls_end_at:
+            return task.closing(DEADLINE)
         if not self.has_room(task):
             return task.closing(CONTEXT)
         origin = origin_of(task.response.options)

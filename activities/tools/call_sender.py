@@ -191,7 +191,7 @@ class CallSender:
                 return (outcome, sent) if number else (not_sent(record, task), 0)
             if not number and self.clock.now() > record.send_until:
                 break
-            within_s = min(task.tool.longest_s, task.response.deadline_at - self.clock.now())
+            within_s = min(task.tool.longest_s, task.response.calls_end_at - self.clock.now())
             if within_s <= 0:
                 return (outcome, sent) if number else (failed(DEADLINE_PASSED), 0)
             answered = await self.request(record, task, within_s)

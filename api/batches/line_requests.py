@@ -80,7 +80,7 @@ class LineRequests(Struct, frozen=True, kw_only=True):
 
     async def line_of(self, batch: Batch, content: bytes, *, reads_files: bool) -> tuple[Json, TokenEstimate]:
         """Return a line without the files that it names, and the tokens of their texts; raises Invalid."""
-        line = await in_thread(content, lambda: read_object(content))
+        line = await in_thread(content, lambda: read_object(content, "line"))
         if FILE_ID not in content or not isinstance(line.get("body"), dict):
             return line, NO_TOKENS
         try:
@@ -131,7 +131,7 @@ class LineRequests(Struct, frozen=True, kw_only=True):
         """Return the request of a line, with the content of the files that it names."""
         with self.memory.share() as share:
             share.grow(len(content))
-            named = body_of(await in_thread(content, lambda: read_object(content)))
+            named = body_of(await in_thread(content, lambda: read_object(content, "line")))
             body = await self.files.inlined(batch.owner, named, share)
             return await in_thread(content, lambda: request_of(batch.request.endpoint, body))
 

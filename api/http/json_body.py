@@ -19,26 +19,26 @@ QUICK = 262_144
 SURROGATES = re.compile(r"\\u[dD]")
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body; raises Invalid."""
+def read_object(raw: bytes, what: str = "request's body") -> dict[str, Any]:
+    """Return the JSON object that `what` is; raises Invalid, which names it."""
     if not raw.strip():
-        raise Invalid("The request's body is empty: expected a JSON object.", code="invalid_json")
+        raise Invalid(f"The {what} is empty: expected a JSON object.", code="invalid_json")
     try:
         text = raw.decode()
-        return quick_object(text) or careful_object(text)
+        return quick_object(text) or careful_object(text, what)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
         problem = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError:
         problem = "has a number with too many digits"
-    raise Invalid(f"The request's body {problem}.", code="invalid_json")
+    raise Invalid(f"The {what} {problem}.", code="invalid_json")
 
 
-def careful_object(text: str) -> dict[str, Any]:
+def careful_object(text: str, what: str) -> dict[str, Any]:
     parser = JsonParser(text)
     if parser.next_character() in NOT_OBJECTS:
-        raise Invalid("The request's body is not a JSON object.", code="invalid_json")
+        raise Invalid(f"The {what} is not a JSON object.", code="invalid_json")
     return parser.parse()
 
 

@@ -70,7 +70,7 @@ def event_of(pipeline: Pipeline, message: QueueMessage) -> CloudEvent:
 
     Event Grid puts its events into queues; an event is the same however often it is put there.
     """
-    read = read_object(WRAPPER % message.content)
+    read = read_object(WRAPPER % message.content, "message")
     if read.keys() != {DATA}:
         raise Invalid(NOT_JSON)
     data: Any = read[DATA]

@@ -27,7 +27,7 @@ REPEATED: Final = (
     "This call was made twice before, with the same result both times. It was not run again: use that result."
 )
 OVER_BUDGET: Final = "This call is not covered by a budget. It was not sent."
-DEADLINE_PASSED: Final = "The deadline of the turn has passed. The call was not sent."
+DEADLINE_PASSED: Final = "The turn has time for its answer only. The call was not sent."
 TURN_ENDED: Final = "The turn has ended. The call was not sent, or its connection was closed."
 
 

@@ -19,6 +19,7 @@ MAX_TOOL_CALLS: Final = "max_tool_calls"
 INVALID_ARGUMENTS: Final = "invalid_arguments"
 BUDGET: Final = "budget"
 CONTEXT: Final = "context"
+DEADLINE: Final = "deadline"
 
 NEXT_ROUND: Final = Decimal("1.5")
 """How much more the next round may cost than this one: its prompt has the results of this one's calls."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from msgspec import Struct, field
 
@@ -175,6 +175,13 @@ class ResponseHistory(Struct, frozen=True, kw_only=True):
         )
 
 
+ANSWER_SHARE: Final = 0.1
+"""The part of a turn's time, without its waits for approvals, that is kept for the answer after the calls of tools."""
+
+MOST_ANSWER_S: Final = 60.0
+"""No turn keeps more seconds for its answer."""
+
+
 class Response(Struct, frozen=True, kw_only=True):
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
@@ -237,6 +244,12 @@ class Response(Struct, frozen=True, kw_only=True):
     def latest_deadline_at(self) -> float:
         """The deadline after all the time that the turn may still wait for approvals."""
         return self.deadline_at + max(0.0, self.options.approval_wait_s - self.progress.waited_s)
+
+    @property
+    def calls_end_at(self) -> float:
+        """When no call of a tool may run any more: the rest of the turn's time is kept for the answer."""
+        working_s = self.deadline_at - self.created_at - self.progress.waited_s
+        return self.deadline_at - min(ANSWER_SHARE * working_s, MOST_ANSWER_S)
 
     def begun(self, *, execution: str, at: float) -> "Response":
         begun = replace(self.progress, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)

@@ -12,10 +12,12 @@ import pytest
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from clients.tools.port import ToolAnswer, ToolRequest
 from domain.content.capabilities import Capability
+from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall, ToolConfig
 from domain.fleet.instances.scaling import Scaling
 from domain.log.events import ResponseStatus, TokenUsage
 from domain.tools.listing import offered_function
+from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster, in_no_time, kill
 from tests.activities.test_counted_instances import Scene, counted
 from tests.fakes.counted_gpus import CountedGpu
@@ -81,9 +83,9 @@ class ToolScene(Scene):
             durations.note("shop", "find_order", seconds)
         await durations.write()
 
-    async def begin(self) -> asyncio.Task[None]:
+    async def begin(self, deadline_s: float = 7200) -> asyncio.Task[None]:
         """Begin a turn, and return when its call has begun."""
-        response = await self.cluster.world.admit("look it up", tools=OFFER, deadline_s=7200)
+        response = await self.cluster.world.admit("look it up", tools=OFFER, deadline_s=deadline_s)
         self.responses.append(response)
         return asyncio.create_task(self.cluster.respond(response))
 
@@ -188,3 +190,16 @@ def test_a_call_that_may_be_short_changes_nothing() -> None:
         await one_turn(scene)
 
     assert (told(story).gpu.lives[0].ended or 0.0) > 100
+
+
+@pytest.mark.parametrize("deadline_s", [TOOL_S - 100, TOOL_S + 10])
+def test_a_call_that_takes_the_time_of_the_turn_leaves_some_for_the_answer(deadline_s: float) -> None:
+    async def story(scene: ToolScene) -> None:
+        await (await scene.begin(deadline_s))
+        log = await scene.cluster.world.log(scene.responses[0])
+        [call] = [item for item in log.items if item.kind is ItemKind.MCP_CALL]
+        assert "did not answer" in str(call.error)
+        assert log.outcome
+        assert log.outcome.limit == DEADLINE
+
+    told(story)

@@ -269,7 +269,7 @@ async def test_batches_are_listed_shown_and_cancelled() -> None:
     header, *rows = (await output(client, commands.batches)).splitlines()
     assert header.split()[:3] == ["id", "created_at", "status"]
     assert {row.split()[0] for row in rows} == {right["id"], wrong["id"]}
-    assert "line 1: The request's body is not JSON" in await output(client, commands.batches, wrong["id"])
+    assert "line 1: The line is not JSON" in await output(client, commands.batches, wrong["id"])
     shown = json.loads(await output(client, commands.batches, right["id"], "--cancel", "--json"))
     assert (shown["id"], shown["status"]) == (right["id"], "completed")
     empty = await ended_batch(one, await create(one, [""]))
