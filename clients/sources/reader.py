@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
 from clients.clock import Clock
 from clients.sources.port import SourceConnector, SourceError
 from domain.identity.owners import Owner
 from domain.sources.catalog import FetchedRows, Source, SourceKind, Sources, query_for
 from domain.sources.prompt_context import rows_within_limits
+
+MANY_ROWS: Final = 1000
+"""More rows are measured in a thread: they would hold up every other turn of the process."""
 
 
 class SourceReader:
@@ -42,7 +47,8 @@ class SourceReader:
         async with asyncio.timeout(source.deadline_s):
             rows = await self.connectors[source.kind].rows(source, query)
         try:
-            kept = rows_within_limits(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+            measure = partial(rows_within_limits, name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+            kept = await asyncio.to_thread(measure) if len(rows) > MANY_ROWS else measure()
         except RecursionError:
             raise SourceError("its rows are nested too deeply") from None
         return FetchedRows(source=name, rows=kept, left_out=len(rows) - len(kept))

@@ -36,8 +36,10 @@ def rows_within_limits(
     kept: list[Mapping[str, Any]] = []
     room, bytes_left = max_tokens, max_tokens * BYTES_PER_TOKEN
     for row in rows:
+        if len(kept) == max_rows:
+            break
         size = tokens_in(line_of(source, row))
-        if len(kept) < max_rows and size.likely < room and size.ceiling < bytes_left:
+        if size.likely < room and size.ceiling < bytes_left:
             kept.append(row)
             room, bytes_left = room - size.likely - 1, bytes_left - size.ceiling - 1
     return tuple(kept)
