@@ -183,6 +183,7 @@ class RouteTurn:
             excluded=excluded,
             capped=request.get("capped"),
             escalation=request.get("escalation"),
+            is_repeated=request.get("repeated", False),
         )
 
     async def may_call(self, decided: DecidedRoute, response_id: str) -> bool:

@@ -47,7 +47,7 @@ def escalated(
 def failed_check(outcome: AttemptOutcome, task: AttemptTask, answer: AnswerWriter, parsed: ParsedAnswer | None) -> str:
     """Return why an answer is not good enough; empty where it is. The message of a failed one says it already."""
     if outcome.code == OUTPUT_LIMIT:
-        return CUT if task.is_open_ended else ""
+        return CUT if task.is_open_ended and not answer.is_refusing else ""
     if outcome.code and outcome.result != "failed":
         return ""
     return outcome.message or (EMPTY if is_empty(answer, parsed or ParsedAnswer()) else "")

@@ -102,7 +102,9 @@ class RouteDecider:
         excluded: Mapping[str, str],
         capped: wire.CappedWire | None = None,
         escalation: wire.EscalationWire | None = None,
+        is_repeated: bool = False,
     ) -> DecidedRoute:
+        """Decide. A turn without cover may wait for it, but not where it `is_repeated` after an escalation."""
         rules = await self.rental_rules.in_force(self.scaling_backends)
         documents, expected = await asyncio.gather(
             self.backend_states.documents(), self.answer_lengths.forecast(response.owner, response.thread)
@@ -129,7 +131,7 @@ class RouteDecider:
             escalation=Escalation(**escalation) if escalation else None,
         )
         decision = decide(demand)
-        if decision.lacks_budget_alone and not escalation:
+        if decision.lacks_budget_alone and not (escalation and is_repeated):
             decision = decide(replace(demand, budget=None))
         return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
 

@@ -14,10 +14,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from clients.azure_storage.account import StorageIdentity, client_options, code_of, credential_of, error_of
 from clients.clock import Clock
-from clients.sources.blob_rows import blob_rows, kind_of
+from clients.sources.blob_rows import blob_rows, kind_of, matching
 from clients.sources.egress import PinnedClient
 from clients.sources.port import Row, SourceError
-from domain.content.untrusted_text import json_line
 from domain.sources.blob_names import BlobName
 from domain.sources.catalog import Source, SourceQuery
 
@@ -46,7 +45,7 @@ class BlobSource:
                 raise SourceError("the blob was changed while it was read") from None
             raise SourceError(str(error_of(error, "the storage"))) from None
         rows = await asyncio.to_thread(blob_rows, kind, content, source.rows)
-        return matching(rows, query.keywords) if source.keywords else rows
+        return await asyncio.to_thread(matching, rows, query.keywords) if source.keywords else rows
 
     async def content(self, source: Source, name: BlobName) -> tuple[str, bytes]:
         """Return the media type and the content; what is too long, or can't be read, is not fetched."""
@@ -93,9 +92,3 @@ async def container_problem(address: str, container: str, identity: StorageIdent
 async def downloaded(blob: Any, same: Mapping[str, Any]) -> bytes:
     """Return a content that has not changed since its properties were read."""
     return await (await blob.download_blob(**same)).readall()
-
-
-def matching(rows: Sequence[Row], words: Sequence[str]) -> Sequence[Row]:
-    """Return the rows that have one of the words, those with most of them first."""
-    counted = [(sum(word in json_line(row).casefold() for word in words), row) for row in rows]
-    return [row for count, row in sorted(counted, key=lambda each: -each[0]) if count]

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from clients.sources.port import Row, SourceError, rows_in
+from domain.content.untrusted_text import json_line
 
 PART: Final = 1200
 """Characters of one row of a text: where a text is too long for the turn, its first parts are read."""
+
+MOST_CELLS: Final = 500_000
+"""A short CSV can have more cells than fit into memory: each short line gets all columns. So can a list of numbers."""
+
+TOO_MANY: Final = f"it has more than {MOST_CELLS} cells"
 
 BY_ENDING: Final = {"json": "application/json", "csv": "text/csv", "txt": "text/plain", "md": "text/markdown"}
 UNKNOWN: Final = frozenset({"", "application/octet-stream"})
@@ -54,15 +60,34 @@ def json_rows(text: str, path: Sequence[str]) -> Sequence[Row]:
     except (ValueError, RecursionError):
         raise SourceError("its content is not JSON") from None
     listed = cast("list[Any]", found) if isinstance(found, list) else [found]
+    if len(listed) > MOST_CELLS:
+        raise SourceError(TOO_MANY)
     return [cast("Row", each) if isinstance(each, dict) else {"value": each} for each in listed]
 
 
 def csv_rows(text: str) -> Sequence[Row]:
+    rows: list[Row] = []
+    cells = 0
     try:
-        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), restkey="more", restval="")]
+        for row in csv.DictReader(io.StringIO(text, newline=""), restkey="more", restval=""):
+            rows.append(row)
+            cells += len(row)
+            if cells > MOST_CELLS:
+                raise SourceError(TOO_MANY)
     except csv.Error:
         raise SourceError("its content is not CSV") from None
+    return rows
 
 
 def text_rows(text: str) -> Sequence[Row]:
     return [{"part": at // PART + 1, "text": text[at : at + PART]} for at in range(0, len(text), PART)]
+
+
+def matching(rows: Sequence[Row], words: Sequence[str]) -> Sequence[Row]:
+    """Return the rows that have one of the words, those with most of them first. Raises SourceError."""
+    try:
+        texts = [json_line(row).casefold() for row in rows]
+    except RecursionError:
+        raise SourceError("its rows are nested too deeply") from None
+    counted = [(sum(word in text for word in words), row) for text, row in zip(texts, rows, strict=True)]
+    return [row for count, row in sorted(counted, key=lambda each: -each[0]) if count]

@@ -161,6 +161,18 @@ def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcri
     return transcript
 
 
+BROKEN_OFF: Final = "The answer broke off, and no backend could go on with it."
+
+
+def whole_ending(transcript: Transcript, ending: Ending) -> Ending:
+    """Return the ending of a turn; it fails where its text broke off in an attempt that gave no answer."""
+    last, item = transcript.outcome, transcript.open_item
+    is_broken = last and last.result not in {"done", CALLS} and item and item.kind is ItemKind.MESSAGE and item.text
+    if ending.status is not ResponseStatus.COMPLETED or not last or not is_broken:
+        return ending
+    return replace(ending, status=ResponseStatus.FAILED, code="server_error", message=last.message or BROKEN_OFF)
+
+
 def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[LogEvent, ...]:
     """Return the events that close the open items: a message, or calls that have not ended."""
     opened = [(at, item) for at, item in enumerate(transcript.items) if item.status is ItemStatus.IN_PROGRESS]

@@ -9,7 +9,7 @@ from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import read_or_none
 from clients.storage.port import Container, Create, DocumentKey, DocumentStore, Replace
-from domain.errors import Conflict, Retryable
+from domain.errors import Conflict, GanglionError, Retryable
 from domain.tools.pauses.durations import ToolDurations, tool_name
 
 TOOLS: Final = DocumentKey(container=Container.FLEET, parts=("_tools",))
@@ -49,11 +49,11 @@ class LearnedToolDurations:
             self.unwritten.append((name, seconds))
 
     async def write(self) -> None:
-        """Write what was seen since the last time."""
+        """Write what was seen since the last time. A store that refuses it ends no call."""
         seen = list(self.unwritten)
         self.unwritten.clear()
         if seen:
-            with suppress(Retryable, Conflict):
+            with suppress(GanglionError):
                 await compare_and_swap(self.clock, lambda: self.swap(seen), tries=TRIES, retry_on=(Conflict, Retryable))
 
     async def swap(self, seen: Iterable[tuple[str, float]]) -> None:

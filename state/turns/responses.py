@@ -32,7 +32,7 @@ from domain.content.items import Item, ItemKind, ItemStatus
 from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot
-from domain.log.transcript import Transcript, closing_events, kept_items, read_log
+from domain.log.transcript import Transcript, closing_events, kept_items, read_log, whole_ending
 from domain.sources.prompt_context import source_metadata
 from domain.tools.approval_rules import with_readings
 from domain.tools.rounds import limit_note
@@ -222,7 +222,7 @@ class TurnStore:
                 usage=log.usage,
                 notes={**source_metadata(reports or ()), **limit_note(log)},
             )
-            return await self.commit_ending(found, response, log, ending)
+            return await self.commit_ending(found, response, log, whole_ending(log, ending))
 
         return await compare_and_swap(self.clock, step)
 

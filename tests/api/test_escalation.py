@@ -11,6 +11,7 @@ import pytest
 
 from activities.infer import known_result
 from clients.backends.port import AnswerEnd, Channel, TextPiece
+from clients.orchestrations import turn_wire
 from domain.content.capabilities import Capability
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.fleet.failure_classes import FailureKind
@@ -23,7 +24,7 @@ from tests.api.test_sdk import sdk
 from tests.fakes.backends import Act, FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
-from tests.fakes.worlds import PRICE, World, backend
+from tests.fakes.worlds import OWNER, PRICE, World, backend
 
 CITY: Any = {
     "type": "object",
@@ -37,6 +38,7 @@ GOOD = '{"city": "Rome"}'
 WRONG = '{"town": "Rome"}'
 EMPTY: Sequence[Act] = [AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=1))]
 REFUSED: Sequence[Act] = [TextPiece(text="I can't.", channel=Channel.REFUSAL), *EMPTY]
+SIZE = {"expected": 100, "likely": 110, "ceiling": 150, "bytes": 400}
 HI: Any = [{"role": "user", "content": "hi"}]
 
 
@@ -152,6 +154,22 @@ async def test_the_first_ending_stays_where_the_better_model_gives_none(large: S
     assert "does not have the requested output format" in made.error.message
 
 
+@pytest.mark.parametrize("first", [EMPTY, says("one two three", reason="length")], ids=["empty", "cut"])
+async def test_a_better_answer_that_breaks_off_is_never_a_complete_one(first: Sequence[Act]) -> None:
+    one = two(first, interrupted("Half of the answer", FailureKind.RESET), *[rejects(400)] * 9)
+    async with sdk(one) as client:
+        made = await client.responses.create(model="auto", input="hi")
+    assert made.status in {"failed", "incomplete"}
+    assert [item.status for item in made.output if item.type == "message"] == ["incomplete"]
+
+
+async def test_a_refusal_that_our_cap_has_cut_is_an_answer() -> None:
+    one = two([TextPiece(text="I can't.", channel=Channel.REFUSAL), AnswerEnd(reason="length", usage=None)])
+    async with sdk(one) as client:
+        made = await client.responses.create(model="auto", input="hi")
+    assert (made.status, calls(one)) == ("incomplete", [1, 0])
+
+
 async def test_a_budget_that_the_better_model_does_not_fit_keeps_the_first_answer() -> None:
     one = two(EMPTY, budgets=Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.002")}))
     async with sdk(one) as client:
@@ -191,3 +209,17 @@ def test_a_run_that_repeats_the_attempt_finds_its_escalation_in_the_log() -> Non
     known = known_result(log, 1)
     assert known
     assert known.get("escalation") == kept._asdict()
+
+
+@pytest.mark.parametrize(("more", "backend_name"), [({}, "large"), ({"repeated": True}, None)])
+async def test_a_later_round_may_wait_for_cover_and_the_escalation_itself_may_not(
+    more: Any, backend_name: str | None
+) -> None:
+    one = two(EMPTY, budgets=Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.002")}))
+    one.orchestrations.hold = True
+    answer = await one.create({"model": "auto", "input": "hi", "background": True})
+    response = await one.world.turns.read(OWNER, answer.json()["id"])
+    escalation = Escalation("small", "The model's answer is empty.", "done", "")._asdict()
+    request = {**turn_wire(response), "number": 2, "size": SIZE, "excluded": {"small": "It was empty."}}
+    routed = await one.world.steps["route"](request | {"escalation": escalation} | more)
+    assert routed["backend"] == backend_name

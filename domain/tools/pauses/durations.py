@@ -53,7 +53,7 @@ class ToolDurations(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(tools=body["tools"])
+        return cls(tools={name: tuple(map(float, known)) for name, known in body["tools"].items()})
 
 
 def tool_name(server: str, tool: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.sources.blob_rows import PART, blob_rows, kind_of
+from clients.sources.blob_rows import PART, blob_rows, kind_of, matching
 from clients.sources.port import SourceError
 
 
@@ -35,6 +35,8 @@ def test_a_long_text_is_cut_into_rows_and_nothing_is_lost() -> None:
         ("application/json", b"[" * 200_000, "not JSON"),
         ("text/plain", b"\xff\xfe", "not UTF-8"),
         ("text/csv", b"a\n" + b"x" * 200_000, "not CSV"),
+        ("text/csv", ",".join(f"c{n}" for n in range(1000)).encode() + b"\nx" * 1000, "more than 500000 cells"),
+        ("application/json", b"[" + b"0," * 500_000 + b"0]", "more than 500000 cells"),
     ],
 )
 def test_what_is_not_what_it_says_is_refused(kind: str, data: bytes, why: str) -> None:
@@ -60,3 +62,11 @@ def test_the_type_decides_and_then_the_ending(given: str | None, name: str, kind
 def test_any_other_type_is_refused_by_name(given: str | None, name: str) -> None:
     with pytest.raises(SourceError, match=r"its content type is .*: text, JSON and CSV are read"):
         kind_of(given, name)
+
+
+def test_rows_that_are_nested_too_deeply_are_refused_where_words_are_looked_for() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(SourceError, match="nested too deeply"):
+        matching([{"a": nested}], ["word"])

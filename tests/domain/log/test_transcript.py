@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.content.items import Item, ItemKind, ItemStatus
-from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import (
     Transcript,
     after_event,
@@ -17,6 +17,7 @@ from domain.log.transcript import (
     opened_item,
     opens_item,
     read_log,
+    whole_ending,
 )
 from tests.domain import logs
 from tests.domain.logs import event_sequences, split, transcript_of
@@ -160,3 +161,11 @@ def test_an_opened_item_has_the_fields_of_its_header(head: logs.ItemHeader) -> N
 def test_an_item_needs_a_header() -> None:
     with pytest.raises(ValueError, match="needs a header"):
         opened_item(LogEvent(kind=EventKind.ITEM_ADDED))
+
+
+@pytest.mark.parametrize(("text", "status"), [("Half", ResponseStatus.FAILED), ("", ResponseStatus.COMPLETED)])
+def test_a_text_that_was_handed_over_in_vain_fails_with_a_message(text: str, status: ResponseStatus) -> None:
+    message = Item(id="msg_1", text=text, status=ItemStatus.IN_PROGRESS)
+    log = Transcript(items=(message,), outcome=AttemptOutcome(attempt=2, result="handover"))
+    ending = whole_ending(log, Ending(status=ResponseStatus.COMPLETED, at=1.0))
+    assert (ending.status, bool(ending.message)) == (status, bool(text))
