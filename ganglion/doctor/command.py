@@ -210,14 +210,30 @@ def as_text(results: Sequence[Result], target: Target, backends: Sequence[str] =
     """Return the findings, the lines about backends, and a summary."""
     lines = [*backends]
     lines += [line for result in results for fault in result.faults for line in fault_lines(result, fault)]
-    skipped = [result for result in results if result.not_run]
-    lines += [f"not run  {result.check.name}: {result.not_run}" for result in skipped]
+    lines += not_run_lines(results)
     counts = [status_of(result) for result in results]
     summary = ", ".join(f"{counts.count(status)} {label}" for status, label in SUMMARY)
     return redacted("\n".join([*lines, f"{len(results)} checks: {summary}"]) + "\n", target.variables)
 
 
 SUMMARY: Final = (("passed", "passed"), ("warning", "with warnings"), ("error", "with errors"), ("not run", "not run"))
+
+
+FEW: Final = 3
+"""More checks that did not run for the same reason are counted instead of listed."""
+
+
+def not_run_lines(results: Sequence[Result]) -> Sequence[str]:
+    """Return a line for each check that did not run; one for all of the same reason, where they are many."""
+    by_reason: dict[str, list[str]] = {}
+    for result in results:
+        if result.not_run:
+            by_reason.setdefault(result.not_run, []).append(result.check.name)
+    lines: list[str] = []
+    for reason, names in by_reason.items():
+        shown = names if len(names) <= FEW else [f"{len(names)} checks, listed by --json"]
+        lines += [f"not run  {name}: {reason}" for name in shown]
+    return lines
 
 
 def fault_lines(result: Result, fault: Fault) -> Sequence[str]:

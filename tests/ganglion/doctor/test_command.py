@@ -49,6 +49,18 @@ async def test_a_finding_names_fault_command_and_page(case: Case) -> None:
     assert lines[-1] == "88 checks: 83 passed, 0 with warnings, 1 with errors, 4 not run"
 
 
+async def test_many_checks_that_wait_for_the_same_correction_are_one_line(case: Case) -> None:
+    del case.variables["GANGLION_TOKEN_AUDIENCE"]
+    subject = case.subject()
+    results = await examine(subject)
+    waiting = [each for each in results if each.not_run == "correct the errors of settings.values first"]
+    lines = as_text(results, subject.target).splitlines()
+    assert len(waiting) > 20
+    assert [line for line in lines if "settings.values first" in line] == [
+        f"not run  {len(waiting)} checks, listed by --json: correct the errors of settings.values first"
+    ]
+
+
 async def test_json_says_the_same_and_a_check_that_could_not_run_has_not_passed(case: Case) -> None:
     case.variables["GANGLION_TELEMETRY"] = "console"
     subject = case.subject()
