@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from msgspec import Struct, field
 
@@ -175,13 +175,6 @@ class ResponseHistory(Struct, frozen=True, kw_only=True):
         )
 
 
-ANSWER_SHARE: Final = 0.1
-"""The part of a turn's time, without its waits for approvals, that is kept for the answer after the calls of tools."""
-
-MOST_ANSWER_S: Final = 60.0
-"""No turn keeps more seconds for its answer."""
-
-
 class Response(Struct, frozen=True, kw_only=True):
     """One turn. Times are seconds since the epoch; `input_items` are ids.
 
@@ -231,10 +224,8 @@ class Response(Struct, frozen=True, kw_only=True):
     @property
     def required_capabilities(self) -> frozenset[Capability]:
         """The capabilities that the model must have."""
-        options = self.options
-        return options.tool_config.required_capabilities | frozenset(
-            needed_capabilities(options.sampling.parameters).values()
-        )
+        needed = needed_capabilities(self.options.sampling.parameters)
+        return self.options.tool_config.required_capabilities | frozenset(needed.values())
 
     @property
     def token(self) -> str:
@@ -247,9 +238,8 @@ class Response(Struct, frozen=True, kw_only=True):
 
     @property
     def calls_end_at(self) -> float:
-        """When no call of a tool may run any more: the rest of the turn's time is kept for the answer."""
-        working_s = self.deadline_at - self.created_at - self.progress.waited_s
-        return self.deadline_at - min(ANSWER_SHARE * working_s, MOST_ANSWER_S)
+        """When no call of a tool may run any more: the rest of the time is kept for the answer."""
+        return self.deadline_at - self.progress.answer_s(self.deadline_at - self.created_at)
 
     def begun(self, *, execution: str, at: float) -> "Response":
         begun = replace(self.progress, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)

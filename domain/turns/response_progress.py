@@ -11,6 +11,12 @@ from domain.log.events import ResponseStatus
 WAITING: Final = "waiting"
 """The stored status of a turn in progress that waits in place: the queries for running turns do not find it."""
 
+ANSWER_SHARE: Final = 0.1
+"""The part of a turn's time, without its waits for approvals, that is kept for the answer after the calls of tools."""
+
+MOST_ANSWER_S: Final = 60.0
+"""No turn keeps more seconds for its answer."""
+
 
 class ApprovalWait(NamedTuple):
     """A wait for approvals that began at `since` and ends at `until`, in seconds since the epoch."""
@@ -48,6 +54,10 @@ class ResponseProgress(Struct, frozen=True, kw_only=True):
     def time_of_record(self, created_at: float) -> dict[str, float]:
         """Return the members by which the sweep finds a record: a turn that waits is looked at after its wait."""
         return {"at": self.wait.until, "created_at": created_at} if self.wait else {"at": created_at}
+
+    def answer_s(self, lasts_s: float) -> float:
+        """Return the seconds that are kept for the answer of a turn that lasts so long, its waits included."""
+        return min(ANSWER_SHARE * (lasts_s - self.waited_s), MOST_ANSWER_S)
 
     def to_document(self) -> dict[str, Any]:
         return {
