@@ -111,18 +111,26 @@ class Hostile:
         if self.inner and (asked.get("method") != self.method or self.body is plain):
             await self.inner(scope, again(message, receive), send)
         else:
-            await self.answer(asked, send)
+            gone = asyncio.create_task(disconnected(receive))
+            await self.answer(asked, send, gone)
+            gone.cancel()
 
-    async def answer(self, asked: Any, send: Any) -> None:
+    async def answer(self, asked: Any, send: Any, gone: asyncio.Task[None]) -> None:
+        """Send until the caller is gone: the web server takes what is sent later, and drops it."""
         headers = [(b"content-type", self.kind)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for piece in self.body(asked.get("id")):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             self.sent += len(piece)
             await asyncio.sleep(0)
-            if self.sent > HUGE:
+            if gone.done() or self.sent > HUGE:
                 break
         await send({"type": "http.response.body", "body": b""})
+
+
+async def disconnected(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def lifespan(_scope: Any, receive: Any, send: Any) -> None:
