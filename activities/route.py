@@ -10,10 +10,14 @@ from activities.routing.decision import DecidedRoute, RouteDecider, following_at
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
 from domain.fleet.catalog import Backend, ContinuationMode
+from domain.fleet.instances.lease import is_counted
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice
+from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.estimates import Readiness
-from domain.routing.queueing import QueuedTurn, QueueWait, hold_for, wait_for
+from domain.routing.further_rule import FurtherVerdict, further_verdict
+from domain.routing.queueing import ROOM, QueuedTurn, QueueWait, hold_for, wait_for
+from domain.routing.rent_or_buy import DEFAULT_RULE
 from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision
 from domain.turns.response import Response
@@ -45,13 +49,17 @@ OVER: wire.RoutedWire = {
 
 
 class PlannedRoute(Struct, frozen=True, kw_only=True):
-    """A decision for a turn, and how long the turn waits before it calls the backend."""
+    """A decision for a turn, and how long the turn waits before it calls the backend.
+
+    `further` says whether one more instance of it starts; None where that is no question.
+    """
 
     turn: QueuedTurn
     deadline_at: float
     decided: DecidedRoute
     wait: QueueWait | None
     capped: wire.CappedWire | None = None
+    further: FurtherVerdict | None = None
 
     @property
     def route(self) -> RouteDecision:
@@ -97,7 +105,9 @@ class RouteTurn:
             return OVER
         planned = await self.prepare(response, request)
         result = self.routed(planned)
-        document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
+        further = {"further": planned.further.to_document()} if planned.further else {}
+        wait = planned.wait.to_document() if planned.wait else None
+        document = {**route_to_document(planned.route), "wait": wait, **further}
         recorded = await self.turns.record_route(
             owner, response.id, number=request["number"], route=document, routed=result
         )
@@ -119,7 +129,31 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         await self.update_queues(planned)
-        return planned
+        return await self.with_further(planned, response)
+
+    async def with_further(self, planned: PlannedRoute, response: Response) -> PlannedRoute:
+        """Start one more instance where the turns in line pay for it."""
+        chosen, wait = planned.route.chosen, planned.wait
+        if chosen is None or wait is None or wait.cause != ROOM:
+            return planned
+        backend, rules = self.decider.backend(chosen.backend), planned.route.rules
+        if not (is_counted(backend) and backend.max_instances > 1):
+            return planned
+        turn, callers = planned.turn, self.decider.fleet.callers
+        verdict = further_verdict(
+            chosen,
+            planned.decided.backend_states[chosen.backend],
+            backend,
+            turn,
+            now=planned.decided.at,
+            time_value=callers.of_turn(response.owner.tenant, response.options.metadata).time_value,
+            left_s=planned.left_s,
+            rule=rules[backend.name].rule if backend.name in rules else DEFAULT_RULE,
+        )
+        if verdict and verdict.starts:
+            following = FollowingAttempt(worst_cost=chosen.worst_cost, uses_warm_up=False)
+            await self.warmer.warm_up_further(backend, turn.response, owner=response.owner, following=following)
+        return replace(planned, further=verdict)
 
     async def update_queues(self, planned: PlannedRoute) -> None:
         """Keep the turn's place in the queue of the backend that it waits for, and give up its other places.

@@ -102,7 +102,7 @@ class GpuPauses:
         state, found = await self.keeper.state_of(backend), await self.keeper.leases.read(backend)
         if backend.instances and backend.instances.limits(now).minimum:
             return ToolPause(reason="its schedule keeps it up")
-        if await self.is_shared(turn):
+        if state.warmth.further or await self.is_shared(turn):
             return ToolPause(reason="other turns share its session")
         is_up = found is not None and state.is_up(now)
         rules = self.decider.fleet.callers.of_turn(turn.response.owner.tenant, turn.response.options.metadata)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from activities.maintenance.sweep import PERIOD_S
 from api.rendering.response import Json
+from domain.fleet.instances.numbered import backend_of, number_of
 from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
@@ -30,7 +31,7 @@ def shared_session(shared: SharedSession) -> Json:
     expected = sum((outlook.expected_of(each.id) for each in shared.records), Decimal(0))
     used = sum((sum(outlook.used[each.id].values(), Decimal(0)) for each in shared.records), Decimal(0))
     return {
-        "backend": shared.backend.name,
+        **machine_of(shared.backend.name),
         "started_at": outlook.session.started,
         "ends_at": outlook.ends_at,
         "final_after": outlook.ends_at + PERIOD_S,
@@ -77,12 +78,18 @@ def settled_session(name: str, shares: Iterable[SessionShare]) -> Json:
     final = sum((each.amount for each in known), Decimal(0))
     reason = UNUSED if all(each.unused for each in known) else DIVIDED
     return {
-        "backend": name.partition("/")[0],
+        **machine_of(name.partition("/")[0]),
         "provisional_usd": dollars(before),
         "final_usd": dollars(final),
         "difference_usd": dollars(final - before),
         "reason": reason,
     }
+
+
+def machine_of(instance: str) -> Json:
+    """Return the backend of a session, and the number of its instance where that is not the first one."""
+    number = number_of(instance)
+    return {"backend": backend_of(instance), **({"instance": number} if number else {})}
 
 
 def dollars(amount: Decimal) -> str:

@@ -24,6 +24,7 @@ from clients.storage.port import (
 )
 from domain.errors import DamagedRecord
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.numbered import backend_of, instances_of
 from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
@@ -107,7 +108,7 @@ class GpuSessionBilling:
             return None
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
-        price, backend = self.price(session), self.fleet.backends.get(session.backend)
+        price, backend = self.price(session), self.fleet.backends.get(backend_of(session.backend))
         is_held = backend is not None and backend.scaling is not Scaling.PROVIDER
         return price is not None and replace(session, running={}).is_over(price.idle_s, now, is_held=is_held)
 
@@ -180,7 +181,7 @@ class GpuSessionBilling:
 
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
-        backend = self.fleet.backends.get(session.backend)
+        backend = self.fleet.backends.get(backend_of(session.backend))
         record = None
         if span.is_warm_up and backend:
             record = await self.ledger.warm_up_record(owner, span.response, backend)
@@ -202,7 +203,8 @@ class GpuSessionBilling:
 
     async def closed_sessions(self, backend: Backend) -> Sequence[GpuSession]:
         """Return the closed sessions of a backend, whether their shares are posted or not."""
-        documents = await list_all(self.store, backend_key(backend), prefix=closed_id(""))
+        ids = [backend_key(each) for each in instances_of(backend)]
+        documents = [each for key in ids for each in await list_all(self.store, key, prefix=closed_id(""))]
         return list(readable(documents, session_of))
 
 
@@ -223,7 +225,7 @@ def count_closed(session: GpuSession, spans: Sequence[SessionSpan], paid: Mappin
     for span in spans:
         count_session_cost(span.tenant, paid[span.record], served=served)
     if spans and not served:
-        count_unused_warm_up(session.backend)
+        count_unused_warm_up(backend_of(session.backend))
 
 
 async def computed[T](spans: Sequence[SessionSpan], work: Callable[[], T]) -> T:

@@ -1,0 +1,22 @@
+"""How many requests have room in all instances of a backend that run now?"""
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import Scaling
+
+
+def instances_up(backend: Backend, state: BackendState, now: float) -> int:
+    """Return how many instances take requests of now; one counts even if it is cold or starts.
+
+    A provider starts further ones itself, as soon as the others have no room.
+    """
+    if backend.max_instances == 1:
+        return 1
+    if backend.scaling is not Scaling.COUNT:
+        return backend.max_instances
+    return 1 + sum(each.is_up(now, state.start_times.p99_s) for each in state.warmth.further)
+
+
+def places(backend: Backend, state: BackendState, now: float) -> int:
+    """Return how many requests may run at once."""
+    return backend.limits.concurrency * instances_up(backend, state, now)
