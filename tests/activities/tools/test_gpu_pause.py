@@ -20,9 +20,10 @@ from domain.fleet.instances.scaling import Scaling
 from domain.log.events import ResponseStatus, TokenUsage
 from domain.tools.listing import offered_function
 from domain.tools.rounds import DEADLINE
-from tests.activities.cold_starts import Cluster, in_no_time
+from tests.activities.cold_starts import Cluster
 from tests.activities.test_counted_instances import Scene, counted
 from tests.domain.fleets import GPU
+from tests.fakes.clocks import in_no_time
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
