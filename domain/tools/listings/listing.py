@@ -162,7 +162,7 @@ def harmless(schema: Any) -> Any:
 
 
 def harmless_keyword(name: str, value: Any) -> Any:
-    """Return the value of a keyword. Schemas under names are tables, as backends want them, and not `true` or `false`."""
+    """Return the value of a keyword. A schema under a name becomes a table, as backends want it, where it is a bool."""
     if name in WORDS and isinstance(value, str):
         return without_control(value)
     if name in NAMED_KEYWORDS and isinstance(value, dict):
