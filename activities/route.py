@@ -7,17 +7,15 @@ from typing import cast
 from msgspec import Struct
 
 from activities.routing.decision import DecidedRoute, RouteDecider, following_attempt
+from activities.routing.growth import FleetGrowth
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
 from domain.fleet.catalog import Backend, ContinuationMode
-from domain.fleet.instances.lease import is_counted
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice
-from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.estimates import Readiness
-from domain.routing.further_rule import FurtherVerdict, further_verdict
-from domain.routing.queueing import ROOM, QueuedTurn, QueueWait, hold_for, wait_for
-from domain.routing.rent_or_buy import DEFAULT_RULE
+from domain.routing.further_rule import FurtherVerdict
+from domain.routing.queueing import QueuedTurn, QueueWait, hold_for, wait_for
 from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision
 from domain.turns.response import Response
@@ -97,6 +95,7 @@ class RouteTurn:
         self.backend_states = backend_states
         self.decider = decider
         self.warmer = warmer
+        self.growth = FleetGrowth(decider, warmer)
 
     async def route(self, request: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_from_wire(request)
@@ -129,31 +128,8 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         await self.update_queues(planned)
-        return await self.with_further(planned, response)
-
-    async def with_further(self, planned: PlannedRoute, response: Response) -> PlannedRoute:
-        """Start one more instance where the turns in line pay for it."""
-        chosen, wait = planned.route.chosen, planned.wait
-        if chosen is None or wait is None or wait.cause != ROOM:
-            return planned
-        backend, rules = self.decider.backend(chosen.backend), planned.route.rules
-        if not (is_counted(backend) and backend.max_instances > 1):
-            return planned
-        turn, callers = planned.turn, self.decider.fleet.callers
-        verdict = further_verdict(
-            chosen,
-            planned.decided.backend_states[chosen.backend],
-            backend,
-            turn,
-            now=planned.decided.at,
-            time_value=callers.of_turn(response.owner.tenant, response.options.metadata).time_value,
-            left_s=planned.left_s,
-            rule=rules[backend.name].rule if backend.name in rules else DEFAULT_RULE,
-        )
-        if verdict and verdict.starts:
-            following = FollowingAttempt(worst_cost=chosen.worst_cost, uses_warm_up=False)
-            await self.warmer.warm_up_further(backend, turn.response, owner=response.owner, following=following)
-        return replace(planned, further=verdict)
+        found = await self.growth.start_where_it_pays(planned.decided, planned.turn, planned.wait, response)
+        return replace(planned, further=found) if found else planned
 
     async def update_queues(self, planned: PlannedRoute) -> None:
         """Keep the turn's place in the queue of the backend that it waits for, and give up its other places.

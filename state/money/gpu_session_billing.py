@@ -24,7 +24,7 @@ from clients.storage.port import (
 )
 from domain.errors import DamagedRecord
 from domain.fleet.catalog import Backend, Fleet
-from domain.fleet.instances.numbered import backend_of, instances_of
+from domain.fleet.instances.numbered import backend_of, instances_of, is_inferred
 from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
@@ -172,7 +172,8 @@ class GpuSessionBilling:
         paid = await computed(spans, lambda: shares(session, spans, price))
         unused = all(span.is_warm_up for span in spans)
         for span in spans:
-            share = SessionShare(lines=dollars(paid[span.record]), final=True, unused=unused)
+            lines, inferred = dollars(paid[span.record]), self.is_estimate(session)
+            share = SessionShare(lines=lines, final=True, unused=unused, is_estimate=inferred)
             await self.post_share(session, span, share)
         await write_batches(self.store, found.key, [Delete(id=each.id) for each in documents])
         work = work_times(session, spans, session.expiry(price.idle_s))
@@ -200,6 +201,10 @@ class GpuSessionBilling:
     def price(self, session: GpuSession) -> TimePrice | None:
         price = self.prices.get(session.price)
         return price if isinstance(price, TimePrice) else None
+
+    def is_estimate(self, session: GpuSession) -> bool:
+        backend = self.fleet.backends.get(backend_of(session.backend))
+        return backend is not None and is_inferred(backend)
 
     async def closed_sessions(self, backend: Backend) -> Sequence[GpuSession]:
         """Return the closed sessions of a backend, whether their shares are posted or not."""

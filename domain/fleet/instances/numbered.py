@@ -8,6 +8,7 @@ from copy import replace
 from typing import Final
 
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import Scaling
 
 MARK: Final = "#"
 """No name of a backend contains it."""
@@ -40,3 +41,8 @@ def number_of(name: str) -> int:
 def whole(one: Backend) -> Backend:
     """Return the backend of an instance."""
     return replace(one, name=backend_of(one.name)) if MARK in one.name else one
+
+
+def is_inferred(backend: Backend) -> bool:
+    """Return whether the product does not know how many instances run: their sessions are estimates."""
+    return backend.max_instances > 1 and backend.scaling is not Scaling.COUNT
