@@ -267,7 +267,11 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
 
 async def check(seed: int) -> Story:
     """Run a story and check its guarantees."""
-    story = await play(seed)
+    return await verified(await play(seed))
+
+
+async def verified(story: Story) -> Story:
+    """Check the guarantees of a story that has ended."""
     turns, ledger = TurnStore(story.store, story.clock, WebhookEndpoints()), Ledger(story.store, story.clock, Budgets())
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
