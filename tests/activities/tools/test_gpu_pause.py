@@ -18,7 +18,7 @@ from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall, ToolConfig
 from domain.fleet.instances.scaling import Scaling
 from domain.log.events import ResponseStatus, TokenUsage
-from domain.tools.listing import offered_function
+from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster
 from tests.activities.test_counted_instances import Scene, counted
