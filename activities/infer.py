@@ -285,7 +285,7 @@ def inferred(outcome: AttemptOutcome, log: Transcript) -> wire.InferredWire:
         "posture": outcome.failure_class,
     }
     if outcome.capped:
-        result["capped"] = cast("wire.CappedWire", outcome.capped._asdict())
+        result["capped"] = outcome.capped.to_wire()
     if outcome.escalation:
-        result["escalation"] = cast("wire.EscalationWire", outcome.escalation._asdict())
+        result["escalation"] = outcome.escalation.to_wire()
     return result

@@ -90,7 +90,9 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_responses_delete": OpenApiOperation(summary="Delete a response", result="Deleted"),
     "http_responses_items": OpenApiOperation(summary="List the input items of a response", result="List", query=PAGE),
-    "http_responses_route": OpenApiOperation(summary="Report the routes and the cost of a turn"),
+    "http_responses_route": OpenApiOperation(
+        summary="Report the routes, the calls of tools and the cost of a turn", result="RouteReport"
+    ),
     "http_responses_compact": OpenApiOperation(
         summary="Summarize a conversation", result="Compaction", body="CreateCompaction"
     ),

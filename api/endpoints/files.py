@@ -11,7 +11,7 @@ from msgspec import Struct
 from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional, is_known
 from api.http.errors import json_answer
-from api.http.pagination import continued_list, list_object, page_of, read_page_request, unknown_cursor
+from api.http.pagination import continued_list, read_page_request, unknown_cursor
 from api.http.request_body import declared_size
 from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
@@ -76,21 +76,14 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
         purpose = req.query_params.get("purpose")
         if purpose is not None and purpose not in LISTED_PURPOSES:
             raise unknown_purpose(LISTED_PURPOSES)
-        if wanted.order == "asc":
-            found, more = page_of(await self.oldest_first(owner, purpose), wanted, lambda each: each.id)
-            return json_answer(list_object([openai_from_file(each) for each in found], more=more))
+        page_of = self.files.page if wanted.order == "desc" else self.files.oldest
         try:
-            page = await self.files.page(owner, purpose=purpose, after=wanted.after, limit=wanted.limit)
+            page = await page_of(owner, purpose=purpose, after=wanted.after, limit=wanted.limit)
         except NotFound:
             raise unknown_cursor(wanted.after) from None
         return json_answer(
             continued_list([openai_from_file(each) for each in page.found], more=page.more, last=page.last)
         )
-
-    async def oldest_first(self, owner: Owner, purpose: str | None) -> Sequence[StoredFile]:
-        """Return all files of a purpose, or of all, which the allowance of an owner limits."""
-        chosen = [each for each in await self.files.kept(owner) if purpose in (None, each.purpose)]
-        return sorted(chosen, key=lambda each: (each.created_at, each.id))
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/files/{file_id}`"""
