@@ -25,6 +25,7 @@ from domain.errors import BudgetSpent, Exhausted
 from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
 from domain.log.transcript import Transcript, items_of_rounds, last_message_text
+from domain.money.budgets import OWN_BUDGET
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.catalog import ToolServers
@@ -48,9 +49,6 @@ from telemetry.turn import attempt_span, record_lost_runs
 
 LONGEST_COVER_WAIT_S = 30.0
 """A turn that waits for what other turns hold of a budget tries again within this time."""
-
-OWN_BUDGET = "response"
-"""The budget of one response: a turn that costs more can never run."""
 
 ANSWER_TOKENS = 512
 """The room that is kept for the answer of a turn that has to end, where it has no lower limit."""

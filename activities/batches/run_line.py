@@ -9,7 +9,6 @@ from activities.batches.batch_input import BatchInput
 from activities.batches.inline_turn import InlineTurns, new_run
 from activities.batches.ports import BatchRequests, LineAnswer
 from activities.batches.rows import GONE, OK, custom_id_of, row_of
-from activities.infer import OWN_BUDGET
 from clients.clock import Clock
 from clients.storage.keys import response_key, slot_prefix
 from clients.storage.sparing.store import SparingStore
@@ -22,6 +21,7 @@ from domain.errors import BudgetSpent, Exhausted, GanglionError, Invalid, Locked
 from domain.identity.owners import Owner
 from domain.ids import own_token
 from domain.log.events import ResponseStatus
+from domain.money.budgets import OWN_BUDGET
 from domain.turns.response import Response
 from state.batches.line_store import LineStore
 from state.batches.pauses import BatchPauses
