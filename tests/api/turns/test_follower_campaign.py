@@ -4,7 +4,6 @@ Every seed is one story of a few turns that ask the same. Their steps and their 
 store and die at any call of it. See `tests.activities.test_campaign`, which tells the same of one turn.
 """
 
-import random
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,10 +23,11 @@ from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
-from tests.activities.test_campaign import CAPS, Story, WithNote, settled, tolerate, verified
+from tests.activities.test_campaign import CAPS, Story, settled, tolerate, verified
 from tests.api.harness import api
 from tests.api.turns.followers import BODY, log_stream
 from tests.fakes.clocks import LoopClock, in_no_time
+from tests.fakes.histories import NamedSeed
 from tests.fakes.stores import CrashError, MemoryStore
 from tests.fakes.worlds import OWNER, World
 
@@ -177,8 +177,7 @@ async def verify_answer(peer: Peer) -> None:
 
 
 def run(seed: int) -> list[Peer]:
-    random.seed(seed)  # the jitter between the tries of a write
-    with WithNote(f"seed {seed}"):
+    with NamedSeed(seed):
         return in_no_time(check(seed))
 
 
