@@ -16,6 +16,7 @@ from tests.clients.tools.mcp.protected_server import ticket_server
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.fakes.listening import listening
+from tests.fakes.web_servers import served
 
 pytestmark = pytest.mark.campaign
 
@@ -73,17 +74,14 @@ async def test_a_token_of_the_caller_is_used_and_is_nowhere_on_the_disk(tmp_path
     data, file = tmp_path / "data", tmp_path / "tools.toml"
     cases, app = Cases(data), web.Application()
     app.router.add_get("/cases", cases.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    file.write_text(TOOLS.format(url=f"http://127.0.0.1:{runner.addresses[0][1]}", scope=DOWNSTREAM))
     options = hasty(data, GANGLION_TOOLS=str(file), GANGLION_SEALING_KEY=KEY)
-    async with LocalCluster(options) as cluster, calling(cluster) as caller:
-        prompt = 'PLAN [[["cases__list", {}]]] THEN done'
-        made = (await caller.create(asking(prompt, tools=[{"type": "mcp", "server_label": "cases"}]))).json()
-        own = caller.http.headers["authorization"].removeprefix("Bearer ")
-        after = files_in(data)
-    await runner.cleanup()
+    async with served(app) as url:
+        file.write_text(TOOLS.format(url=url, scope=DOWNSTREAM))
+        async with LocalCluster(options) as cluster, calling(cluster) as caller:
+            prompt = 'PLAN [[["cases__list", {}]]] THEN done'
+            made = (await caller.create(asking(prompt, tools=[{"type": "mcp", "server_label": "cases"}]))).json()
+            own = caller.http.headers["authorization"].removeprefix("Bearer ")
+            after = files_in(data)
     assert {"hub.db", "app.db"} <= set(cases.disk)
     assert any(b'"grant"' in content for content in cases.disk.values())
     check(made, own, cases.tokens, (cases.disk, after))
