@@ -16,18 +16,13 @@ from tests.clients.tools.mcp.protected_server import ticket_server
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.fakes.listening import listening
+from tests.fakes.tools import caller_server
 from tests.fakes.web_servers import served
 
 pytestmark = pytest.mark.campaign
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-TOOLS = """
-[servers.cases]
-kind = "http"
-url = "{url}"
-auth = "obo"
-scope = "{scope}/.default"
-
+TOOLS = f"""{caller_server("cases", "http", scope=f"{DOWNSTREAM}/.default")}
 [servers.cases.tools.list]
 description = "Lists the cases."
 method = "GET"
@@ -43,13 +38,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-MCP_TOOLS = """
-[servers.cases]
-kind = "mcp"
-url = "{url}"
-auth = "obo"
-scope = "{scope}/.default"
-
+MCP_TOOLS = f"""{caller_server("cases", "mcp", scope=f"{DOWNSTREAM}/.default")}
 [servers.cases.tools.whoami]
 effect = "read"
 timeout_s = 60
@@ -76,7 +65,7 @@ async def test_a_token_of_the_caller_is_used_and_is_nowhere_on_the_disk(tmp_path
     app.router.add_get("/cases", cases.answer)
     options = hasty(data, GANGLION_TOOLS=str(file), GANGLION_SEALING_KEY=KEY)
     async with served(app) as url:
-        file.write_text(TOOLS.format(url=url, scope=DOWNSTREAM))
+        file.write_text(TOOLS.format(url=url))
         async with LocalCluster(options) as cluster, calling(cluster) as caller:
             prompt = 'PLAN [[["cases__list", {}]]] THEN done'
             made = (await caller.create(asking(prompt, tools=[{"type": "mcp", "server_label": "cases"}]))).json()
@@ -111,7 +100,7 @@ async def test_an_mcp_server_gets_a_token_of_the_caller_that_is_nowhere_on_the_d
     data.mkdir()
     watch = DiskWatch(data)
     async with listening(watch) as url:
-        file.write_text(MCP_TOOLS.format(url=url, scope=DOWNSTREAM))
+        file.write_text(MCP_TOOLS.format(url=url))
         options = hasty(data, GANGLION_TOOLS=str(file), GANGLION_SEALING_KEY=KEY)
         async with LocalCluster(options) as cluster, calling(cluster) as caller:
             prompt = 'PLAN [[["cases__whoami", {}]]] THEN done'
