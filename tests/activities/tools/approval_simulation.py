@@ -28,7 +28,7 @@ from domain.log.answer_events import approval_request_events
 from domain.log.events import LogEvent, ResponseStatus, Slot
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.catalog import ToolEffect
-from domain.tools.listing import offered_function
+from domain.tools.listings.listing import offered_function
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.response import ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
