@@ -23,7 +23,7 @@ from domain.tools.approvals import Approval
 from domain.tools.arguments import call_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome, hash_of
 from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers, other_tool
-from domain.tools.listing import offered_function
+from domain.tools.listings.listing import offered_function
 from domain.tools.outcomes import (
     NOT_APPROVED,
     NOT_CONFIGURED,

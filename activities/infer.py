@@ -21,10 +21,11 @@ from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
-from domain.errors import Exhausted
+from domain.errors import BudgetSpent, Exhausted
 from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
 from domain.log.transcript import Transcript, items_of_rounds, last_message_text
+from domain.money.budgets import OWN_BUDGET
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.catalog import ToolServers
@@ -213,7 +214,8 @@ class Infer:
     async def end_without_cover(self, task: AttemptTask, writer: LogWriter, error: Exhausted) -> wire.InferredWire:
         """Let a turn wait for what other turns hold, if its deadline allows; else try another backend, or fail it.
 
-        Earlier costs stay. Instead of failing, an answer that was to go on stays as it is.
+        Earlier costs stay. Instead of failing, an answer that was to go on stays as it is. Raises BudgetSpent where a
+        line of a batch would fail: the attempt is not over, and begins when the budget has room.
         """
         delay_s = cover_delay_s(task.failures.get(wire.NO_COVER, 0), fraction=self.clock.fraction())
         outcome = AttemptOutcome(attempt=task.number, result="failed", code=wire.BUDGET_EXHAUSTED, message=str(error))
@@ -223,6 +225,9 @@ class Infer:
             outcome = replace(outcome, result="done", code=OUTPUT_LIMIT)
         elif task.has_alternative:
             outcome = replace(outcome, result=wire.FAILOVER, code="", failure_class=wire.NO_COVER)
+        elif task.response.options.batch and error.identifier != OWN_BUDGET:
+            await self.close_open_record(task)
+            raise BudgetSpent(str(error), identifier=error.identifier) from error
         await writer.write((), outcome=outcome)
         await self.close_open_record(task)
         return inferred(outcome, writer.log)
@@ -278,7 +283,7 @@ def inferred(outcome: AttemptOutcome, log: Transcript) -> wire.InferredWire:
         "posture": outcome.failure_class,
     }
     if outcome.capped:
-        result["capped"] = cast("wire.CappedWire", outcome.capped._asdict())
+        result["capped"] = outcome.capped.to_wire()
     if outcome.escalation:
-        result["escalation"] = cast("wire.EscalationWire", outcome.escalation._asdict())
+        result["escalation"] = outcome.escalation.to_wire()
     return result

@@ -41,8 +41,10 @@ def constant(value: str) -> Json:
 
 STRING: Json = {"type": "string"}
 INTEGER: Json = {"type": "integer"}
+NUMBER: Json = {"type": "number"}
 BOOLEAN: Json = {"type": "boolean"}
 ANY_OBJECT: Json = {"type": "object"}
+OBJECTS: Json = {"type": "array", "items": ANY_OBJECT}
 
 RESPONSE_KEYS = (
     "id object created_at completed_at status incomplete_details model previous_response_id instructions output error "
@@ -50,6 +52,8 @@ RESPONSE_KEYS = (
     "temperature reasoning usage max_output_tokens max_tool_calls store background service_tier metadata "
     "safety_identifier prompt_cache_key"
 )
+
+GPU_PAUSE_KEYS = "round calls backend at reason released_at ends_at starts_at started_at saved_usd waiting_usd late_usd"
 
 RESULTS: Mapping[str, Json] = {
     "Object": ANY_OBJECT,
@@ -69,6 +73,26 @@ RESULTS: Mapping[str, Json] = {
     ),
     "InputTokens": object_with(
         ("object", "input_tokens"), object=constant("response.input_tokens"), input_tokens=INTEGER
+    ),
+    "RouteReport": object_with(
+        ("response_id", "route", "routes", "attempts", "sources", "timeline", "runs", "bill", "cost_usd", "budgets"),
+        response_id=STRING,
+        route=or_null(ANY_OBJECT),
+        **dict.fromkeys(("routes", "attempts", "sources", "timeline", "runs", "budgets"), OBJECTS),
+        bill=ANY_OBJECT,
+        cost_usd=STRING,
+        cache=ANY_OBJECT,
+        rounds=INTEGER,
+        **dict.fromkeys(("calls", "approvals"), OBJECTS),
+        pauses={"type": "array", "items": reference("GpuPause")},
+    ),
+    "GpuPause": object_with(
+        tuple(GPU_PAUSE_KEYS.split()),
+        round=INTEGER,
+        calls={"type": "array", "items": STRING},
+        **dict.fromkeys(("backend", "reason", "saved_usd", "waiting_usd", "late_usd"), STRING),
+        at=NUMBER,
+        **dict.fromkeys(("released_at", "ends_at", "starts_at", "started_at"), or_null(NUMBER)),
     ),
     "Deleted": object_with(("id", "object", "deleted"), id=STRING, object=STRING, deleted=BOOLEAN),
     "List": object_with(

@@ -131,6 +131,7 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State,
 def compose_pauses(state: State, decider: RouteDecider, keeper: InstanceKeeper, warmer: BackendWarmer) -> GpuPauses:
     return GpuPauses(
         turns=state.turns,
+        records=state.gpu_pauses,
         durations=state.tool_durations,
         sharers=state.fleet_status.sharers,
         decider=decider,

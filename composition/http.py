@@ -140,6 +140,7 @@ def compose_route_reports(configuration: Configuration, ports: Ports, state: Sta
         turns=state.turns,
         ledger=state.ledger,
         tool_calls=state.tool_calls,
+        gpu_pauses=state.gpu_pauses,
         outlooks=state.session_outlooks,
         outbox=state.webhook_outbox,
         fleet=configuration.fleet,

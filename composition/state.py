@@ -43,6 +43,7 @@ from state.tools.directory import ToolDirectory
 from state.tools.durations import LearnedToolDurations
 from state.tools.grants import Grants
 from state.tools.pins import ToolPins
+from state.tools.turn_pauses import TurnPauses
 from state.tools.whole_results import WholeResults
 from state.turn_list import TurnList
 from state.turns.cached_answers import CachedAnswers
@@ -63,6 +64,7 @@ class State(Struct, frozen=True, kw_only=True):
     grants: CallerGrants
     tool_directory: ToolDirectory
     tool_durations: LearnedToolDurations
+    gpu_pauses: TurnPauses
     approval_waits: ApprovalWaits
     reservations_aside: ReservationsAside
     ledger: Ledger
@@ -126,6 +128,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
         grants=compose_grants(configuration, ports, store),
         tool_directory=ToolDirectory(ports.tool_connector, ToolPins(store, clock)),
         tool_durations=LearnedToolDurations(store, clock),
+        gpu_pauses=TurnPauses(store),
         ledger=ledger,
         gpu_sessions=sessions,
         gpu_session_billing=GpuSessionBilling(

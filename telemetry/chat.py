@@ -8,7 +8,7 @@ from msgspec import Struct
 from opentelemetry.trace import Span, SpanKind
 
 from domain.fleet.catalog import Backend
-from domain.log.events import AttemptOutcome, TokenUsage
+from domain.log.events import CALLS, AttemptOutcome, TokenUsage
 from domain.turns.response import Response
 from telemetry import names
 from telemetry.buffers import Attributes
@@ -16,7 +16,9 @@ from telemetry.metrics import backend_attributes, counter, histogram
 from telemetry.spans import fail, span
 
 PORTS = {"http": 80, "https": 443}
-ANSWERED = ("done", "handover")
+ANSWERED = ("done", "handover", CALLS)
+"""The results of calls that did not fail."""
+
 NO_TOKENS = TokenUsage()
 
 DURATION_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

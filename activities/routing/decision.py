@@ -118,7 +118,7 @@ class RouteDecider:
             self.demand(response, size, excluded, now),
             answers=expected.answers,
             cached=expected.cached,
-            capped=CappedAnswer(**capped) if capped else None,
+            capped=CappedAnswer.from_wire(capped) if capped else None,
         )
         decide = partial(
             route,
@@ -128,7 +128,7 @@ class RouteDecider:
             spent=spent,
             rules=rules,
             hardness=hardness(demand, size),
-            escalation=Escalation(**escalation) if escalation else None,
+            escalation=Escalation.from_wire(escalation) if escalation else None,
         )
         decision = decide(demand)
         if decision.lacks_budget_alone and not (escalation and is_repeated):

@@ -1,50 +1,61 @@
-"""How is a GPU whose instances the product counts ended during a long call, and started for its end?
+"""How is a GPU released during a long call, and started for its end?
 
-Both happen beside the call, in its step. If the process dies, the lease still ends the instance; the repeated step
-starts it, and so does the next route of the turn.
+The product ends an instance that it counts, and sends no more requests to one that it keeps alive; one that its
+provider ends is left to its idle period. Both happen beside the call, in its step. If the process dies, the lease still
+ends the instance; the repeated step starts it, and so does the next route of the turn.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from copy import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from activities.routing.decision import RouteDecider
-from activities.routing.instance_keeper import InstanceKeeper
+from activities.routing.instance_keeper import InstanceKeeper, end_by_provider
 from activities.routing.warm_up import BackendWarmer
 from clients.clock import Clock
 from domain import wire
 from domain.errors import GanglionError
 from domain.fleet.catalog import Backend
-from domain.fleet.instances.lease import due_at, is_counted
+from domain.fleet.instances.lease import is_counted
+from domain.fleet.instances.time_up import time_up
+from domain.fleet.state_updates import after_letting_go
 from domain.ids import thread_of
 from domain.money.prices import TimePrice
+from domain.money.sessions.gpu_sessions import GpuSession
 from domain.tools.pauses.durations import CallTimes, tool_name
+from domain.tools.pauses.pause_record import PauseRecord
 from domain.tools.pauses.tool_pause import GpuDuringCall, ToolPause, tool_pause
 from domain.turns.response import Response
 from state.money.session_sharers import SharerReader
 from state.tools.durations import LearnedToolDurations
+from state.tools.turn_pauses import TurnPauses
 from state.turns.responses import TurnStore
 
 log = logging.getLogger("ganglion.activities")
 
 
 class PausedTurn(NamedTuple):
-    """A turn whose calls run, when they end, and the backend that it used last."""
+    """A turn whose calls run in a round, when they end, and the backend that it used last."""
 
     response: Response
+    round: int
+    calls: tuple[str, ...]
     times: CallTimes
     backend: Backend
     price: TimePrice
 
 
 class GpuPauses:
-    """Decides when a round's calls begin. A fleet without counted instances reads nothing for it."""
+    """Decides when a round's calls begin. A fleet whose backends have no idle periods reads nothing for it."""
 
     def __init__(
         self,
         *,
         turns: TurnStore,
+        records: TurnPauses,
         durations: LearnedToolDurations,
         sharers: SharerReader,
         decider: RouteDecider,
@@ -53,6 +64,7 @@ class GpuPauses:
         clock: Clock,
     ) -> None:
         self.turns = turns
+        self.records = records
         self.durations = durations
         self.sharers = sharers
         self.decider = decider
@@ -62,7 +74,7 @@ class GpuPauses:
 
     async def around[T](self, request: wire.TurnWire, calls: Sequence[str], run: Callable[[], Awaitable[T]]) -> T:
         """Run the calls of these items, and end and start the turn's GPU meanwhile where that pays."""
-        if not any(is_counted(each) for each in self.keeper.kept):
+        if not any(has_idle_period(each) for each in self.decider.fleet.backends.values()):
             return await run()
         pause = asyncio.create_task(self.pause(request, calls))
         try:
@@ -87,56 +99,91 @@ class GpuPauses:
         if not known.tools:
             return None
         owner = wire.owner_from_wire(request)
-        items = (await self.turns.transcript(owner, request["response"])).items
-        times = known.times([tool_name(each.server, each.name) for each in items if each.id in calls])
+        log = await self.turns.transcript(owner, request["response"])
+        times = known.times([tool_name(each.server, each.name) for each in log.items if each.id in calls])
         name = last_backend(await self.turns.routes(owner, request["response"])) if times else ""
         if times is None or name not in self.decider.fleet.backends:
             return None
         backend = self.decider.backend(name)
-        if not is_counted(backend) or not isinstance(backend.price, TimePrice):
+        if not has_idle_period(backend) or not isinstance(backend.price, TimePrice):
             return None
-        return PausedTurn(await self.turns.read(owner, request["response"]), times, backend, backend.price)
+        response = await self.turns.read(owner, request["response"])
+        return PausedTurn(response, log.rounds, tuple(calls), times, backend, backend.price)
 
     async def decide(self, turn: PausedTurn) -> ToolPause:
         backend, now = turn.backend, self.clock.now()
-        state, found = await self.keeper.state_of(backend), await self.keeper.leases.read(backend)
         if backend.instances and backend.instances.limits(now).minimum:
             return ToolPause(reason="its schedule keeps it up")
-        if await self.is_shared(turn):
+        session = (await self.keeper.sessions.current(backend)).session
+        if session and session.stopped_at is None and await self.is_shared(turn, session):
             return ToolPause(reason="other turns share its session")
-        is_up = found is not None and state.is_up(now)
+        state, found = await self.keeper.state_of(backend), await self.keeper.leases.read(backend)
+        ends_at = self.provider_end(backend, session)
+        up = time_up(backend, state, found.lease if found else None, provider_end=ends_at, now=now)
         rules = self.decider.fleet.callers.of_turn(turn.response.owner.tenant, turn.response.options.metadata)
         gpu = GpuDuringCall(
-            left_s=max(0.0, due_at(found.lease, backend, state, now) - now) if found and is_up else 0.0,
+            left_s=up.left_s,
+            stays_s=up.stays_s,
             start_s=state.start_times.p50_s,
             rate=turn.price.amount / turn.price.per_s,
             time_value=rules.time_value,
         )
         return tool_pause(turn.times, gpu)
 
-    async def is_shared(self, turn: PausedTurn) -> bool:
+    async def is_shared(self, turn: PausedTurn, session: GpuSession) -> bool:
         """Tell whether another conversation, or a warm-up of an operator, takes part in the open session."""
-        session = (await self.keeper.sessions.current(turn.backend)).session
-        if session is None or session.stopped_at is not None:
-            return False
         found = await self.sharers.read(turn.backend, session)
         thread = thread_of(turn.response.id)
         return found is None or any(thread_of(each.response) != thread for each in found.sharers)
 
+    def provider_end(self, backend: Backend, session: GpuSession | None) -> float | None:
+        """Return when the provider ends the GPU without requests, after an idle period that is not the rule's."""
+        if session is None or session.stopped_at is not None:
+            return None
+        return end_by_provider(session, self.keeper.fleet.backends[backend.name])
+
     async def carry_out(self, turn: PausedTurn, decided: ToolPause) -> None:
-        """End the GPU, where no turn has come meanwhile, and start it again when that is due."""
-        began, backend, response = self.clock.now(), turn.backend, turn.response
+        """Release the GPU, where no turn has come meanwhile, and start it again when that is due; record both."""
+        backend, response = turn.backend, turn.response
+        noted = PauseRecord(
+            round=turn.round, calls=turn.calls, backend=backend.name, at=self.clock.now(), decided=decided
+        )
+        etag = await self.records.write(response.owner, response.id, noted)
         if decided.releases:
-            if not await self.keeper.backend_states.record_stop(backend, looked_at=began):
+            if not await self.is_released(backend, noted):
                 return
-            self.keeper.watch(backend)
-            log.info("%s is ended during the calls of %s: %s, saved $%.6f", *words(backend, response, decided))
-        if decided.starts_in_s is None:
+            log.info("%s is released during the calls of %s: %s, saved $%.6f", *words(backend, response, decided))
+            noted = replace(noted, released_at=self.clock.now())
+            etag = await self.records.write(response.owner, response.id, noted, etag=etag)
+        if noted.starts_at is None:
             return
-        await self.clock.sleep(max(0.0, decided.starts_in_s - (self.clock.now() - began)))
+        await self.clock.sleep(max(0.0, noted.starts_at - self.clock.now()))
         if not (await self.turns.read(response.owner, response.id)).status.is_terminal:
-            start = self.warmer.warm_up(backend, response.id, owner=response.owner, wait=False)
-            await asyncio.shield(self.warmer.start_task(start))
+            await asyncio.shield(self.warmer.start_task(self.start(turn, noted, etag)))
+
+    async def is_released(self, backend: Backend, noted: PauseRecord) -> bool:
+        """Let the GPU go; False where it is needed again since the decision."""
+        states, until = self.keeper.backend_states, noted.at + noted.decided.stays_s
+        if is_counted(backend):
+            is_free = await states.record_stop(backend, looked_at=noted.at)
+        else:
+            change = partial(after_letting_go, until=until, now=self.clock.now())
+            is_free = await states.update(backend, change) is not None
+        if is_free:
+            self.keeper.watch(backend)
+        return is_free
+
+    async def start(self, turn: PausedTurn, noted: PauseRecord, etag: str) -> None:
+        """Warm the GPU up for the end of the calls. Where it is up, or another turn starts it, nothing is sent."""
+        owner, response_id = turn.response.owner, turn.response.id
+        if await self.warmer.warm_up(turn.backend, response_id, owner=owner, wait=False):
+            started = replace(noted, started_at=self.clock.now())
+            await self.records.write(owner, response_id, started, etag=etag)
+
+
+def has_idle_period(backend: Backend) -> bool:
+    """Tell whether idle time of a backend is paid for until it ends."""
+    return backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice)
 
 
 def words(backend: Backend, response: Response, decided: ToolPause) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from domain.sources.catalog import Sources
 from domain.sources.file_search import SEARCH_SERVER, SEARCH_TOOL
 from domain.tools.approval_rules import has_untrusted_result
 from domain.tools.catalog import ServerAuth, ServerTool, ToolApproval, ToolServer, ToolServers
-from domain.tools.listing import ListedServer, offered_function
+from domain.tools.listings.listing import ListedServer, offered_function
 from domain.tools.rounds import largest_result, most_calls
 from domain.tools.source_tools import read_by_tools, search_server, searched_sources
 from state.tools.directory import ToolDirectory

@@ -19,9 +19,10 @@ from domain.batches.line_ids import batch_id
 from domain.money.ledger_records import NANOS
 from domain.money.usage import COST, grouped
 from state.files.upload import FileUpload
-from tests.activities.cold_starts import cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import cluster_with, cold_of
 from tests.domain.fleets import GPU
 from tests.fakes.batches import BatchRun
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import LoopClock, SleepingGpu
 from tests.fakes.worlds import OWNER, World
 

@@ -67,6 +67,11 @@ def whole_result_id(response_id: str, item_id: str, number: int) -> str:
     return f"{retrieved_prefix(response_id)}{own_token(item_id)}_{number:03d}"
 
 
+def pause_prefix(response_id: str) -> str:
+    """Return how the ids begin of what was decided about the GPU of a response while its calls ran."""
+    return f"{retrieved_prefix(response_id)}pause_"
+
+
 def grant_prefix(response_id: str) -> str:
     return f"{retrieved_prefix(response_id)}grant_"
 

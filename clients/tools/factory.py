@@ -10,7 +10,7 @@ from clients.tools.http_tool import HttpTool
 from clients.tools.mcp.mcp_tool import McpTool
 from clients.tools.port import AS_APP, Credential, ToolAnswer, ToolRequest
 from domain.tools.catalog import ServerKind, ToolServer, ToolServers
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 
 LIBRARY_MISSING = (
     "tools.toml: the servers {} speak MCP, but the library mcp is not installed; install requirements-mcp.txt"

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from domain.identity.owners import Owner
 from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 from domain.values import Discreet
 
 

@@ -140,6 +140,12 @@ def after_stop(state: BackendState, backend: Backend, *, now: float, looked_at: 
     return None if is_needed else replace(state, warmth=state.warmth.stopped())
 
 
+def after_letting_go(state: BackendState, *, until: float, now: float) -> BackendState | None:
+    """Learn that no more requests keep it up, so it ends then; None where turns run there or are in line."""
+    is_needed = state.load.running(now) or state.load.queued(now) or state.warmth.start_under_way(now)
+    return None if is_needed else replace(state, warmth=state.warmth.let_go(until))
+
+
 def after_keeping(state: BackendState, *, until: float) -> BackendState:
     """Learn that the product keeps an instance up until then; one that is not known to be up stays unknown."""
     warmth = state.warmth

@@ -62,6 +62,10 @@ class Warmth(Struct, frozen=True, kw_only=True):
         latest = until if self.warm_until is None else max(self.warm_until, until)
         return replace(self, warm_until=latest, warm_up=None, failed_warm_up=None)
 
+    def let_go(self, until: float) -> "Warmth":
+        """Return the warmth after the product has stopped to keep it up: it is up until then at the latest."""
+        return self if self.warm_until is None else replace(self, warm_until=min(self.warm_until, until))
+
     def stopped(self) -> "Warmth":
         """Return the warmth after the product has ended the instance: it is cold, and no start is under way."""
         return replace(self, warm_until=None, warm_up=None, idle_s=None)

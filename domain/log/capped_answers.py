@@ -4,9 +4,17 @@ A text is continued where the backend can do that, and stays cut elsewhere: the 
 a function call, of JSON or of reasoning is not, so the answer is asked again with more room.
 """
 
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, Self, TypedDict
 
 from msgspec import Struct
+
+
+class CappedWire(TypedDict):
+    """A `CappedAnswer` between the steps of a turn, and in the log."""
+
+    backend: str
+    written: int
+    tried: int
 
 
 class CappedAnswer(NamedTuple):
@@ -20,13 +28,12 @@ class CappedAnswer(NamedTuple):
     written: int
     tried: int = 0
 
+    def to_wire(self) -> CappedWire:
+        return {"backend": self.backend, "written": self.written, "tried": self.tried}
 
-class CappedWire(TypedDict):
-    """A `CappedAnswer` between the steps of a turn; absent unless the answer of the round has reached its cap."""
-
-    backend: str
-    written: int
-    tried: int
+    @classmethod
+    def from_wire(cls, wire: CappedWire) -> Self:
+        return cls(backend=wire["backend"], written=wire["written"], tried=wire["tried"])
 
 
 class CutAnswer(Struct, frozen=True, kw_only=True):

@@ -196,8 +196,8 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
             **({"calls": list(self.calls)} if self.calls else {}),
             **({"hands_back": True} if self.hands_back else {}),
             **({"limit": self.limit} if self.limit else {}),
-            **({"capped": self.capped._asdict()} if self.capped else {}),
-            **({"escalation": self.escalation._asdict()} if self.escalation else {}),
+            **({"capped": self.capped.to_wire()} if self.capped else {}),
+            **({"escalation": self.escalation.to_wire()} if self.escalation else {}),
             "counted": self.counted.to_document() if self.counted else None,
             "posture": self.failure_class,
             "attempt": self.attempt,
@@ -223,8 +223,8 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
             calls=tuple(body.get("calls", ())),
             hands_back=body.get("hands_back", False),
             limit=body.get("limit", ""),
-            capped=CappedAnswer(**body["capped"]) if "capped" in body else None,
-            escalation=Escalation(**body["escalation"]) if "escalation" in body else None,
+            capped=CappedAnswer.from_wire(body["capped"]) if "capped" in body else None,
+            escalation=Escalation.from_wire(body["escalation"]) if "escalation" in body else None,
         )
 
 

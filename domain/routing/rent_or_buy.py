@@ -11,7 +11,7 @@ counts for no other.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from msgspec import Struct, field
 
@@ -33,6 +33,14 @@ class Rule(NamedTuple):
     keep: float = 1.0
     window: float = 1.0
     idle_s: float | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        held = {} if self.idle_s is None else {"idle_s": self.idle_s}
+        return {"threshold": self.threshold, "keep": self.keep, "window": self.window, **held}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(threshold=body["threshold"], keep=body["keep"], window=body["window"], idle_s=body.get("idle_s"))
 
 
 DEFAULT_RULE: Final = Rule(threshold=1.0, keep=0.6, window=0.75)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from clients.tools.port import AS_APP, Credential, ToolLister
 from domain.tools.catalog import ServerKind, ToolServer
-from domain.tools.listing import ListedServer, ListedTool, fingerprints, listed_server, usable_tools
+from domain.tools.listings.listing import ListedServer, ListedTool, fingerprints, listed_server, usable_tools
 from state.tools.pins import Pins, ToolPins
 
 

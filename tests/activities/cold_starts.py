@@ -1,7 +1,7 @@
 """What happens when turns need a cold GPU? Whole turns, in an event loop whose timers cost no time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +15,6 @@ from domain.fleet.failure_classes import FailureClass
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.domain.fleets import GPU as GPU_PRICE
-from tests.fakes.clocks import InstantLoop
 from tests.fakes.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import MemoryStore
@@ -125,11 +124,6 @@ async def kill(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def in_no_time[T](story: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=InstantLoop) as runner:
-        return runner.run(story)
 
 
 def cluster_with(gpu: SleepingGpu, cold: ColdStart, **others: tuple[Backend, BackendClient]) -> Cluster:

@@ -16,9 +16,10 @@ from domain.money.prices import TokenPrice
 from domain.money.usage import grouped
 from state.files.upload import FileUpload
 from state.money.usage_rows import UsageRows
-from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time, kill
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, kill
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, PRICE, World, backend

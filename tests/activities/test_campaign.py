@@ -4,9 +4,8 @@ Every seed is one story of one turn on a few workers that share a store, in an e
 """
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from copy import replace
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -32,6 +31,7 @@ from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import LoopClock, in_no_time
+from tests.fakes.histories import NamedSeed
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World, backend
@@ -307,20 +307,8 @@ async def check(seed: int) -> Story:
     return story
 
 
-class WithNote(AbstractContextManager[None]):
-    """Adds a note to whatever error passes."""
-
-    def __init__(self, note: str) -> None:
-        self.note = note
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error:
-            error.add_note(self.note)
-
-
 def run(seed: int) -> Story:
-    random.seed(seed)  # the jitter between the tries of a write
-    with WithNote(f"seed {seed}"):
+    with NamedSeed(seed):
         return in_no_time(check(seed))
 
 

@@ -7,8 +7,9 @@ from random import Random
 import pytest
 
 from domain.log.events import ResponseStatus
-from tests.activities.cold_starts import cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import cluster_with, cold_of
 from tests.checks import every
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 
 pytestmark = pytest.mark.slow

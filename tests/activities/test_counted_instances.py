@@ -21,10 +21,10 @@ from domain.money.ledger_records import NANOS
 from domain.money.usage import COST
 from domain.routing.queueing import QueuedTurn, QueueWait
 from domain.turns.response import Response
-from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, in_no_time, kill
+from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, kill
 from tests.checks import every
 from tests.domain.fleets import GPU
-from tests.fakes.clocks import START
+from tests.fakes.clocks import START, in_no_time
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpus import Life, SleepingGpu
 from tests.fakes.worlds import OWNER

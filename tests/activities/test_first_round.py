@@ -16,10 +16,11 @@ from domain.money.budgets import TAKEN, Budgets, BudgetScope
 from domain.money.ledger_records import nanos, turn_cost
 from domain.routing.rent_or_buy import window_s
 from state.money.ledger import money_key
-from tests.activities.cold_starts import EXPENSIVE, Cluster, cold_gpu, cold_of, in_no_time
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cold_gpu, cold_of
 from tests.api.harness import Api, FakeAuthenticator, RunningOrchestrations
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import LoopClock, SleepingGpu
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend

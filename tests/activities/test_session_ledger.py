@@ -19,8 +19,9 @@ from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
-from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time, kill
+from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.domain.fleets import GPU
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore
 

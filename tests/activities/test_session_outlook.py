@@ -13,8 +13,9 @@ from domain.identity.owners import Owner
 from domain.money.bill import bill_of
 from domain.turns.response import Response
 from state.money.session_outlooks import SharedSession
-from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import Cluster, cluster_with, cold_of
 from tests.domain.fleets import GPU
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER
 

@@ -208,7 +208,7 @@ def test_a_run_that_repeats_the_attempt_finds_its_escalation_in_the_log() -> Non
     log = read_log([Slot.from_document(slot.to_document())])
     known = known_result(log, 1)
     assert known
-    assert known.get("escalation") == kept._asdict()
+    assert known.get("escalation") == kept.to_wire()
 
 
 @pytest.mark.parametrize(("more", "backend_name"), [({}, "large"), ({"repeated": True}, None)])
@@ -219,7 +219,7 @@ async def test_a_later_round_may_wait_for_cover_and_the_escalation_itself_may_no
     one.orchestrations.hold = True
     answer = await one.create({"model": "auto", "input": "hi", "background": True})
     response = await one.world.turns.read(OWNER, answer.json()["id"])
-    escalation = Escalation("small", "The model's answer is empty.", "done", "")._asdict()
+    escalation = Escalation("small", "The model's answer is empty.", "done", "").to_wire()
     request = {**turn_wire(response), "number": 2, "size": SIZE, "excluded": {"small": "It was empty."}}
     routed = await one.world.steps["route"](request | {"escalation": escalation} | more)
     assert routed["backend"] == backend_name

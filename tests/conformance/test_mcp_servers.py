@@ -13,7 +13,7 @@ from clients.clock import SystemClock
 from clients.tools.factory import ToolClients, build_tools
 from clients.tools.port import AS_APP, AnsweredBy, ToolAnswer, ToolRequest
 from domain.tools.catalog import ServerKind, ServerTool, ToolServer
-from domain.tools.listing import unusable_reason
+from domain.tools.listings.listing import unusable_reason
 from standins.paths import ROOT
 from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
 from tests.conformance.installing import everything_server

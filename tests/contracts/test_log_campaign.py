@@ -4,9 +4,7 @@ Every seed is one history of processes that share a store: calls fail, crash and
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from copy import replace
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +30,7 @@ from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
+from tests.fakes.histories import NamedSeed
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 
 pytestmark = pytest.mark.slow
@@ -184,25 +183,13 @@ async def judge(race: Race) -> None:
 
 def run(seed: int, writer: type[LogWriter] = LogWriter, make: MakeStore = MemoryStore) -> Race:
     """Run one history and judge it; a failure names its seed."""
-    random.seed(seed)  # the jitter between the tries of a write
     clock = FakeClock(seed=seed)
     race = Race(random=Random(seed), clock=clock, store=make(clock), writer=writer)  # noqa: S311 - it must repeat
-    with Noting(f"seed {seed}"), asyncio.Runner(loop_factory=InstantLoop) as runner:
+    with NamedSeed(seed), asyncio.Runner(loop_factory=InstantLoop) as runner:
         runner.run(history(race))
         runner.run(judge(race))
         runner.run(race.store.close())
     return race
-
-
-class Noting(AbstractContextManager[None]):
-    """Adds a note to whatever error passes."""
-
-    def __init__(self, note: str) -> None:
-        self.note = note
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error:
-            error.add_note(self.note)
 
 
 def run_all(seeds: range, writer: type[LogWriter] = LogWriter) -> list[Race]:

@@ -8,7 +8,7 @@ from typing import Any
 from clients.tools.port import AS_APP, Credential, ToolAnswer, ToolError, ToolRequest
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer, ToolServers
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 
 FILE = """
 [servers.shop]

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from api.endpoints.reports.fleet import rule_object
 from clients.storage.port import Container
 from clients.storage.sqlite.store import SqliteStore
 from domain.fleet.backend_state import BackendState
@@ -21,7 +22,7 @@ from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePric
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rules.replay import PastDemand
-from domain.routing.rules.rule_choice import ObservedDemand
+from domain.routing.rules.rule_choice import ObservedDemand, RuleChoice
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
 from state.fleet.demand_log import DemandLog
@@ -29,6 +30,7 @@ from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.fleet.state_documents import STATE_ID, backend_key, part_id
+from state.fleet_status import BackendSummary
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
@@ -38,7 +40,7 @@ from state.tools.durations import LearnedToolDurations
 from state.tools.pins import ToolPins
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend
-from tests.frozen.documents import as_json, frozen, insert, stored
+from tests.frozen.documents import as_json, frozen, frozen_json, insert, stored
 from tests.frozen.objects import ATTEMPT, NOW, OWNER, RESPONSE_ID
 
 BACKEND = replace(backend("gpu-l4"), price="l4")
@@ -193,13 +195,22 @@ async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock, na
     assert found == ObservedDemand([PastDemand(NOW + 3 * 44, 0.0125, 4.5)], 2)
 
 
-async def test_a_rule_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await insert(store, Container.FLEET, "rule")
-    rules, document = RentalRules(store, clock), frozen(Container.FLEET, "rule")
+@pytest.mark.parametrize(("name", "idle_s"), [("rule", None), ("rule_held", 90.0)])
+async def test_a_rule_is_read_and_written_as_it_was(
+    store: SqliteStore, clock: FakeClock, name: str, idle_s: float | None
+) -> None:
+    await insert(store, Container.FLEET, name)
+    rules, document = RentalRules(store, clock), frozen(Container.FLEET, name)
     found = (await rules.in_force((BACKEND,)))[BACKEND.name]
-    assert found.rule == Rule(threshold=0.6, keep=0.3, window=0.5)
+    assert found.rule == Rule(threshold=0.6, keep=0.3, window=0.5, idle_s=idle_s)
     await rules.adopt(BACKEND, found)
     assert await stored(store, document) == document.body
+
+
+def test_the_rule_of_a_backend_is_shown_as_it_was() -> None:
+    choice = RuleChoice.from_document(frozen(Container.FLEET, "rule_held").body)
+    summary = BackendSummary(backend=replace(BACKEND, price=PRICE), state=STATE, rule=choice.rule, adopted=choice)
+    assert as_json(rule_object(summary)) == frozen_json("public/fleet_rule")
 
 
 async def test_the_accepted_tools_of_a_server_are_read_and_written_as_they_were(

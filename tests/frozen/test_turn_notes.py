@@ -14,6 +14,7 @@ from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, Webhoo
 from state.retention.deletion import Retention
 from state.retention.erasure import SETTLED_S, Erasure
 from state.tools.grants import Grants
+from state.tools.turn_pauses import TurnPauses, pause_id
 from state.tools.whole_results import WholeResults
 from state.turns.conversations import ConversationStore, entry_document
 from state.turns.expiry import expiry_operation, expiry_operations
@@ -214,3 +215,12 @@ async def test_a_route_is_recorded_as_it_was(store: SqliteStore, clock: FakeCloc
         OWNER, RESPONSE_ID, number=2, route=body["route"], routed=body["routed"]
     )
     assert await stored(store, document) == body
+
+
+async def test_a_decision_about_the_gpu_of_a_call_is_read_and_written_as_it_was(store: SqliteStore) -> None:
+    document = frozen(Container.TURNS, "gpu_pause")
+    await insert(store, Container.TURNS, "gpu_pause")
+    pauses = TurnPauses(store)
+    [found] = await pauses.of_response(OWNER, RESPONSE_ID)
+    assert (found.decided.releases, found.released_at, found.started_at) == (True, NOW + 0.5, None)
+    assert (pause_id(RESPONSE_ID, found), as_json(found.to_document())) == (document.id, document.body)

@@ -9,6 +9,7 @@ from clients.storage.port import Container
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.log.capped_answers import CappedAnswer
+from domain.log.escalations import Escalation
 from domain.log.events import EMPTIED_BY, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.item_events import ItemHeader, ItemResult
 from domain.log.token_logprobs import TokenLogprob, TokenOption
@@ -207,6 +208,16 @@ CAPPED_SLOT = Slot(
         attempt=1, result="handover", usage=USAGE, counted=USAGE, capped=CappedAnswer("gpu-l4", 900, tried=1024)
     ),
 )
+ESCALATED_SLOT = replace(
+    CAPPED_SLOT,
+    outcome=AttemptOutcome(
+        attempt=1,
+        result="elsewhere",
+        usage=USAGE,
+        counted=USAGE,
+        escalation=Escalation("gpu-l4", "The model's answer is empty.", "done", ""),
+    ),
+)
 CALL_RECORD = CallRecord(
     response=RESPONSE_ID,
     item=SERVER_CALL_ID,
@@ -297,10 +308,11 @@ def test_a_slot_with_a_search_is_read_and_written_as_it_was() -> None:
     assert as_json(found.to_document()) == document.body
 
 
-def test_a_slot_with_an_answer_at_its_cap_is_read_and_written_as_it_was() -> None:
-    document = frozen(Container.TURNS, "slot_capped")
+@pytest.mark.parametrize(("name", "slot"), [("slot_capped", CAPPED_SLOT), ("slot_escalated", ESCALATED_SLOT)])
+def test_a_slot_whose_attempt_ended_early_is_read_and_written_as_it_was(name: str, slot: Slot) -> None:
+    document = frozen(Container.TURNS, name)
     found = Slot.from_document(document.body)
-    assert found == CAPPED_SLOT
+    assert found == slot
     assert as_json(found.to_document()) == document.body
 
 

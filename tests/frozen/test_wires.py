@@ -6,9 +6,14 @@ from typing import Any, cast
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from activities.infer import inferred
 from domain import approval_wire, call_wire, webhook_wire, wire
 from domain.batches import batch_wire
 from domain.identity.owners import Owner
+from domain.log.capped_answers import CappedAnswer
+from domain.log.escalations import Escalation
+from domain.log.events import AttemptOutcome
+from domain.log.transcript import Transcript
 from domain.money.overheads import StepResources
 from domain.tokens.estimates import TokenEstimate
 from domain.tokens.sizes import CountWire
@@ -174,3 +179,12 @@ def test_a_turn_goes_on_with_what_an_earlier_release_left_to_it() -> None:
     assert escalated.between_rounds() == {**CONTINUED["attempts"], "escalation": ESCALATION}
     assert costs.for_settle()["spent"] == CONTINUED["spent"]
     assert waits.for_settle() == {"waits": [WAITED]}
+
+
+def test_the_end_of_an_attempt_is_read_and_written_as_it_was() -> None:
+    capped, escalation = CappedAnswer("gpu-l4", 900), Escalation("gpu-l4", "unparsed", "completed", "")
+    outcome = AttemptOutcome(attempt=1, result="handover", capped=capped, escalation=escalation)
+    written = inferred(outcome, Transcript())
+    assert (written.get("capped"), written.get("escalation")) == (CAPPED, ESCALATION)
+    assert CappedAnswer.from_wire(cast("wire.CappedWire", CAPPED)) == capped
+    assert Escalation.from_wire(cast("wire.EscalationWire", ESCALATION)) == escalation

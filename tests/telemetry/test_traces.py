@@ -24,11 +24,11 @@ from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from telemetry.names import AGENT_SPAN
 from telemetry.spans import current_traceparent, parent, span
-from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
+from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.checks import every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, http_backend, interrupted, rejects, says
-from tests.fakes.clocks import FakeClock
+from tests.fakes.clocks import FakeClock, in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import PRICE, World, backend

@@ -11,8 +11,9 @@ from domain.log.events import ResponseStatus
 from domain.money.costing import BillLine
 from domain.money.settlement import Settlement
 from telemetry.turn_metrics import count_session_cost, count_turn, measure_budget, named_tenants
-from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
+from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.fakes.backends import FakeBackend, rejects, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, backend

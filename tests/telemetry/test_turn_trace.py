@@ -13,7 +13,8 @@ from domain.money.ledger_records import AttemptProgress, AttemptRecord
 from telemetry.names import AGENT_SPAN
 from telemetry.spans import span
 from telemetry.turn import record_lost_runs, span_id, turn_context
-from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
+from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import PRICE
 

@@ -140,7 +140,10 @@ def rule_object(summary: BackendSummary) -> Json:
     rule, adopted = summary.rule, summary.adopted
     price = session_price(summary.backend.price, summary.state.start_times.p50_s)
     return {
-        **rule._asdict(),
+        "threshold": rule.threshold,
+        "keep": rule.keep,
+        "window": rule.window,
+        "idle_s": rule.idle_s,
         "window_s": round(summary.rule_window_s, 3),
         "session_price_usd": f"{price:.9f}",
         "buys_at_usd": f"{Decimal(str(rule.threshold)) * price:.9f}",

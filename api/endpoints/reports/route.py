@@ -10,6 +10,7 @@ from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.rendering.attempt_runs import attempt_runs
 from api.rendering.bill import settled_sessions, shared_session
+from api.rendering.gpu_pauses import pause_report
 from api.rendering.response import Json
 from api.rendering.turn_timeline import TurnAccount, turn_timeline
 from domain.content.items import Item, ItemKind
@@ -25,6 +26,7 @@ from domain.turns import response as domain_turns
 from domain.turns.origins import origin_of
 from state.money.ledger import Ledger
 from state.money.session_outlooks import SessionOutlooks
+from state.tools.turn_pauses import TurnPauses
 from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
 from state.webhook_outbox import WebhookOutbox
@@ -42,6 +44,7 @@ class RouteReports:
         turns: TurnStore,
         ledger: Ledger,
         tool_calls: ToolCalls,
+        gpu_pauses: TurnPauses,
         outlooks: SessionOutlooks,
         outbox: WebhookOutbox,
         fleet: Fleet,
@@ -50,6 +53,7 @@ class RouteReports:
         self.turns = turns
         self.ledger = ledger
         self.tool_calls = tool_calls
+        self.gpu_pauses = gpu_pauses
         self.outlooks = outlooks
         self.outbox = outbox
         self.prices = {name: each.price for name, each in fleet.backends.items()}
@@ -82,6 +86,7 @@ class RouteReports:
             asked = [await self.turns.approvals.find(owner, item.id) for item in log.items if is_request(item)]
             approvals = [approval_report(each) for each in asked if each]
             body |= {"rounds": log.rounds, "calls": [*approved, *calls], "approvals": approvals}
+            body["pauses"] = [pause_report(each) for each in await self.gpu_pauses.of_response(owner, turn.id)]
         return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
 
     async def approved_call(self, owner: Owner, item: Item, costs: Mapping[str, Decimal]) -> Json:

@@ -16,7 +16,7 @@ from domain.errors import Forbidden, Invalid, NotFound, Unavailable
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole
 from domain.tools.catalog import ServerKind, ToolServer, ToolServers
-from domain.tools.listing import ListedTool
+from domain.tools.listings.listing import ListedTool
 from state.tools.directory import ToolDirectory, ToolReport
 
 NO_OPERATOR: Final = "Only the operator's tenant accepts tools: the one that GANGLION_OPERATOR_TENANT names."

@@ -17,7 +17,7 @@ from clients.tools.credentials import GRANT_EXPIRED
 from clients.tools.mcp.sessions import Sessions
 from clients.tools.port import AS_APP, CallFailure, Credential, ToolAnswer, ToolError, ToolRequest
 from domain.tools.catalog import ServerAuth, ToolServer
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 
 LIST_S: Final = 10.0
 """How long a server may take to open a session and to list its tools; the caller of the API waits for it."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Final
+from typing import Final, cast
 
 import httpx2
 from mcp import Client
@@ -42,10 +42,10 @@ from clients.tools.mcp.results import answer_of
 from clients.tools.mcp.transport import ERROR_LIMIT, EgressTransport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
 from domain.tools.catalog import ToolServer
-from domain.tools.listing import MAX_TOOLS, ListedTool, ToolListing
+from domain.tools.listings.listing import MAX_TOOLS, ListedTool, ToolListing
 
 NOT_FOUND: Final = 404
-CLIENT_ERROR: Final = 400
+REDIRECTION: Final = 300
 MAX_PAGES: Final = 8
 SHORTEST_S, USUAL_S, LONGEST_S = 10.0, 300.0, 3600.0
 """For how long a list is used: at least, where its server says nothing, and at most."""
@@ -105,9 +105,9 @@ class McpSession:
         """Return the reason without any text of the server."""
         if self.connecting.reason:
             return self.connecting.reason
-        if self.connecting.status >= CLIENT_ERROR:
+        if self.connecting.status >= REDIRECTION:
             return f"The server answered with status {self.connecting.status}."
-        return f"The server does not speak MCP ({type(problem).__name__})."
+        return f"The server does not speak MCP: its first answer cannot be read ({type(cause_of(problem)).__name__})."
 
     @property
     def has_ended(self) -> bool:
@@ -206,6 +206,13 @@ class McpSession:
     def is_modern(self) -> bool:
         client = self.opened.result() if self.opened.done() and not self.opened.exception() else None
         return client is not None and client.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def cause_of(problem: Exception) -> Exception:
+    """Return the first error of those that the tasks of the library have raised together."""
+    while isinstance(problem, ExceptionGroup):
+        problem = cast("ExceptionGroup[Exception]", problem).exceptions[0]
+    return problem
 
 
 def called(request: ToolRequest) -> CallToolRequest:

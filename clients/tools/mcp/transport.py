@@ -71,9 +71,9 @@ class EgressTransport(httpx2.AsyncBaseTransport):
                 headers = {**exchange.headers, **await self.credentials()}
                 return await self.inner.handle_async_request(self.outgoing(request, pin, headers))
         except NotConnectedError as problem:
-            raise ToolError(CallFailure.NOT_SENT, f"The call was not sent: {problem}.") from None
+            raise ToolError(CallFailure.NOT_SENT, f"The server was not called: {problem}.") from None
         except NOT_CONNECTED as problem:
-            raise ToolError(CallFailure.NOT_SENT, f"The call was not sent: {named(problem)}.") from None
+            raise ToolError(CallFailure.NOT_SENT, f"The server was not called: {named(problem)}.") from None
         except BROKEN as problem:
             raise ToolError(CallFailure.NO_ANSWER, f"The server gave no usable answer: {named(problem)}.") from None
 

@@ -68,7 +68,7 @@ class RuleChoice(Struct, frozen=True, kw_only=True):
 
     def to_document(self) -> dict[str, Any]:
         return {
-            "rule": {name: value for name, value in self.rule._asdict().items() if value is not None},
+            "rule": self.rule.to_document(),
             "at": self.at,
             "second_usd": self.second_usd,
             "turns": self.turns,
@@ -79,7 +79,7 @@ class RuleChoice(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            rule=Rule(**body["rule"]),
+            rule=Rule.from_document(body["rule"]),
             at=body["at"],
             second_usd=body["second_usd"],
             turns=body["turns"],

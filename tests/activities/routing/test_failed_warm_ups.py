@@ -11,9 +11,10 @@ from domain.log.events import ResponseStatus
 from domain.money.budgets import Budgets, BudgetScope
 from domain.turns.response import Response
 from state.money.ledger import Ledger
-from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import Cluster, cluster_with, cold_of
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import backend
 

@@ -8,8 +8,9 @@ import pytest
 
 from domain.fleet.backend_state import BackendState
 from domain.routing.rent_or_buy import window_s
-from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time, kill
+from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.activities.routing.test_shadow_warm_ups import api
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 
 pytestmark = pytest.mark.slow

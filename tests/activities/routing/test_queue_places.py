@@ -9,8 +9,9 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.routing.queueing import QueuedTurn, QueueWait
 from domain.turns.response import Response
-from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, backend
 

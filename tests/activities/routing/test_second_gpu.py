@@ -9,8 +9,9 @@ import pytest
 
 from clients.backends.port import BackendClient
 from domain.fleet.catalog import Backend
-from tests.activities.cold_starts import EXPENSIVE, Cluster, cold_gpu, cold_of, in_no_time
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cold_gpu, cold_of
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import backend
 

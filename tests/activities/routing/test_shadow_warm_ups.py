@@ -10,9 +10,10 @@ from domain.fleet.catalog import Backend
 from domain.money.ledger_records import turn_cost
 from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import RentalSpend
-from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
+from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of
 from tests.checks import every
 from tests.fakes.backends import Act, FakeBackend, rejects, says
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, THREAD, backend
 

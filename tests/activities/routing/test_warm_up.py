@@ -24,7 +24,8 @@ from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from tests.activities.cold_starts import cold_gpu, cold_of, in_no_time, kill
+from tests.activities.cold_starts import cold_gpu, cold_of, kill
+from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER

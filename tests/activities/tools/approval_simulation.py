@@ -19,7 +19,6 @@ from activities.routing.request_size import NOTHING
 from api.approvals.decisions import ApprovalFunctions, check_same
 from api.approvals.items import ApprovalResponseInput
 from clients.storage.port import DocumentStore
-from clients.tools.port import ToolAnswer, ToolRequest
 from domain import wire
 from domain.approval_wire import ASK, AskedWire, decided_event
 from domain.content.items import Item, ItemKind, ItemStatus
@@ -29,7 +28,7 @@ from domain.log.answer_events import approval_request_events
 from domain.log.events import LogEvent, ResponseStatus, Slot
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.catalog import ToolEffect
-from domain.tools.listing import offered_function
+from domain.tools.listings.listing import offered_function
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.response import ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
@@ -50,10 +49,11 @@ from tests.activities.tools.call_simulation import (
     HOST_FAULTS,
     MOST_DELIVERIES,
     SERVERS,
+    OneCall,
     Simulation,
     SleepyStore,
 )
-from tests.fakes.clocks import InstantLoop
+from tests.fakes.histories import judged
 from tests.fakes.orchestration import EventBoard, FakeContext, FakeOrchestrations, Run, sent_result
 from tests.fakes.stores import CrashError, Faults
 from tests.fakes.worlds import OWNER
@@ -73,19 +73,6 @@ class ApprovalParts:
 
     waits: type[ApprovalWaits] = ApprovalWaits
     approvals: type[Approvals] = Approvals
-
-
-@dataclass
-class ByKey:
-    """Tells the server which request a call belongs to: its key is the id of the request."""
-
-    history: "WaitingHistory"
-
-    async def call(self, request: ToolRequest) -> ToolAnswer:
-        server = self.history.calls.server
-        if not request.tool.is_repeatable and self.history.calls.has_outcome(request.key):
-            server.late.append(f"{request.tool.name} was sent after its outcome had been recorded")
-        return await server.call(request.key, request.tool, request.key)
 
 
 class Signals(FakeOrchestrations):
@@ -122,7 +109,7 @@ class WaitingHistory:
 
     def __post_init__(self) -> None:
         self.calls = Simulation(self.seed)
-        self.calls.connector = ByKey(self)
+        self.calls.connector = OneCall(self.calls.server, self.calls.has_outcome)
         self.random, self.clock = self.calls.random, self.calls.clock
         self.board = EventBoard(self.clock)
         self.signals = Signals(self)
@@ -364,13 +351,4 @@ class WaitingHistory:
 
 def simulate(seed: int, parts: ApprovalParts | None = None) -> WaitingHistory:
     """Run and judge one history. Raises AssertionError where a rule is broken; its note names the seed."""
-    random.seed(seed)  # the jitter between the tries of a write
-    history = WaitingHistory(seed, parts or ApprovalParts())
-    try:
-        with asyncio.Runner(loop_factory=InstantLoop) as runner:
-            runner.run(history.run())
-            runner.run(history.judge())
-    except AssertionError as error:
-        error.add_note(f"seed {seed}")
-        raise
-    return history
+    return judged(WaitingHistory(seed, parts or ApprovalParts()))

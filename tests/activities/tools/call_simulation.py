@@ -7,7 +7,6 @@ or a deletion. The code of the calls, of their records, of the log and of the le
 
 import asyncio
 import json
-import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +42,8 @@ from state.tools.pins import ToolPins
 from state.tools.whole_results import WholeResults
 from state.turns.responses import TurnStore
 from state.turns.tool_calls import ToolCalls
-from tests.fakes.clocks import InstantLoop, LoopClock
+from tests.fakes.clocks import LoopClock
+from tests.fakes.histories import judged
 from tests.fakes.stores import Call, CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.worlds import OWNER, THREAD, NoExchange
@@ -209,7 +209,7 @@ class Simulation:
         sender = self.parts.sender(
             calls=self.parts.calls(store, self.clock),
             results=results,
-            connector=self.connector or OneCall(self.server, item, self.has_outcome),
+            connector=self.connector or OneCall(self.server, self.has_outcome, item),
             billing=self.parts.billing(ledger=self.ledger(store), clock=self.clock),
             cache=ResultCache(self.clock),
             durations=LearnedToolDurations(self.store, self.clock),
@@ -348,27 +348,19 @@ class Simulation:
 
 @dataclass(slots=True)
 class OneCall:
-    """Tells the server which call a request belongs to, whatever its key is."""
+    """Tells the server which call a request belongs to: to `item`, or to the call that its key names."""
 
     server: SimulatedServer
-    item: str
     has_outcome: Callable[[str], bool]
+    item: str = ""
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
-        if not request.tool.is_repeatable and self.has_outcome(self.item):
+        item = self.item or request.key
+        if not request.tool.is_repeatable and self.has_outcome(item):
             self.server.late.append(f"{request.tool.name} was sent after its outcome had been recorded")
-        return await self.server.call(self.item, request.tool, request.key)
+        return await self.server.call(item, request.tool, request.key)
 
 
 def simulate(seed: int, parts: Parts | None = None) -> Simulation:
     """Run and judge one history. Raises AssertionError where a rule is broken; its note names the seed."""
-    random.seed(seed)  # the jitter between the tries of a write
-    simulation = Simulation(seed, parts or Parts())
-    try:
-        with asyncio.Runner(loop_factory=InstantLoop) as runner:
-            runner.run(simulation.run())
-            runner.run(simulation.judge())
-    except AssertionError as error:
-        error.add_note(f"seed {seed}")
-        raise
-    return simulation
+    return judged(Simulation(seed, parts or Parts()))

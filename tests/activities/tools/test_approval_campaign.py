@@ -18,6 +18,7 @@ from domain.tools.approvals import Approval, Decision
 from state.approvals.waits import ApprovalWaits
 from state.turns.approvals import Approvals
 from tests.activities.tools.approval_simulation import ApprovalParts, simulate
+from tests.fakes.histories import first_failure
 
 CHUNK, CHUNKS = 1000, 100
 RECORD = "approval_"
@@ -111,17 +112,7 @@ MUTANTS = {
 }
 
 
-def first_failure(parts: ApprovalParts) -> int | None:
-    """Return the seed of the first history that breaks a rule; None where none of many does."""
-    for seed in range(1000):
-        try:
-            simulate(seed, parts)
-        except AssertionError:
-            return seed
-    return None
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_defect_of_the_protocol_is_found(mutant: str) -> None:
-    assert first_failure(MUTANTS[mutant]) is not None
+    assert first_failure(lambda seed: simulate(seed, MUTANTS[mutant])) is not None

@@ -22,6 +22,7 @@ from domain.money.ledger_records import AttemptRecord
 from domain.tools.call_record import CallOutcome, CallRecord
 from state.turns.tool_calls import ToolCalls
 from tests.activities.tools.call_simulation import Parts, simulate
+from tests.fakes.histories import first_failure
 from tests.fakes.worlds import THREAD
 
 CHUNK = 1000
@@ -165,17 +166,7 @@ MUTANTS: dict[str, Any] = {
 }
 
 
-def first_failure(parts: Parts) -> int | None:
-    """Return the seed of the first history that breaks a rule; None where none of many does."""
-    for seed in range(1000):
-        try:
-            simulate(seed, parts)
-        except AssertionError:
-            return seed
-    return None
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_defect_of_the_protocol_is_found(mutant: str) -> None:
-    assert first_failure(MUTANTS[mutant]) is not None
+    assert first_failure(lambda seed: simulate(seed, MUTANTS[mutant])) is not None

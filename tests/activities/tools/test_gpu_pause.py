@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from copy import replace
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, override
 
 import pytest
 
+from api.rendering.gpu_pauses import pause_report
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from clients.tools.port import ToolAnswer, ToolRequest
 from domain.content.capabilities import Capability
@@ -16,10 +18,12 @@ from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall, ToolConfig
 from domain.fleet.instances.scaling import Scaling
 from domain.log.events import ResponseStatus, TokenUsage
-from domain.tools.listing import offered_function
+from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
-from tests.activities.cold_starts import Cluster, in_no_time, kill
+from tests.activities.cold_starts import Cluster
 from tests.activities.test_counted_instances import Scene, counted
+from tests.domain.fleets import GPU
+from tests.fakes.clocks import in_no_time
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
@@ -90,9 +94,15 @@ class ToolScene(Scene):
         return asyncio.create_task(self.cluster.respond(response))
 
 
-def told(story: Callable[[ToolScene], Any], **options: Any) -> ToolScene:
+def counted_gpu() -> ToolScene:
+    return ToolScene(gpu=CallingGpu(start_s=lambda: 20.0))
+
+
+def told(story: Callable[[ToolScene], Any], scene: Callable[[], ToolScene] = counted_gpu) -> ToolScene:
+    new_scene = scene
+
     async def run() -> ToolScene:
-        scene = ToolScene(gpu=CallingGpu(start_s=lambda: 20.0), **options)
+        scene = new_scene()
         scene.start_timers()
         await story(scene)
         await scene.end()
@@ -172,14 +182,105 @@ def test_a_kill_loses_nothing(at: float) -> None:
     told(story)
 
 
-def test_a_provider_that_ends_its_instances_is_left_alone() -> None:
-    async def run() -> None:
-        gpu = CallingGpu(start_s=lambda: 20.0, is_counted=False, idle_s=600.0)
-        scene = ToolScene(gpu=gpu, backend=counted(Scaling.PROVIDER, None))
+def ended_by_provider(scaling: Scaling, idle_s: float) -> ToolScene:
+    """Return a scene whose provider ends an instance after an idle period of its own."""
+    backend = replace(counted(scaling, None), price=replace(GPU, idle_s=idle_s))
+    if scaling is Scaling.PROVIDER:
+        backend = replace(backend, cold_start=replace(backend.cold_start, idle_s=idle_s))
+    return ToolScene(gpu=CallingGpu(start_s=lambda: 20.0, is_counted=False, idle_s=idle_s), backend=backend)
+
+
+async def pauses_of(scene: ToolScene) -> list[Any]:
+    response = scene.responses[0]
+    found = await scene.cluster.world.app.state.gpu_pauses.of_response(response.owner, response.id)
+    return [pause_report(each) for each in found]
+
+
+def test_no_more_requests_keep_a_gpu_alive_during_a_long_call() -> None:
+    """Its provider ends it after 30 s instead of the 90 s for which requests would keep it alive, and longer."""
+
+    async def story(scene: ToolScene) -> None:
+        await learned_turn(scene)
+        [pause] = await pauses_of(scene)
+        assert pause["ends_at"] == pytest.approx(pause["released_at"] + 30.0, abs=2.0)
+        assert Decimal(pause["saved_usd"]) == pytest.approx(GPU.amount / GPU.per_s * 60, rel=Decimal("0.05"))
+        assert pause["started_at"] == pytest.approx(pause["at"] + TOOL_S - 20.0, abs=2.0)
+
+    scene = told(story, scene=lambda: ended_by_provider(Scaling.REQUESTS, 30.0))
+    first, second = scene.gpu.lives
+    assert first.ended == pytest.approx(21.0 + 30.0, abs=3.0)
+    assert second.started == pytest.approx(21.0 + TOOL_S - 20.0, abs=3.0)
+    assert scene.gpu.calls == []
+
+
+def test_a_kept_alive_gpu_that_another_turn_uses_is_kept_on() -> None:
+    async def story(scene: ToolScene) -> None:
         await scene.learn()
+        turn = await scene.begin()
+        await asyncio.sleep(30.0)
+        other = await scene.cluster.world.admit("hello", thread=OTHER_THREAD)
+        scene.responses.append(other)
+        await scene.cluster.respond(other)
+        await turn
+
+    scene = told(story, scene=lambda: ended_by_provider(Scaling.REQUESTS, 30.0))
+    assert (scene.gpu.lives[0].ended or 0.0) > 30.0 + 90.0
+
+
+def test_a_gpu_that_its_provider_ends_is_left_to_that_and_is_up_when_the_call_ends() -> None:
+    async def story(scene: ToolScene) -> None:
+        await learned_turn(scene)
+        [pause] = await pauses_of(scene)
+        assert (pause["released_at"], pause["saved_usd"]) == (None, "0")
+
+    scene = told(story, scene=lambda: ended_by_provider(Scaling.PROVIDER, 60.0))
+    first, second = scene.gpu.lives
+    assert first.ended == pytest.approx(22.0 + 60.0, abs=3.0)
+    assert second.started == pytest.approx(21.0 + TOOL_S - 20.0, abs=3.0)
+    assert scene.gpu.calls == []
+
+
+def test_the_report_of_a_turn_says_what_became_of_its_gpu() -> None:
+    async def story(scene: ToolScene) -> None:
+        await learned_turn(scene)
+        [pause] = await pauses_of(scene)
+        log = await scene.cluster.world.log(scene.responses[0])
+        assert pause["calls"] == [item.id for item in log.items if item.kind is ItemKind.MCP_CALL]
+        assert (pause["round"], pause["backend"]) == (1, "gpu")
+        assert pause["reason"] == "the calls are expected to take 1200 s, and at least 1200 s"
+        assert pause["ends_at"] == pause["released_at"] == pytest.approx(pause["at"], abs=1.0)
+        assert pause["starts_at"] == pause["at"] + TOOL_S - 20.0
+        assert pause["started_at"] == pytest.approx(pause["starts_at"], abs=1.0)
+        assert Decimal(pause["saved_usd"]) > 0
+        assert Decimal(pause["waiting_usd"]) > Decimal(pause["late_usd"])
+
+    told(story)
+
+
+def test_a_decision_against_a_release_says_why() -> None:
+    async def story(scene: ToolScene) -> None:
+        await scene.learn(60.0)
         await one_turn(scene)
-        assert gpu.calls == []
-        await kill(scene.timers)
+        [pause] = await pauses_of(scene)
+        assert pause["reason"].startswith("the calls may end within")
+        assert (pause["released_at"], pause["starts_at"], pause["saved_usd"]) == (None, None, "0")
+
+    told(story)
+
+
+def test_what_was_decided_is_cleared_with_its_turn() -> None:
+    async def story(scene: ToolScene) -> None:
+        await learned_turn(scene)
+        state, response = scene.cluster.world.app.state, scene.responses[0]
+        assert await pauses_of(scene)
+        await state.retention.delete_response(response.owner, response.id)
+        assert await pauses_of(scene) == []
+
+    async def run() -> None:
+        scene = counted_gpu()
+        scene.start_timers()
+        await story(scene)
+        await scene.end()
 
     in_no_time(run())
 

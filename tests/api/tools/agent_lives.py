@@ -20,7 +20,7 @@ from clients.tools.port import AS_APP, Credential, ToolAnswer, ToolRequest
 from domain.content.items import ItemKind
 from domain.log.events import LogEvent
 from domain.tools.catalog import ToolServer
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore

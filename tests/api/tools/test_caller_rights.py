@@ -16,7 +16,7 @@ from clients.tools.on_behalf_of import ExchangeRefused
 from domain.errors import ConfigurationError
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.tools.listing import ListedTool, ToolListing
+from domain.tools.listings.listing import ListedTool, ToolListing
 from domain.turns.response import Response, ResponseOptions
 from state.tools.grants import Grants
 from tests.api.batches.jobs import create, ended, line

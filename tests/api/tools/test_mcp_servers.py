@@ -8,7 +8,7 @@ import pytest
 from openai.types.responses.response_output_item import McpCall, McpListTools
 
 from domain.tools.catalog import ToolServers
-from domain.tools.listing import ListedTool, ToolListing
+from domain.tools.listings.listing import ListedTool, ToolListing
 from tests.api.test_sdk import sdk
 from tests.api.tools.agents import SHOP, agent, calls, sent
 from tests.clients.tools.mcp.servers import served

@@ -13,7 +13,7 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.catalog import ToolServers
-from domain.tools.listing import ListedTool, ToolListing
+from domain.tools.listings.listing import ListedTool, ToolListing
 from state import time_index
 from state.approvals.index import OPEN, open_id
 from state.time_index import CHUNK

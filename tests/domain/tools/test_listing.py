@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolApproval, ToolEffect, ToolServer
-from domain.tools.listing import (
+from domain.tools.listings.listing import (
     CHANGED,
     LIST_TOO_LONG,
     MAX_LIST_BYTES,
@@ -144,6 +144,16 @@ def test_a_fingerprint_changes_with_each_word_and_not_with_the_order_of_a_schema
     assert FIND.fingerprint not in {replace(FIND, **change).fingerprint for change in changes}
     turned = {name: FIND.schema[name] for name in sorted(FIND.schema)}
     assert replace(FIND, schema=turned).fingerprint == FIND.fingerprint
+
+
+def test_a_schema_that_is_true_or_false_is_a_table_for_the_model() -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"a": True, "properties": {"uniqueItems": True}, "b": False},
+    }
+    tool = replace(FIND, schema=schema)
+    found = listed_server(server(), ToolListing(tools=(tool,)), {"find": tool.fingerprint}).server.tools["find"]
+    assert found.input_schema["properties"] == {"a": {}, "properties": {"uniqueItems": True}, "b": {"not": {}}}
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=4))

@@ -1,11 +1,13 @@
 """When is a GPU ended during a long call, and when is it started for the end of the call?"""
 
+from copy import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.tools.pauses.durations import KEPT, CallTimes, ToolDurations
+from domain.tools.pauses.pause_record import PauseRecord
 from domain.tools.pauses.tool_pause import GpuDuringCall, tool_pause
 from tests.checks import every
 
@@ -41,6 +43,26 @@ def test_a_start_comes_after_the_idle_period_and_ends_with_the_call(times: CallT
     if decided.starts_in_s is not None:
         assert gpu.left_s < decided.starts_in_s <= times.middle_s
         assert decided.waiting >= decided.lateness
+
+
+@given(call_times(), gpus, st.floats(0, 900))
+def test_a_gpu_that_stays_up_saves_less_and_is_not_released_for_nothing(
+    times: CallTimes, gpu: GpuDuringCall, stays_s: float
+) -> None:
+    staying = replace(gpu, stays_s=min(stays_s, gpu.left_s))
+    ended, left = tool_pause(times, gpu), tool_pause(times, staying)
+    assert left.saved <= ended.saved
+    assert left.releases == (ended.releases and staying.stays_s < gpu.left_s)
+    assert left.starts_in_s == ended.starts_in_s
+
+
+def test_a_decision_reads_as_it_was_written() -> None:
+    gpu = GpuDuringCall(left_s=90.0, stays_s=30.0, start_s=20.0, rate=Decimal("0.0004"), time_value=Decimal("0.01"))
+    decided = tool_pause(CallTimes(1100, 1200, 1300), gpu)
+    pause = PauseRecord(round=2, calls=("mcp_1", "mcp_2"), backend="gpu", at=1000.0, decided=decided)
+    done = replace(pause, released_at=1001.0, started_at=2180.0)
+    assert [PauseRecord.from_document(each.to_document()) for each in (pause, done)] == [pause, done]
+    assert (pause.ends_at, done.ends_at, done.starts_at) == (None, 1031.0, 2180.0)
 
 
 def test_what_is_not_up_is_not_ended_and_worthless_waiting_starts_nothing() -> None:

@@ -14,7 +14,7 @@ from clients.tools.port import ToolAnswer, ToolRequest, in_name_of
 from domain.config.tools_toml import tools_from_toml
 from domain.identity.owners import Owner
 from domain.tools.catalog import ToolServer
-from domain.tools.listing import ToolListing
+from domain.tools.listings.listing import ToolListing
 from standins.issuer.entra_tokens import AUDIENCE, LocalIssuer, guid_of, issuer_in, published_keys
 from standins.issuer.on_behalf_of import ASSERTION_TYPE, DOWNSTREAM, EXCHANGE_AUDIENCE, JWT_BEARER, exchanged
 from standins.mcp_tools.faults import FaultyApp, McpFaults

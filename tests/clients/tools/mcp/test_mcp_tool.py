@@ -174,7 +174,7 @@ async def test_a_server_that_is_not_there_has_a_problem_instead_of_a_list() -> N
         file = one.servers.known["shop"]
     async with served() as other:
         listing = await other.tools.listing(file)
-        assert listing.problem.startswith("The call was not sent: it cannot be reached")
+        assert listing.problem.startswith("The server was not called: it cannot be reached")
         with pytest.raises(ToolError) as raised:
             await other.tools.call(
                 ToolRequest(server=file, tool=file.tools["send_note"], arguments={"text": "?"}, key="k", owner=OWNER)

@@ -14,9 +14,11 @@ from typing import Any, Final, cast
 from msgspec import Struct, field
 
 from domain.content.json_schema import children, list_at, table_at
+from domain.content.schema_tool_calls import NAMED_KEYWORDS
 from domain.content.tools import FunctionTool
 from domain.content.untrusted_text import without_control
 from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
+from domain.tools.listings.schemas import schema_fault
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 MAX_TOOLS: Final = 128
@@ -155,10 +157,22 @@ def harmless(schema: Any) -> Any:
         return [harmless(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    return {
-        name: without_control(value) if name in WORDS and isinstance(value, str) else harmless(value)
-        for name, value in cast("dict[str, Any]", schema).items()
-    }
+    rules = cast("dict[str, Any]", schema)
+    return {name: harmless_keyword(name, value) for name, value in rules.items()}
+
+
+def harmless_keyword(name: str, value: Any) -> Any:
+    """Return the value of a keyword. A schema under a name becomes a table, as backends want it, where it is a bool."""
+    if name in WORDS and isinstance(value, str):
+        return without_control(value)
+    if name in NAMED_KEYWORDS and isinstance(value, dict):
+        named = cast("dict[str, Any]", value)
+        return {key: TABLES[each] if isinstance(each, bool) else harmless(each) for key, each in named.items()}
+    return harmless(value)
+
+
+TABLES: Final[Mapping[bool, Mapping[str, Any]]] = {True: {}, False: {"not": {}}}
+"""The schemas that mean the same as `true` and `false`."""
 
 
 def model_schema(rights: ServerTool, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -195,6 +209,9 @@ def schema_reasons(schema: Mapping[str, Any]) -> Iterator[str]:
         return
     if len(json.dumps(schema).encode()) > MAX_SCHEMA_BYTES:
         yield f"its schema has more than {MAX_SCHEMA_BYTES} bytes"
+        return
+    if fault := schema_fault(schema):
+        yield fault
 
 
 def is_remote(value: Any) -> bool:
