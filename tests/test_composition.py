@@ -20,6 +20,7 @@ from scripts.release.__main__ import FUNCTIONS
 from settings import ROOT, read_settings
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
+from tests.fakes.tools import caller_server
 from tests.orchestrators.durable_host import EventType
 from tests.orchestrators.record import HISTORIES
 
@@ -174,13 +175,7 @@ def test_a_budget_that_no_backend_fits_is_an_error_at_start_and_one_that_exclude
         read_configuration(read_settings({**ENVIRONMENT, **gpu, "GANGLION_BUDGET_RESPONSE": "0.000000001"}))
 
 
-OBO = """
-[servers.cases]
-kind = "http"
-url = "https://cases.internal"
-auth = "obo"
-scope = "api://cases/.default"
-
+OBO = f"""{caller_server("cases", "http", url="https://cases.internal", scope="api://cases/.default")}
 [servers.cases.tools.find]
 description = "Finds."
 method = "GET"
