@@ -187,6 +187,9 @@ class Story:
     async def signal_turn_ended(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
+    async def signal_place(self, response_id: str, route: int) -> None:
+        await asyncio.sleep(0)
+
     async def signal_decided(self, response_id: str, request_id: str) -> None:
         await asyncio.sleep(0)
 
