@@ -1,7 +1,8 @@
 """How are stored objects listed by time, newest first?
 
 An index entry is a small document whose id contains the time, counted down, so that the store's own order is the one of
-a list. An entry is written with its object or before it: an entry without its object is left out of the list.
+a list. An entry is written with its object or before it: an entry without its object is left out of the list. The entry
+of a deleted object stays for a while: whoever reads the list page by page goes on after it.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from clients.storage.damage import report
-from clients.storage.port import Document, DocumentKey, DocumentStore
+from clients.storage.paging import list_all
+from clients.storage.port import Document, DocumentKey, DocumentStore, Replace
 from domain.errors import DamagedRecord
 
 LAST_MS = 10**13 - 1
@@ -18,6 +20,9 @@ LAST_MS = 10**13 - 1
 
 SCAN_LIMIT = 2000
 """The number of entries that one request reads to fill a page of a filtered list."""
+
+LEFT_S = 86_400.0
+"""How long the entry of a deleted object stays."""
 
 CHUNK = 40
 """Entries whose objects are read at the same time."""
@@ -84,3 +89,15 @@ async def or_none[T](loading: Awaitable[T | None]) -> T | None:
 
 def identifier_of(entry: Document, prefix: str) -> str:
     return entry.id.removeprefix(prefix).partition("_")[2]
+
+
+async def left_behind(store: DocumentStore, key: DocumentKey, entry_id: str, *, now: float) -> tuple[Replace, ...]:
+    """Return what keeps the entry of an object for a while that is deleted in the same commit; empty without one."""
+    found = await store.read(key, entry_id)
+    return (Replace(id=entry_id, body=found.body, etag=found.etag, expires_at=now + LEFT_S),) if found else ()
+
+
+async def entry_of(store: DocumentStore, key: DocumentKey, prefix: str, identifier: str) -> str:
+    """Return the entry that a deleted object has left; empty where there is none."""
+    found = await list_all(store, key, prefix=prefix)
+    return next((each.id for each in found if identifier_of(each, prefix) == identifier), "")

@@ -1,6 +1,5 @@
 """How do events reach pipelines over HTTP, and what do operators see of them?"""
 
-from collections.abc import Sequence
 from copy import replace
 from decimal import Decimal
 from typing import Any
@@ -22,9 +21,11 @@ from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole
 from domain.pipelines.cloud_events import CloudEvent
-from domain.pipelines.event_run import EventRun, RunStatus, event_digest
+from domain.pipelines.event_run import EventRun, RunStatus, dead_prefix, event_digest
 from domain.pipelines.pipeline import Pipeline, Pipelines, TriggerKind
 from state.rate_limits import RateLimiter
+
+DEAD = "dead_"
 
 
 class PipelineFunctions(Struct, frozen=True, kw_only=True):
@@ -78,18 +79,19 @@ class PipelineFunctions(Struct, frozen=True, kw_only=True):
         """`GET /v1/pipelines/{pipeline}/dead`: events without an answer that has arrived, and why; no content."""
         _, pipeline = await self.named(req, AppRole.OPERATIONS_READ)
         wanted = read_newest_first(req)
-        after, known = wanted.after.removeprefix("dead_"), self.turns.runs
-        if after and await known.find(pipeline.owner, f"event_{pipeline.name}_{after}") is None:
-            raise unknown_cursor(wanted.after)
-        runs = await known.dead(pipeline.owner, pipeline.name, after=after, limit=wanted.limit + 1)
-        shown: Sequence[Json] = [run_object(each) for each in runs[: wanted.limit]]
-        last = str(shown[-1]["id"]) if shown else ""
-        return json_answer(continued_list(shown, more=len(runs) > wanted.limit, last=last))
+        known, name, after = self.turns.runs, wanted.after.removeprefix(DEAD), ""
+        if name:
+            after = await known.dead_entry(pipeline.owner, pipeline.name, name) or ""
+            if not after:
+                raise unknown_cursor(wanted.after)
+        page = await known.dead(pipeline.owner, pipeline.name, after=after, limit=wanted.limit)
+        last = f"{DEAD}{page.entry.removeprefix(dead_prefix(pipeline.name))}"
+        return json_answer(continued_list([run_object(each) for each in page.found], more=page.more, last=last))
 
     async def send_again(self, req: Request, client: Any) -> Response:
         """`POST /v1/pipelines/{pipeline}/dead/{dead_id}`"""
         sender, pipeline = await self.named(req, AppRole.EVENTS_SEND)
-        digest = req.path_params["dead_id"].removeprefix("dead_")
+        digest = req.path_params["dead_id"].removeprefix(DEAD)
         run = await self.turns.runs.find(pipeline.owner, f"event_{pipeline.name}_{digest}")
         if run is None:
             raise NotFound.by_id("Dead event", req.path_params["dead_id"])
@@ -130,7 +132,7 @@ def run_object(run: EventRun) -> Json:
     """Return a run without what its event says."""
     return {
         "object": "pipeline.event",
-        "id": f"dead_{run.digest}" if run.status is RunStatus.DEAD else f"event_{run.digest}",
+        "id": f"{DEAD}{run.digest}" if run.status is RunStatus.DEAD else f"event_{run.digest}",
         "pipeline": run.pipeline,
         "status": run.status.value,
         "reason": run.reason or None,

@@ -12,14 +12,14 @@ from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_sw
 from clients.storage.damage import readable
 from clients.storage.keys import expiry_id, owner_index_key, thread_id, turns_key
 from clients.storage.paging import list_all, write_batches
-from clients.storage.port import Create, Delete, Document, DocumentStore, Replace
+from clients.storage.port import Create, Delete, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
 from state.files.document_contents import CLEARED_AT_ONCE
 from state.files.parts import FILES, HEAD, LISTED, file_document_id, upload_id
 from state.files.places import FilePlaces
-from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
+from state.time_index import IndexPage, IndexRange, entry_of, left_behind, read_page, time_entry_id
 from state.turns.expiry import expiry_operation
 
 LONGEST_ID = 64
@@ -42,7 +42,7 @@ class FileStore:
         return stored
 
     async def page(self, owner: Owner, *, purpose: str | None, after: str, limit: int) -> IndexPage[StoredFile]:
-        """Return files, newest first, after the file `after`; raises NotFound where there is none."""
+        """Return files, newest first, after the file `after`; raises NotFound where there was none lately."""
 
         async def load(entry: Document) -> StoredFile | None:
             try:
@@ -51,9 +51,26 @@ class FileStore:
                 return None
             return stored if purpose in (None, stored.purpose) else None
 
-        start = listed_id(await self.read(owner, after)) if after else ""
-        wanted = IndexRange(prefix=LISTED, after=start)
+        wanted = IndexRange(prefix=LISTED, after=await self.entry(owner, after) if after else "")
         return await read_page(self.store, owner_index_key(owner), wanted, load, limit=limit)
+
+    async def oldest(self, owner: Owner, *, purpose: str | None, after: str, limit: int) -> IndexPage[StoredFile]:
+        """Return files, oldest first, as `page` does. All are read: the allowance of an owner limits them."""
+        behind = await self.entry(owner, after) if after else ""
+        kept = [each for each in await self.kept(owner) if purpose in (None, each.purpose)]
+        chosen = [each for each in kept if not behind or listed_id(each) < behind]
+        found = tuple(sorted(chosen, key=listed_id, reverse=True)[:limit])
+        return IndexPage(found=found, more=len(chosen) > limit, last=found[-1].id if found else "")
+
+    async def entry(self, owner: Owner, file_id: str) -> str:
+        """Return the list's entry of a file; it stays for a while when the file is deleted. Raises NotFound."""
+        try:
+            return listed_id(await self.read(owner, file_id))
+        except NotFound:
+            found = await entry_of(self.store, owner_index_key(owner), LISTED, file_id)
+            if not found:
+                raise
+            return found
 
     async def kept(self, owner: Owner) -> Sequence[StoredFile]:
         """Return all files of an owner that have not expired."""
@@ -84,7 +101,7 @@ class FileStore:
         async def step() -> None:
             found = await self.store.read(key, name)
             if found and found.read_as(StoredFile.from_document).thread == stored.thread:
-                await self.store.commit(key, removal(found, stored))
+                await self.store.commit(key, await self.removal(key, found, stored))
 
         await compare_and_swap(self.clock, step)
 
@@ -112,8 +129,15 @@ class FileStore:
             await self.clear(owner, thread)
         elif stored.is_kept(self.clock.now()):
             await self.look_at(owner, thread, at=stored.expires_at)
-        elif await commit_if_unchanged(self.store, owner_index_key(owner), removal(found, stored)):
-            await self.clear(owner, thread)
+        else:
+            key = owner_index_key(owner)
+            if await commit_if_unchanged(self.store, key, await self.removal(key, found, stored)):
+                await self.clear(owner, thread)
+
+    async def removal(self, key: DocumentKey, found: Document, stored: StoredFile) -> tuple[Operation, ...]:
+        """Return what removes a file from the owner's index, as it was read. Its place in the list stays."""
+        left = await left_behind(self.store, key, listed_id(stored), now=self.clock.now())
+        return Delete(id=found.id, etag=found.etag), *left
 
     async def clear(self, owner: Owner, thread: str) -> None:
         """Delete the content of a file, its expiry document after it, and the thread's entry in the owner's index."""
@@ -134,11 +158,6 @@ def is_plain(file_id: str) -> bool:
 
 def listed_id(stored: StoredFile) -> str:
     return time_entry_id(LISTED, stored.created_at, stored.id)
-
-
-def removal(found: Document, stored: StoredFile) -> tuple[Delete, Delete]:
-    """Return what removes a file from the owner's index, as it was read."""
-    return Delete(id=found.id, etag=found.etag), Delete(id=listed_id(stored))
 
 
 def look_operation(wanted: Create, found: Document | None, *, never: bool) -> Create | Replace | Delete:

@@ -3,8 +3,10 @@
 The owner's index has one document for each event, and an entry for each dead one. An erased owner has neither.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from copy import replace
+from typing import Final
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
@@ -14,10 +16,13 @@ from clients.storage.port import SWEEP_LIMIT, Container, Create, Delete, Documen
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.pipelines.event_run import EventRun, RunStatus, dead_prefix
-from state.time_index import time_entry_id
+from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 
 KEPT_S = 30 * 86_400
 """An event that is sent again after this time is a new one, and a dead one is forgotten."""
+
+DATED: Final = re.compile(r"[0-9]{13}_[0-9a-f]{64}")
+"""What comes after the pipeline in the entry of a dead event."""
 
 
 class EventRuns:
@@ -78,13 +83,27 @@ class EventRuns:
             writes.append(Delete(id=dead_id(before)))
         return writes
 
-    async def dead(self, owner: Owner, pipeline: str, *, after: str, limit: int) -> Sequence[EventRun]:
-        """Return dead events of a pipeline, the last ones first, those behind the event with the digest `after`."""
-        key, prefix = owner_index_key(owner), dead_prefix(pipeline)
-        last = await self.find(owner, f"event_{pipeline}_{after}") if after else None
-        entries = await self.store.list(key, prefix=prefix, after=dead_id(last) if last else "", limit=limit)
-        runs = [await self.find(owner, f"event_{pipeline}_{each.id.rpartition('_')[2]}") for each in entries]
-        return [each for each in runs if each and each.status is RunStatus.DEAD]
+    async def dead(self, owner: Owner, pipeline: str, *, after: str, limit: int) -> IndexPage[EventRun]:
+        """Return dead events of a pipeline, the last ones first, those behind the entry `after`."""
+        key = owner_index_key(owner)
+
+        async def load(entry: Document) -> EventRun | None:
+            run = await self.find(owner, f"event_{pipeline}_{entry.id.rpartition('_')[2]}")
+            return run if run and run.status is RunStatus.DEAD and dead_id(run) == entry.id else None
+
+        wanted = IndexRange(prefix=dead_prefix(pipeline), after=after)
+        return await read_page(self.store, key, wanted, load, limit=limit)
+
+    async def dead_entry(self, owner: Owner, pipeline: str, name: str) -> str | None:
+        """Return the entry of an event in the list of the dead; None for one that is unknown, or forgotten.
+
+        `name` is its digest, or what comes after the pipeline in the entry: that has the time, and stays a place in the
+        list whatever becomes of the event.
+        """
+        if DATED.fullmatch(name):
+            return f"{dead_prefix(pipeline)}{name}"
+        run = await self.find(owner, f"event_{pipeline}_{name}")
+        return dead_id(run) if run else None
 
     async def unfinished(self, status: RunStatus, *, before: float, limit: int = SWEEP_LIMIT) -> Sequence[EventRun]:
         """Return runs of all owners with a status, at most `limit`: those first that were looked at longest ago.

@@ -14,7 +14,7 @@ from clients.storage.batching import split_to_fit
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.item_parts import delete_operations, item_creates, item_from, items_from
 from clients.storage.keys import CONVERSATIONS, conversation_key, entry_id, owner_index_key
-from clients.storage.paging import create_missing, list_all, read_many
+from clients.storage.paging import create_missing, read_many
 from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.content.items import Item
 from domain.errors import Invalid, Locked, NotFound
@@ -22,7 +22,7 @@ from domain.identity.owners import Owner
 from domain.ids import conversation_id, member_id, thread_of
 from domain.turns.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.turns.history_index import lasting_in
-from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
+from state.time_index import IndexPage, IndexRange, entry_of, read_page, time_entry_id
 from state.turns.history import entries_between
 from state.turns.owner_threads import register_conversation
 
@@ -81,8 +81,7 @@ class ConversationStore:
         try:
             return time_entry_id(CONVERSATIONS, (await self.read(owner, identifier)).created_at, identifier)
         except NotFound:
-            entries = await list_all(self.store, owner_index_key(owner), prefix=CONVERSATIONS)
-            found = next((each.id for each in entries if each.body["conversation"] == identifier), "")
+            found = await entry_of(self.store, owner_index_key(owner), CONVERSATIONS, identifier)
             if not found:
                 raise
             return found

@@ -1,6 +1,7 @@
 """Which turns did an owner store as chat completions?
 
-Each has an entry in the owner's index, beside the threads; the ids of the entries sort by time.
+Each has an entry in the owner's index, beside the threads; the ids of the entries sort by time. The entry of a deleted
+one stays for a while, so that a list that is read page by page goes on after it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,11 +11,12 @@ from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import readable, report
 from clients.storage.keys import owner_index_key, response_key
 from clients.storage.paging import create_missing, list_all
-from clients.storage.port import Create, Delete, DocumentStore, Replace
+from clients.storage.port import Create, DocumentStore, Replace
 from domain.errors import DamagedRecord, NotFound
 from domain.fleet.caller_rules import RESIDENCY
 from domain.identity.owners import Owner
 from domain.turns.response import Response
+from state.time_index import left_behind
 from state.turns.responses import TurnStore
 
 CHATS = "chat_"
@@ -40,7 +42,7 @@ class StoredCompletions:
         return turn
 
     async def response_ids(self, owner: Owner) -> Sequence[str]:
-        """Return the ids of all stored chat completions, oldest first."""
+        """Return the ids of all stored chat completions, oldest first; some were deleted lately."""
         entries = await list_all(self.store, owner_index_key(owner), prefix=CHATS)
         return list(readable(entries, lambda entry: str(entry.body["response"])))
 
@@ -70,7 +72,13 @@ class StoredCompletions:
         return await compare_and_swap(self.turns.clock, step)
 
     async def delete(self, turn: Response) -> None:
-        await self.store.commit(owner_index_key(turn.owner), (Delete(id=completion_id(turn)),))
+        key = owner_index_key(turn.owner)
+
+        async def step() -> None:
+            if left := await left_behind(self.store, key, completion_id(turn), now=self.turns.clock.now()):
+                await self.store.commit(key, left)
+
+        await compare_and_swap(self.turns.clock, step)
 
 
 def lasting_metadata(turn: Response) -> Mapping[str, str]:

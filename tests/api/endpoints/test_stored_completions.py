@@ -47,6 +47,20 @@ async def test_stored_chats_are_listed_in_pages_and_filtered() -> None:
         assert (await client.chat.completions.list(model="other")).data == []
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_list_goes_on_after_a_chat_that_was_deleted_meanwhile(order: Any) -> None:
+    async with sdk(api()) as client:
+        for _ in range(4):
+            await client.chat.completions.create(model="auto", messages=MESSAGES, store=True)
+        known = [each.id async for each in client.chat.completions.list(order=order)]
+        page = await client.chat.completions.list(limit=2, order=order)
+        await client.chat.completions.delete(known[1])
+        following = await page.get_next_page()
+        assert [each.id for each in following.data] == known[2:]
+        left = [each.id async for each in client.chat.completions.list(limit=1, order=order)]
+        assert left == [known[0], *known[2:]]
+
+
 async def test_unstored_chats_and_those_of_another_owner_are_not_found() -> None:
     async with sdk(api()) as client:
         unstored = await client.chat.completions.create(model="auto", messages=MESSAGES)

@@ -11,6 +11,7 @@ from domain.errors import Unavailable
 from domain.log.events import ResponseStatus
 from domain.pipelines.event_run import RunStatus
 from domain.pipelines.pipeline import Sink, SinkKind
+from state.pipelines.event_runs import KEPT_S
 from tests.api.harness import Api
 from tests.api.pipelines.events import ANSWER, APP, EVENT, TICKETS, TO_WEBHOOK, dead, piped, send
 from tests.fakes.backends import FakeBackend, says
@@ -210,6 +211,42 @@ async def test_a_page_follows_an_event_that_was_sent_again_meanwhile() -> None:
     headers = {"authorization": "Bearer operator"}
     page = await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params={"after": known[1]})
     assert [each["id"] for each in page.json()["data"]] == known[2:]
+
+
+async def test_pages_end_although_each_event_is_sent_again_and_dies_at_once() -> None:
+    """An event that died again is the first of the list, and no place in the middle of it."""
+    one = piped()
+    for number in range(4):
+        await send(one, EVENT | {"id": str(number), "data": {}})
+        one.world.clock.advance(1)
+    known = [each["id"] for each in await dead(one)]
+    headers, seen, query = {"authorization": "Bearer operator"}, list[str](), {"limit": "2"}
+    while True:
+        page = (await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params=query)).json()
+        for each in page["data"]:
+            seen.append(each["id"])
+            one.world.clock.advance(1)
+            await send_again(one, each["id"])
+        if not page["has_more"]:
+            break
+        query |= {"after": page["last_id"]}
+    assert seen == known
+    assert {each["id"] for each in await dead(one)} == set(known)
+
+
+async def test_a_page_follows_an_event_that_was_forgotten_meanwhile() -> None:
+    one = piped()
+    await send(one, EVENT | {"id": "0", "data": {}})
+    one.world.clock.advance(KEPT_S - 10)
+    for number in (1, 2):
+        await send(one, EVENT | {"id": str(number), "data": {}})
+        one.world.clock.advance(1)
+    headers, path = {"authorization": "Bearer operator"}, "/v1/pipelines/tickets/dead"
+    oldest = (await one.http.get(path, headers=headers, params={"limit": "2"})).json()["last_id"]
+    one.world.clock.advance(KEPT_S - 1.5)
+    assert len(await dead(one)) == 1
+    page = await one.http.get(path, headers=headers, params={"after": oldest})
+    assert (page.status_code, page.json()["data"]) == (200, [])
 
 
 async def send_again(one: Api, identifier: str, token: str = "sender") -> Any:  # noqa: S107 - the token of a fake

@@ -16,6 +16,7 @@ from state.files.file_store import FileStore
 from state.files.parts import PART_BYTES, file_document_id
 from state.files.upload import ABANDONED_S, FileUpload
 from state.retention.deletion import Retention
+from state.time_index import LEFT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -35,12 +36,12 @@ class Shelf:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
 
-    async def upload(self, store: DocumentStore, *, keep_s: float | None = None) -> StoredFile:
+    async def upload(self, store: DocumentStore, *, keep_s: float | None = None, name: str = "a.txt") -> StoredFile:
         upload = FileUpload(FileStore(store, self.clock), OWNER)
         await upload.add(CONTENT[:100])
         await upload.add(CONTENT[100:])
         try:
-            return await upload.complete(filename="a.txt", purpose="user_data", keep_s=keep_s)
+            return await upload.complete(filename=name, purpose="user_data", keep_s=keep_s)
         except GanglionError:
             await upload.abandon()
             raise
@@ -56,7 +57,10 @@ class Shelf:
         return (await FileStore(self.store, self.clock).page(OWNER, purpose=None, after="", limit=10)).found
 
     def documents(self) -> list[str]:
-        return sorted(name for rows in self.store.partitions.values() for name in rows)
+        """Return what is stored and does not go by itself: the place of a deleted file in the list does."""
+        return sorted(
+            name for rows in self.store.partitions.values() for name, row in rows.items() if row.expires_at is None
+        )
 
 
 async def uploaded(shelf: Shelf, store: DocumentStore) -> None:
@@ -137,6 +141,42 @@ async def test_a_deleted_file_is_not_found() -> None:
     with pytest.raises(NotFound):
         await FileStore(shelf.store, shelf.clock).read(OWNER, stored.id)
     assert shelf.documents() == []
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_the_list_goes_on_for_a_day_after_a_file_that_is_gone(*, is_deleted: bool) -> None:
+    shelf = Shelf()
+    first = await shelf.upload(shelf.store, name="first.txt")
+    shelf.clock.advance(1)
+    last = await shelf.upload(shelf.store, name="last.txt", keep_s=None if is_deleted else 10)
+    files = FileStore(shelf.store, shelf.clock)
+    if is_deleted:
+        await files.delete(OWNER, last.id)
+    else:
+        shelf.clock.advance(11)
+        assert (await files.page(OWNER, purpose=None, after=last.id, limit=10)).found == (first,)
+        await shelf.sweep(shelf.store)
+    shelf.clock.advance(LEFT_S - 1)
+    assert (await files.page(OWNER, purpose=None, after=last.id, limit=10)).found == (first,)
+    assert await shelf.found() == (first,)
+    shelf.clock.advance(2)
+    with pytest.raises(NotFound):
+        await files.page(OWNER, purpose=None, after=last.id, limit=10)
+
+
+async def test_the_list_goes_on_after_the_last_one_of_equal_files_that_are_gone() -> None:
+    """The second one has the place of its own upload."""
+    shelf = Shelf()
+    stored = await shelf.upload(shelf.store)
+    files = FileStore(shelf.store, shelf.clock)
+    await files.delete(OWNER, stored.id)
+    shelf.clock.advance(1)
+    between = await shelf.upload(shelf.store, name="between.txt")
+    shelf.clock.advance(1)
+    again = await shelf.upload(shelf.store)
+    assert again.id == stored.id
+    await files.delete(OWNER, again.id)
+    assert (await files.page(OWNER, purpose=None, after=again.id, limit=10)).found == (between,)
 
 
 async def test_a_file_that_is_kept_longer_while_the_timer_looks_at_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
