@@ -153,6 +153,7 @@ class RouteTurn:
             admitted_at=response.created_at,
             hold_s=self.decider.attempt_limits.hold_s,
             is_deferrable=bool(response.options.batch),
+            route=request["number"],
         )
         decided = await self.decide(response, request)
         for _ in range(MAX_PROBE_TRIES):

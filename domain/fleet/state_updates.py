@@ -11,6 +11,7 @@ from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, obs
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.learned_speed import Observation
+from domain.fleet.load import QueuePlace
 
 
 def after_start(state: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
@@ -171,9 +172,9 @@ def after_failed_warm_up(state: BackendState, diagnosis: Diagnosis, *, by: str, 
     return replace(state, warmth=state.warmth.failed(diagnosis, by=by, now=now))
 
 
-def after_queueing(state: BackendState, response: str, *, admitted_at: float, until: float, now: float) -> BackendState:
+def after_queueing(state: BackendState, response: str, place: QueuePlace, *, now: float) -> BackendState:
     """Keep a turn's place in the queue."""
-    return replace(state, load=state.load.with_place(response, admitted_at=admitted_at, until=until, now=now))
+    return replace(state, load=state.load.with_place(response, place, now=now))
 
 
 def after_leaving_queue(state: BackendState, response: str) -> BackendState:

@@ -5,6 +5,7 @@ for the last seconds before its backend is up.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
 from domain.routing.estimates import SLOW
 
@@ -50,7 +52,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
     One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
-    it are others that have their route and do not run yet.
+    it are others that have their route and do not run yet. An event with the number of its `route` ends its wait.
     """
 
     response: str
@@ -59,6 +61,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     hold_s: float
     is_deferrable: bool = False
     beside: int = 0
+    route: int = 0
 
     @property
     def place(self) -> float:
@@ -123,6 +126,13 @@ def wait_for(
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
     )
+
+
+def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Mapping[str, QueuePlace]:
+    """Return the turns in line that a backend which is up has places for."""
+    if not (state.load.queue_places and state.is_up(now)):
+        return NO_QUEUE_PLACES
+    return state.load.first_in_line(backend.limits.concurrency - state.load.running(now), now)
 
 
 def room_for(turn: QueuedTurn, concurrency: int) -> int:

@@ -18,6 +18,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
 from domain.fleet.learned_speed import Observation
+from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import (
     after_end,
     after_failed_warm_up,
@@ -36,7 +37,8 @@ from domain.fleet.state_updates import (
     after_warm_up,
     start_seen,
 )
-from domain.routing.queueing import QueuedTurn, QueueWait
+from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
+from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
 from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
@@ -82,6 +84,7 @@ class BackendStates:
         self.opened: set[str] = set()
         self.promised = PromisedPlaces()
         self.changes = StateChanges()
+        self.wakes = PlaceWakes()
 
     async def documents(self) -> Sequence[Document]:
         """Read what every decision needs of all backends, in one call of the store."""
@@ -182,11 +185,8 @@ class BackendStates:
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Record the place in the queue of a turn that waits for a free slot."""
-        now, admitted_at = self.clock.now(), turn.admitted_at
-        await self.update(
-            backend,
-            lambda state: after_queueing(state, turn.response, admitted_at=admitted_at, until=wait.kept_until, now=now),
-        )
+        now, place = self.clock.now(), QueuePlace(turn.admitted_at, wait.kept_until, turn.route)
+        await self.update(backend, lambda state: after_queueing(state, turn.response, place, now=now))
 
     async def leave_queue(self, backend: Backend, response: str) -> None:
         """Record that a turn no longer waits for this backend."""
@@ -227,6 +227,7 @@ class BackendStates:
         if operations:
             await self.store.commit(FLEET, operations)
         self.remember(found, state, is_written=must_learn)
+        self.wakes.note(turns_with_room(state, backend, now=self.clock.now()), now=self.clock.now())
         if state != before and not state.load.running(self.clock.now()):
             self.changes.announce(backend.name)
         return results
@@ -291,10 +292,5 @@ def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
 def show_start(backend: Backend, warm_up: WarmUp | None, *, opened_at: float) -> None:
     """Show a start in the trace of the turn that sent the warm-up, whichever process saw its end."""
     if warm_up and warm_up.traceparent:
-        record_warm_up(
-            backend_attributes(backend),
-            by=warm_up.by,
-            traceparent=warm_up.traceparent,
-            start=warm_up.since,
-            end=opened_at,
-        )
+        attributes, trace = backend_attributes(backend), warm_up.traceparent
+        record_warm_up(attributes, by=warm_up.by, traceparent=trace, start=warm_up.since, end=opened_at)
