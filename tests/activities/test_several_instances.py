@@ -219,7 +219,7 @@ def test_a_budget_that_does_not_cover_one_more_instance_starts_none() -> None:
                 return False
             return await covered(backend, *rest, **options)
 
-        sessions.is_covered = uncovered  # pyright: ignore[reportAttributeAccessIssue] - one step of this process
+        sessions.is_covered = uncovered
         await asyncio.gather(*burst(scene, 12))
         await assert_all_paid(scene)
         assert counts(scene) == [1, 0]
