@@ -37,7 +37,8 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
-    the most that all members of the turn together may be charged. `idle_s` is that of the session.
+    the most that all members of the turn together may be charged. `idle_s` is that of the session. `is_first`: nothing
+    else has taken part in the session before.
     """
 
     session: str
@@ -47,6 +48,7 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     joint: Decimal | None = None
     started: float = 0.0
     idle_s: float | None = None
+    is_first: bool = False
 
 
 class WarmUpCharge(Struct, frozen=True, kw_only=True):
@@ -100,6 +102,7 @@ def entered(
             joint=joint,
             started=session.started,
             idle_s=session.idle_s,
+            is_first=session.members == (span is not None),
         ),
     )
 
