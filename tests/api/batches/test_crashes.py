@@ -1,6 +1,7 @@
 """Is every line answered once where the process dies at any call of the store, and the batch is started again?"""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -130,7 +131,10 @@ async def test_a_batch_ends_where_calls_of_the_store_fail_at_random(seed: int) -
 
 
 KEY = {"idempotency-key": "once"}
-REPEATS = {"a key": (KEY, KEY), "the retry of an SDK": ({}, {"x-stainless-retry-count": "1"})}
+REPEATS: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
+    "a key": (KEY, KEY),
+    "the retry of an SDK": ({}, {"x-stainless-retry-count": "1"}),
+}
 
 
 @pytest.mark.slow
