@@ -37,8 +37,8 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
-    the most that all members of the turn together may be charged. `idle_s` is that of the session, `instance` the number
-    of the instance. `is_first`: nothing else has taken part in the session before.
+    the most that all members of the turn together may be charged. `idle_s` is that of the session. `instance` is the
+    number of the instance. `is_first`: nothing else has taken part in the session before.
     """
 
     session: str
