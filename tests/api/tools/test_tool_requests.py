@@ -169,6 +169,9 @@ async def test_calls_beyond_the_callers_limit_are_not_run_and_the_model_answers(
     assert len(tools.sent) == 2
     assert "tools" not in sent(one)
     assert (answer["status"], answer["metadata"]["ganglion_ending"]) == ("completed", "max_tool_calls")
+    report = (await one.http.get(f"/v1/responses/{answer['id']}/route")).json()
+    assert [(each["tries"], each["outcome"]) for each in report["calls"]] == [(1, "completed")] * 2 + [(0, "failed")]
+    assert len({each["arguments_hash"] for each in report["calls"]}) == 3
 
 
 async def test_a_model_that_calls_forever_answers_after_the_limit_of_rounds() -> None:
