@@ -30,7 +30,7 @@ EVENTS = WORDS + 8
 FOLLOWED_S = 120
 ENDLESS = "COUNT 5000"
 CACHED: dict[str, Any] = {"temperature": 0, "metadata": {"cache_s": "3600"}}
-KILLS = {"worker": kill_worker, "host": kill_host, "backend": lambda cluster: kill_model(cluster, "scripted")}
+KILLS = {"worker": kill_worker, "host": kill_host, "backend": partial(kill_model, name="scripted")}
 
 
 @pytest.fixture(scope="module")
