@@ -4,6 +4,7 @@ An attempt writes only as long as no other run has taken the log over. Its outco
 returns it: a later run finds it there, and a run that was taken over returns the outcome of its successor.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import replace
@@ -40,6 +41,7 @@ from domain.tools.rounds import (
     reached_limit,
     tools_of_round,
 )
+from domain.turns.cache_use import SIGN_OF_LIFE_S
 from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
@@ -96,14 +98,23 @@ class Infer:
         if known:
             await self.close_open_record(task)
             return known
-        writer = LogWriter(
-            self.turns, self.clock, owner=task.owner, response_id=task.response.id, log=log, attempt=task.number
-        )
+        writer = self.writer(task, log)
         try:
             await writer.take_over()
             return await self.run_attempt(task, writer)
         except Superseded:
             return await self.successor_result(task, writer.log)
+
+    def writer(self, task: AttemptTask, log: Transcript) -> LogWriter:
+        return LogWriter(
+            self.turns,
+            self.clock,
+            owner=task.owner,
+            response_id=task.response.id,
+            log=log,
+            attempt=task.number,
+            sign_of_life_s=SIGN_OF_LIFE_S if task.response.options.cache else math.inf,
+        )
 
     def task(self, request: wire.InferWire, response: Response, log: Transcript) -> AttemptTask:
         backend, config = self.fleet.backends[request["backend"]], response.options.tool_config

@@ -92,11 +92,13 @@ def test_the_orchestrations_are_those_of_turns_webhooks_and_batches(
     ]
 
 
-def test_the_steps_that_end_turns_and_batches_have_a_durable_client(
+def test_the_steps_after_which_other_turns_follow_have_a_durable_client(
     functions: Mapping[str, list[dict[str, Any]]],
 ) -> None:
     activities = triggers(functions, "activityTrigger")
     assert [name for name in activities if name in triggers(functions, "durableClient")] == [
+        wire.ROUTE,
+        wire.INFER,
         ASK,
         wire.FINISH,
         batch_wire.FINISH_BATCH,
