@@ -52,7 +52,7 @@ class AttemptBilling:
         limit_s = task.backend.limits.request_timeout_s if task.limit_s is None else task.limit_s
         entry = await self.sessions.enter(task.backend, task.owner, record, limit_s=limit_s)
         if entry:
-            record = with_reserved(record, entry.worst)
+            record = replace(with_reserved(record, entry.worst), starts_session=entry.is_first)
         try:
             session = share_of(task.backend, entry) if entry else ""
             joint = entry.joint if entry else None

@@ -38,7 +38,7 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
     the most that all members of the turn together may be charged. `idle_s` is that of the session. `instance` is the
-    number of the instance.
+    number of the instance. `is_first`: nothing else has taken part in the session before.
     """
 
     session: str
@@ -49,6 +49,7 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     started: float = 0.0
     idle_s: float | None = None
     instance: int = 0
+    is_first: bool = False
 
 
 class WarmUpCharge(Struct, frozen=True, kw_only=True):
@@ -102,6 +103,7 @@ def entered(
             joint=joint,
             started=session.started,
             idle_s=session.idle_s,
+            is_first=session.members == (span is not None),
         ),
     )
 
