@@ -182,6 +182,7 @@ def compose_batch_functions(ports: Ports, state: State, bodies: BodyReader, step
         running=state.running_lines,
         files=state.files,
         check=steps.check,
+        claims=state.turns.idempotency,
         open_orchestrations=ports.open_orchestrations,
         clock=ports.clock,
     )

@@ -34,10 +34,12 @@ from domain.fleet.state_updates import (
     after_start,
     after_stop,
     after_success,
+    after_use,
     after_warm_up,
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
+from state.fleet.learned_news import learn_s, shows_nothing_new
 from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
@@ -50,9 +52,6 @@ TRIES = 10
 """A backend's state is worth a few tries: an update that is lost costs accuracy, and no answer."""
 
 MOST_AT_ONCE = 100
-LEARN_S = 5.0
-PARTS_OF_IDLE_PERIOD = 60
-"""The warm time that other processes know of a backend is short by this part of its idle period at most."""
 
 
 class LearnedState(NamedTuple):
@@ -220,6 +219,7 @@ class BackendStates:
             after = change(state)
             results.append(after)
             state = after or state
+        state = after_use(before, state, backend, self.clock.now())
         must_learn = not self.may_wait(found, state, within_s=learn_s(backend))
         operations = [found.write_learned(state)] if must_learn else []
         if state.load != before.load:
@@ -267,20 +267,6 @@ class BackendStates:
 def state_from(backend: Backend, document: Document | None) -> BackendState:
     """Return the state in a document of an earlier release; the initial state where there is none."""
     return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
-
-
-def learn_s(backend: Backend) -> float:
-    """Return for how many seconds an answer that shows nothing new need not be written."""
-    cold_start = backend.cold_start
-    return min(LEARN_S, cold_start.idle_s / PARTS_OF_IDLE_PERIOD) if cold_start.scales_to_zero else LEARN_S
-
-
-def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: float) -> bool:
-    """Tell whether all that differs is the speed, and the warm time by less than so many seconds."""
-    earlier, later = before.warmth.warm_until, after.warmth.warm_until
-    moved_s = 0.0 if earlier == later else abs((later or 0.0) - (earlier or 0.0))
-    same = replace(after, speed=before.speed, load=before.load, warmth=replace(after.warmth, warm_until=earlier))
-    return same == before and moved_s < within_s
 
 
 def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
