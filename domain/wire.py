@@ -231,20 +231,23 @@ class InferredWire(TypedDict):
 
 
 class CallToolWire(TurnWire):
-    """Names the item of a call that the server runs."""
+    """Names the item of a call that the server runs. `looks`: it is running, as a task of its server."""
 
     call: str
+    looks: NotRequired[bool]
 
 
 class CalledToolWire(TypedDict):
     """How a call ended; `added` is what its result adds to the next input.
 
     `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on. `asks`: so it is,
-    and the turn ends with the question whether to run it again.
+    and the turn ends with the question whether to run it again. `running`: it has not ended; it is looked at again at
+    `until`, in seconds since the epoch.
     """
 
-    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks"]
+    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks", "running"]
     added: SizeWire
+    until: NotRequired[float]
 
 
 class FinishWire(TurnWire):
