@@ -36,6 +36,9 @@ from telemetry.metrics import measure_import
 from telemetry.providers import set_up
 from telemetry.turn_metrics import named_tenants
 
+WAKING = (wire.ROUTE, wire.INFER)
+"""The steps after which another turn may have a place at a backend."""
+
 
 def load(environment: Mapping[str, str]) -> df.DFApp:
     """Return the application, or the one that explains wrong settings in its log and serves no turn.
@@ -90,8 +93,13 @@ def add_orchestration(app: df.DFApp, name: str, orchestrator: Callable[..., Any]
 
 
 def add_activity(app: df.DFApp, application: Application, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:
-    """Register an activity. Those that end turns and batches get a durable client: other orchestrations may follow."""
+    """Register an activity. Those that end turns and batches get a durable client: other orchestrations may follow.
+
+    So do those that give up places at backends: turns wait for them.
+    """
     bound: Any = step
+    if name in WAKING:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.waking(step))
     if name == wire.FINISH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
     if name == ASK:

@@ -13,6 +13,7 @@ from domain.errors import GanglionError
 from domain.identity.owners import Owner
 from domain.turns.response import Response
 from domain.turns.webhook_events import ACTION_REQUIRED, announced_as
+from state.fleet.place_wakes import PlaceWakes
 from state.turns.responses import TurnStore
 from state.webhook_outbox import WebhookOutbox
 
@@ -38,23 +39,35 @@ class FollowUps:
         open_orchestrations: OpenOrchestrations,
         *,
         after_event: AfterEvent,
+        wakes: PlaceWakes,
         wake_batches: WakeBatches | None = None,
     ) -> None:
         """`after_event` brings the answer of a pipeline's turn to its sink.
 
-        `wake_batches` wakes the batches that wait for a backend which has become warm.
+        `wakes` are those of turns in line for a backend, and `wake_batches` wakes the batches that wait for a backend
+        which has become warm.
         """
         self.turns = turns
         self.outbox = outbox
         self.after_event = after_event
         self.open_orchestrations = open_orchestrations
+        self.wakes = wakes
         self.wake_batches = wake_batches
+
+    def waking(self, step: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        """Return a step with its durable client as second argument, which wakes turns in line while the step runs."""
+
+        async def wakes(request: Any, client: Any) -> Any:
+            async with self.wakes.sent_by(self.open_orchestrations(client).signal_place):
+                return await step(request)
+
+        return wakes
 
     def after(self, step: FinishStep) -> Callable[[wire.FinishWire, Any], Awaitable[wire.FinishedWire]]:
         """Return the step with a second argument: the durable client of its invocation."""
 
         async def finish(request: wire.FinishWire, client: Any) -> wire.FinishedWire:
-            finished = await step(request)
+            finished: wire.FinishedWire = await self.waking(step)(request, client)
             await self.follow_up(request, client)
             return finished
 

@@ -4,6 +4,7 @@ An attempt writes only as long as no other run has taken the log over. Its outco
 returns it: a later run finds it there, and a run that was taken over returns the outcome of its successor.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import replace
@@ -21,10 +22,11 @@ from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
-from domain.errors import Exhausted
+from domain.errors import BudgetSpent, Exhausted
 from domain.fleet.catalog import Fleet
 from domain.log.events import CALLS, AttemptOutcome, Slot
 from domain.log.transcript import Transcript, items_of_rounds, last_message_text
+from domain.money.budgets import OWN_BUDGET
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.catalog import ToolServers
@@ -39,6 +41,7 @@ from domain.tools.rounds import (
     reached_limit,
     tools_of_round,
 )
+from domain.turns.cache_use import SIGN_OF_LIFE_S
 from domain.turns.origins import origin_of
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
@@ -95,14 +98,23 @@ class Infer:
         if known:
             await self.close_open_record(task)
             return known
-        writer = LogWriter(
-            self.turns, self.clock, owner=task.owner, response_id=task.response.id, log=log, attempt=task.number
-        )
+        writer = self.writer(task, log)
         try:
             await writer.take_over()
             return await self.run_attempt(task, writer)
         except Superseded:
             return await self.successor_result(task, writer.log)
+
+    def writer(self, task: AttemptTask, log: Transcript) -> LogWriter:
+        return LogWriter(
+            self.turns,
+            self.clock,
+            owner=task.owner,
+            response_id=task.response.id,
+            log=log,
+            attempt=task.number,
+            sign_of_life_s=SIGN_OF_LIFE_S if task.response.options.cache else math.inf,
+        )
 
     def task(self, request: wire.InferWire, response: Response, log: Transcript) -> AttemptTask:
         backend, config = self.fleet.backends[request["backend"]], response.options.tool_config
@@ -213,7 +225,8 @@ class Infer:
     async def end_without_cover(self, task: AttemptTask, writer: LogWriter, error: Exhausted) -> wire.InferredWire:
         """Let a turn wait for what other turns hold, if its deadline allows; else try another backend, or fail it.
 
-        Earlier costs stay. Instead of failing, an answer that was to go on stays as it is.
+        Earlier costs stay. Instead of failing, an answer that was to go on stays as it is. Raises BudgetSpent where a
+        line of a batch would fail: the attempt is not over, and begins when the budget has room.
         """
         delay_s = cover_delay_s(task.failures.get(wire.NO_COVER, 0), fraction=self.clock.fraction())
         outcome = AttemptOutcome(attempt=task.number, result="failed", code=wire.BUDGET_EXHAUSTED, message=str(error))
@@ -223,6 +236,9 @@ class Infer:
             outcome = replace(outcome, result="done", code=OUTPUT_LIMIT)
         elif task.has_alternative:
             outcome = replace(outcome, result=wire.FAILOVER, code="", failure_class=wire.NO_COVER)
+        elif task.response.options.batch and error.identifier != OWN_BUDGET:
+            await self.close_open_record(task)
+            raise BudgetSpent(str(error), identifier=error.identifier) from error
         await writer.write((), outcome=outcome)
         await self.close_open_record(task)
         return inferred(outcome, writer.log)

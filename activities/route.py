@@ -7,12 +7,14 @@ from typing import cast
 from msgspec import Struct
 
 from activities.routing.decision import DecidedRoute, RouteDecider, following_attempt
+from activities.routing.growth import FleetGrowth
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice
 from domain.routing.estimates import Readiness
+from domain.routing.further_rule import FurtherVerdict
 from domain.routing.queueing import QueuedTurn, QueueWait, hold_for, wait_for
 from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision
@@ -45,13 +47,17 @@ OVER: wire.RoutedWire = {
 
 
 class PlannedRoute(Struct, frozen=True, kw_only=True):
-    """A decision for a turn, and how long the turn waits before it calls the backend."""
+    """A decision for a turn, and how long the turn waits before it calls the backend.
+
+    `further` says whether one more instance of it starts; None where that is no question.
+    """
 
     turn: QueuedTurn
     deadline_at: float
     decided: DecidedRoute
     wait: QueueWait | None
     capped: wire.CappedWire | None = None
+    further: FurtherVerdict | None = None
 
     @property
     def route(self) -> RouteDecision:
@@ -89,6 +95,7 @@ class RouteTurn:
         self.backend_states = backend_states
         self.decider = decider
         self.warmer = warmer
+        self.growth = FleetGrowth(decider, warmer)
 
     async def route(self, request: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_from_wire(request)
@@ -97,7 +104,9 @@ class RouteTurn:
             return OVER
         planned = await self.prepare(response, request)
         result = self.routed(planned)
-        document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
+        further = {"further": planned.further.to_document()} if planned.further else {}
+        wait = planned.wait.to_document() if planned.wait else None
+        document = {**route_to_document(planned.route), "wait": wait, **further}
         recorded = await self.turns.record_route(
             owner, response.id, number=request["number"], route=document, routed=result
         )
@@ -119,7 +128,8 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         await self.update_queues(planned)
-        return planned
+        found = await self.growth.start_where_it_pays(planned.decided, planned.turn, planned.wait, response)
+        return replace(planned, further=found) if found else planned
 
     async def update_queues(self, planned: PlannedRoute) -> None:
         """Keep the turn's place in the queue of the backend that it waits for, and give up its other places.
@@ -153,6 +163,7 @@ class RouteTurn:
             admitted_at=response.created_at,
             hold_s=self.decider.attempt_limits.hold_s,
             is_deferrable=bool(response.options.batch),
+            route=request["number"],
         )
         decided = await self.decide(response, request)
         for _ in range(MAX_PROBE_TRIES):

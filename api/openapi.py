@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from api.http.errors import json_answer
 from api.openapi_schemas import ERROR, reference, schemas
-from domain.files.stored_file import PURPOSES
+from domain.files.stored_file import LISTED_PURPOSES
 from domain.log.events import ResponseStatus
 
 type Json = dict[str, Any]
@@ -159,7 +159,7 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_files_create": OpenApiOperation(summary="Upload a file", result="File", form="CreateFile"),
     "http_files_list": OpenApiOperation(
-        summary="List the caller's files, newest first", result="List", query=("limit", "after", "purpose")
+        summary="List the caller's files", result="List", query=("limit", "after", "order", "purpose")
     ),
     "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
     "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
@@ -194,7 +194,7 @@ QUERIES: Mapping[str, Json] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     "after": {"type": "string"},
     "order": {"type": "string", "enum": ["asc", "desc"]},
-    "purpose": {"type": "string", "enum": list(PURPOSES)},
+    "purpose": {"type": "string", "enum": list(LISTED_PURPOSES)},
     "stream": {"type": "string", "enum": ["true", "false"]},
     "from": {"type": "string", "format": "date"},
     "to": {"type": "string", "format": "date"},

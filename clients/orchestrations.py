@@ -10,6 +10,7 @@ from domain.approval_wire import decided_event
 from domain.batches import batch_wire
 from domain.batches.batch import Batch
 from domain.errors import Unavailable
+from domain.place_wire import place_event
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
 
@@ -53,6 +54,10 @@ class Orchestrations(Protocol):
 
     async def signal_turn_ended(self, response_id: str) -> None:
         """Signal a waiting orchestration that the turn before it has ended. An optimisation, as `signal_cancelled`."""
+        ...
+
+    async def signal_place(self, response_id: str, route: int) -> None:
+        """Signal a turn that waits after this route that a backend has a place. An optimisation, as above."""
         ...
 
     async def signal_decided(self, response_id: str, request_id: str) -> None:
@@ -105,6 +110,9 @@ class DurableOrchestrations:
 
     async def signal_turn_ended(self, response_id: str) -> None:
         await self.signal(response_id, wire.TURN_ENDED_EVENT)
+
+    async def signal_place(self, response_id: str, route: int) -> None:
+        await self.signal(response_id, place_event(route))
 
     async def signal_decided(self, response_id: str, request_id: str) -> None:
         if await self.is_running(response_id):

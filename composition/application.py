@@ -24,6 +24,7 @@ from composition.pipelines import PipelineSteps, compose_pipelines
 from composition.planning import compose_intake, compose_plans
 from composition.state import State, compose_state
 from domain.turns.sink_endpoints import with_sinks
+from state.fleet.place_wakes import PlaceWakes
 from state.retention.deletion import Retention
 
 
@@ -39,9 +40,11 @@ class Maintenance(Struct, frozen=True, kw_only=True):
     retention: Retention
     start_observer: StartObserver
     rule_replay: RuleReplay
+    wakes: PlaceWakes
 
     async def run(self, orchestrations: Orchestrations) -> None:
-        await self.start_observer.probe_unseen()
+        async with self.wakes.sent_by(orchestrations.signal_place):
+            await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
         await self.approval_sweep.run(orchestrations)
         await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
@@ -91,6 +94,7 @@ def compose(configuration: Configuration, ports: Ports) -> Application:
             state.webhook_outbox,
             ports.open_orchestrations,
             after_event=pipelines.turns.after_turn,
+            wakes=state.backend_states.wakes,
             wake_batches=maintenance.batch_sweep.wake_where_warm,
         ),
         http=compose_http(configuration, ports, state, warmer=activities.warmer, intake=intake, steps=steps),
@@ -143,4 +147,5 @@ def compose_maintenance(
             fleet=configuration.fleet,
             clock=clock,
         ),
+        wakes=state.backend_states.wakes,
     )

@@ -31,6 +31,7 @@ from api.http.disconnects import Cancellations
 from api.http.request_body import BodyReader
 from api.pipelines.functions import PipelineFunctions
 from api.routes import HttpFunctions
+from api.turns.caching.live_copies import LiveCopies
 from api.turns.log_stream import LogStream
 from api.turns.request_costs import RequestCosts
 from api.turns.turn_gateway import TurnGateway
@@ -181,6 +182,7 @@ def compose_batch_functions(ports: Ports, state: State, bodies: BodyReader, step
         running=state.running_lines,
         files=state.files,
         check=steps.check,
+        claims=state.turns.idempotency,
         open_orchestrations=ports.open_orchestrations,
         clock=ports.clock,
     )
@@ -269,7 +271,12 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State, in
         authenticator=ports.authenticator,
         admission=intake.admission,
         log_stream=LogStream(
-            turns, clock, stream_s=settings.stream_s, poll_s=settings.flush_s / 2, request_costs=costs
+            turns,
+            clock,
+            stream_s=settings.stream_s,
+            poll_s=settings.flush_s / 2,
+            request_costs=costs,
+            copies=LiveCopies(state.cached_answers, clock),
         ),
         cancellations=Cancellations(turns, ports.open_orchestrations),
         request_costs=costs,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from api.pipelines.pipeline_turns import step_request
 from composition.parts import Configuration
 from domain.errors import Invalid
+from domain.identity.access_tokens import is_guid
 from domain.ids import thread_of
 from domain.pipelines.pipeline import COMPLETED_EVENT, Pipeline, PipelineStep, SinkKind
 from domain.routing.model_choice import UnknownModel, read_model_choice
@@ -21,6 +22,9 @@ def problems_of(pipeline: Pipeline, configuration: Configuration) -> Iterator[st
     tenants = configuration.settings.token_tenants
     if pipeline.owner.tenant not in tenants:
         yield f"owner.tenant: expected one of GANGLION_TOKEN_TENANTS, found {pipeline.owner.tenant!r}"
+    app = pipeline.owner.subject.removeprefix("app:")
+    if not is_guid(app):
+        yield f"owner.app: expected the client id of an application, a GUID in small letters, found {app!r}"
     for step in pipeline.steps:
         place = f"steps.{step.name}." if step.name else ""
         yield from (f"{place}{problem}" for problem in step_problems(pipeline, step, configuration))

@@ -101,6 +101,10 @@ class Exhausted(Terminal):
         self.may_return = may_return
 
 
+class BudgetSpent(Exhausted):
+    """A line of a batch lacks a budget that is spent, and no other backend is left: it waits outside of its turn."""
+
+
 class RateLimited(Retryable):
     """The limit of turns per minute, or of running turns, is reached."""
 

@@ -14,7 +14,7 @@ from orchestrators.context import Context, Steps
 from orchestrators.continuation import Progress, go_on, is_long, take_over
 from orchestrators.rounds import run_calls, size_after
 from orchestrators.step_costs import StepCosts
-from orchestrators.steps import call_step, call_together, cancelled_within, first_within
+from orchestrators.steps import call_step, call_together, cancelled_within, first_within, wait_for_place
 from orchestrators.turn_waits import TurnWaits
 
 EARLIER_TURNS: wire.WaitReasonWire = {"backend": "", "reason": "turn"}
@@ -144,7 +144,8 @@ def one_round(
         if routed["backend"] is None:
             if not routed["delay_s"]:
                 return history, ending_without_backend(routed["reason"], history, lacks_cover)
-            if (yield from waits.track(context, routed.get("wait"), cancelled_within(context, routed["delay_s"]))):
+            pause = wait_for_place(context, history.routes + 1, routed["delay_s"])
+            if (yield from waits.track(context, routed.get("wait"), pause)):
                 return history, CANCELLED
             history = after_pause(history)
             continue

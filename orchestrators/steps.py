@@ -8,6 +8,7 @@ from azure.durable_functions import RetryOptions
 
 from domain import wire
 from domain.packed_wire import PLAIN, packed_request
+from domain.place_wire import WITHOUT_PLACES, place_event
 from orchestrators.context import Context, DurableTask, Steps
 
 STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
@@ -44,6 +45,18 @@ def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
     """Wait on a durable timer, which costs nothing. Return True at once where the response is cancelled meanwhile."""
     event = context.wait_for_external_event(wire.CANCELLED_EVENT)
     return (yield from first_within(context, seconds, (event,))) is event
+
+
+def wait_for_place(context: Context, route: int, seconds: float) -> Steps[bool]:
+    """Wait until a backend has a place for the turn, as the event of its route says, or the time has passed.
+
+    Either way the turn is routed again. Return True where the response is cancelled meanwhile.
+    """
+    if context.version in WITHOUT_PLACES:
+        return (yield from cancelled_within(context, seconds))
+    cancelling = context.wait_for_external_event(wire.CANCELLED_EVENT)
+    place = context.wait_for_external_event(place_event(route))
+    return (yield from first_within(context, seconds, (cancelling, place))) is cancelling
 
 
 def first_within(context: Context, seconds: float, events: Sequence[DurableTask]) -> Steps[DurableTask | None]:

@@ -16,13 +16,14 @@ from clients.single_flight import SingleFlight
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held
+from domain.fleet.instances.numbered import instances_of
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, SpendPart, unspent, window_s
 from domain.routing.rules.rule_choice import RuleChoice
 from state.fleet.backend_state import BackendStates, last_starts
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
-from state.money.recent_sessions import EndedSession, RecentSessions
+from state.money.recent_sessions import MOST, EndedSession, RecentSessions
 from state.money.session_sharers import SessionSharers, SharerReader
 
 FRESH_S = 1.0
@@ -31,12 +32,21 @@ IN_TURN, SHARED_IN_TURN = 3, 2
 that were read first."""
 
 
+class InstanceSession(Struct, frozen=True, kw_only=True):
+    """The open session of one of several instances, whose numbers count from 0, and its sharers as below."""
+
+    number: int
+    session: GpuSession
+    sharers: SessionSharers | None = None
+
+
 class BackendSummary(Struct, frozen=True, kw_only=True):
     """A backend with what is known of it; one that never sleeps has no session, no spend and no rule.
 
     `spent` is the rental spend in dollars that the next decision counts, in the window of the `rule` in force.
     `sharers` are those of the open session; None where they were not read yet, or are too many.
-    `ended` are the GPU sessions of the last day that are over, oldest first.
+    `ended` are the GPU sessions of the last day that are over, oldest first. `instances` has the open sessions of a
+    backend that may have several instances; `session` is that of the first one.
     `adopted` is how that rule was chosen; None as long as the default rule is in force without a choice.
     """
 
@@ -48,6 +58,7 @@ class BackendSummary(Struct, frozen=True, kw_only=True):
     adopted: RuleChoice | None = None
     sharers: SessionSharers | None = None
     ended: tuple[EndedSession, ...] = ()
+    instances: tuple[InstanceSession, ...] = ()
 
     @property
     def rule_window_s(self) -> float:
@@ -102,14 +113,12 @@ class FleetStatus:
         )
         paid = {name: held(each, rule_of(rules.get(name)).idle_s) for name, each in backends.items()}
         sharers, _ = await asyncio.gather(
-            self.sharers.of(opened, backends, most=SHARED_IN_TURN),
+            self.sharers.of(opened, machines_of(backends), most=SHARED_IN_TURN),
             self.read_spent([paid[each.name] for each in sleepers], states, rules),
         )
-        found = (self.read_backend(each, states, opened.get(name), rules.get(name)) for name, each in paid.items())
+        found = (self.read_backend(each, states, opened, rules.get(name)) for name, each in paid.items())
         summaries = await asyncio.gather(*found)
-        return FleetSummary(
-            at=at, backends=tuple(replace(each, sharers=sharers.get(each.backend.name)) for each in summaries)
-        )
+        return FleetSummary(at=at, backends=tuple(with_sharers(each, sharers) for each in summaries))
 
     async def read_spent(
         self, sleepers: Sequence[Backend], states: Mapping[str, BackendState], rules: Mapping[str, RuleChoice]
@@ -135,7 +144,7 @@ class FleetStatus:
         self,
         backend: Backend,
         states: Mapping[str, BackendState],
-        session: GpuSession | None,
+        opened: Mapping[str, GpuSession],
         adopted: RuleChoice | None,
     ) -> BackendSummary:
         state = states[backend.name]
@@ -144,12 +153,41 @@ class FleetStatus:
         return BackendSummary(
             backend=backend,
             state=state,
-            session=session,
+            session=opened.get(backend.name),
             spent=unspent(self.spent[backend.name], last_starts(states)),
             rule=rule_of(adopted),
             adopted=adopted,
-            ended=await self.recent_sessions.ended(backend, session, state.warmth),
+            ended=await self.ended(backend, opened, state),
+            instances=instance_sessions(backend, opened),
         )
+
+    async def ended(
+        self, backend: Backend, opened: Mapping[str, GpuSession], state: BackendState
+    ) -> tuple[EndedSession, ...]:
+        """Return the latest sessions of all instances that are over, oldest first."""
+        machines, read = instances_of(backend), self.recent_sessions.ended
+        found = await asyncio.gather(*(read(each, opened.get(each.name), state.warmth) for each in machines))
+        if len(found) == 1:
+            return found[0]
+        return tuple(sorted((each for one in found for each in one), key=lambda each: each.session.started)[-MOST:])
+
+
+def machines_of(backends: Mapping[str, Backend]) -> Mapping[str, Backend]:
+    """Return the instances of all backends by their names."""
+    return {one.name: one for each in backends.values() for one in instances_of(each)}
+
+
+def instance_sessions(backend: Backend, opened: Mapping[str, GpuSession]) -> tuple[InstanceSession, ...]:
+    if backend.max_instances == 1:
+        return ()
+    names = [each.name for each in instances_of(backend)]
+    found = ((number, opened.get(name)) for number, name in enumerate(names))
+    return tuple(InstanceSession(number=number, session=each) for number, each in found if each)
+
+
+def with_sharers(summary: BackendSummary, sharers: Mapping[str, SessionSharers]) -> BackendSummary:
+    instances = (replace(each, sharers=sharers.get(each.session.backend)) for each in summary.instances)
+    return replace(summary, sharers=sharers.get(summary.backend.name), instances=tuple(instances))
 
 
 def rule_of(adopted: RuleChoice | None) -> Rule:

@@ -20,6 +20,7 @@ from scripts.release.__main__ import FUNCTIONS
 from settings import ROOT, read_settings
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
+from tests.fakes.tools import caller_server
 from tests.orchestrators.durable_host import EventType
 from tests.orchestrators.record import HISTORIES
 
@@ -91,11 +92,13 @@ def test_the_orchestrations_are_those_of_turns_webhooks_and_batches(
     ]
 
 
-def test_the_steps_that_end_turns_and_batches_have_a_durable_client(
+def test_the_steps_after_which_other_turns_follow_have_a_durable_client(
     functions: Mapping[str, list[dict[str, Any]]],
 ) -> None:
     activities = triggers(functions, "activityTrigger")
     assert [name for name in activities if name in triggers(functions, "durableClient")] == [
+        wire.ROUTE,
+        wire.INFER,
         ASK,
         wire.FINISH,
         batch_wire.FINISH_BATCH,
@@ -172,13 +175,7 @@ def test_a_budget_that_no_backend_fits_is_an_error_at_start_and_one_that_exclude
         read_configuration(read_settings({**ENVIRONMENT, **gpu, "GANGLION_BUDGET_RESPONSE": "0.000000001"}))
 
 
-OBO = """
-[servers.cases]
-kind = "http"
-url = "https://cases.internal"
-auth = "obo"
-scope = "api://cases/.default"
-
+OBO = f"""{caller_server("cases", "http", url="https://cases.internal", scope="api://cases/.default")}
 [servers.cases.tools.find]
 description = "Finds."
 method = "GET"

@@ -17,7 +17,7 @@ from clients.clock import Clock
 from clients.storage.request_units import RequestCharge, metered
 from clients.storage.sparing.store import forget_turn
 from domain import wire
-from domain.errors import Retryable
+from domain.errors import BudgetSpent, Retryable
 
 type Steps = Mapping[str, Callable[[Any], Awaitable[Any]]]
 type Orchestrator = Callable[[Any], Generator[Any, Any, Any]]
@@ -128,7 +128,7 @@ class InlineTurns:
     ) -> float:
         """Run a turn on; return 0.0 when it has ended, or the seconds that it waits before it is run again.
 
-        `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can.
+        `stored` is what `save` stored last; `prefers` is the backend that takes the turn if it can. Raises BudgetSpent.
         """
         request, began_at, results, version = turn, self.clock.now(), list[dict[str, Any]](), VERSION
         if stored:
@@ -202,13 +202,13 @@ class InlineRun(Struct):
         await self.save({**run, "version": context.version})
 
     async def result(self, yielded: Any) -> dict[str, Any]:
-        """Run what the orchestrator asks for. An error that a retry can help is raised: the line is run again."""
+        """Run what the orchestrator asks for; an error is raised where a retry, or a budget later on, can help."""
         if isinstance(yielded, Together):
             return {"value": [await self.never_raising(call) for call in yielded.calls]}
         if isinstance(yielded, Call):
             try:
                 return {"value": await self.turns.steps[yielded.name](self.request_of(yielded))}
-            except Retryable:
+            except (Retryable, BudgetSpent):
                 raise
             except Exception as error:  # noqa: BLE001 - as the host does, a failed step is the orchestrator's to judge
                 return {"failure": f"{yielded.name} failed: {type(error).__name__}"}

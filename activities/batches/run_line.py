@@ -17,10 +17,11 @@ from domain.batches.batch import Batch
 from domain.batches.batch_wire import LineRanWire, LineWire
 from domain.batches.line_ids import chunk_of, chunk_thread
 from domain.batches.totals import BatchTotals
-from domain.errors import Exhausted, GanglionError, Invalid, Locked, NotFound, Retryable
+from domain.errors import BudgetSpent, Exhausted, GanglionError, Invalid, Locked, NotFound, Retryable
 from domain.identity.owners import Owner
 from domain.ids import own_token
 from domain.log.events import ResponseStatus
+from domain.money.budgets import OWN_BUDGET
 from domain.turns.response import Response
 from state.batches.line_store import LineStore
 from state.batches.pauses import BatchPauses
@@ -49,9 +50,6 @@ MOST_TRIES: Final = 6
 """A line that fails outside of its turn ends after so many tries of a process, five minutes after the first."""
 
 SERVER_ERROR: Final = "server_error"
-
-OWN_BUDGET: Final = "response"
-"""The budget of one response: a line that costs more can never run."""
 
 ANSWERED: Final = frozenset({ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE})
 
@@ -207,9 +205,15 @@ class RunLine:
         """Run the turn of a line on, and record its answer when it has ended."""
         response_id = self.requests.response_id(batch, line, content)
         turn = turn_of(batch, response_id)
-        delay_s = await self.inline.run(
-            turn, stored, lambda body: self.source.save_run(batch, line, body), prefers=await self.source.started(batch)
-        )
+        try:
+            delay_s = await self.inline.run(
+                turn,
+                stored,
+                lambda body: self.source.save_run(batch, line, body),
+                prefers=await self.source.started(batch),
+            )
+        except BudgetSpent as error:
+            await self.pauses.note(batch, str(error), delay_s := FULL_S)
         if delay_s:
             return waits(delay_s)
         try:
@@ -227,7 +231,7 @@ class RunLine:
         transcript = await self.turns.transcript(ended.owner, ended.id)
         answer, ending = self.requests.answer(batch, ended, transcript), transcript.ending
         is_answer = ended.status in ANSWERED and answer.status == OK
-        problem = {"code": ending.code or ended.status.value, "message": ending.message} if ending else None
+        problem = error_of_turn(ended.status, ending.code, ending.message) if ending else None
         totals = BatchTotals.of_line(ending.usage if ending else None, completed=is_answer)
         row = row_of(
             batch,
@@ -266,6 +270,11 @@ def turn_of(batch: Batch, response_id: str) -> wire.RespondWire:
 
 def waits(delay_s: float) -> LineRanWire:
     return {"delay_s": round(delay_s, 3), "stopped": 0}
+
+
+def error_of_turn(status: ResponseStatus, code: str, message: str) -> dict[str, str]:
+    """Return the error of a turn that gave no answer; the end of a cancelled one has no code and no message."""
+    return {"code": code or status.value, "message": message or f"The turn of the line was {status.value}."}
 
 
 def error_of(answer: LineAnswer) -> dict[str, str]:

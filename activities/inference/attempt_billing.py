@@ -19,9 +19,8 @@ from domain.log.events import AttemptOutcome, Slot
 from domain.money.ledger_records import AttemptRecord, with_reserved
 from domain.money.prices import Price, TimePrice
 from domain.money.sessions.transitions import SessionEntry, joint_charge
-from state.money.gpu_sessions import GpuSessions
+from state.money.gpu_sessions import GpuSessions, share_of
 from state.money.ledger import Ledger
-from state.money.session_documents import share_name
 
 REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})
 """The failures by which a backend rejects a request without starting an instance for it."""
@@ -53,9 +52,9 @@ class AttemptBilling:
         limit_s = task.backend.limits.request_timeout_s if task.limit_s is None else task.limit_s
         entry = await self.sessions.enter(task.backend, task.owner, record, limit_s=limit_s)
         if entry:
-            record = with_reserved(record, entry.worst)
+            record = replace(with_reserved(record, entry.worst), starts_session=entry.is_first)
         try:
-            session = share_name(task.backend.name, entry.session) if entry else ""
+            session = share_of(task.backend, entry) if entry else ""
             joint = entry.joint if entry else None
             opened = await self.ledger.open_attempt(task.owner, record, session=session, joint=joint)
             self.notice(task.owner.tenant)
@@ -88,7 +87,7 @@ class AttemptBilling:
             shares = await self.sessions.leave(task.backend, entry, ended=ended, opened_at=meter.opened_at)
             closed = replace(closed, charge=replace(closed.charge, shares=shares))
             joint = joint_charge_of(task, entry, ended=ended)
-        session = share_name(task.backend.name, entry.session) if entry else ""
+        session = share_of(task.backend, entry) if entry else ""
         late = Decimal(0) if entry else meter.unlogged_cost(writer.pieces_written, writer.largest_slot)
         await self.ledger.close_attempt(task.owner, closed, session=session, joint=joint, late=late)
 
@@ -102,7 +101,7 @@ class AttemptBilling:
             ended = closed.progress.ended_at or record.started_at
             shares = await self.sessions.leave(task.backend, entry, ended=ended)
             closed = replace(closed, charge=replace(closed.charge, shares=shares))
-        session = share_name(task.backend.name, entry.session) if entry else ""
+        session = share_of(task.backend, entry) if entry else ""
         await self.ledger.close_attempt(task.owner, closed, session=session)
 
 

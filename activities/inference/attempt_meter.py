@@ -10,6 +10,7 @@ from clients.backends.port import AnswerEnd, TextPiece
 from clients.clock import Clock
 from domain.fleet.learned_speed import Observation
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
+from domain.log.writers import is_copy
 from domain.money.costing import BackendWork, attempt_cost, line_of
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TokenPrice
@@ -203,9 +204,13 @@ def answered_runs(slots: Sequence[Slot]) -> int:
 
 
 def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
-    """Return the slots that the attempt's runs wrote: since its start, after the outcome of the attempt before it."""
+    """Return the slots that the attempt's runs wrote: since its start, after the outcome of the attempt before it.
+
+    Copies of another turn's answer were written before, by a process whose clock may differ.
+    """
     earlier_ends = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
-    return [slot for slot in slots[max(earlier_ends, default=0) :] if slot.at >= record.started_at]
+    later = [slot for slot in slots[max(earlier_ends, default=0) :] if slot.at >= record.started_at]
+    return [slot for slot in later if not is_copy(slot.writer)]
 
 
 def close_record(

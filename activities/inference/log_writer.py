@@ -1,5 +1,6 @@
 """How does one run of an attempt write to a log that another run may take over at any time?"""
 
+import math
 from copy import replace
 
 from clients.clock import Clock
@@ -7,6 +8,7 @@ from domain.errors import UnknownOutcome
 from domain.identity.owners import Owner
 from domain.log.events import AttemptOutcome, LogEvent, Slot
 from domain.log.transcript import Transcript, after_slot
+from domain.log.writers import RUN
 from state.turns.responses import TurnStore
 
 
@@ -18,7 +20,8 @@ class LogWriter:
     """One writer of one log for the attempt number `attempt`. `log` is what it has read and written so far.
 
     `is_last_write_known` is False after a write whose result is unknown: this writer must not write again, because
-    only another writer can find out what the next slot holds.
+    only another writer can find out what the next slot holds. A writer that writes no text shows every `sign_of_life_s`
+    seconds that it works.
     """
 
     def __init__(
@@ -30,14 +33,16 @@ class LogWriter:
         response_id: str,
         log: Transcript,
         attempt: int,
+        sign_of_life_s: float = math.inf,
     ) -> None:
         self.turns = turns
         self.clock = clock
         self.owner = owner
         self.response_id = response_id
-        self.writer = f"infer:{clock.token()}"
+        self.writer = f"{RUN}{clock.token()}"
         self.log = log
         self.attempt = attempt
+        self.sign_of_life_s = sign_of_life_s
         self.is_last_write_known = True
         self.pieces_written = 0
         self.largest_slot = 0
@@ -88,7 +93,9 @@ class LogWriter:
 
     async def check_not_superseded(self) -> None:
         """Raise Superseded where another writer has written since."""
-        if await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
+        if self.clock.now() - self.log.last_at > self.sign_of_life_s:
+            await self.write(())
+        elif await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
             raise Superseded
 
     def slot(self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None) -> Slot:

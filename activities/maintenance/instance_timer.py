@@ -9,6 +9,7 @@ from activities.routing.warm_up import BackendWarmer
 from clients.clock import Clock
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.lease import is_counted
+from domain.fleet.instances.several import wanted_count
 from domain.identity.owners import Owner
 from domain.ids import operator_warm_up_id
 
@@ -35,11 +36,15 @@ class InstanceTimer:
             await tolerate_failure(self.keep_minimum(backend), f"keep the minimum of {backend.name}")
 
     async def keep_minimum(self, backend: Backend) -> None:
-        """Start an instance where the schedule wants one and none is held; its payer pays for it."""
+        """Start an instance where the schedule wants one more than are held; its payer pays for it."""
         control = backend.instances
         if not is_counted(backend) or control is None or control.payer is None:
             return
-        if not control.limits(self.clock.now()).minimum or await self.keeper.leases.read(backend):
+        minimum, owner = control.limits(self.clock.now()).minimum, Owner(tenant=control.payer, subject=SUBJECT)
+        if not minimum:
             return
-        owner = Owner(tenant=control.payer, subject=SUBJECT)
-        await self.warmer.warm_up(backend, operator_warm_up_id(self.clock.token()), owner=owner, wait=False)
+        name = operator_warm_up_id(self.clock.token())
+        if not await self.keeper.leases.read(backend):
+            await self.warmer.warm_up(backend, name, owner=owner, wait=False)
+        elif minimum > 1 and wanted_count(await self.keeper.state_of(backend)) < minimum:
+            await self.warmer.warm_up_further(backend, name, owner=owner)

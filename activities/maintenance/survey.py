@@ -29,7 +29,7 @@ class TurnSurvey:
         queued, running = unfinished[ResponseStatus.QUEUED], unfinished[ResponseStatus.IN_PROGRESS]
         now = self.clock.now()
         states = await self.backend_states.read(self.fleet.backends)
-        places = {name: until for state in states.values() for name, (_, until) in state.load.queue_places.items()}
+        places = {name: place.until for state in states.values() for name, place in state.load.queue_places.items()}
         waiting = {name for name, until in places.items() if until > now}
         active = [each.created_at + each.progress.waited_s for each in (*queued, *running) if each.id not in waiting]
         report_unfinished(

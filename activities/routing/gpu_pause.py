@@ -118,6 +118,8 @@ class GpuPauses:
         if session and session.stopped_at is None and await self.is_shared(turn, session):
             return ToolPause(reason="other turns share its session")
         state, found = await self.keeper.state_of(backend), await self.keeper.leases.read(backend)
+        if state.warmth.further:
+            return ToolPause(reason="other turns share its session")
         ends_at = self.provider_end(backend, session)
         up = time_up(backend, state, found.lease if found else None, provider_end=ends_at, now=now)
         rules = self.decider.fleet.callers.of_turn(turn.response.owner.tenant, turn.response.options.metadata)

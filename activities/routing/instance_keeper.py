@@ -12,19 +12,24 @@ from copy import replace
 from itertools import count
 from typing import Any, Final
 
+from activities.routing.further_instances import FurtherInstances
+from activities.routing.instance_counts import InstanceCounts
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
 from clients.instances.port import InstanceCounter
 from domain.errors import GanglionError, Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
-from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.count_failures import changed_nothing
 from domain.fleet.instances.held_backend import provider_idle_s
 from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted, kept_until, look_by
+from domain.fleet.instances.numbered import instance, instances_of
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.instances.several import wanted_count
 from domain.money.sessions.gpu_sessions import GpuSession
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
+from state.fleet.further_states import FurtherStates
 from state.fleet.state_changes import wait_for_either
 from state.money.gpu_sessions import GpuSessions
 
@@ -72,12 +77,18 @@ class InstanceKeeper:
         self.backend_states = backend_states
         self.sessions = sessions
         self.leases = leases
-        self.counter = counter
+        self.counts = InstanceCounts(counter=counter, backend_states=backend_states, leases=leases, clock=clock)
+        self.further = FurtherInstances(
+            states=FurtherStates(backend_states, clock),
+            sessions=sessions,
+            leases=leases,
+            counts=self.counts,
+            clock=clock,
+        )
         self.clients = clients
         self.fleet = fleet
         self.clock = clock
         self.watches: dict[str, asyncio.Task[None]] = {}
-        self.paused_until: dict[str, float] = {}
 
     @property
     def kept(self) -> tuple[Backend, ...]:
@@ -89,19 +100,23 @@ class InstanceKeeper:
             await self.take_lease(backend, CountLease(by=by, at=self.clock.now()))
 
     async def start(self, backend: Backend, by: str) -> None:
-        """Set the count to 1, under the lease of `by`, where the product sets it.
+        """Set the count, under the lease of `by`, where the product sets it: to 1, or to what runs already.
 
         Raises BackendError. Calls that may succeed a little later are repeated for a while.
         """
         try:
             if is_counted(backend):
-                await self.set_to_one(backend, by)
+                await self.counts.set_to(backend, await self.count_of(backend), by)
         except BackendError as error:
             await self.end_failed_start(backend, error, by)
             raise
         self.watch(backend)
         with suppress(Retryable):
             await self.sessions.record_begun(backend, self.clock.now())
+
+    async def count_of(self, backend: Backend) -> int:
+        """Return how many instances are to run when the first one does."""
+        return 1 if backend.max_instances == 1 else wanted_count(await self.state_of(backend))
 
     async def let_go(self, backend: Backend, by: str) -> None:
         """Give up the lease of `by`, which started nothing. What may run since an earlier one is still ended."""
@@ -123,28 +138,14 @@ class InstanceKeeper:
             else:
                 is_silent = self.clock.now() >= max(until, found.written_at + FRESH_S)
                 may_take = found.lease.phase is LeasePhase.RUNNING or is_silent
-                is_taken = may_take and await self.leases.replace(backend, found, replace(lease, may_run=True))
+                is_taken = may_take and await self.leases.replace(
+                    backend, found, replace(lease, may_run=True, target=found.lease.target)
+                )
             if is_taken:
                 return
             await self.clock.sleep(TAKE_STEP_S)
             if steps % DELAY_STEPS == 0:
                 await self.backend_states.record_warm_up_sent(backend, lease.by)
-
-    async def set_to_one(self, backend: Backend, by: str) -> None:
-        """Raises the first error after which the count may be 1 all the same, else the last; waiting turns are told."""
-        unknown: BackendError | None = None
-        for tries in range(1, START_TRIES + 1):
-            try:
-                await self.counter.set_count(backend, 1)
-            except BackendError as error:
-                if unknown is None and not changed_nothing(error.failure):
-                    unknown = error
-                if tries == START_TRIES or not may_repeat(error.failure):
-                    raise unknown or error from None
-                await self.clock.sleep(pause_s(tries, error.failure))
-                await self.backend_states.record_warm_up_sent(backend, by)
-            else:
-                return
 
     async def end_failed_start(self, backend: Backend, error: BackendError, by: str) -> None:
         """Let the lease go where nothing was started; where that is not certain, end what may have been."""
@@ -186,57 +187,65 @@ class InstanceKeeper:
             known = self.watches.get(backend.name)
             if (known is None or known.done()) and await self.looked(backend) is not None:
                 self.watch(backend)
+            if backend.max_instances > 1 and (found := await self.leases.read(backend)):
+                await self.stop_orphans(backend, lease=found.lease)
 
     async def look(self, backend: Backend) -> float | None:
         """End the instance where it is due; return when to look again, None where there is no lease."""
         found = await self.leases.read(backend)
         if found is None:
-            return await self.stop_orphan(backend)
+            await self.stop_orphans(backend)
+            return None
         now, state = self.clock.now(), await self.state_of(backend)
         due = due_at(found.lease, backend, state, now)
         if is_counted(backend):
             if until := kept_until(backend, state, due, now):
                 await self.backend_states.record_kept_until(backend, until)
-            return min(due, look_by(state, now)) if due > now else await self.end(backend, found, looked_at=now)
+            if due <= now:
+                return await self.end(backend, found, looked_at=now)
+            return min(due, look_by(state, now), await self.further.look(backend, found, state))
         return await self.look_at_kept_alive(backend, found, due)
 
-    async def stop_orphan(self, backend: Backend) -> None:
-        """End a session that has no lease: a request came after the end of its machine, or a process died."""
-        session = (await self.sessions.current(backend)).session
+    async def stop_orphans(self, backend: Backend, *, lease: CountLease | None = None) -> None:
+        """End the sessions that have no lease: a request came after the end of its machine, or a process died."""
+        for one in instances_of(backend)[lease.target if lease else 0 :]:
+            await self.stop_orphan(backend, one)
+
+    async def stop_orphan(self, backend: Backend, one: Backend) -> None:
+        session = (await self.sessions.current(one)).session
         if session is None or session.idle_s is None or session.stopped_at is not None:
             return
         over_s, now = LONGEST_ATTEMPT_S if session.running else ORPHAN_S, self.clock.now()
         ended = session.last_end if is_counted(backend) else end_by_provider(session, backend)
-        if now >= ended + over_s and not (await self.state_of(backend)).load.running(now):
-            await self.sessions.record_stopped(backend, ended)
+        is_used = one.name == backend.name and (await self.state_of(backend)).load.running(now) > 0
+        if now >= ended + over_s and not is_used:
+            await self.sessions.record_stopped(one, ended)
 
     async def end(self, backend: Backend, found: StoredLease, *, looked_at: float) -> float | None:
         """Set the count to 0, then record when the machine stopped, then forget the lease."""
         now = self.clock.now()
-        if now < (paused_until := self.paused_until.get(backend.name, 0.0)):
+        if now < (paused_until := self.counts.paused_until.get(backend.name, 0.0)):
             return paused_until
         if not found.is_free(self.leases.process, now):
             return found.written_at + SILENT_S
-        is_running = found.lease.phase is LeasePhase.RUNNING
+        is_running = found.lease.phase is not LeasePhase.ENDING
         if is_running and not await self.backend_states.record_stop(backend, looked_at=looked_at):
             return now + LOOK_S
         if not await self.leases.replace(backend, found, found.lease.ending()):
             return now
-        try:
-            await self.counter.wait(backend, await self.counter.set_count(backend, 0))
-        except BackendError as error:
-            return await self.note_failed_end(backend, error)
-        return await self.note_end(backend)
+        again_at = await self.counts.lower_to(backend, 0)
+        return await self.note_end(backend) if again_at is None else again_at
 
     async def note_end(self, backend: Backend) -> float | None:
-        """Record that the machine has stopped; where a start has taken the lease over meanwhile, it runs on."""
+        """Record that all machines have stopped; where a start has taken the lease over meanwhile, they run on."""
         now, found = self.clock.now(), await self.leases.read(backend)
         if found is None:
             return None
         is_taken = found.lease.phase is LeasePhase.RUNNING or found.process != self.leases.process
         if is_taken or not await self.leases.replace(backend, found, found.lease):
             return now + LOOK_S
-        await self.sessions.record_stopped(backend, now)
+        for number in range(found.lease.target):
+            await self.sessions.record_stopped(instance(backend, number), now)
         return await self.forget(backend)
 
     async def forget(self, backend: Backend) -> float | None:
@@ -244,17 +253,6 @@ class InstanceKeeper:
         if found is None or await self.leases.remove(backend, found):
             return None
         return self.clock.now()
-
-    async def note_failed_end(self, backend: Backend, error: BackendError) -> float:
-        """Count a failure; the machine goes on costing money until another call succeeds."""
-        found, now = await self.leases.read(backend), self.clock.now()
-        if found is None:
-            return now
-        tries = found.lease.tries + 1
-        log.error("%s runs on: its count could not be set to 0 (%d tries): %s", backend.name, tries, error)
-        await self.leases.replace(backend, found, replace(found.lease, tries=tries))
-        self.paused_until[backend.name] = now + pause_s(tries, error.failure)
-        return self.paused_until[backend.name]
 
     async def look_at_kept_alive(self, backend: Backend, found: StoredLease, due: float) -> float | None:
         """Keep an instance alive by requests until it is due; then its provider ends it."""

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
+from activities.routing.further_instances import FurtherStart
 from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.start_observer import StartObserver
 from clients.backends.port import BackendClient, BackendError
@@ -89,6 +90,24 @@ class BackendWarmer:
             await asyncio.wait({authentication}, timeout=AUTHENTICATION_WAIT_S)
             await asyncio.wait({hold}, timeout=backend.cold_start.warm_up_hold_s)
         return True
+
+    async def warm_up_further(
+        self, backend: Backend, response_id: str, *, owner: Owner, following: FollowingAttempt = NO_ATTEMPT
+    ) -> bool:
+        """Start one more instance of a backend that is up; False where another turn starts one, or no more may run.
+
+        This returns before the count is set. The owner of the response pays for the time that no turn uses.
+        """
+        asked = await self.keeper.further.claim(backend, response_id, owner, following)
+        if asked is None:
+            return False
+        self.start_task(self.start_further(asked))
+        return True
+
+    async def start_further(self, asked: FurtherStart) -> None:
+        if not await self.keeper.further.start(asked):
+            count_warm_up(asked.backend, WarmUpOutcome.REFUSED)
+        self.keeper.watch(asked.backend)
 
     def start_task[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

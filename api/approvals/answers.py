@@ -65,6 +65,7 @@ class ApprovalAnswers:
             self.check(each, config)
             self.check_decider(each, owner)
             await self.check_ended(each, owner)
+        check_agreement(answers)
         await self.check_all_answered(owner, unanswered, field)
         return tuple(answers)
 
@@ -166,6 +167,16 @@ def check_decision(answer: ApprovalAnswer, stored: Approval) -> None:
         word = "approved" if stored.decision.approves else "denied"
         message = f"Invalid '{answer.field}': the request was {word} before; a decision is final."
         raise Invalid(message, field=answer.field, code="approval_already_decided")
+
+
+def check_agreement(answers: Sequence[ApprovalAnswer]) -> None:
+    """Raise Invalid where one request has two different answers: neither of them is recorded."""
+    first: dict[str, ApprovalAnswer] = {}
+    for each in answers:
+        before = first.setdefault(each.approval.request, each)
+        if before.item.approves is not each.item.approves:
+            message = f"Invalid '{each.field}': '{before.field}' answers the same request otherwise. Send one answer."
+            raise Invalid(message, field=each.field, code="invalid_value")
 
 
 def check_count(answers: Sequence[ApprovalAnswer], *, most: int, field: str) -> None:

@@ -1,10 +1,12 @@
 """How are batches created, read, listed and cancelled over HTTP?"""
 
 import hashlib
+from copy import replace
 from typing import Any, Final
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from activities.batches.check_batch import CheckBatch
 from api.batches.batch_body import batch_request
@@ -15,7 +17,7 @@ from api.http.pagination import continued_list, read_newest_first, unknown_curso
 from api.http.request_body import BodyReader
 from api.parsing.field_rules import ignored_header
 from api.rendering.response import Json
-from api.turns.deliveries import read_delivery
+from api.turns.deliveries import hash_of, may_be_repeat, read_delivery
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
 from domain.batches.batch import Batch, BatchStatus
@@ -27,6 +29,7 @@ from state.batches.line_costs import costs_of_lines
 from state.batches.running_lines import RunningLines
 from state.files.file_store import FileStore
 from state.rate_limits import RateLimiter
+from state.turns.idempotency import IdempotencyRecords
 from telemetry.spans import current_traceparent
 
 PURPOSE: Final = "batch"
@@ -43,11 +46,12 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
     running: RunningLines
     files: FileStore
     check: CheckBatch
+    claims: IdempotencyRecords
     open_orchestrations: OpenOrchestrations
     clock: Clock
 
     async def create(self, req: Request, client: Any) -> Response:
-        """`POST /v1/batches`: a request with the same `Idempotency-Key` is the same batch."""
+        """`POST /v1/batches`: a request with the same `Idempotency-Key`, or that an SDK repeats, is the same batch."""
         owner = await owner_of(req, self.authenticator)
         request, ignored = await self.bodies.read(req, batch_request)
         await self.limits.take(owner)
@@ -60,6 +64,8 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
         )
         await self.check_file(batch)
         await self.check.refuse_too_dear(batch)
+        if "idempotency-key" not in req.headers:
+            batch = replace(batch, id=await self.claimed(req, batch))
         stored = await self.batches.create(batch)
         if stored.request != request:
             raise Conflict("The 'Idempotency-Key' was used for another batch: send a new one.")
@@ -72,6 +78,18 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
             return self.clock.token()
         key = read_delivery(req, "").key
         return hashlib.sha256(f"{owner.tenant} {owner.subject} {key}".encode()).hexdigest()[:24]
+
+    async def claimed(self, req: Request, batch: Batch) -> str:
+        """Return the id of a new batch; where an SDK repeats a request by itself, that of the first one."""
+        digest = hash_of(asdict(batch.request))
+        return await self.claims.record(
+            batch.owner,
+            key=f"batch:{digest}",
+            body_hash=digest,
+            response_id=batch.id,
+            repeat=may_be_repeat(req),
+            new_thread=False,
+        )
 
     async def check_file(self, batch: Batch) -> None:
         """Raise NotFound and Invalid for a file that a batch cannot read until its end."""

@@ -61,7 +61,7 @@ class ChatCompletions:
             return error_answer(NO_MODEL, str(error), field=error.field, code=error.code)
         if turn.options.store:
             await self.chats.add(turn)
-        headers = {**ignored_header((*requested.turn.ignored, *chat.overridden)), **cache_header(turn)}
+        ignored = ignored_header((*requested.turn.ignored, *chat.overridden))
         streams = requested.turn.stream
         render, cancels = (
             partial(chat_frames, include_usage=requested.include_usage),
@@ -69,9 +69,10 @@ class ChatCompletions:
         )
         del chat, requested
         if streams:
-            return event_stream(self.gateway.stream(req, turn, render, cancels=cancels, client=client), headers)
+            stream = self.gateway.stream(req, turn, render, cancels=cancels, client=client)
+            return event_stream(stream, {**ignored, **cache_header(turn)})
         log = await self.gateway.wait_until_ended(turn)
-        return answer_of_chat(turn, log, headers=headers)
+        return answer_of_chat(turn, log, headers={**ignored, **cache_header(turn, log)})
 
 
 class ReadChat(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """How are files uploaded, listed, read and deleted over HTTP?"""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
@@ -11,14 +11,14 @@ from msgspec import Struct
 from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional, is_known
 from api.http.errors import json_answer
-from api.http.pagination import continued_list, read_newest_first, unknown_cursor
+from api.http.pagination import continued_list, read_page_request, unknown_cursor
 from api.http.request_body import declared_size
 from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
 from api.uploads.form import FILE, Form, read_form
 from domain.errors import Conflict, GanglionError, Invalid, NotFound
 from domain.files.allowance import FileAllowance
-from domain.files.stored_file import BATCH_FILE_S, PURPOSES, StoredFile
+from domain.files.stored_file import BATCH_FILE_S, LISTED_PURPOSES, PURPOSES, StoredFile
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
 from state.files.file_store import FileStore
@@ -26,6 +26,8 @@ from state.files.upload import FileUpload
 from state.rate_limits import RateLimiter
 
 FILENAME_CHARACTERS: Final = 256
+LISTED_AT_ONCE: Final = 10_000
+"""The largest page of OpenAI's list of files."""
 SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
 SECONDS_DIGITS: Final = 8
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
@@ -68,14 +70,15 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
             raise Invalid(excess, field=FILE, code="file_allowance_exceeded")
 
     async def list(self, req: Request) -> Response:
-        """`GET /v1/files`, newest first"""
+        """`GET /v1/files`, newest first, or oldest first"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_newest_first(req)
+        wanted = read_page_request(req, most=LISTED_AT_ONCE)
         purpose = req.query_params.get("purpose")
-        if purpose is not None and purpose not in PURPOSES:
-            raise unknown_purpose()
+        if purpose is not None and purpose not in LISTED_PURPOSES:
+            raise unknown_purpose(LISTED_PURPOSES)
+        page_of = self.files.page if wanted.order == "desc" else self.files.oldest
         try:
-            page = await self.files.page(owner, purpose=purpose, after=wanted.after, limit=wanted.limit)
+            page = await page_of(owner, purpose=purpose, after=wanted.after, limit=wanted.limit)
         except NotFound:
             raise unknown_cursor(wanted.after) from None
         return json_answer(
@@ -157,15 +160,15 @@ def openai_from_file(stored: StoredFile) -> Json:
     return described if stored.expires_at is None else described | {"expires_at": int(stored.expires_at)}
 
 
-def unknown_purpose() -> Invalid:
-    return Invalid(f"Invalid 'purpose': expected one of {', '.join(PURPOSES)}.", field="purpose", code="invalid_value")
+def unknown_purpose(known: Sequence[str]) -> Invalid:
+    return Invalid(f"Invalid 'purpose': expected one of {', '.join(known)}.", field="purpose", code="invalid_value")
 
 
 def purpose_of(fields: Mapping[str, str]) -> str:
     if "purpose" not in fields:
         raise Invalid("Missing required parameter: 'purpose'.", field="purpose", code="missing_required_parameter")
     if fields["purpose"] not in PURPOSES:
-        raise unknown_purpose()
+        raise unknown_purpose(PURPOSES)
     return fields["purpose"]
 
 

@@ -44,15 +44,14 @@ class Responses:
         """`POST /v1/responses`"""
         owner, (turn_request, body_hash) = await self.gateway.read(req, read_request)
         turn = await self.gateway.admit(req, owner, turn_request, body_hash=body_hash, client=client)
-        headers = {**ignored_header(turn_request.ignored), **cache_header(turn)}
-        streams = turn_request.stream
+        ignored, streams = ignored_header(turn_request.ignored), turn_request.stream
         cancels = turn_request.cancels_on_disconnect
         del turn_request
         if streams:
             stream = self.gateway.stream(req, turn, partial(frames, after=-1), cancels=cancels, client=client)
-            return event_stream(stream, headers)
+            return event_stream(stream, {**ignored, **cache_header(turn)})
         log = await self.gateway.wait_until_ended(turn)
-        return json_answer(openai_from_response(turn, log), headers=headers)
+        return json_answer(openai_from_response(turn, log), headers={**ignored, **cache_header(turn, log)})
 
     async def retrieve(self, req: Request) -> Response:
         """`GET` and `HEAD /v1/responses/{response_id}`, and with `stream=true` its log after `starting_after`."""
@@ -82,7 +81,10 @@ class Responses:
         owner = await self.gateway.owner(req)
         ended = await self.retention.delete_response(owner, req.path_params["response_id"])
         if ended.status is ResponseStatus.CANCELLED:
-            await self.gateway.open_orchestrations(client).signal_cancelled(ended.id)
+            orchestrations = self.gateway.open_orchestrations(client)
+            await orchestrations.signal_cancelled(ended.id)
+            for follower in ended.progress.followers:
+                await orchestrations.signal_turn_ended(follower)
         return json_answer({"id": ended.id, "object": "response", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:

@@ -23,12 +23,12 @@ class PageRequest(Struct, frozen=True, kw_only=True):
     order: Order = "desc"
 
 
-def read_page_request(request: Request, *, default_order: Order = "desc") -> PageRequest:
-    """Read the query parameters `limit`, `after` and `order`; raises Invalid."""
+def read_page_request(request: Request, *, default_order: Order = "desc", most: int = LIMIT) -> PageRequest:
+    """Read the query parameters `limit` (up to `most`), `after` and `order`; raises Invalid."""
     query = request.query_params
     limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LIMIT)) and 1 <= int(limit) <= LIMIT):
-        raise Invalid(f"Invalid 'limit': expected 1 to {LIMIT}.", field="limit", code="invalid_value")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(most)) and 1 <= int(limit) <= most):
+        raise Invalid(f"Invalid 'limit': expected 1 to {most}.", field="limit", code="invalid_value")
     order = query.get("order", default_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")

@@ -196,18 +196,29 @@ def read_server_choice(body: Mapping[str, Any], path: Path) -> ServerChoice:
     return ServerChoice(label=read.server_label, name=read.name, path=path)
 
 
+def as_list_error(value: Any) -> Any:
+    return {"message": value} if isinstance(value, str) else value
+
+
+def as_call_error(value: Any) -> Any:
+    return {"type": EXECUTION_ERROR, "content": value} if isinstance(value, str) else value
+
+
+type Error = dict[str, Any]
+type ListError = Annotated[Error, BeforeValidator(as_list_error, json_schema_input_type=str | Error)]
+type CallError = Annotated[Error, BeforeValidator(as_call_error, json_schema_input_type=str | Error)]
+
+
 class ServerToolsInput(RequestPart):
     """The list of a server's tools. The model does not read it: the request offers the tools."""
 
     server_label: str = Field(min_length=1, max_length=64)
     tools: list[dict[str, Any]] = Field(max_length=ITEMS_LIMIT)
-    error: Any = None
+    error: ListError | None = None
 
     def item(self) -> Item:
-        error = {"message": self.error} if isinstance(self.error, str) else self.error
-        return Item(
-            id="", kind=ItemKind.MCP_TOOLS, server=self.server_label, output=json.dumps(self.tools), error=error
-        )
+        tools = json.dumps(self.tools)
+        return Item(id="", kind=ItemKind.MCP_TOOLS, server=self.server_label, output=tools, error=self.error)
 
 
 class ServerCallInput(RequestPart):
@@ -217,20 +228,19 @@ class ServerCallInput(RequestPart):
     name: str = Field(min_length=1, max_length=128)
     arguments: str
     output: str | None = None
-    error: dict[str, Any] | str | None = None
+    error: CallError | None = None
     approval_request_id: str | None = Field(default=None, max_length=256)
 
     def item(self) -> Item:
-        error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
         return Item(
             id="",
             kind=ItemKind.MCP_CALL,
             text=self.arguments,
-            status=ItemStatus.FAILED if error else ItemStatus.COMPLETED,
+            status=ItemStatus.FAILED if self.error else ItemStatus.COMPLETED,
             name=self.name,
             server=self.server_label,
             output=self.output,
-            error=error,
+            error=self.error,
             approval=self.approval_request_id or "",
         )
 

@@ -6,13 +6,10 @@ One that has died, or was stopped, writes none. The next run writes the events a
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Final
 
 from api.rendering.response import Json
 from domain.log.events import Slot
-
-RUN: Final = "infer:"
-"""With this begins the name of a run of an attempt; other writers are steps that no attempt stands behind."""
+from domain.log.writers import RUN
 
 
 def attempt_runs(slots: Iterable[Slot]) -> list[Json]:

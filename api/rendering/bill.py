@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from activities.maintenance.sweep import PERIOD_S
 from api.rendering.response import Json
+from domain.fleet.instances.numbered import backend_of, is_inferred, number_of
 from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
@@ -30,7 +31,7 @@ def shared_session(shared: SharedSession) -> Json:
     expected = sum((outlook.expected_of(each.id) for each in shared.records), Decimal(0))
     used = sum((sum(outlook.used[each.id].values(), Decimal(0)) for each in shared.records), Decimal(0))
     return {
-        "backend": shared.backend.name,
+        **machine_of(shared.backend.name),
         "started_at": outlook.session.started,
         "ends_at": outlook.ends_at,
         "final_after": outlook.ends_at + PERIOD_S,
@@ -43,6 +44,7 @@ def shared_session(shared: SharedSession) -> Json:
         "responses": list(shared.responses),
         "members_of_others": shared.others,
         "price": {"name": price.name, "source": price.origin.source, "date": price.origin.date},
+        **estimate_of(is_inferred(shared.backend)),
         "reason": REASON.format(idle_s=price_in(outlook.session, price).idle_s) if isinstance(price, TimePrice) else "",
     }
 
@@ -77,12 +79,24 @@ def settled_session(name: str, shares: Iterable[SessionShare]) -> Json:
     final = sum((each.amount for each in known), Decimal(0))
     reason = UNUSED if all(each.unused for each in known) else DIVIDED
     return {
-        "backend": name.partition("/")[0],
+        **machine_of(name.partition("/")[0]),
         "provisional_usd": dollars(before),
         "final_usd": dollars(final),
         "difference_usd": dollars(final - before),
+        **estimate_of(any(each.is_estimate for each in known)),
         "reason": reason,
     }
+
+
+def machine_of(instance: str) -> Json:
+    """Return the backend of a session, and the number of its instance where that is not the first one."""
+    number = number_of(instance)
+    return {"backend": backend_of(instance), **({"instance": number} if number else {})}
+
+
+def estimate_of(is_estimate: bool) -> Json:  # noqa: FBT001 - its only fact
+    """Return the mark of a session that the product has inferred; nothing for others."""
+    return {"is_estimate": True} if is_estimate else {}
 
 
 def dollars(amount: Decimal) -> str:

@@ -2,12 +2,17 @@
 
 from typing import Final
 
+from domain.log.transcript import Transcript
 from domain.turns.response import Response
 
 HEADER: Final = "x-ganglion-cache"
 
 
-def cache_header(turn: Response) -> dict[str, str]:
-    """Return `hit` where the turn took the answer of another one over before its request was answered, else `miss`."""
+def cache_header(turn: Response, log: Transcript | None = None) -> dict[str, str]:
+    """Return `hit` where the turn took the answer of another one over, or was admitted to follow it, else `miss`.
+
+    `log` is the log of a turn whose request waited for its end: one that has asked a model has an attempt's outcome.
+    """
     use = turn.options.cache
-    return {} if use is None else {HEADER: "hit" if use.first else "miss"}
+    is_hit = use is not None and (use.first or use.follows) and not (log and log.outcome)
+    return {} if use is None else {HEADER: "hit" if is_hit else "miss"}

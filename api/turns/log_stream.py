@@ -6,11 +6,12 @@ or on how often it was disconnected.
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from msgspec import Struct
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE, error_event
+from api.turns.caching.live_copies import LiveCopies
 from api.turns.request_costs import RequestCosts, RequestUse
 from clients.clock import Clock
 from domain.errors import DamagedRecord, Retryable, Unavailable
@@ -54,13 +55,21 @@ class LogStream:
     """
 
     def __init__(
-        self, turns: TurnStore, clock: Clock, *, stream_s: float, poll_s: float, request_costs: RequestCosts
+        self,
+        turns: TurnStore,
+        clock: Clock,
+        *,
+        stream_s: float,
+        poll_s: float,
+        request_costs: RequestCosts,
+        copies: LiveCopies,
     ) -> None:
         self.turns = turns
         self.clock = clock
         self.stream_s = stream_s
         self.poll_s = poll_s
         self.request_costs = request_costs
+        self.copies = copies
 
     async def stream(self, response: Response, render: RenderSlot) -> AsyncIterator[bytes]:
         """Yield the log as server-sent events, to the end of the turn.
@@ -79,7 +88,7 @@ class LogStream:
     async def parts(self, response: Response, render: RenderSlot) -> AsyncGenerator[bytes]:
         started = last_sent = self.clock.now()
         yield KEEP_ALIVE
-        async with aclosing(self.follow(response)) as updates:
+        async with aclosing(self.follow(response, copies=True)) as updates:
             async for update in updates:
                 for part in rendered(response, update, render):
                     last_sent = self.clock.now()
@@ -103,15 +112,27 @@ class LogStream:
                     break
         return log
 
-    async def follow(self, response: Response) -> AsyncGenerator[LogUpdate]:
-        """Yield the log as it grows, to its end; what this costs is added to the turn's bill."""
+    async def follow(self, response: Response, *, copies: bool = False) -> AsyncGenerator[LogUpdate]:
+        """Yield the log as it grows, to its end; what this costs is added to the turn's bill.
+
+        `copies`: the answer that the turn waits for is copied into its log while that is made.
+        """
         use = self.request_costs.resume(response.id)
         try:
-            async with aclosing(self.poll(response, use)) as updates:
+            async with self.copying(response, use, copies=copies), aclosing(self.poll(response, use)) as updates:
                 async for update in updates:
                     yield update
         finally:
             self.request_costs.record(response, use)
+
+    def copying(self, response: Response, use: RequestUse, *, copies: bool) -> AbstractAsyncContextManager[None]:
+        return self.copies.while_read(response, use, self.logs) if copies else nullcontext()
+
+    async def logs(self, response: Response, use: RequestUse) -> AsyncGenerator[Transcript]:
+        """Yield the log after each poll, to its end."""
+        async with aclosing(self.poll(response, use)) as updates:
+            async for update in updates:
+                yield update.log
 
     async def poll(self, response: Response, use: RequestUse) -> AsyncGenerator[LogUpdate]:
         """Poll the log: rarely while nothing happens, and at once after a notification."""

@@ -22,7 +22,7 @@ from domain.fleet.catalog import Backend
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.fakes.clocks import LoopClock, in_no_time
-from tests.fakes.orchestration import FakeOrchestrations, Run
+from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World
 
@@ -149,8 +149,11 @@ class VirtualProduct:
             f"{name} {'0' * digits}", deadline_s=self.cell.deadline_s, thread=self.clock.token()
         )
         self.orchestrations.running.add(response.id)
-        await Run(clock=self.clock, steps=self.world.steps, done=[], history=[]).respond(turn_wire(response))
+        events = self.orchestrations.boards[response.id] = TimedEvents(self.clock)
+        run = Run(clock=self.clock, steps=self.world.steps, done=[], history=[], events=events)
+        await run.respond(turn_wire(response))
         self.orchestrations.running.discard(response.id)
+        del self.orchestrations.boards[response.id]
         self.ended[name] = request, response, self.clock.now() - response.created_at
 
     async def maintain(self) -> None:

@@ -164,7 +164,7 @@ class PinnedClient:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
             raise NotConnectedError(f"it cannot be reached ({type(error).__name__})") from None
         except REQUEST_ERRORS as error:
-            raise SourceError(f"it cannot be reached ({type(error).__name__})") from None
+            raise SourceError(f"its answer broke off ({type(error).__name__})") from None
 
 
 async def read_body(response: httpx.Response, *, most: int) -> bytes:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from domain.config.backend_auth import read_auth
 from domain.config.caller_rules_toml import read_auto_tiers, read_tenant_rules
 from domain.config.request_fields import read_headers, read_probe, read_prompt_format, read_token_counting
-from domain.config.scaling_rows.instances import check_scaling, read_instances, shared_services
+from domain.config.scaling_rows.instances import check_scaling, read_instances, read_max_instances, shared_services
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import VARIABLE, TomlTable, document, expanded, good_url, plain_table
@@ -144,6 +144,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
     system = member(table, "system", known.systems)
     rules = known.systems.get(system, SystemTable())
     model = member(table, "model", known.models)
+    max_instances = read_max_instances(table)
     backend = Backend(
         name=name,
         model=model,
@@ -174,7 +175,8 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         token_counting=read_token_counting(table.table("token_counting")),
         prompt=read_prompt_format(table.table("prompt")),
         scaling=table.choice("scaling", Scaling, Scaling.PROVIDER),
-        instances=read_instances(table, known.variables),
+        instances=read_instances(table, known.variables, max_instances),
+        max_instances=max_instances,
     )
     check_adapter(backend, table)
     check_scaling(backend, table)

@@ -15,6 +15,8 @@ PURPOSES: Final = ("batch", "user_data")
 BATCH_OUTPUT: Final = "batch_output"
 """The purpose of the files that a batch writes. No upload may name it."""
 
+LISTED_PURPOSES: Final = (*PURPOSES, BATCH_OUTPUT)
+
 BATCH_FILE_S: Final = 30 * 86_400.0
 """A batch file without `expires_after` is kept for so many seconds, as OpenAI's reference of `/v1/files` says."""
 

@@ -218,6 +218,7 @@ class Backend(Discreet, frozen=True, kw_only=True):
     `finish_reasons` maps its system's own finish reasons to those of Chat Completions. `headers` are sent with every
     request and can contain secrets. `streams` is False where the server sends an answer only as a whole. `images` is
     how it gets images that callers name by an address. `service_tier` is the tier that each request asks for.
+    `max_instances` is how many instances of it may run at once; its limits are those of one.
     """
 
     concealed: ClassVar = ("headers",)
@@ -252,6 +253,7 @@ class Backend(Discreet, frozen=True, kw_only=True):
     prompt: PromptFormat | None = None
     scaling: Scaling = Scaling.PROVIDER
     instances: InstanceControl | None = None
+    max_instances: int = 1
 
     @property
     def abilities(self) -> frozenset[Capability]:

@@ -7,26 +7,38 @@ began in one process may end in another one: there the entry is marked as left, 
 from collections.abc import Iterable, Mapping
 from copy import replace
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from msgspec import Struct, field
 
 NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
-NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 KEPT_S: Final = 60.0
 """A process's part is kept for this long after its last entry has ended."""
+
+
+class QueuePlace(NamedTuple):
+    """A turn's place in a queue: when it was admitted, until when the place is kept, and the number of its wait.
+
+    An event that has this number ends the wait; without one only the turn's timer does.
+    """
+
+    admitted_at: float
+    until: float
+    wait: int = 0
+
+
+NO_QUEUE_PLACES: Final[Mapping[str, QueuePlace]] = MappingProxyType({})
 
 
 class Load(Struct, frozen=True, kw_only=True):
     """The running attempts and the queue of one backend.
 
     `in_flight` maps each running attempt to the time by which it must have ended; later it no longer counts, so an
-    attempt that died is not counted for ever. `queue_places` maps each queued turn to the time of its admission and to
-    the time until which its place is kept.
+    attempt that died is not counted for ever. `queue_places` maps each queued turn to its place.
     """
 
     in_flight: Mapping[str, float] = NO_ATTEMPTS
-    queue_places: Mapping[str, tuple[float, float]] = NO_QUEUE_PLACES
+    queue_places: Mapping[str, QueuePlace] = NO_QUEUE_PLACES
 
     def running(self, now: float) -> int:
         return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
@@ -35,12 +47,17 @@ class Load(Struct, frozen=True, kw_only=True):
         """Return how many turns hold a place in the queue now, not counting the response `apart_from`."""
         if not self.queue_places:
             return 0
-        return sum(until > now and name != apart_from for name, (_, until) in self.queue_places.items())
+        return sum(place.until > now and name != apart_from for name, place in self.queue_places.items())
 
     def queued_before(self, response: str, admitted_at: float, now: float) -> int:
         """Return how many queued turns were admitted before this one."""
         mine = (admitted_at, response)
-        return sum(until > now and (at, name) < mine for name, (at, until) in self.queue_places.items())
+        return sum(place.until > now and (place.admitted_at, name) < mine for name, place in self.queue_places.items())
+
+    def first_in_line(self, room: int, now: float) -> Mapping[str, QueuePlace]:
+        """Return the first `room` turns that hold a place now, in their order."""
+        kept = {name: place for name, place in self.queue_places.items() if place.until > now}
+        return dict(sorted(kept.items(), key=lambda each: (each[1].admitted_at, each[0]))[: max(0, room)])
 
     def with_attempt(self, attempt: str, *, until: float, now: float) -> "Load":
         """Return the load while an attempt runs, until `until` at the latest. A repeated call counts once."""
@@ -50,10 +67,10 @@ class Load(Struct, frozen=True, kw_only=True):
     def without_attempt(self, attempt: str) -> "Load":
         return replace(self, in_flight={name: until for name, until in self.in_flight.items() if name != attempt})
 
-    def with_place(self, response: str, *, admitted_at: float, until: float, now: float) -> "Load":
+    def with_place(self, response: str, place: QueuePlace, *, now: float) -> "Load":
         """Return the load while a turn keeps its place in the queue."""
-        kept = {name: place for name, place in self.queue_places.items() if place[1] > now}
-        return replace(self, queue_places={**kept, response: (admitted_at, until)})
+        kept = {name: each for name, each in self.queue_places.items() if each.until > now}
+        return replace(self, queue_places={**kept, response: place})
 
     def without_place(self, response: str) -> "Load":
         if response not in self.queue_places:
@@ -62,16 +79,22 @@ class Load(Struct, frozen=True, kw_only=True):
         return replace(self, queue_places=kept)
 
     def to_document(self) -> dict[str, Any]:
+        """Return the document. Earlier releases read a ticket as two times, so the numbers of waits are apart."""
+        waits = {name: place.wait for name, place in self.queue_places.items() if place.wait}
         return {
             "in_flight": dict(self.in_flight),
-            "tickets": {name: list(place) for name, place in self.queue_places.items()},
+            "tickets": {name: [place.admitted_at, place.until] for name, place in self.queue_places.items()},
+            **({"waits": waits} if waits else {}),
         }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
+        waits = body.get("waits", {})
         return cls(
             in_flight=body.get("in_flight", NO_ATTEMPTS),
-            queue_places={name: (at, until) for name, (at, until) in body.get("tickets", {}).items()},
+            queue_places={
+                name: QueuePlace(at, until, waits.get(name, 0)) for name, (at, until) in body.get("tickets", {}).items()
+            },
         )
 
 
@@ -118,7 +141,7 @@ def own[V](all_parts: Mapping[str, V], mine: Mapping[str, V], others: Mapping[st
 
 def untils(load: Load) -> Mapping[str, float]:
     """Return until when each attempt and each queued turn counts."""
-    return {**load.in_flight, **{name: until for name, (_, until) in load.queue_places.items()}}
+    return {**load.in_flight, **{name: place.until for name, place in load.queue_places.items()}}
 
 
 def merged(parts: Iterable[LoadPart]) -> Load:
@@ -140,7 +163,7 @@ def merged(parts: Iterable[LoadPart]) -> Load:
 def without_left(load: Load, left: Mapping[str, float]) -> Load:
     return Load(
         in_flight={name: until for name, until in load.in_flight.items() if until > left.get(name, 0.0)},
-        queue_places={name: place for name, place in load.queue_places.items() if place[1] > left.get(name, 0.0)},
+        queue_places={name: place for name, place in load.queue_places.items() if place.until > left.get(name, 0.0)},
     )
 
 
@@ -151,10 +174,8 @@ def latest(some: Mapping[str, float], more: Mapping[str, float]) -> Mapping[str,
     return {**some, **{name: max(until, some.get(name, until)) for name, until in more.items()}}
 
 
-def latest_places(
-    some: Mapping[str, tuple[float, float]], more: Mapping[str, tuple[float, float]]
-) -> Mapping[str, tuple[float, float]]:
+def latest_places(some: Mapping[str, QueuePlace], more: Mapping[str, QueuePlace]) -> Mapping[str, QueuePlace]:
     if not some or not more:
         return some or more
-    newer = {name: place for name, place in more.items() if name not in some or place[1] > some[name][1]}
+    newer = {name: place for name, place in more.items() if name not in some or place.until > some[name].until}
     return {**some, **newer}

@@ -9,8 +9,10 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, observed_start_s
 from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.fleet.instances.further import used
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.learned_speed import Observation
+from domain.fleet.load import QueuePlace
 
 
 def after_start(state: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
@@ -65,6 +67,8 @@ def after_cold(state: BackendState, backend: Backend, *, attempt: str, asked_at:
     if not backend.cold_start.scales_to_zero:
         return state
     if warmth.warm_until is not None and warmth.warm_until - warmth.idle_period_s(backend) >= asked_at:
+        return state
+    if backend.max_instances > 1 and state.load.running(now) >= backend.limits.concurrency:
         return state
     cold = replace(warmth, warm_until=None, failed_warm_up=None)
     under_way = warmth.start_under_way(now)
@@ -171,9 +175,19 @@ def after_failed_warm_up(state: BackendState, diagnosis: Diagnosis, *, by: str, 
     return replace(state, warmth=state.warmth.failed(diagnosis, by=by, now=now))
 
 
-def after_queueing(state: BackendState, response: str, *, admitted_at: float, until: float, now: float) -> BackendState:
+def after_queueing(state: BackendState, response: str, place: QueuePlace, *, now: float) -> BackendState:
     """Keep a turn's place in the queue."""
-    return replace(state, load=state.load.with_place(response, admitted_at=admitted_at, until=until, now=now))
+    return replace(state, load=state.load.with_place(response, place, now=now))
+
+
+def after_use(before: BackendState, state: BackendState, backend: Backend, now: float) -> BackendState:
+    """Learn which further instances the attempts needed that ran before a change or run after it."""
+    further = state.warmth.further
+    if not further:
+        return state
+    running = max(before.load.running(now), state.load.running(now))
+    seen = used(further, running=running, concurrency=backend.limits.concurrency, now=now)
+    return state if seen == further else replace(state, warmth=replace(state.warmth, further=seen))
 
 
 def after_leaving_queue(state: BackendState, response: str) -> BackendState:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import FailedWarmUp, WarmUp
 from domain.fleet.failure_classes import Diagnosis
+from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.retry_policy import WARM_UP_POLICIES, retry_delay
 
@@ -19,6 +20,7 @@ class Warmth(Struct, frozen=True, kw_only=True):
     A backend that never scales to zero has no `warm_until`. `warm_up` is a start under way, and `started_at` is when
     the last start began. `lost_warm_ups` counts the warm-ups that started nothing. `failed_warm_up` is the last one
     that the backend rejected or that could not be sent. `idle_s` is the idle period of a session that the product ends.
+    `further` are the instances beside the first one that the product counts, in the order of their numbers.
     """
 
     warm_until: float | None = None
@@ -27,6 +29,7 @@ class Warmth(Struct, frozen=True, kw_only=True):
     lost_warm_ups: int = 0
     failed_warm_up: FailedWarmUp | None = None
     idle_s: float | None = None
+    further: tuple[FurtherInstance, ...] = ()
 
     def idle_period_s(self, backend: Backend) -> float:
         return backend.cold_start.idle_s if self.idle_s is None else self.idle_s
@@ -67,8 +70,8 @@ class Warmth(Struct, frozen=True, kw_only=True):
         return self if self.warm_until is None else replace(self, warm_until=min(self.warm_until, until))
 
     def stopped(self) -> "Warmth":
-        """Return the warmth after the product has ended the instance: it is cold, and no start is under way."""
-        return replace(self, warm_until=None, warm_up=None, idle_s=None)
+        """Return the warmth after the product has ended all instances: it is cold, and no start is under way."""
+        return replace(self, warm_until=None, warm_up=None, idle_s=None, further=())
 
     def released(self, *, by: str) -> "Warmth":
         """Return the warmth after the warm-up of `by` was not sent: nothing starts."""
@@ -101,7 +104,8 @@ class Warmth(Struct, frozen=True, kw_only=True):
 
     def to_document(self) -> dict[str, Any]:
         """Return the document. A field of a later release is left out while it has no value."""
-        later = {"started_at": self.started_at, "idle_s": self.idle_s}
+        further = [each.to_document() for each in self.further] or None
+        later = {"started_at": self.started_at, "idle_s": self.idle_s, "further": further}
         return {
             "warm_until": self.warm_until,
             "waking": self.warm_up.to_document() if self.warm_up else None,
@@ -119,4 +123,5 @@ class Warmth(Struct, frozen=True, kw_only=True):
             lost_warm_ups=body.get("lost_wakes", 0),
             failed_warm_up=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
             idle_s=body.get("idle_s"),
+            further=tuple(FurtherInstance.from_document(each) for each in body.get("further", ())),
         )

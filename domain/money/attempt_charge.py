@@ -28,13 +28,14 @@ class SessionShare(Struct, frozen=True, kw_only=True):
     """An attempt's share of one GPU session, in dollars by bill line; final when the session is closed.
 
     `unused`: it is the whole session of a warm-up, which answered nothing. `before` is what a final share was charged
-    while it was provisional, in dollars; None where it was not.
+    while it was provisional, in dollars; None where it was not. `is_estimate`: the session was inferred.
     """
 
     lines: Mapping[str, Decimal]
     final: bool = False
     unused: bool = False
     before: Decimal | None = None
+    is_estimate: bool = False
 
     @property
     def amount(self) -> Decimal:
@@ -43,6 +44,7 @@ class SessionShare(Struct, frozen=True, kw_only=True):
     def to_document(self) -> dict[str, Any]:
         later: dict[str, Any] = {"unused": True} if self.unused else {}
         later |= {} if self.before is None else {"before": str(self.before)}
+        later |= {"estimate": True} if self.is_estimate else {}
         return {"final": self.final, "lines": amounts_to_document(self.lines), **later}
 
     @classmethod
@@ -52,6 +54,7 @@ class SessionShare(Struct, frozen=True, kw_only=True):
             final=body["final"],
             unused=bool(body.get("unused", False)),
             before=Decimal(body["before"]) if "before" in body else None,
+            is_estimate=bool(body.get("estimate", False)),
         )
 
 

@@ -41,6 +41,10 @@ class BudgetScope(StrEnum):
     PIPELINE_MONTH = "The pipeline's budget for the month"
 
 
+OWN_BUDGET: Final = BudgetScope.RESPONSE.name.lower()
+"""The budget of one response, in `Exhausted.identifier`: a turn that costs more can never run."""
+
+
 DAILY: Final = frozenset({BudgetScope.OWNER_DAY, BudgetScope.TENANT_DAY, BudgetScope.PIPELINE_DAY})
 MONTHLY: Final = frozenset({BudgetScope.OWNER_MONTH, BudgetScope.TENANT_MONTH, BudgetScope.PIPELINE_MONTH})
 OF_TENANTS: Final = tuple(each for each in BudgetScope if not each.name.startswith("PIPELINE_"))

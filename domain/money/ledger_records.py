@@ -150,7 +150,8 @@ class AttemptRecord(Struct, frozen=True, kw_only=True):
     the tool's server.
 
     `started_at` is in seconds since the epoch. `prompt_tokens` is the estimate for its prompt. `origin` is what has
-    started the turn. The document is flat: each part reads and writes its own keys.
+    started the turn. `starts_session`: the attempt was the first in its GPU session, and came before any warm-up. The
+    document is flat: each part reads and writes its own keys.
     """
 
     response: str
@@ -166,6 +167,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     call: str = ""
     origin: str = ""
+    starts_session: bool = False
 
     @property
     def id(self) -> str:
@@ -195,6 +197,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True):
             "prompt_tokens": self.prompt_tokens,
             **({"call": self.call} if self.call else {}),
             **({"origin": self.origin} if self.origin else {}),
+            **({"starts_session": True} if self.starts_session else {}),
             **self.progress.to_document(),
             **self.charge.to_document(),
         }
@@ -215,6 +218,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True):
             prompt_tokens=body.get("prompt_tokens", 0),
             call=body.get("call", ""),
             origin=body.get("origin", ""),
+            starts_session=body.get("starts_session", False),
         )
 
 

@@ -80,7 +80,7 @@ HIT: Final = f"{OriginKind.CACHE}:hit"
 MISS: Final = f"{OriginKind.CACHE}:miss"
 
 ITEMS, WARM_UPS, JOINS, HITS = ORIGIN_COUNTS = ("items", "warm_ups", "joins", "hits")
-"""The turns of an origin, the warm-ups that they sent, the GPU sessions that they joined, and the cached answers."""
+"""The turns of an origin, the starts that they sent, the GPU sessions that they joined, and the cached answers."""
 
 LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL, *ORIGIN_COUNTS)
 """The counts that rows of earlier releases lack."""
@@ -199,7 +199,7 @@ def origin_counts(origin: str, records: Iterable[AttemptRecord]) -> dict[str, in
     started, used = set[str](), set[str]()
     for record in records:
         sessions = {name for name, share in record.charge.shares.items() if share.amount or not share.final}
-        (started if record.is_warm_up else used).update(sessions)
+        (started if record.is_warm_up or record.starts_session else used).update(sessions)
     counts = {ITEMS: 1, WARM_UPS: len(started), JOINS: len(used - started), HITS: int(origin == HIT)}
     return {name: number for name, number in counts.items() if number}
 

@@ -14,6 +14,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
+from domain.fleet.instances.places import places
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
@@ -165,6 +166,11 @@ class RoutingOption(Struct, frozen=True):
         return load.running(self.now) + load.queued(self.now, apart_from=response)
 
     @property
+    def places(self) -> int:
+        """How many requests may run at once."""
+        return places(self.backend, self.backend_state, self.now)
+
+    @property
     def window(self) -> int:
         return min(self.backend.limits.context_tokens, self.model.context_tokens)
 
@@ -230,7 +236,7 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
     busy_s = long_s = reading_s + known_output / speed.decode_tokens_s
     if long_output != known_output:
         long_s = reading_s + long_output / speed.decode_tokens_s
-    queue_s = busy_s * (option.waiting(demand.response) // limits.concurrency)
+    queue_s = busy_s * (option.waiting(demand.response) // option.places)
     worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / speed.decode_tokens_s))
     late_after_s = 0.0
     if option.readiness is not Readiness.UP:

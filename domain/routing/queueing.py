@@ -5,6 +5,7 @@ for the last seconds before its backend is up.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -12,7 +13,9 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
+from domain.fleet.instances.places import next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
 from domain.routing.estimates import SLOW
 
@@ -42,6 +45,9 @@ LONGEST_TRUST_S: Final = 20.0
 LONGEST_DOUBT_S: Final = 2.0
 """How long a turn waits for the warm-up after a failed one before it checks its result."""
 
+ROOM: Final = "room"
+"""The cause of a wait for the turns that come first."""
+
 KEEP_S: Final = 30.0
 """A place in the queue is kept for this long after the time of the next check."""
 
@@ -50,7 +56,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
     One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
-    it are others that have their route and do not run yet.
+    it are others that have their route and do not run yet. An event with the number of its `route` ends its wait.
     """
 
     response: str
@@ -59,6 +65,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     hold_s: float
     is_deferrable: bool = False
     beside: int = 0
+    route: int = 0
 
     @property
     def place(self) -> float:
@@ -69,7 +76,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
 class QueueWait(Struct, frozen=True, kw_only=True):
     """Seconds until the next check, and why; the place is kept until `kept_until`, in seconds since the epoch.
 
-    `cause` is `start`, or `room` if other turns come first.
+    `cause` is `start`, or `ROOM` if other turns come first.
     """
 
     delay_s: float
@@ -84,9 +91,11 @@ class QueueWait(Struct, frozen=True, kw_only=True):
 def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:
     """Return how long a request may wait to be let in; None where it may wait as long as the backend lets it.
 
-    A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not.
+    A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not. A provider
+    that starts further instances holds a request until one of them is up.
     """
-    if not backend.cold_start.scales_to_zero:
+    may_start_another = backend.max_instances > 1 and backend.scaling is Scaling.PROVIDER
+    if not backend.cold_start.scales_to_zero or may_start_another:
         return None
     reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.speed.prefill_tokens_s
     return round(turn.hold_s + reading_s, 3)
@@ -99,7 +108,8 @@ def wait_for(
     if not backend.cold_start.scales_to_zero and not turn.is_deferrable:
         return None
     ahead = state.load.queued_before(turn.response, turn.place, now)
-    room = room_for(turn, backend.limits.concurrency) - state.load.running(now) - turn.beside
+    all_places = places(backend, state, now)
+    room = room_for(turn, all_places) - state.load.running(now) - turn.beside
     if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:
@@ -111,18 +121,25 @@ def wait_for(
         )
         cause = "start"
     else:
-        waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
+        waves = math.ceil((ahead - room + 1) / all_places)
         queue_s = queueing_s(waves, state, found)
         delay_s, reason = (
-            found.remaining_start_s + queue_s,
+            found.remaining_start_s + min(queue_s, next_instance_s(state, now)),
             f"at its concurrency limit, with {ahead} turns queued before this one",
         )
-        cause = "room"
+        cause = ROOM
     delay_s = min(delay_s, LONGEST_DOUBT_S) if state.warmth.failed_warm_up else delay_s
     kept_until = now + delay_s + KEEP_S
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
     )
+
+
+def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Mapping[str, QueuePlace]:
+    """Return the turns in line that a backend which is up has places for."""
+    if not (state.load.queue_places and state.is_up(now)):
+        return NO_QUEUE_PLACES
+    return state.load.first_in_line(places(backend, state, now) - state.load.running(now), now)
 
 
 def room_for(turn: QueuedTurn, concurrency: int) -> int:

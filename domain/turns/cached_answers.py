@@ -62,10 +62,19 @@ def content_of(item: Item) -> Mapping[str, Any]:
 
 def can_be_copied(log: Transcript) -> bool:
     """Tell whether another turn can take an answer over: nothing was read after the key was made, and it is short."""
-    own = [item for item in kept_items(log) if item.kind is not ItemKind.MCP_TOOLS]
+    return bool(own_items(log)) and can_be_followed(log)
+
+
+def can_be_followed(log: Transcript) -> bool:
+    """Tell whether an answer that is being made may still become one that another turn can take over."""
+    own = own_items(log)
     size = sum(len(item.text) + len(item.refusal) for item in own)
     is_short = size <= LONGEST_ANSWER and size_of_logprobs(log) <= MOST_DOCUMENT_BYTES
-    return bool(own) and all(item.kind in COPIED for item in own) and is_short
+    return all(item.kind in COPIED for item in own) and is_short
+
+
+def own_items(log: Transcript) -> Sequence[Item]:
+    return [item for item in kept_items(log) if item.kind is not ItemKind.MCP_TOOLS]
 
 
 def size_of_logprobs(log: Transcript) -> int:

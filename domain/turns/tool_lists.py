@@ -6,9 +6,19 @@ from domain.content.items import Item
 from domain.content.tools import FunctionCall, OfferedServer
 from domain.ids import member_id
 from domain.log.answer_events import server_call_events, tool_list_events
-from domain.log.events import LogEvent
+from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.log.item_events import ItemResult
+from domain.log.transcript import Transcript
 from domain.turns.response import Response
+
+
+def opening_events(
+    response: Response, log: Transcript, approved: Sequence[Item], new_token: Callable[[], str]
+) -> tuple[LogEvent, ...]:
+    """Return the events with which a turn begins; none where its log began with a copy of another turn's answer."""
+    if log.status is not ResponseStatus.QUEUED:
+        return ()
+    return (LogEvent(kind=EventKind.STARTED), *first_events(response, approved, new_token))
 
 
 def first_events(response: Response, approved: Sequence[Item], new_token: Callable[[], str]) -> Iterator[LogEvent]:

@@ -156,9 +156,7 @@ class ApprovalWaits:
             if decision.approves:
                 events += self.call_events(index, response, request)
                 index += 1
-        return (
-            next_slot(log, writer=f"approvals:{self.clock.token()}", at=now, events=tuple(events)) if events else None
-        )
+        return next_slot(log, f"approvals:{self.clock.token()}", at=now, events=tuple(events)) if events else None
 
     def call_events(self, index: int, response: Response, request: Item) -> tuple[LogEvent, ...]:
         return server_call_events(

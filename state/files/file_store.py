@@ -54,6 +54,14 @@ class FileStore:
         wanted = IndexRange(prefix=LISTED, after=await self.entry(owner, after) if after else "")
         return await read_page(self.store, owner_index_key(owner), wanted, load, limit=limit)
 
+    async def oldest(self, owner: Owner, *, purpose: str | None, after: str, limit: int) -> IndexPage[StoredFile]:
+        """Return files, oldest first, as `page` does. All are read: the allowance of an owner limits them."""
+        behind = await self.entry(owner, after) if after else ""
+        kept = [each for each in await self.kept(owner) if purpose in (None, each.purpose)]
+        chosen = [each for each in kept if not behind or listed_id(each) < behind]
+        found = tuple(sorted(chosen, key=listed_id, reverse=True)[:limit])
+        return IndexPage(found=found, more=len(chosen) > limit, last=found[-1].id if found else "")
+
     async def entry(self, owner: Owner, file_id: str) -> str:
         """Return the list's entry of a file; it stays for a while when the file is deleted. Raises NotFound."""
         try:

@@ -18,6 +18,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
 from domain.fleet.learned_speed import Observation
+from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import (
     after_end,
     after_failed_warm_up,
@@ -33,10 +34,13 @@ from domain.fleet.state_updates import (
     after_start,
     after_stop,
     after_success,
+    after_use,
     after_warm_up,
     start_seen,
 )
-from domain.routing.queueing import QueuedTurn, QueueWait
+from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
+from state.fleet.learned_news import learn_s, shows_nothing_new
+from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
 from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
@@ -48,9 +52,6 @@ TRIES = 10
 """A backend's state is worth a few tries: an update that is lost costs accuracy, and no answer."""
 
 MOST_AT_ONCE = 100
-LEARN_S = 5.0
-PARTS_OF_IDLE_PERIOD = 60
-"""The warm time that other processes know of a backend is short by this part of its idle period at most."""
 
 
 class LearnedState(NamedTuple):
@@ -82,6 +83,7 @@ class BackendStates:
         self.opened: set[str] = set()
         self.promised = PromisedPlaces()
         self.changes = StateChanges()
+        self.wakes = PlaceWakes()
 
     async def documents(self) -> Sequence[Document]:
         """Read what every decision needs of all backends, in one call of the store."""
@@ -182,11 +184,8 @@ class BackendStates:
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Record the place in the queue of a turn that waits for a free slot."""
-        now, admitted_at = self.clock.now(), turn.admitted_at
-        await self.update(
-            backend,
-            lambda state: after_queueing(state, turn.response, admitted_at=admitted_at, until=wait.kept_until, now=now),
-        )
+        now, place = self.clock.now(), QueuePlace(turn.admitted_at, wait.kept_until, turn.route)
+        await self.update(backend, lambda state: after_queueing(state, turn.response, place, now=now))
 
     async def leave_queue(self, backend: Backend, response: str) -> None:
         """Record that a turn no longer waits for this backend."""
@@ -220,6 +219,7 @@ class BackendStates:
             after = change(state)
             results.append(after)
             state = after or state
+        state = after_use(before, state, backend, self.clock.now())
         must_learn = not self.may_wait(found, state, within_s=learn_s(backend))
         operations = [found.write_learned(state)] if must_learn else []
         if state.load != before.load:
@@ -227,6 +227,7 @@ class BackendStates:
         if operations:
             await self.store.commit(FLEET, operations)
         self.remember(found, state, is_written=must_learn)
+        self.wakes.note(turns_with_room(state, backend, now=self.clock.now()), now=self.clock.now())
         if state != before and not state.load.running(self.clock.now()):
             self.changes.announce(backend.name)
         return results
@@ -268,20 +269,6 @@ def state_from(backend: Backend, document: Document | None) -> BackendState:
     return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
 
 
-def learn_s(backend: Backend) -> float:
-    """Return for how many seconds an answer that shows nothing new need not be written."""
-    cold_start = backend.cold_start
-    return min(LEARN_S, cold_start.idle_s / PARTS_OF_IDLE_PERIOD) if cold_start.scales_to_zero else LEARN_S
-
-
-def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: float) -> bool:
-    """Tell whether all that differs is the speed, and the warm time by less than so many seconds."""
-    earlier, later = before.warmth.warm_until, after.warmth.warm_until
-    moved_s = 0.0 if earlier == later else abs((later or 0.0) - (earlier or 0.0))
-    same = replace(after, speed=before.speed, load=before.load, warmth=replace(after.warmth, warm_until=earlier))
-    return same == before and moved_s < within_s
-
-
 def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
     """Return when the last start of each backend began that has one, in seconds since the epoch."""
     starts = {name: state.warmth.started_at for name, state in states.items()}
@@ -291,10 +278,5 @@ def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
 def show_start(backend: Backend, warm_up: WarmUp | None, *, opened_at: float) -> None:
     """Show a start in the trace of the turn that sent the warm-up, whichever process saw its end."""
     if warm_up and warm_up.traceparent:
-        record_warm_up(
-            backend_attributes(backend),
-            by=warm_up.by,
-            traceparent=warm_up.traceparent,
-            start=warm_up.since,
-            end=opened_at,
-        )
+        attributes, trace = backend_attributes(backend), warm_up.traceparent
+        record_warm_up(attributes, by=warm_up.by, traceparent=trace, start=warm_up.since, end=opened_at)

@@ -24,6 +24,7 @@ from clients.storage.port import (
 )
 from domain.errors import DamagedRecord
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.numbered import backend_of, instances_of, is_inferred
 from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import SessionShare
@@ -107,7 +108,7 @@ class GpuSessionBilling:
             return None
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
-        price, backend = self.price(session), self.fleet.backends.get(session.backend)
+        price, backend = self.price(session), self.fleet.backends.get(backend_of(session.backend))
         is_held = backend is not None and backend.scaling is not Scaling.PROVIDER
         return price is not None and replace(session, running={}).is_over(price.idle_s, now, is_held=is_held)
 
@@ -171,7 +172,8 @@ class GpuSessionBilling:
         paid = await computed(spans, lambda: shares(session, spans, price))
         unused = all(span.is_warm_up for span in spans)
         for span in spans:
-            share = SessionShare(lines=dollars(paid[span.record]), final=True, unused=unused)
+            lines, inferred = dollars(paid[span.record]), self.is_estimate(session)
+            share = SessionShare(lines=lines, final=True, unused=unused, is_estimate=inferred)
             await self.post_share(session, span, share)
         await write_batches(self.store, found.key, [Delete(id=each.id) for each in documents])
         work = work_times(session, spans, session.expiry(price.idle_s))
@@ -180,7 +182,7 @@ class GpuSessionBilling:
 
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
-        backend = self.fleet.backends.get(session.backend)
+        backend = self.fleet.backends.get(backend_of(session.backend))
         record = None
         if span.is_warm_up and backend:
             record = await self.ledger.warm_up_record(owner, span.response, backend)
@@ -200,9 +202,14 @@ class GpuSessionBilling:
         price = self.prices.get(session.price)
         return price if isinstance(price, TimePrice) else None
 
+    def is_estimate(self, session: GpuSession) -> bool:
+        backend = self.fleet.backends.get(backend_of(session.backend))
+        return backend is not None and is_inferred(backend)
+
     async def closed_sessions(self, backend: Backend) -> Sequence[GpuSession]:
         """Return the closed sessions of a backend, whether their shares are posted or not."""
-        documents = await list_all(self.store, backend_key(backend), prefix=closed_id(""))
+        ids = [backend_key(each) for each in instances_of(backend)]
+        documents = [each for key in ids for each in await list_all(self.store, key, prefix=closed_id(""))]
         return list(readable(documents, session_of))
 
 
@@ -223,7 +230,7 @@ def count_closed(session: GpuSession, spans: Sequence[SessionSpan], paid: Mappin
     for span in spans:
         count_session_cost(span.tenant, paid[span.record], served=served)
     if spans and not served:
-        count_unused_warm_up(session.backend)
+        count_unused_warm_up(backend_of(session.backend))
 
 
 async def computed[T](spans: Sequence[SessionSpan], work: Callable[[], T]) -> T:

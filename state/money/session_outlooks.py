@@ -8,6 +8,7 @@ from clients.clock import Clock
 from clients.storage.paging import list_all
 from clients.storage.port import DocumentStore
 from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.instances.numbered import instances_of
 from domain.identity.owners import Owner
 from domain.money.ledger_records import AttemptRecord
 from domain.money.sessions.gpu_sessions import SessionSpan
@@ -21,7 +22,7 @@ MAX_MEMBERS = 500
 
 
 class SharedSession(Struct, frozen=True, kw_only=True):
-    """An open session of a backend in which records of a turn take part.
+    """An open session of a backend, or of one instance of it, in which records of a turn take part.
 
     `responses` are the turns of the same owner in it, and `others` counts the members of other owners.
     """
@@ -45,7 +46,9 @@ class SessionOutlooks:
     async def of(self, owner: Owner, records: Sequence[AttemptRecord]) -> tuple[SharedSession, ...]:
         """Return the open sessions of a turn's records that are not billed yet."""
         names = sorted({each.backend for each in records if open_shares(each)})
-        found = [await self.shared(owner, self.fleet.backends[name], records) for name in names if self.knows(name)]
+        backends = [self.fleet.backends[name] for name in names if self.knows(name)]
+        machines = [one for each in backends for one in instances_of(each)]
+        found = [await self.shared(owner, one, records) for one in machines]
         return tuple(each for each in found if each is not None)
 
     def knows(self, name: str) -> bool:

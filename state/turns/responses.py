@@ -33,11 +33,12 @@ from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log, whole_ending
+from domain.log.writers import ADMISSION
 from domain.sources.prompt_context import source_metadata
 from domain.tools.approval_rules import with_readings
 from domain.tools.rounds import limit_note
 from domain.turns.response import Response
-from domain.turns.tool_lists import first_events
+from domain.turns.tool_lists import opening_events
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.approvals import Approvals, approval_operations, ended_wait_operations
 from state.turns.conversation_lock import lock_operations, unlock_operations
@@ -84,7 +85,7 @@ class TurnStore:
         (request_too_large), and NotFound where the conversation does not exist.
         """
         key = response_key(response.owner, response.id)
-        slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
+        slot = Slot(number=0, writer=f"{ADMISSION}{response.id}", first=0, at=response.created_at, events=events)
 
         async def step() -> Response:
             existing = await self.existing(response) if response.history.conversation else None
@@ -179,9 +180,8 @@ class TurnStore:
                 return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution, None
             now = self.clock.now()
             log = await self.transcript(owner, response_id)
-            approved = (await self.history_reader.existing_items(owner, response.approved)).values()
-            events = (LogEvent(kind=EventKind.STARTED), *first_events(response, (*approved,), self.clock.token))
-            slot = next_slot(log, writer=execution, at=now, events=events)
+            approved = [*(await self.history_reader.existing_items(owner, response.approved)).values()]
+            slot = next_slot(log, execution, at=now, events=opening_events(response, log, approved, self.clock.token))
             begun = response.begun(execution=execution, at=now)
             operations = (
                 Replace(id=response_id, body=begun.to_document(), etag=found.etag),
@@ -229,10 +229,10 @@ class TurnStore:
     async def commit_ending(
         self, found: Document, response: Response, log: Transcript, ending: Ending, answer: tuple[LogEvent, ...] = ()
     ) -> Response:
-        """Commit the last slot, with an `answer` that the log lacks, and all that ends with a turn; raises Conflict."""
+        """Commit the last slot and all that ends with a turn; raises Conflict. An `answer` leaves no item open."""
         item_status = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
-        events = (*answer, *closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
-        slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
+        events = (*(answer or closing_events(log, item_status)), LogEvent(kind=EventKind.ENDED, ending=ending))
+        slot = next_slot(log, f"finish:{self.clock.token()}", at=ending.at, events=events)
         items = tuple(stored_items(kept_items(read_log((slot,), log)), response, item_status))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
         head: list[Operation] = [
@@ -296,5 +296,5 @@ def stored_items(items: Sequence[Item], response: Response, status: ItemStatus) 
         yield replace(item, status=status) if item.kind is ItemKind.FUNCTION_CALL else item
 
 
-def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[LogEvent, ...]) -> Slot:
+def next_slot(log: Transcript, writer: str, *, at: float, events: tuple[LogEvent, ...]) -> Slot:
     return Slot(number=log.next_slot, writer=writer, first=log.next_sequence, at=at, events=events)

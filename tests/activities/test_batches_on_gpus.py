@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from activities.maintenance.batch_sweep import BatchSweep
+from activities.routing.warm_up import BackendWarmer
 from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.batch_wire import BatchWire
 from domain.batches.line_ids import batch_id
@@ -151,6 +152,22 @@ def test_the_usage_says_which_batch_has_sent_the_warm_up_and_how_many_lines_shar
         await run(world, batch)
         assert await sessions_of(world) == {batch.id: (5, 1, 4)}
 
+    plays(story)
+
+
+def test_a_line_whose_call_reaches_the_cold_gpu_before_any_warm_up_has_started_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def overtaken(*_: object, **__: object) -> bool:
+        return False
+
+    async def story() -> None:
+        world = alone(gpu()).world
+        batch = await batch_of(world, 5, window_s=HOUR)
+        await run(world, batch)
+        assert await sessions_of(world) == {batch.id: (5, 1, 4)}
+
+    monkeypatch.setattr(BackendWarmer, "warm_up", overtaken)
     plays(story)
 
 

@@ -187,6 +187,9 @@ class Story:
     async def signal_turn_ended(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
+    async def signal_place(self, response_id: str, route: int) -> None:
+        await asyncio.sleep(0)
+
     async def signal_decided(self, response_id: str, request_id: str) -> None:
         await asyncio.sleep(0)
 
@@ -267,7 +270,11 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
 
 async def check(seed: int) -> Story:
     """Run a story and check its guarantees."""
-    story = await play(seed)
+    return await verified(await play(seed))
+
+
+async def verified(story: Story) -> Story:
+    """Check the guarantees of a story that has ended."""
     turns, ledger = TurnStore(story.store, story.clock, WebhookEndpoints()), Ledger(story.store, story.clock, Budgets())
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)

@@ -26,6 +26,7 @@ from tests.checks import every
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import START, in_no_time
 from tests.fakes.counted_gpus import CountedGpu
+from tests.fakes.gpu_pools import GpuPool
 from tests.fakes.gpus import Life, SleepingGpu
 from tests.fakes.worlds import OWNER
 
@@ -52,7 +53,7 @@ class Scene:
     cluster: Cluster = field(init=False)
 
     def __post_init__(self) -> None:
-        counter = self.gpu if isinstance(self.gpu, CountedGpu) else NoCounter()
+        counter = self.gpu if isinstance(self.gpu, CountedGpu | GpuPool) else NoCounter()
         self.cluster = Cluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=counter)
 
     async def turn(self, owner: Owner = OWNER) -> None:

@@ -57,14 +57,30 @@ CHAT: Json = {
     "stream": True,
     "metadata": {"a": "b"},
 }
+SERVER: Json = {
+    "type": "mcp",
+    "server_label": "shop",
+    "allowed_tools": {"read_only": True},
+    "require_approval": "always",
+}
+SERVED: Json = {"server_label": "shop", "name": "find", "arguments": "{}"}
+SERVER_ITEMS: list[Json] = [
+    {"type": "mcp_list_tools", "server_label": "shop", "tools": [{"name": "find", "input_schema": {}}], "error": "x"},
+    {"type": "mcp_call", **SERVED, "output": "1", "error": {"type": "http_error", "code": 404, "message": "x"}},
+    {"type": "mcp_approval_request", "id": "mcpr_1", **SERVED},
+    {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": False, "reason": "no"},
+    {"type": "file_search_call", "queries": ["x"], "status": "completed", "results": [{"file_id": "f", "text": "x"}]},
+]
+AGENT: Json = {**PLAIN, "input": [*SERVER_ITEMS[:2], SERVER_ITEMS[4], MESSAGE], "max_tool_calls": 3}
+APPROVED: Json = {**PLAIN, "input": SERVER_ITEMS, "tools": [SERVER, {"type": "file_search", "vector_store_ids": ["a"]}]}
 GREETING: Json = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 
 VALID_BODIES: Mapping[str, tuple[Json, ...]] = {
-    "/v1/responses": (RESPONSE, PLAIN),
+    "/v1/responses": (RESPONSE, PLAIN, AGENT, APPROVED),
     "/v1/responses/compact": ({"model": "auto", "input": [MESSAGE], "instructions": "x"}, PLAIN),
     "/v1/responses/input_tokens": (RESPONSE, PLAIN),
     "/v1/chat/completions": (CHAT, GREETING),
-    "/v1/conversations": ({"metadata": {"a": "b"}, "items": [MESSAGE, CALL]}, {}),
+    "/v1/conversations": ({"metadata": {"a": "b"}, "items": [MESSAGE, CALL, *SERVER_ITEMS]}, {}),
     "/v1/conversations/{conversation}": ({"metadata": {"a": "b"}},),
     "/v1/conversations/{conversation}/items": ({"items": [MESSAGE, CALL, OUTPUT]},),
 }

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
 from openai import AsyncOpenAI
 
 from clients.backends.formats.think_tags import with_reasoning_split
@@ -24,6 +23,7 @@ from tests.api.parsing.test_tools import able
 from tests.api.test_sdk import sdk
 from tests.clients.backends.model_server import backend_at
 from tests.fakes.backends import http_backend
+from tests.fakes.web_servers import served
 
 pytestmark = pytest.mark.slow
 
@@ -49,18 +49,12 @@ HI: Any = [{"role": "user", "content": "hi"}]
 @asynccontextmanager
 async def odd_api(name: str, reasoning: ReasoningFormat | None = None) -> AsyncGenerator[Api]:
     """Serve the answer of this name, and give an API whose only backend is its server."""
-    runner = web.AppRunner(OddBackend().application())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            backend = replace(backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1"), served_model=name)
-            streams = ANSWERS[name].content_type == "text/event-stream"
-            client = http_backend(replace(backend, streams=streams), http, silence_s=5)
-            split = with_reasoning_split(client, reasoning or REASONING.get(name, ReasoningFormat.FIELDS))
-            yield able(split, Capability.TOOLS, Capability.JSON_SCHEMA)
-    finally:
-        await runner.cleanup()
+    async with served(OddBackend().application()) as url, httpx.AsyncClient(trust_env=False) as http:
+        backend = replace(backend_at(f"{url}/v1"), served_model=name)
+        streams = ANSWERS[name].content_type == "text/event-stream"
+        client = http_backend(replace(backend, streams=streams), http, silence_s=5)
+        split = with_reasoning_split(client, reasoning or REASONING.get(name, ReasoningFormat.FIELDS))
+        yield able(split, Capability.TOOLS, Capability.JSON_SCHEMA)
 
 
 @asynccontextmanager

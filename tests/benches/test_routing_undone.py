@@ -14,7 +14,7 @@ from activities.routing.start_observer import StartObserver
 from benches.routing.gate import GATE, figures, is_within, recorded
 from benches.routing.product import simulate
 from domain.fleet.catalog import Backend
-from domain.fleet.load import Load
+from domain.fleet.load import Load, QueuePlace
 from domain.identity.owners import Owner
 from domain.routing import candidates
 from domain.routing.answer_lengths import TurnForecast
@@ -26,8 +26,9 @@ from state.fleet.answer_lengths import LearnedAnswerLengths
 def keep_queue_places(patch: pytest.MonkeyPatch) -> None:
     """Undo: a place in the queue ends with the wait."""
 
-    def with_place(load: Load, response: str, *, admitted_at: float, until: float, now: float) -> Load:
-        return replace(load, queue_places={**load.queue_places, response: (admitted_at, max(until, now))})
+    def with_place(load: Load, response: str, place: QueuePlace, *, now: float) -> Load:
+        kept = place._replace(until=max(place.until, now))
+        return replace(load, queue_places={**load.queue_places, response: kept})
 
     def queued(load: Load, _now: float, *, apart_from: str = "") -> int:
         return sum(name != apart_from for name in load.queue_places)

@@ -23,6 +23,7 @@ from domain.fleet.failure_classes import FailureKind
 from domain.identity.federation import AwsFederation, Federation
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.fakes.backends import http_backend
+from tests.fakes.web_servers import handled_by, served
 
 UNPACKED: Final = 100_000_000
 LONG: Final = b" " * 50_000
@@ -74,15 +75,8 @@ async def answering(answer: Answer, asked: list[str]) -> AsyncGenerator[str]:
         asked.append(request.headers.get("accept-encoding", ""))
         return answer()
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(handled_by(handle)) as url:
+        yield url
 
 
 @contextmanager

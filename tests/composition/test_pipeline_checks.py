@@ -20,6 +20,7 @@ TOOLS = {
 }
 SHOP = ToolServer(label="shop", address="https://shop", tools=TOOLS, trusted=True)
 APPROVERS = frozenset({"Shop.Approve"})
+APP = "66666666-0000-0000-0000-000000000000"
 HOOK = WebhookEndpoint(name="main", url="https://hook", secrets=(b"x" * 24,))
 
 
@@ -28,13 +29,14 @@ def problems(
     *,
     trusted: bool = False,
     tenant: str = "t",
+    app: str = APP,
     steps: tuple[PipelineStep, ...] = (),
     server: ToolServer | None = None,
     **body: Any,
 ) -> list[str]:
     pipeline = Pipeline(
         name="p",
-        owner=Owner(tenant=tenant, subject="app:a"),
+        owner=Owner(tenant=tenant, subject=f"app:{app}"),
         trigger=TriggerKind.CLOUD_EVENTS,
         steps=steps or (PipelineStep(body={"model": "auto", "metadata": {}, "tools": [], **body}),),
         sink=sink or Sink(),
@@ -70,6 +72,7 @@ def test_every_problem_names_its_field() -> None:
     found = problems(
         Sink(kind=SinkKind.WEBHOOK, target="nobody"),
         tenant="other",
+        app="Shop",
         model="unknown",
         metadata={"sources": "secret"},
         temperature=9,
@@ -77,6 +80,7 @@ def test_every_problem_names_its_field() -> None:
     )
     assert [each.split(":")[0].removeprefix("pipelines.p.") for each in found] == [
         "owner.tenant",
+        "owner.app",
         "model",
         "temperature",
         "sources",

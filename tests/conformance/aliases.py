@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
+from tests.fakes.web_servers import handled_by, served
+
 RESPONSES = ("resp_677efb5139a88190b512bc3fef8e535d", "resp_123", "response_id")
 PARENT = "previous_response_id"
 CURSOR = "after=after"
@@ -118,14 +120,8 @@ async def aliased(upstream: str, token: str) -> AsyncGenerator[str]:
     """Serve the relay on a free port; yield its address. The SDK's tests know no /v1 in paths: it is put in here."""
     relay = Aliases(upstream, token)
     await relay.open()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", relay.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with served(handled_by(relay.handle)) as url:
+            yield url
     finally:
-        await runner.cleanup()
         await relay.session.close()

@@ -1,24 +1,31 @@
 """How does a test get an Azure Storage account? Azurite serves one over TLS, and asks for Microsoft Entra tokens."""
 
+import asyncio
+import base64
 import datetime as dt
 import ipaddress
+import json
 import re
+import secrets
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jwt
 import pytest
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import ContainerClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from clients.azure_storage.account import StorageIdentity
+from clients.azure_storage.account import StorageIdentity, client_options, credential_of
 from clients.clock import SystemClock
 from standins.paths import ROOT
 from standins.processes.child_process import ChildProcess, ProcessSpec
@@ -32,6 +39,8 @@ READY: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listeni
 READY_S: Final = 60.0
 TOKEN_S: Final = 3600
 SKIPPED: Final = "Azurite can't be installed from npm: "
+
+type Contents = Mapping[str, tuple[bytes, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,63 @@ def storage_account(folder: Path, *, by_token: bool = True) -> Generator[Storage
         yield StorageAccount(blobs=blobs, queues=queues, identity=identity)
     finally:
         child.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineStorage:
+    """A queue of an account with a key, and an account that asks for tokens, whose container `answers` is empty."""
+
+    queue: QueueClient
+    connection_string: str
+    blobs: StorageAccount
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        identity = self.blobs.identity
+        return {"GANGLION_STORAGE_TOKEN": identity.token, "GANGLION_STORAGE_CA": str(identity.authority)}
+
+    def put(self, content: bytes) -> None:
+        self.queue.send_message(base64.b64encode(content).decode())
+
+    def answers(self) -> Sequence[dict[str, Any]]:
+        """Return the answers that are in the container."""
+        return asyncio.run(read_json(self.blobs, "answers"))
+
+
+@contextmanager
+def pipeline_storage(folder: Path, queue: str) -> Generator[PipelineStorage]:
+    for name in ("queues", "blobs"):
+        (folder / name).mkdir()
+    with (
+        storage_account(folder / "queues", by_token=False) as queues,
+        storage_account(folder / "blobs") as blobs,
+        QueueServiceClient.from_connection_string(queues.connection_string) as service,
+    ):
+        asyncio.run(filled(blobs, {}, name="answers"))
+        yield PipelineStorage(
+            queue=service.create_queue(queue), connection_string=queues.connection_string, blobs=blobs
+        )
+
+
+def container_client(account: StorageAccount, name: str) -> ContainerClient:
+    credential = credential_of(account.identity, SystemClock().now())
+    return ContainerClient(account.blobs, name, credential=credential, **client_options(account.identity))
+
+
+async def read_json(account: StorageAccount, name: str) -> Sequence[dict[str, Any]]:
+    async with container_client(account, name) as container:
+        names = [each.name async for each in container.list_blobs()]
+        return [json.loads(await (await container.download_blob(each)).readall()) for each in names]
+
+
+async def filled(account: StorageAccount, contents: Contents, *, name: str = "") -> str:
+    """Return the name of a new container with these blobs, each with its type; the SDK writes them, not our adapter."""
+    name = name or f"in-{secrets.token_hex(6)}"
+    async with container_client(account, name) as container:
+        await container.create_container()
+        for path, (content, kind) in contents.items():
+            await container.upload_blob(path, content, content_settings=ContentSettings(content_type=kind))
+    return name
 
 
 def listening(output: str) -> dict[str, str] | None:

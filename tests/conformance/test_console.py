@@ -32,20 +32,26 @@ STAYS_S = 120
 QUIET = {"GANGLION_TELEMETRY": "none", "GANGLION_SILENCE_S": "600"}
 
 
-async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
-    """SCREENSHOTS in the environment names a folder for pictures of every view."""
+def quiet_cluster(data: Path) -> LocalCluster:
+    """Return a cluster that a browser may look at for minutes; the programs in Node need their packages."""
     javascript_kits()
-    with LocalCluster(
-        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=QUIET)
-    ) as cluster:
-        where = {
-            "CHROMIUM": chromium,
-            "APP": cluster.base_url,
-            "CONSOLE": f"{cluster.issuer_url}/console?port={cluster.port}",
-            "WORKER": str(cluster.worker_pid),
-            "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
-        }
-        judge(TITLE, await found_by(PROGRAM, where), {})
+    return LocalCluster(ClusterOptions(data=data, rate=60, cold="1", warm_models=True, environment=QUIET))
+
+
+def seen_by(chromium: str, cluster: LocalCluster, **more: str) -> dict[str, str]:
+    """Return the environment of a program in a browser: SCREENSHOTS names a folder for pictures of every view."""
+    return {
+        "CHROMIUM": chromium,
+        "APP": cluster.base_url,
+        "CONSOLE": f"{cluster.issuer_url}/console?port={cluster.port}",
+        "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
+        **more,
+    }
+
+
+async def test_a_person_uses_the_console(tmp_path: Path, chromium: str) -> None:
+    with quiet_cluster(tmp_path / "cluster") as cluster:
+        judge(TITLE, await found_by(PROGRAM, seen_by(chromium, cluster, WORKER=str(cluster.worker_pid))), {})
 
 
 async def publish_ways_to_serve(cluster: LocalCluster) -> None:
@@ -59,17 +65,8 @@ async def publish_ways_to_serve(cluster: LocalCluster) -> None:
 
 
 async def test_every_view_is_seen_empty_and_then_used_by_keyboard_alone(tmp_path: Path, chromium: str) -> None:
-    javascript_kits()
-    with LocalCluster(
-        ClusterOptions(data=tmp_path / "cluster", rate=60, cold="1", warm_models=True, environment=QUIET)
-    ) as cluster:
-        where = {
-            "CHROMIUM": chromium,
-            "APP": cluster.base_url,
-            "CONSOLE": f"{cluster.issuer_url}/console?port={cluster.port}",
-            "WITHOUT_ROLES": cluster.token(),
-            "SCREENSHOTS": os.environ.get("SCREENSHOTS", ""),
-        }
+    with quiet_cluster(tmp_path / "cluster") as cluster:
+        where = seen_by(chromium, cluster, WITHOUT_ROLES=cluster.token())
         await publish_ways_to_serve(cluster)
         judge(VIEWS, await found_by(VIEWS_PROGRAM, where), {})
         judge(KEYBOARD, await found_by(KEYBOARD_PROGRAM, where), {})

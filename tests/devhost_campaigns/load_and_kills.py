@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -186,10 +187,15 @@ class KilledHost:
         assert [text for one in self.clients.done if (text := one.wrong_result())] == []
 
 
-def host_under_load(folder: Path, programs: Iterator[Program], random: Random) -> KilledHost:
-    """A running host with clients."""
+@contextmanager
+def host_under_load(folder: Path, programs: Iterator[Program], random: Random) -> Generator[KilledHost]:
+    """Run a host with clients; both end with the context."""
     (folder / "notes").mkdir()
     host = RunningHost(app=APP, folder=folder, environment={"NOTES": str(folder / "notes")}).start()
     callers = Clients(host, programs)
     callers.start()
-    return KilledHost(host=host, clients=callers, random=random)
+    try:
+        yield KilledHost(host=host, clients=callers, random=random)
+    finally:
+        callers.stopping.set()
+        host.kill()

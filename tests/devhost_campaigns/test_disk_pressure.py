@@ -74,14 +74,10 @@ class Pressure:
 
 
 def soak(folder: Path, random: Random, seconds: float) -> None:
-    under = host_under_load(folder, repeat(GOLDEN), random)
-    pressure = Pressure(under=under, random=random)
-    try:
+    with host_under_load(folder, repeat(GOLDEN), random) as under:
+        pressure = Pressure(under=under, random=random)
         pressure.press(seconds)
         under.finish()
-    finally:
-        under.clients.stopping.set()
-        under.host.kill()
     print(f"{dict(pressure.counts)}, {len(under.clients.done)} orchestrations ended once and right")  # noqa: T201 - the figure of the campaign
 
 

@@ -18,13 +18,9 @@ ALL_KILLS = 500
 
 
 def survive(folder: Path, random: Random, kills: int) -> None:
-    fire = host_under_load(folder, repeat(GOLDEN), random)
-    try:
+    with host_under_load(folder, repeat(GOLDEN), random) as fire:
         fire.kill(kills)
         fire.finish()
-    finally:
-        fire.clients.stopping.set()
-        fire.host.kill()
     print(f"{kills} kills {fire.counts}, {len(fire.clients.done)} orchestrations ended once and right")  # noqa: T201 - the figure of the campaign
 
 
@@ -59,10 +55,7 @@ def test_nothing_is_lost_or_doubled_by_five_hundred_kills(tmp_path: Path, random
 def test_random_programs_come_to_the_same_under_kills(
     tmp_path_factory: pytest.TempPathFactory, coming: list[Program], number: int
 ) -> None:
-    fire = host_under_load(tmp_path_factory.mktemp("fire"), iter(coming), Random(number))  # noqa: S311 - a test's seed
-    try:
+    folder, chances = tmp_path_factory.mktemp("fire"), Random(number)  # noqa: S311 - a test's seed
+    with host_under_load(folder, iter(coming), chances) as fire:
         fire.kill(4)
         fire.finish()
-    finally:
-        fire.clients.stopping.set()
-        fire.host.kill()

@@ -16,17 +16,13 @@ from tests.clients.tools.mcp.protected_server import ticket_server
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.fakes.listening import listening
+from tests.fakes.tools import caller_server
+from tests.fakes.web_servers import served
 
 pytestmark = pytest.mark.campaign
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-TOOLS = """
-[servers.cases]
-kind = "http"
-url = "{url}"
-auth = "obo"
-scope = "{scope}/.default"
-
+TOOLS = f"""{caller_server("cases", "http", scope=f"{DOWNSTREAM}/.default")}
 [servers.cases.tools.list]
 description = "Lists the cases."
 method = "GET"
@@ -42,13 +38,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-MCP_TOOLS = """
-[servers.cases]
-kind = "mcp"
-url = "{url}"
-auth = "obo"
-scope = "{scope}/.default"
-
+MCP_TOOLS = f"""{caller_server("cases", "mcp", scope=f"{DOWNSTREAM}/.default")}
 [servers.cases.tools.whoami]
 effect = "read"
 timeout_s = 60
@@ -73,17 +63,14 @@ async def test_a_token_of_the_caller_is_used_and_is_nowhere_on_the_disk(tmp_path
     data, file = tmp_path / "data", tmp_path / "tools.toml"
     cases, app = Cases(data), web.Application()
     app.router.add_get("/cases", cases.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    file.write_text(TOOLS.format(url=f"http://127.0.0.1:{runner.addresses[0][1]}", scope=DOWNSTREAM))
     options = hasty(data, GANGLION_TOOLS=str(file), GANGLION_SEALING_KEY=KEY)
-    async with LocalCluster(options) as cluster, calling(cluster) as caller:
-        prompt = 'PLAN [[["cases__list", {}]]] THEN done'
-        made = (await caller.create(asking(prompt, tools=[{"type": "mcp", "server_label": "cases"}]))).json()
-        own = caller.http.headers["authorization"].removeprefix("Bearer ")
-        after = files_in(data)
-    await runner.cleanup()
+    async with served(app) as url:
+        file.write_text(TOOLS.format(url=url))
+        async with LocalCluster(options) as cluster, calling(cluster) as caller:
+            prompt = 'PLAN [[["cases__list", {}]]] THEN done'
+            made = (await caller.create(asking(prompt, tools=[{"type": "mcp", "server_label": "cases"}]))).json()
+            own = caller.http.headers["authorization"].removeprefix("Bearer ")
+            after = files_in(data)
     assert {"hub.db", "app.db"} <= set(cases.disk)
     assert any(b'"grant"' in content for content in cases.disk.values())
     check(made, own, cases.tokens, (cases.disk, after))
@@ -113,7 +100,7 @@ async def test_an_mcp_server_gets_a_token_of_the_caller_that_is_nowhere_on_the_d
     data.mkdir()
     watch = DiskWatch(data)
     async with listening(watch) as url:
-        file.write_text(MCP_TOOLS.format(url=url, scope=DOWNSTREAM))
+        file.write_text(MCP_TOOLS.format(url=url))
         options = hasty(data, GANGLION_TOOLS=str(file), GANGLION_SEALING_KEY=KEY)
         async with LocalCluster(options) as cluster, calling(cluster) as caller:
             prompt = 'PLAN [[["cases__whoami", {}]]] THEN done'

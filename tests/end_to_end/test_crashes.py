@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from copy import replace
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,9 +13,10 @@ import httpx
 import pytest
 
 from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.paths import ROOT
 from tests.end_to_end.books import books_of
-from tests.end_to_end.callers import Json, asking, calling, counted
+from tests.end_to_end.callers import Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.packages import publish
 from tests.end_to_end.waiting import eventually
@@ -74,14 +76,20 @@ class CrashingCluster:
         await eventually(look, what="the crash")
 
 
-@pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
-    app = tmp_path_factory.mktemp("app")
+@contextmanager
+def crashing_cluster(app: Path, options: ClusterOptions) -> Generator[CrashingCluster]:
+    """Publish the product to the folder `app`, with a worker that can be made to die, and start it."""
     publish(ROOT, app)
     (app / "function_app.py").rename(app / "product.py")
     (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
-    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as cluster:
+    with LocalCluster(replace(options, app=app)) as cluster:
         yield CrashingCluster(cluster=cluster)
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
+    with crashing_cluster(tmp_path_factory.mktemp("app"), hasty(tmp_path_factory.mktemp("crashing"))) as one:
+        yield one
 
 
 @pytest.fixture
@@ -95,18 +103,26 @@ async def calls(scene: Scene, body: Json) -> int:
     return len(await scene.caller.model_calls(body))
 
 
+async def survived(
+    scene: Scene, crashing: CrashingCluster, crash: tuple[str, str], length: int
+) -> tuple[Json, Reading]:
+    """Follow a turn whose worker dies at a step; return its body and what was read: all of it, once, and settled."""
+    body = asking(f"COUNT {length}")
+    await crashing.crash_at(*crash)
+    async with asyncio.timeout(FOLLOWED_S):
+        reading = await scene.caller.follow(body)
+    await crashing.crashed()
+    await scene.books.assert_exact(reading, counted(length))
+    await scene.books.quiet(scene.caller)
+    await scene.books.settled(scene.caller, reading.id)
+    return body, reading
+
+
 @pytest.mark.parametrize(("step", "when"), crashes((*ADMISSION, *TURN)))
 async def test_a_caller_that_repeats_itself_gets_one_whole_turn(
     scene: Scene, crashing: CrashingCluster, step: str, when: str
 ) -> None:
-    body = asking(f"COUNT {LENGTH}")
-    await crashing.crash_at(step, when)
-    async with asyncio.timeout(FOLLOWED_S):
-        reading = await scene.caller.follow(body)
-    await crashing.crashed()
-    await scene.books.assert_exact(reading, counted(LENGTH))
-    await scene.books.quiet(scene.caller)
-    await scene.books.settled(scene.caller, reading.id)
+    body, reading = await survived(scene, crashing, (step, when), LENGTH)
     assert await scene.books.responses(body) == [reading.id]
     assert 1 <= await calls(scene, body) <= 1 + (step in TURN)
 

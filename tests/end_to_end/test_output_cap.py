@@ -1,35 +1,24 @@
 """Is an answer without a limit of the caller written to its end, whatever an attempt reserves at first?"""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from copy import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from standins.cluster.local_cluster import LocalCluster
-from standins.paths import ROOT
 from tests.end_to_end.books import books_of
-from tests.end_to_end.callers import AFRESH, PINNED, asking, calling, counted
+from tests.end_to_end.callers import AFRESH, PINNED, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.packages import publish
-from tests.end_to_end.test_crashes import CrashingCluster
+from tests.end_to_end.test_crashes import CrashingCluster, crashing_cluster, survived
 
 CAP = 20
 LENGTH = 3 * CAP
-FOLLOWED_S = 60
 
 
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
-    app = tmp_path_factory.mktemp("app")
-    publish(ROOT, app)
-    (app / "function_app.py").rename(app / "product.py")
-    (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
     options = hasty(tmp_path_factory.mktemp("capped"), GANGLION_DEFAULT_OUTPUT_TOKENS=str(CAP))
-    with LocalCluster(replace(options, app=app)) as cluster:
-        yield CrashingCluster(cluster=cluster)
+    with crashing_cluster(tmp_path_factory.mktemp("app"), options) as one:
+        yield one
 
 
 @pytest.fixture
@@ -95,11 +84,4 @@ async def test_a_backend_that_cannot_continue_ends_incomplete(scene: Scene) -> N
 async def test_a_worker_that_dies_at_the_cap_loses_and_repeats_nothing(
     scene: Scene, crashing: CrashingCluster, step: str, when: str
 ) -> None:
-    body = asking(f"COUNT {LENGTH + 3}")
-    await crashing.crash_at(step, when)
-    async with asyncio.timeout(FOLLOWED_S):
-        reading = await scene.caller.follow(body)
-    await crashing.crashed()
-    await scene.books.assert_exact(reading, counted(LENGTH + 3))
-    await scene.books.quiet(scene.caller)
-    await scene.books.settled(scene.caller, reading.id)
+    await survived(scene, crashing, (step, when), LENGTH + 3)

@@ -21,18 +21,23 @@ class History(Protocol):
     async def judge(self) -> None: ...
 
 
-class NamedSeed(AbstractContextManager[None]):
-    """Seeds the jitter between the tries of a write, and adds the seed to every error that passes."""
+class Noting(AbstractContextManager[None]):
+    """Adds a note to every error that passes."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        random.seed(self.seed)
+    def __init__(self, note: str) -> None:
+        self.note = note
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error:
-            error.add_note(f"seed {self.seed}")
+            error.add_note(self.note)
+
+
+class NamedSeed(Noting):
+    """Seeds the jitter between the tries of a write, and adds the seed to every error that passes."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(f"seed {seed}")
+        random.seed(seed)
 
 
 def judged[H: History](history: H) -> H:

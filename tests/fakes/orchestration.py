@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, override
 from uuid import UUID
 
 from azure.durable_functions import RetryOptions
@@ -13,6 +14,7 @@ from activities.guard import never_raises, with_packing
 from clients.clock import Clock
 from domain.batches.batch import Batch
 from domain.packed_wire import DEFAULTS
+from domain.place_wire import place_event
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
 from orchestrators.respond import respond
@@ -63,7 +65,7 @@ class FakeContext:
 
     @property
     def version(self) -> str:
-        return "1.7"
+        return "1.8"
 
     @property
     def current_utc_datetime(self) -> datetime:
@@ -98,7 +100,12 @@ class FakeContext:
 
 
 class EventBoard:
-    """The external events of one orchestration; they stay, like those that the SDK receives before anybody waits."""
+    """The external events of one orchestration; they stay, like those that the SDK receives before anybody waits.
+
+    A wait for none of the events of `kinds` is left to the timer alone.
+    """
+
+    kinds: tuple[str, ...] = ("decided_",)
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -127,7 +134,22 @@ class EventBoard:
                 if wait.name in self.raised or (wait.at and self.clock.now() >= fire_at):
                     return index
             self.changed.clear()
-            await self.changed.wait()
+            await self.change(fire_at)
+
+    async def change(self, fire_at: float) -> None:
+        await self.changed.wait()
+
+
+class TimedEvents(EventBoard):
+    """Events beside timers that fire in their own time: for a clock that moves by itself."""
+
+    kinds = ("decided_", "place_")
+
+    @override
+    async def change(self, fire_at: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, fire_at - self.clock.now())):
+                await self.changed.wait()
 
 
 @dataclass(slots=True)
@@ -211,7 +233,7 @@ class Run:
         index = next(index for index, wait in enumerate(waits) if wait.at)
         created_for = waits[index].at
         fire_at = self.fire_times.setdefault(len(self.history), created_for.timestamp() if created_for else 0.0)
-        if self.events and any(wait.name.startswith("decided_") for wait in waits):
+        if self.events and any(wait.name.startswith(self.events.kinds) for wait in waits):
             return await self.events.first(waits, fire_at)
         await self.clock.sleep(max(0.0, fire_at - self.clock.now()))
         return index
@@ -239,7 +261,10 @@ def sent_result(result: Any, yielded: Any) -> Any:
 
 
 class FakeOrchestrations:
-    """Records what was started and cancelled; `running` are the orchestrations that are alive."""
+    """Records what was started and cancelled; `running` are the orchestrations that are alive.
+
+    Those with a board of events get the events of places.
+    """
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -249,6 +274,8 @@ class FakeOrchestrations:
         self.batch_wakes: list[tuple[str, int]] = []
         self.woken: list[str] = []
         self.decided: list[tuple[str, str]] = []
+        self.places: list[tuple[str, int]] = []
+        self.boards: dict[str, EventBoard] = {}
         self.running: set[str] = set()
 
     async def start(self, response: Response) -> None:
@@ -278,6 +305,12 @@ class FakeOrchestrations:
     async def signal_turn_ended(self, response_id: str) -> None:
         await asyncio.sleep(0)
         self.woken.append(response_id)
+
+    async def signal_place(self, response_id: str, route: int) -> None:
+        await asyncio.sleep(0)
+        self.places.append((response_id, route))
+        if board := self.boards.get(response_id):
+            board.post(place_event(route))
 
     async def is_running(self, instance_id: str) -> bool:
         await asyncio.sleep(0)

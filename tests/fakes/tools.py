@@ -48,6 +48,11 @@ effect = "write"
 """
 
 
+def caller_server(name: str, kind: str, *, url: str = "{url}", scope: str = "api://tickets/.default") -> str:
+    """Return the table of a server that is called with the rights of its caller; its tools follow."""
+    return f'[servers.{name}]\nkind = "{kind}"\nurl = "{url}"\nauth = "obo"\nscope = "{scope}"\n'
+
+
 def shop(text: str = FILE) -> ToolServers:
     return tools_from_toml(text, {}, on_azure=False)
 

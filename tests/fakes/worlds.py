@@ -28,6 +28,7 @@ from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from composition.application import Application, compose
 from composition.parts import Configuration, Ports
+from domain import wire
 from domain.content.capabilities import Capability
 from domain.content.items import Item, Role
 from domain.content.tools import ToolConfig
@@ -183,7 +184,16 @@ class World[C: Clock = FakeClock]:
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
-        self.steps = self.app.activities.by_name()
+        self.steps = {
+            **self.app.activities.by_name(),
+            wire.ROUTE: self.waking(self.app.activities.route.route),
+            wire.INFER: self.waking(self.app.activities.infer.infer),
+        }
+
+    def waking[R, T](self, step: Callable[[R], Awaitable[T]]) -> Callable[[R], Awaitable[T]]:
+        """Return a step as it is registered, with the client that the host passes to it."""
+        bound = self.app.follow_ups.waking(step)
+        return lambda request: bound(request, None)
 
     def sweep(self, delays: SweepDelays) -> Sweep:
         """Return a sweeper of its own, with other delays than the product's."""

@@ -14,7 +14,7 @@ from domain.fleet.cold_start import FailedWarmUp, StartTimes, WarmUp
 from domain.fleet.health import BackendHealth
 from domain.fleet.instances.lease import CountLease
 from domain.fleet.learned_speed import LearnedSpeed
-from domain.fleet.load import Load, LoadPart
+from domain.fleet.load import Load, LoadPart, QueuePlace
 from domain.fleet.warmth import Warmth
 from domain.money.budgets import Budgets
 from domain.money.costing import BillLine
@@ -64,7 +64,7 @@ STATE = BackendState(
         lost_warm_ups=2,
         failed_warm_up=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
     ),
-    load=Load(in_flight={ATTEMPT.id: NOW + 60}, queue_places={RESPONSE_ID: (NOW, NOW + 30)}),
+    load=Load(in_flight={ATTEMPT.id: NOW + 60}, queue_places={RESPONSE_ID: QueuePlace(NOW, NOW + 30)}),
     health=BackendHealth(
         errors=4, cooldown_until=NOW + 5, circuit_open_until=NOW + 6, probe_by=RESPONSE_ID, probe_until=NOW + 7
     ),
@@ -140,7 +140,7 @@ async def test_the_state_of_a_backend_is_found_beside_those_of_all_others(store:
 async def test_the_load_of_a_process_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     document = frozen(Container.FLEET, "load")
     part = LoadPart.from_document(document.body)
-    assert part.load == Load(in_flight={"attempt_1": NOW + 60}, queue_places={"resp_2": (NOW, NOW + 90)})
+    assert part.load == Load(in_flight={"attempt_1": NOW + 60}, queue_places={"resp_2": QueuePlace(NOW, NOW + 90)})
     assert part.left == {"attempt_3": NOW + 30}
     assert as_json({"kind": "load", **part.to_document()}) == document.body
     assert document.id == part_id(BACKEND.name, "abcdef012345")

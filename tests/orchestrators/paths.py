@@ -151,6 +151,7 @@ ESCALATED: Final = Completes(
         },
     }
 )
+IN_LINE: Final = routed(None, delay_s=30.0, reason="small is at its concurrency limit")
 ROUND: Final = (routed(), asks("mcp_1"), called("completed"))
 MANY_ROUNDS: Final = ROUND * 16
 """The results of these rounds and of the steps before them are more than one history keeps."""
@@ -230,6 +231,28 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
     "capped_without_room": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, routed(None), *ended("incomplete")),
     "capped_before_calls": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, *ROUND, *WHOLE),
     "nobody_free_for_a_while": (MINE, ANTICIPATED, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
+    "woken_for_a_place": (MINE, ANTICIPATED, RECALLED, IN_LINE, Raised("place_1"), *WHOLE),
+    "woken_before_it_waits": (MINE, ANTICIPATED, RECALLED, Raised("place_1"), IN_LINE, *WHOLE),
+    "woken_for_an_earlier_wait": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        IN_LINE,
+        Fires(),
+        Raised("place_1"),
+        IN_LINE,
+        Raised("place_1"),
+        Raised("place_2"),
+        *WHOLE,
+    ),
+    "cancelled_in_line_for_a_backend": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        IN_LINE,
+        Raised("cancelled"),
+        *ended("cancelled"),
+    ),
     "nobody": (MINE, ANTICIPATED, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
     "attempt_failed": (MINE, ANTICIPATED, RECALLED, routed(), WRONG, *ended("failed")),
     "step_repeated": (MINE, UNKNOWN_SIZE, ANTICIPATED, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),

@@ -11,7 +11,13 @@ from tests.orchestrators.sdk_traps import complaints
 from tests.test_settings import REQUIRED_ONLY
 
 PAYLOAD_FREE = frozenset(
-    {"wire.CANCELLED_EVENT", "wire.TURN_ENDED_EVENT", "batch_wire.wake_event(looks)", "decided_event(request)"}
+    {
+        "wire.CANCELLED_EVENT",
+        "wire.TURN_ENDED_EVENT",
+        "batch_wire.wake_event(looks)",
+        "decided_event(request)",
+        "place_event(route)",
+    }
 )
 LOSES = "continue_as_new loses the events that were not read"
 KNOWN = {(name, LOSES) for name in ("continuation.py", "run_batch.py", "run_lines.py")}

@@ -8,23 +8,20 @@ from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
 
-from standins.processes.http_server import HOST
 from standins.scripted.server import ScriptedModel, TokenPace
+from tests.fakes.web_servers import served
 
 type Opener = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 @asynccontextmanager
 async def serving(model: ScriptedModel) -> AsyncGenerator[httpx.AsyncClient]:
-    runner = web.AppRunner(model.application(), handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, 0).start()
-    base = f"http://{HOST}:{runner.addresses[0][1]}"
-    async with httpx.AsyncClient(base_url=base, timeout=10) as client:
+    async with (
+        served(model.application(), cancels=True) as base,
+        httpx.AsyncClient(base_url=base, timeout=10) as client,
+    ):
         yield client
-    await runner.cleanup()
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from api.http.errors import json_answer
 from api.http.pagination import list_object
 from api.rendering.response import Json
 from domain.fleet.backend_state import BackendState
-from domain.fleet.catalog import Auth, AuthKind
+from domain.fleet.catalog import Auth, AuthKind, Backend
 from domain.fleet.failure_classes import NOT_ACCEPTED
+from domain.fleet.instances.places import instances_up
+from domain.fleet.instances.scaling import Scaling
 from domain.fleet.status import obstacle_of, status_of
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole, has_role
@@ -88,8 +90,23 @@ def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
         "start": start_object(summary, now) if backend.cold_start.scales_to_zero else None,
         "rule": rule_object(summary) if backend.cold_start.scales_to_zero else None,
         "sessions": [ended_object(each) for each in summary.ended],
-        "session": summary.session and session_object(summary.session, summary, now, tenant),
+        "session": summary.session and session_object(summary.session, summary.sharers, backend, now, tenant),
+        **instances_object(summary, now, tenant),
     }
+
+
+def instances_object(summary: BackendSummary, now: float, tenant: str) -> Json:
+    """Return the open session of each instance of a backend that may have several; `count` is how many take turns."""
+    backend, most = summary.backend, summary.backend.max_instances
+    if most == 1:
+        return {}
+    sessions = [
+        {"number": each.number, **(session_object(each.session, each.sharers, backend, now, tenant) or {})}
+        for each in summary.instances
+    ]
+    is_counted = backend.scaling is Scaling.COUNT
+    count = instances_up(backend, summary.state, now) if is_counted and sessions else len(sessions)
+    return {"instances": {"most": most, "count": count, "is_estimate": not is_counted, "sessions": sessions}}
 
 
 def start_object(summary: BackendSummary, now: float) -> Json:
@@ -161,9 +178,11 @@ def learned_range(state: BackendState) -> Json:
     return {"shortest_s": min(samples, default=None), "longest_s": max(samples, default=None)}
 
 
-def session_object(session: GpuSession, summary: BackendSummary, now: float, tenant: str) -> Json | None:
+def session_object(
+    session: GpuSession, sharers: SessionSharers | None, backend: Backend, now: float, tenant: str
+) -> Json | None:
     """Return a session under way. Of other tenants' attempts only the number and the sum are shown."""
-    price = summary.backend.price
+    price = backend.price
     if not isinstance(price, TimePrice):
         return None
     own = sorted(record for record, of in session.running.items() if of == tenant)
@@ -172,13 +191,13 @@ def session_object(session: GpuSession, summary: BackendSummary, now: float, ten
         "ready_at": session.ready_at,
         "last_request_at": session.last_end if session.recent_ends else None,
         "requests_ended_at": list(session.recent_ends),
-        "worked": summary.sharers and work_object(summary.sharers.work),
+        "worked": sharers and work_object(sharers.work),
         "ends_at": earliest_end(session, price),
         "cost_usd": f"{cost_so_far(session, price, now):.9f}",
         "members": session.members,
         "running": own,
         "running_of_others": len(session.running) - len(own),
-        "sharers": summary.sharers and sharers_object(summary.sharers, tenant),
+        "sharers": sharers and sharers_object(sharers, tenant),
     }
 
 

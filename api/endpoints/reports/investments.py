@@ -85,11 +85,13 @@ def investment_object(summary: BackendSummary, demand: Sequence[PastDemand], now
 
 
 def session_times(summary: BackendSummary, now: float) -> Iterator[SessionTime]:
-    """Yield the sessions of the last day, and the open one until now."""
+    """Yield the sessions of the last day, and the open ones until now."""
     for each in summary.ended:
         yield SessionTime(each.session.started, each.ended_at, float(each.cost))
-    session, price = summary.session, summary.backend.price
-    if session and isinstance(price, TimePrice):
+    price, further = summary.backend.price, (each.session for each in summary.instances if each.number)
+    for session in (summary.session, *further):
+        if session is None or not isinstance(price, TimePrice):
+            continue
         yield SessionTime(session.started, now, float(cost_so_far(session, price, now)))
 
 

@@ -1,6 +1,6 @@
 """Which backends did a turn run on, why, when, and at what cost?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from api.rendering.bill import settled_sessions, shared_session
 from api.rendering.gpu_pauses import pause_report
 from api.rendering.response import Json
 from api.rendering.turn_timeline import TurnAccount, turn_timeline
-from domain.content.items import Item, ItemKind
+from domain.content.items import Item, ItemKind, ItemStatus
 from domain.fleet.catalog import Fleet
 from domain.identity.owners import Owner
 from domain.log.events import Slot
@@ -21,7 +21,7 @@ from domain.money.bill import TurnBill, bill_of
 from domain.money.budgets import BudgetCounter
 from domain.money.ledger_records import NANOS, AttemptRecord
 from domain.tools.approvals import Approval
-from domain.tools.call_record import CallRecord
+from domain.tools.call_record import CallRecord, hash_of
 from domain.turns import response as domain_turns
 from domain.turns.origins import origin_of
 from state.money.ledger import Ledger
@@ -81,7 +81,9 @@ class RouteReports:
             log = await self.turns.transcript(owner, turn.id)
             costs = {each.call: each.charge.owed for each in records if each.call}
             own = [each for each in await self.tool_calls.of_response(owner, turn.id) if not each.is_shared]
+            sent = {each.item for each in own}
             calls = [call_report(each, costs.get(each.item)) for each in own]
+            calls += [unsent_report(each) for each in log.items if is_unsent(each, sent)]
             approved = [await self.approved_call(owner, item, costs) for item in log.items if is_approved(item)]
             asked = [await self.turns.approvals.find(owner, item.id) for item in log.items if is_request(item)]
             approvals = [approval_report(each) for each in asked if each]
@@ -100,6 +102,12 @@ class RouteReports:
 
 def is_approved(item: Item) -> bool:
     return item.kind is ItemKind.MCP_CALL and bool(item.approval)
+
+
+def is_unsent(item: Item, sent: Container[str]) -> bool:
+    """Tell whether a call ended without a request: a limit was reached, or its arguments did not match."""
+    is_call = item.kind is ItemKind.MCP_CALL and not item.approval and item.status is ItemStatus.FAILED
+    return is_call and item.id not in sent
 
 
 def is_request(item: Item) -> bool:
@@ -202,6 +210,21 @@ def call_report(call: CallRecord, cost: Decimal | None = None) -> Json:
         "tries": call.tries,
         "cost_usd": dollars(cost or Decimal(0)),
         "outcome": "unknown" if call.outcome and call.outcome.unknown else outcome,
+    }
+
+
+def unsent_report(item: Item) -> Json:
+    return {
+        "id": item.id,
+        "server": item.server,
+        "tool": item.name,
+        "arguments_hash": hash_of(item.text),
+        "started_at": None,
+        "ended_at": None,
+        "seconds": None,
+        "tries": 0,
+        "cost_usd": dollars(Decimal(0)),
+        "outcome": item.status.value,
     }
 
 

@@ -116,7 +116,8 @@ def parsed(content: bytes) -> Mapping[str, Any]:
 def named(problem: Exception) -> str:
     if isinstance(problem, TimeoutError):
         return "it did not answer in time"
-    return f"it cannot be reached ({type(problem).__name__})"
+    is_reached = not isinstance(problem, NOT_CONNECTED)
+    return f"{'its answer broke off' if is_reached else 'it cannot be reached'} ({type(problem).__name__})"
 
 
 def not_forwarded(exchange: McpExchange, failure: CallFailure, reason: str) -> httpx2.Response:

@@ -12,10 +12,16 @@ from domain.money.prices import TimePrice
 
 SERVICE: Final = re.compile(r"projects/[a-z0-9:.-]{1,64}/locations/[a-z0-9-]{1,64}/services/[a-z0-9-]{1,64}")
 TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
-MOST_INSTANCES: Final = 1
+MOST_INSTANCES: Final = 10
+"""Each instance has sessions of its own, which every attempt at the backend reads."""
 
 
-def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceControl | None:
+def read_max_instances(table: TomlTable) -> int:
+    """Return how many instances of a backend may run at once."""
+    return read_count(table, "max_instances", 1, least=1, most=MOST_INSTANCES)
+
+
+def read_instances(table: TomlTable, variables: Mapping[str, str], maximum: int) -> InstanceControl | None:
     """Return the service whose instances the product counts; None where the table `instances` is absent."""
     if "instances" not in table.values:
         table.known.add("instances")
@@ -33,8 +39,9 @@ def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceCo
         service=service,
         url=url,
         service_account=own.optional("service_account", own.text),
-        schedule=tuple(read_row(row) for row in own.rows("schedule")),
+        schedule=tuple(read_row(row, maximum) for row in own.rows("schedule")),
         payer=own.optional("payer", own.text),
+        maximum=maximum,
     )
     check_service_account(control.service_account, own)
     if control.payer is None and any(row.limits.minimum for row in control.schedule):
@@ -43,7 +50,7 @@ def read_instances(table: TomlTable, variables: Mapping[str, str]) -> InstanceCo
     return control
 
 
-def read_row(table: TomlTable) -> ScheduleRow:
+def read_row(table: TomlTable, most: int) -> ScheduleRow:
     names = table.texts("days") if "days" in table.values else tuple(DAYS)
     table.known.add("days")
     if unknown := [name for name in names if name not in DAYS]:
@@ -51,7 +58,8 @@ def read_row(table: TomlTable) -> ScheduleRow:
     begins_s, ends_s = read_time(table, "from", "00:00"), read_time(table, "to", "24:00")
     if begins_s >= ends_s:
         table.report("to", "a time after from; two rows cover a night")
-    limits = CountLimits(minimum=read_count(table, "minimum", 0), maximum=read_count(table, "maximum", MOST_INSTANCES))
+    minimum, maximum = (read_count(table, "minimum", 0, most=most), read_count(table, "maximum", most, most=most))
+    limits = CountLimits(minimum=minimum, maximum=maximum)
     if limits.minimum > limits.maximum:
         table.report("maximum", "no less than minimum")
     table.close()
@@ -59,11 +67,11 @@ def read_row(table: TomlTable) -> ScheduleRow:
     return ScheduleRow(days=days, begins_s=begins_s, ends_s=ends_s, limits=limits)
 
 
-def read_count(table: TomlTable, key: str, default: int) -> int:
+def read_count(table: TomlTable, key: str, default: int, *, least: int = 0, most: int) -> int:
     def accept(value: object) -> int | None:
-        return value if type(value) is int and 0 <= value <= MOST_INSTANCES else None
+        return value if type(value) is int and least <= value <= most else None
 
-    return table.read(key, f"a whole number from 0 to {MOST_INSTANCES}", accept, default, default)
+    return table.read(key, f"a whole number from {least} to {most}", accept, default, default)
 
 
 def read_time(table: TomlTable, key: str, default: str) -> int:
@@ -92,6 +100,8 @@ def check_scaling(backend: Backend, table: TomlTable) -> None:
     scaling, cold = backend.scaling, backend.cold_start
     if (scaling is Scaling.COUNT) != (backend.instances is not None):
         table.report("instances", 'a table of a backend with scaling = "count", and of no other')
+    if backend.max_instances > 1:
+        check_several(backend, table)
     if scaling is Scaling.PROVIDER:
         return
     if not cold.scales_to_zero:
@@ -100,3 +110,13 @@ def check_scaling(backend: Backend, table: TomlTable) -> None:
         table.report("scaling", f"provider: a backend that is paid by tokens has no sessions for {scaling.value}")
     if not cold.idle_s:
         table.report("cold", f"idle_s above 0: {scaling.value} begins with this idle period")
+
+
+def check_several(backend: Backend, table: TomlTable) -> None:
+    """Report what several instances need: sessions that are told apart by what they cost."""
+    if backend.scaling is Scaling.REQUESTS:
+        table.report("max_instances", "1: requests keep one instance alive")
+    if not backend.cold_start.scales_to_zero:
+        table.report("max_instances", "1: instances that never sleep are one backend with the limits of all")
+    if not isinstance(backend.price, TimePrice) and backend.price.name:
+        table.report("max_instances", "1: a backend that is paid by tokens has no sessions")

@@ -34,6 +34,8 @@ GRACE_S: Final = 5.0
 
 class LeasePhase(StrEnum):
     RUNNING = "running"
+    SHRINKING = "shrinking"
+    """Some of several instances are ended; the others run on."""
     ENDING = "ending"
 
 
@@ -41,7 +43,8 @@ class CountLease(Struct, frozen=True, kw_only=True):
     """A count above 0 that the product has set for the warm-up of `by`, or is about to set.
 
     `requested_at` is when the product last sent a request to keep the instance alive. `tries` counts how often the
-    count could not be set to 0. `may_run`: it took over a lease under which an instance may run already.
+    count could not be lowered. `may_run`: it took over a lease under which an instance may run already. `target` is the
+    highest count that may be set.
     """
 
     by: str
@@ -50,6 +53,7 @@ class CountLease(Struct, frozen=True, kw_only=True):
     requested_at: float = 0.0
     tries: int = 0
     may_run: bool = False
+    target: int = 1
 
     def ending(self) -> "CountLease":
         return replace(self, phase=LeasePhase.ENDING)
@@ -64,6 +68,7 @@ class CountLease(Struct, frozen=True, kw_only=True):
             "requested_at": self.requested_at,
             "tries": self.tries,
             **({"may_run": True} if self.may_run else {}),
+            **({} if self.target == 1 else {"target": self.target}),
         }
 
     @classmethod
@@ -75,6 +80,7 @@ class CountLease(Struct, frozen=True, kw_only=True):
             requested_at=body["requested_at"],
             tries=body["tries"],
             may_run=body.get("may_run", False),
+            target=body.get("target", 1),
         )
 
 

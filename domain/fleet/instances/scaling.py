@@ -56,7 +56,7 @@ class InstanceControl(Struct, frozen=True, kw_only=True):
 
     `service` is its resource name, `url` the origin of the Admin API. `service_account` is the one to act as, where it
     is not the app's usual one. The first row of the schedule that applies counts. `payer` is the tenant that pays for
-    instances which run only because a minimum says so.
+    instances which run only because a minimum says so. `maximum` counts where no row applies.
     """
 
     service: str
@@ -64,9 +64,11 @@ class InstanceControl(Struct, frozen=True, kw_only=True):
     service_account: str | None = None
     schedule: tuple[ScheduleRow, ...] = ()
     payer: str | None = None
+    maximum: int = 1
 
     def limits(self, at: float) -> CountLimits:
-        return next((row.limits for row in self.schedule if row.applies(at)), FREE)
+        free = FREE if self.maximum == 1 else CountLimits(maximum=self.maximum)
+        return next((row.limits for row in self.schedule if row.applies(at)), free)
 
     def closed(self, at: float) -> str | None:
         """Return why no instance may run at a time; None where one may."""

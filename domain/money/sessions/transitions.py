@@ -37,7 +37,8 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
 
     Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
-    the most that all members of the turn together may be charged. `idle_s` is that of the session.
+    the most that all members of the turn together may be charged. `idle_s` is that of the session. `instance` is the
+    number of the instance. `is_first`: nothing else has taken part in the session before.
     """
 
     session: str
@@ -47,6 +48,8 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     joint: Decimal | None = None
     started: float = 0.0
     idle_s: float | None = None
+    instance: int = 0
+    is_first: bool = False
 
 
 class WarmUpCharge(Struct, frozen=True, kw_only=True):
@@ -100,6 +103,7 @@ def entered(
             joint=joint,
             started=session.started,
             idle_s=session.idle_s,
+            is_first=session.members == (span is not None),
         ),
     )
 
@@ -146,17 +150,19 @@ def left(
     price: TimePrice,
     ended: float,
     opened_at: float | None,
+    is_further: bool = False,
 ) -> SessionTransition[Nanos | None]:
     """End a member's run and charge it provisionally; `opened_at` is when the machine accepted its request.
 
-    The result is None where a later run has replaced this one, or the session continued without it.
+    That tells nothing of the start of a further instance: another one may have served the request. The result is None
+    where a later run has replaced this one, or the session continued without it.
     """
     if span is None or span.run != run:
         return SessionTransition(result=None)
     if span.ended is not None or session is None:
         return SessionTransition(result=span.provisional or None)
     is_ready = opened_at is not None or session.ready_at is None
-    seen = session.with_ready_at(opened_at or span.began) if is_ready else session
+    seen = session.with_ready_at(opened_at or span.began) if is_ready and not is_further else session
     amounts = provisional_charge(seen, price_in(session, price), began=span.began, ended=ended)
     return SessionTransition(
         session=seen.with_ended_member(span.record, ended),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from clients.backends.credentials import Hop
@@ -22,10 +21,8 @@ from domain.identity.access_tokens import (
 )
 from domain.identity.roles import AppRole
 from ganglion.doctor.findings import Fault, error, warning
-from ganglion.doctor.outside import UnreachableError
 from ganglion.doctor.subject import NotRunError, Subject
 
-SKEW_S: Final = 60
 REGISTRATION: Final = "az ad app show --id {audience}"
 FEDERATED: Final = (
     AuthKind.ENTRA,
@@ -66,21 +63,6 @@ async def issuer(subject: Subject) -> AsyncIterator[Fault]:
         except Unavailable as problem:
             address = f"{discovery.authority}/{tenant}/v2.0/.well-known/openid-configuration"
             yield error(f"{problem} ({address})", f"curl -fsS {address}")
-
-
-async def clock(subject: Subject) -> AsyncIterator[Fault]:
-    """Compare the clock with that of the token issuer: tokens of a clock that is off are not valid yet, or expired."""
-    if subject.settings.token_keys:
-        raise NotRunError("a key file replaces the issuer")
-    try:
-        answer = await subject.outside.get(subject.settings.token_authority)
-    except UnreachableError as problem:
-        raise NotRunError(f"the token issuer cannot be reached: {problem}") from None
-    if "date" not in answer.headers:
-        raise NotRunError("the token issuer does not say what time it is")
-    off_s = subject.target.now - parsedate_to_datetime(answer.headers["date"]).timestamp()
-    if abs(off_s) > SKEW_S:
-        yield error(f"this machine's clock is {off_s:+.0f} s off the token issuer's", "sudo timedatectl set-ntp true")
 
 
 def token(subject: Subject) -> Iterator[Fault]:

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from clients.storage.cosmos.containers import CONSISTENCIES, DEFINITIONS
@@ -21,7 +20,6 @@ from ganglion.doctor.subject import NotRunError, Subject
 
 PROBE: Final = DocumentKey(container=Container.FLEET, parts=("doctor",))
 KEPT_S: Final = 60.0
-SKEW_S: Final = 60
 HUB_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
 """https://learn.microsoft.com/azure/azure-functions/durable-functions/durable-functions-task-hubs"""
 
@@ -114,20 +112,6 @@ async def needs_usable_account(subject: Subject) -> None:
             raise NotRunError("correct the error of store.consistency first")
         if None in (await subject.outside.containers(subject.settings)).values():
             raise NotRunError("correct the error of store.containers first")
-
-
-async def clock(subject: Subject) -> AsyncIterator[Fault]:
-    url = cosmos_url(subject)
-    await needs_reachable_store(subject)
-    try:
-        answer = await subject.outside.get(url)
-    except UnreachableError as problem:
-        raise NotRunError(f"the account does not answer: {problem}") from None
-    if "date" not in answer.headers:
-        raise NotRunError("the account does not say what time it is")
-    off_s = subject.target.now - parsedate_to_datetime(answer.headers["date"]).timestamp()
-    if abs(off_s) > SKEW_S:
-        yield error(f"this machine's clock is {off_s:+.0f} s off the store's", "sudo timedatectl set-ntp true")
 
 
 async def consistency(subject: Subject) -> AsyncIterator[Fault]:

@@ -9,22 +9,13 @@ from activities.inference.attempt_meter import AttemptMeter, close_record_from_l
 from activities.inference.lost_runs import unseen_work
 from clients.backends.port import AnswerEnd
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
-from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import BackendWork
 from domain.money.ledger_records import AttemptProgress, AttemptRecord
+from tests.activities.inference.attempts import attempt_record
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import PRICE
 
-RECORD = AttemptRecord(
-    response="resp_a",
-    subject="user:1",
-    number=1,
-    backend="main",
-    price="tokens",
-    started_at=0.0,
-    charge=AttemptCharge(reserved=Decimal(1)),
-    prompt_tokens=40,
-)
+RECORD = attempt_record(prompt_tokens=40)
 USAGE = TokenUsage(input_tokens=1000, output_tokens=50)
 
 

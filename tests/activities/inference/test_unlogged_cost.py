@@ -8,23 +8,13 @@ import pytest
 from activities.inference.attempt_meter import AttemptMeter
 from clients.backends.port import TextPiece
 from domain.log.events import TokenUsage
-from domain.money.attempt_charge import AttemptCharge
-from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price
+from tests.activities.inference.attempts import attempt_record
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import PRICE
 
-RECORD = AttemptRecord(
-    response="resp_a",
-    subject="user:1",
-    number=1,
-    backend="main",
-    price="tokens",
-    started_at=0.0,
-    charge=AttemptCharge(reserved=Decimal(1)),
-    prompt_tokens=7,
-)
+RECORD = attempt_record(prompt_tokens=7)
 
 
 def meter(*, pieces: int, usage: TokenUsage | None = None, price: Price = PRICE) -> AttemptMeter:

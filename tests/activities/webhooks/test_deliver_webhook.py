@@ -223,7 +223,11 @@ def finish_step(deliveries: Deliveries, host: Any) -> Any:
     """Return the step that ends turns, with what follows it at a host."""
     app = deliveries.world.app
     follow_ups = FollowUps(
-        app.state.turns, app.state.webhook_outbox, lambda _client: host, after_event=app.pipelines.turns.after_turn
+        app.state.turns,
+        app.state.webhook_outbox,
+        lambda _client: host,
+        after_event=app.pipelines.turns.after_turn,
+        wakes=app.state.backend_states.wakes,
     )
     return follow_ups.after(deliveries.world.steps[wire.FINISH])
 

@@ -133,6 +133,7 @@ async def test_a_cancelled_batch_keeps_what_has_ended_and_cancels_what_runs() ->
     assert [each["custom_id"] for each in await rows(one, done["output_file_id"])] == ["line-0"]
     stopped = await rows(one, done["error_file_id"])
     assert {each["response"]["body"]["status"] for each in stopped} == {"cancelled"}
+    assert {each["error"]["message"] for each in stopped} == {"The turn of the line was cancelled."}
     again = await one.http.post(f"/v1/batches/{batch['id']}/cancel")
     assert (again.status_code, again.json()) == (200, done)
 

@@ -1,6 +1,7 @@
 """Is every line answered once where the process dies at any call of the store, and the batch is started again?"""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -129,9 +130,18 @@ async def test_a_batch_ends_where_calls_of_the_store_fail_at_random(seed: int) -
     await assert_complete(one, batch)
 
 
+KEY = {"idempotency-key": "once"}
+REPEATS: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
+    "a key": (KEY, KEY),
+    "the retry of an SDK": ({}, {"x-stainless-retry-count": "1"}),
+}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("sent", REPEATS)
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
-async def test_a_batch_is_created_once_wherever_the_process_dies_while_it_is_requested(fault: Fault) -> None:
+async def test_a_batch_is_created_once_wherever_the_process_dies_while_it_is_requested(fault: Fault, sent: str) -> None:
+    first, repeated = REPEATS[sent]
     number, calls = 0, 1
     while number < calls:
         clock = FakeClock()
@@ -142,9 +152,9 @@ async def test_a_batch_is_created_once_wherever_the_process_dies_while_it_is_req
         dying = product(clock, flaky)
         dying.orchestrations.hold = True
         with suppress(CrashError):
-            await requested(dying, file_id)
-        again = await requested(one, file_id)
-        assert again["id"] == (await requested(one, file_id))["id"]
+            await requested(dying, file_id, first)
+        again = await requested(one, file_id, repeated)
+        assert again["id"] == (await requested(one, file_id, repeated))["id"]
         clock.advance(60)
         await one.world.app.maintenance.batch_sweep.run(one.orchestrations)
         await assert_complete(one, again)
@@ -153,8 +163,19 @@ async def test_a_batch_is_created_once_wherever_the_process_dies_while_it_is_req
     assert calls > 3
 
 
-async def requested(one: Api, file_id: str) -> dict[str, Any]:
+async def test_the_same_request_that_is_no_repeat_is_another_batch() -> None:
+    one = api()
+    file_id = await upload(one, text_of([line(0)]))
+    first, second, again = [
+        (await requested(one, file_id, headers))["id"] for headers in ({}, {}, {"x-stainless-retry-count": "2"})
+    ]
+    assert first != second == again
+    one.world.clock.advance(601)
+    assert (await requested(one, file_id, {"x-stainless-retry-count": "1"}))["id"] not in {first, second}
+
+
+async def requested(one: Api, file_id: str, headers: dict[str, str]) -> dict[str, Any]:
     body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id}
-    answer = await one.http.post("/v1/batches", json=body, headers={"idempotency-key": "once"})
+    answer = await one.http.post("/v1/batches", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     return answer.json()

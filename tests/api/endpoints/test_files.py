@@ -13,7 +13,7 @@ from api.uploads.form import FIELD_BYTES, FIELDS_LIMIT
 from domain.errors import Unavailable
 from domain.turns.rate_limits import RateLimit, RateLimits
 from state.files.parts import PART_BYTES
-from state.files.upload import ABANDONED_S
+from state.files.upload import ABANDONED_S, FileUpload
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
@@ -59,9 +59,30 @@ async def test_files_are_listed_newest_first_in_pages() -> None:
     first = (await one.http.get("/v1/files", params={"limit": 2})).json()
     assert (first["has_more"], await names(one, after=first["last_id"])) == (True, ["a"])
     assert await names(one, after=last["id"], limit=1) == ["b"]
-    for query in ({"purpose": "vision"}, {"order": "asc"}):
+    for query in ({"purpose": "vision"}, {"order": "old"}, {"limit": 10_001}):
         answer = await one.http.get("/v1/files", params=query)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(query)))
+
+
+async def test_files_are_listed_in_the_order_and_by_the_purpose_that_the_sdk_can_ask_for() -> None:
+    one = api()
+    for name, purpose in (("a", "user_data"), ("b", "batch_output"), ("c", "batch"), ("d", "batch_output")):
+        begun = FileUpload(one.world.app.state.files, OWNER)
+        await begun.add(name.encode())
+        await begun.complete(filename=name, purpose=purpose, keep_s=None)
+        one.world.clock.advance(1)
+    async with sdk(one) as client:
+        for limit in (1, 3, 10_000):
+            oldest_first = [each.filename async for each in client.files.list(order="asc", limit=limit)]
+            newest_first = [each.filename async for each in client.files.list(order="desc", limit=limit)]
+            assert ("".join(oldest_first), "".join(newest_first)) == ("abcd", "dcba")
+        outputs = client.files.list(purpose="batch_output", order="asc")
+        assert [each.filename async for each in outputs] == ["b", "d"]
+        gone, *_ = [each.id async for each in client.files.list(order="asc")]
+        await client.files.delete(gone)
+        assert [each.filename async for each in client.files.list(order="asc", after=gone)] == ["b", "c", "d"]
+        with pytest.raises(openai.NotFoundError):
+            await client.files.list(order="asc", after="file-none")
 
 
 async def test_the_same_content_is_the_same_file_and_another_name_another() -> None:

@@ -15,10 +15,10 @@ from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 from state.turns.tool_calls import ToolCalls
-from tests.activities.test_campaign import WithNote
 from tests.api.tools.agent_lives import FIRST, KEYED, NOWHERE, READ, SECOND, SERVERS, Lives, Point
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
+from tests.fakes.histories import Noting
 from tests.fakes.worlds import OWNER
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def story(points: tuple[Point, ...], *, in_place: bool) -> Lives:
         await judge(lives)
         return lives
 
-    with WithNote(f"in_place={in_place} {points}"):
+    with Noting(f"in_place={in_place} {points}"):
         return in_no_time(judged())
 
 

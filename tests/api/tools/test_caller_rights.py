@@ -25,17 +25,11 @@ from tests.api.tools.agents import agent, calls, sent
 from tests.fakes.backends import says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
-from tests.fakes.tools import FILE, FakeTools, shop
+from tests.fakes.tools import FILE, FakeTools, caller_server, shop
 from tests.fakes.worlds import OWNER
 
 SCOPE = "api://tickets/.default"
-TICKETS = f"""
-[servers.tickets]
-kind = "http"
-url = "http://127.0.0.1:2"
-auth = "obo"
-scope = "{SCOPE}"
-trusted = true
+TICKETS = f"""{caller_server("tickets", "http", url="http://127.0.0.1:2", scope=SCOPE)}trusted = true
 
 [servers.tickets.tools.list]
 description = "Lists the tickets."
@@ -214,13 +208,7 @@ def test_a_sealed_text_is_opened_in_its_own_place_alone() -> None:
         assert seal.opened(damaged, place="resp_1/tickets") is None
 
 
-LISTED = """
-[servers.tickets]
-kind = "mcp"
-url = "https://t.internal"
-auth = "obo"
-scope = "s"
-
+LISTED = f"""{caller_server("tickets", "mcp", url="https://t.internal", scope="s")}
 [servers.tickets.tools.find]
 effect = "read"
 """

@@ -65,6 +65,20 @@ async def test_what_does_not_fit_together_is_rejected(tools: list[Json], more: J
     assert (answer["status"], answer["error"]["param"]) == (400, field)
 
 
+SENT_BACK: dict[str, Json] = {
+    "mcp_list_tools": {"tools": []},
+    "mcp_call": {"name": "find_order", "arguments": "{}", "output": None},
+}
+
+
+@pytest.mark.parametrize("kind", SENT_BACK)
+@pytest.mark.parametrize("error", [True, 5, 1.5, [], [[]], [None]])
+async def test_an_item_that_comes_back_has_its_error_in_words_or_as_an_object(kind: str, error: Any) -> None:
+    item = {"type": kind, "server_label": "shop", **SENT_BACK[kind], "error": error}
+    answer = await api().create({"model": "auto", "input": [item, {"role": "user", "content": "?"}]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input[0].error")
+
+
 async def test_chat_completions_rejects_the_tools_of_servers() -> None:
     body = {"model": "auto", "messages": [{"role": "user", "content": "?"}], "tools": [SHOP]}
     answer = await api().http.post("/v1/chat/completions", json=body)
@@ -155,6 +169,9 @@ async def test_calls_beyond_the_callers_limit_are_not_run_and_the_model_answers(
     assert len(tools.sent) == 2
     assert "tools" not in sent(one)
     assert (answer["status"], answer["metadata"]["ganglion_ending"]) == ("completed", "max_tool_calls")
+    report = (await one.http.get(f"/v1/responses/{answer['id']}/route")).json()
+    assert [(each["tries"], each["outcome"]) for each in report["calls"]] == [(1, "completed")] * 2 + [(0, "failed")]
+    assert len({each["arguments_hash"] for each in report["calls"]}) == 3
 
 
 async def test_a_model_that_calls_forever_answers_after_the_limit_of_rounds() -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE, frames
+from api.turns.caching.live_copies import LiveCopies
 from api.turns.log_stream import HEARTBEAT_S, LogStream
 from api.turns.request_costs import RequestCosts
 from clients.backends.port import AnswerEnd, TextPiece
@@ -17,6 +18,7 @@ from domain.errors import NotFound, Unavailable
 from domain.money.overheads import OverheadPrices
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
+from state.turns.cached_answers import CachedAnswers
 from state.turns.log_notifications import KEPT
 from state.turns.responses import TurnStore
 from tests.api.harness import Api, api, events_of
@@ -49,7 +51,9 @@ async def queued(one: Api) -> Response:
 def log_stream(one: Api, turns: TurnStore | None = None, *, stream_s: float = 1500) -> LogStream:
     """Return a log stream over the API's turns, or over `turns` as another process has them."""
     costs = RequestCosts(ledger=one.world.ledger, prices=OverheadPrices(), clock=one.world.clock)
-    return LogStream(turns or one.world.turns, one.world.clock, stream_s=stream_s, poll_s=0.025, request_costs=costs)
+    clock, known = one.world.clock, turns or one.world.turns
+    copies = LiveCopies(CachedAnswers(known, clock), clock)
+    return LogStream(known, clock, stream_s=stream_s, poll_s=0.025, request_costs=costs, copies=copies)
 
 
 async def test_events_arrive_while_the_turn_runs() -> None:

@@ -22,6 +22,7 @@ from domain.fleet.failure_classes import Failure
 from domain.money.prices import PriceSource, TokenPrice
 from domain.turns.response import Sampling
 from tests.fakes.backends import http_backend
+from tests.fakes.web_servers import served
 
 NO_LINGER = struct.pack("ii", 1, 0)
 RESET = object()
@@ -87,14 +88,9 @@ def reset(request: web.Request) -> None:
 async def serving(server: ModelServer) -> AsyncGenerator[ModelServer]:
     application = web.Application()
     application.router.add_post("/v1/chat/completions", server.answer)
-    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
+    async with served(application, cancels=True) as url:
+        server.url = f"{url}/v1"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 FREE = TokenPrice(

@@ -4,7 +4,6 @@ from copy import replace
 from typing import Any
 
 import pytest
-from aiohttp import web
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter
 
@@ -16,6 +15,7 @@ from domain.fleet.request_forms import ServiceTier
 from standins.clock import now
 from standins.scripted.server import ScriptedModel, TokenPace
 from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
+from tests.fakes.web_servers import served
 
 QUESTION = Item(id="1", role=Role.USER, text="ECHO a")
 ANSWER = Item(id="2", role=Role.ASSISTANT, text="b")
@@ -71,14 +71,9 @@ async def test_a_server_that_continues_trailing_messages_gives_a_new_answer(
     items: tuple[Item, ...],
     continues: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    runner = web.AppRunner(ScriptedModel(pace=TokenPace(rate=0), continues=continues, clock=now).application())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        backend = backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
-        assert text_of(await answer_of(backend, replace(call(), items=items))) == "a"
-    finally:
-        await runner.cleanup()
+    model = ScriptedModel(pace=TokenPace(rate=0), continues=continues, clock=now)
+    async with served(model.application()) as url:
+        assert text_of(await answer_of(backend_at(f"{url}/v1"), replace(call(), items=items))) == "a"
 
 
 def test_a_model_without_functions_is_instructed_to_answer() -> None:

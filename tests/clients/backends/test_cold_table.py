@@ -33,6 +33,7 @@ from tests.domain.fleets import SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.fakes.backends import http_backend
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
+from tests.fakes.web_servers import handled_by, served
 from tests.fakes.worlds import PRICE, World
 from tests.standins.cloud_run.harness import SCRIPTED, Gpu, running_gpu
 
@@ -84,15 +85,8 @@ async def server_answering(status: int, body: str = "", **headers: str) -> Async
 
 @asynccontextmanager
 async def serving_all(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncGenerator[str]:
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with served(handled_by(answer)) as url:
+        yield f"{url}/v1"
 
 
 def row_name(row: Row) -> str:

@@ -12,6 +12,7 @@ from clients.backends.port import BackendError
 from domain.fleet.failure_classes import FailureKind
 from tests.clients.backends.model_server import backend_at
 from tests.fakes.backends import http_backend
+from tests.fakes.web_servers import served
 
 GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}
 
@@ -23,15 +24,8 @@ async def server_answering(status: int, body: str = "", **headers: str) -> Async
 
     application = web.Application()
     application.router.add_get("/v1/models", answer)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    backend = backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
-    try:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            yield http_backend(backend, http, silence_s=5)
-    finally:
-        await runner.cleanup()
+    async with served(application) as url, httpx.AsyncClient(trust_env=False) as http:
+        yield http_backend(backend_at(f"{url}/v1"), http, silence_s=5)
 
 
 async def test_a_server_that_lists_its_models_is_up() -> None:

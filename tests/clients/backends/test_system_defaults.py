@@ -22,6 +22,7 @@ from tests.checks import every
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
 from tests.fakes.backends import http_backend
+from tests.fakes.web_servers import handled_by, served
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2}
 WHOLE = {
@@ -63,16 +64,9 @@ class Server:
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncGenerator[Server]:
     server = Server(answer)
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", server.serve)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
+    async with served(handled_by(server.serve)) as url:
+        server.url = f"{url}/v1"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 def json_answer(body: Any, status: int = 200) -> Answer:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from standins.clock import now
 from standins.issuer.aws_signatures import InvalidSignature, Scope, SignedRequest, verify_headers, verify_key
+from tests.fakes.web_servers import handled_by, served
 
 CHAT = {
     "id": "c",
@@ -55,16 +56,8 @@ class AwsService:
 @asynccontextmanager
 async def aws_service(service: str, region: str = "us-east-1") -> AsyncGenerator[AwsService]:
     found = AwsService(Scope(service=service, region=region))
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", found.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with served(handled_by(found.answer)) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def json_bytes(body: Any) -> bytes:

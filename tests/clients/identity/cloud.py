@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
 
 from clients.clock import Clock, SystemClock
 from clients.identity.backend_credentials import BackendCredentials
@@ -18,6 +17,7 @@ from standins.clock import now
 from standins.issuer.entra_tokens import issuer_in
 from standins.issuer.federation import AWS_ROLE, PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.server import application
+from tests.fakes.web_servers import served
 
 
 class Cloud:
@@ -54,13 +54,9 @@ class Cloud:
 @asynccontextmanager
 async def cloud_with(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
     """Serve it with the keys of a folder, and tell this process where its managed identity is."""
-    runner = web.AppRunner(application(keys, now), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    one = Cloud(f"http://{host}:{port}")
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{one.url}/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", issuer_in(keys).secret)
-    yield one
-    await one.http.aclose()
-    await runner.cleanup()
+    async with served(application(keys, now), grace_s=0.1) as url:
+        one = Cloud(url)
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{one.url}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", issuer_in(keys).secret)
+        yield one
+        await one.http.aclose()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from jwt.algorithms import RSAAlgorithm
 
 from domain.identity.access_tokens import TokenIssuer
+from tests.fakes.web_servers import handled_by, served
 
 KEY = generate_private_key(65_537, 2048)
 ANOTHER = generate_private_key(65_537, 2048)
@@ -59,15 +60,5 @@ class FakeIssuer:
 
 @asynccontextmanager
 async def issuing(issuer: FakeIssuer) -> AsyncGenerator[FakeIssuer]:
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", issuer.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    issuer.url = f"http://{host}:{port}"
-    try:
+    async with served(handled_by(issuer.answer), grace_s=0.1) as issuer.url:
         yield issuer
-    finally:
-        await runner.cleanup()

@@ -1,9 +1,7 @@
 """Does a managed identity become an AWS role without a key, and does AWS's own SDK agree with every signature?"""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from copy import replace
-from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -27,7 +25,7 @@ from standins.issuer.aws_keys import issued_credentials
 from standins.issuer.federation import AWS_ROLE, RESOURCE
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.clients.identity.aws_side import AwsService, aws_service, json_bytes
-from tests.clients.identity.cloud import Cloud, cloud_with
+from tests.clients.identity.cloud import Cloud
 from tests.fakes.backends import http_backend
 from tests.fakes.clocks import FakeClock
 
@@ -38,17 +36,6 @@ BEDROCK = Auth(kind=AuthKind.AWS_KEY, service="bedrock", region=REGION)
 SAGEMAKER = replace(BEDROCK, service="sagemaker")
 LAMBDA = Auth(kind=AuthKind.AWS_SIGV4, service="lambda", region=REGION)
 NO_RETRIES: Any = Config(retries={"total_max_attempts": 1})
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-async def cloud(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
-    async with cloud_with(keys, monkeypatch) as one:
-        yield one
 
 
 def backend(auth: Auth, url: str = "https://aws.example") -> Backend:

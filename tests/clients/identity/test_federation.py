@@ -1,9 +1,7 @@
 """Do the real azure-identity and google-auth bring a token through every hop, and does a failure name the right one?"""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from copy import replace
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -16,7 +14,7 @@ from domain.fleet.catalog import Auth, AuthKind, Backend
 from domain.fleet.failure_classes import FailureKind
 from standins.issuer.federation import MEMBER, SERVICE_ACCOUNT
 from tests.clients.backends.model_server import backend_at
-from tests.clients.identity.cloud import Cloud, cloud_with
+from tests.clients.identity.cloud import Cloud
 
 pytestmark = pytest.mark.slow
 
@@ -24,17 +22,6 @@ SERVICE = "https://gpu.example"
 ID_AUTH = Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=SERVICE)
 ACCESS_AUTH = Auth(kind=AuthKind.GOOGLE_ACCESS_TOKEN, scope="https://www.googleapis.com/auth/cloud-platform")
 ENTRA_AUTH = Auth(kind=AuthKind.ENTRA, scope="https://cognitiveservices.azure.com/.default")
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-async def cloud(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
-    async with cloud_with(keys, monkeypatch) as one:
-        yield one
 
 
 def backend(auth: Auth) -> Backend:

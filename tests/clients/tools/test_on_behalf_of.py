@@ -1,7 +1,6 @@
 """Does the app exchange a caller's token as Microsoft's own library does, and is each refusal told?"""
 
 import json
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -19,7 +18,7 @@ from domain.errors import Unavailable
 from domain.identity.owners import Owner
 from standins.issuer.entra_tokens import AUDIENCE, guid_of, issuer_in
 from standins.issuer.on_behalf_of import DOWNSTREAM
-from tests.clients.identity.cloud import Cloud, cloud_with
+from tests.clients.identity.cloud import Cloud
 
 ALICE = Owner(tenant=guid_of("tenant", "contoso"), subject=f"user:{guid_of('user', 'contoso/alice')}")
 SCOPE = f"{DOWNSTREAM}/.default"
@@ -129,17 +128,6 @@ async def test_a_refusal_has_entras_number_and_nothing_else(
 async def test_an_app_without_an_identity_can_exchange_nothing() -> None:
     with pytest.raises(Unavailable, match="could not prove its own identity"):
         await answering(200, {}, proof="").exchange(ALICE, "user-token", SCOPE)
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-async def cloud(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
-    async with cloud_with(keys, monkeypatch) as one:
-        yield one
 
 
 def user_token(keys: Path, **claims: Any) -> str:

@@ -1,5 +1,7 @@
 """Is the field `scaling` with its table of instances read, and is every mistake in them named?"""
 
+from copy import replace
+
 import pytest
 
 from domain.config.fleet_toml import fleet_from_toml
@@ -64,6 +66,21 @@ def test_a_schedule_has_limits_by_day_and_time() -> None:
     assert found.closed(MONDAY + 9 * 3600) is None
 
 
+SEVERAL = "max_instances = 3\n"
+
+
+def test_several_instances_are_allowed_where_the_file_says_so() -> None:
+    assert read(GOOD).max_instances == 1
+    one = read(GOOD + COLD + SEVERAL + SERVICE + f'{ROW}from = "08:00"\n{ROW}maximum = 2\n')
+    assert one.max_instances == 3
+    assert one.instances
+    assert one.instances.limits(MONDAY + 9 * 3600) == CountLimits(minimum=0, maximum=3)
+    assert one.instances.limits(MONDAY) == CountLimits(minimum=0, maximum=2)
+    assert replace(one.instances, schedule=()).limits(MONDAY) == CountLimits(minimum=0, maximum=3)
+    inferred = read(GOOD + COLD.replace('scaling = "count"\n', "") + SEVERAL)
+    assert (inferred.scaling, inferred.max_instances) == (Scaling.PROVIDER, 3)
+
+
 TABLE = "backends.one.instances"
 
 
@@ -113,6 +130,30 @@ TABLE = "backends.one.instances"
         (
             (GOOD + COLD + SERVICE).replace('"gpu"', '"api"'),
             "backends.one.scaling: expected provider: a backend that is paid by tokens has no sessions for count",
+        ),
+        (
+            GOOD + COLD + "max_instances = 11\n" + SERVICE,
+            "backends.one.max_instances: expected a whole number from 1 to 10, found 11",
+        ),
+        (
+            GOOD + COLD + "max_instances = 0\n" + SERVICE,
+            "backends.one.max_instances: expected a whole number from 1 to",
+        ),
+        (
+            GOOD + COLD + SEVERAL + SERVICE + ROW + "maximum = 4\n",
+            f"{TABLE}.schedule[0].maximum: expected a whole number from 0 to 3, found 4",
+        ),
+        (
+            GOOD + COLD.replace("count", "requests") + SEVERAL,
+            "backends.one.max_instances: expected 1: requests keep one instance alive, found 3",
+        ),
+        (
+            GOOD + SEVERAL,
+            "backends.one.max_instances: expected 1: instances that never sleep are one backend with the limits of all",
+        ),
+        (
+            (GOOD + COLD + SEVERAL + SERVICE).replace('"gpu"', '"api"'),
+            "backends.one.max_instances: expected 1: a backend that is paid by tokens has no sessions, found 3",
         ),
         (
             GOOD + COLD.replace(", idle_s = 10", "") + SERVICE,

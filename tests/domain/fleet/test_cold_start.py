@@ -20,6 +20,7 @@ from domain.fleet.cold_start import (
     remaining_start_s,
 )
 from domain.fleet.health import BackendHealth
+from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import (
     after_hold,
     after_opening,
@@ -146,7 +147,7 @@ def test_what_another_turn_holds_is_its_own() -> None:
 def test_a_place_is_kept_by_the_time_of_admission_until_the_attempt_begins() -> None:
     state = initial_state(GPU)
     for name, at in (("late", 30.0), ("early", 10.0), ("middle", 20.0)):
-        state = after_queueing(state, name, admitted_at=at, until=NOW + 60, now=NOW)
+        state = after_queueing(state, name, QueuePlace(at, NOW + 60), now=NOW)
     assert [
         state.load.queued_before(name, at, NOW) for name, at in (("early", 10.0), ("middle", 20.0), ("late", 30.0))
     ] == [

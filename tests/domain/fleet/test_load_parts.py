@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from domain.fleet.load import KEPT_S, Load, LoadPart, merged
+from domain.fleet.load import KEPT_S, Load, LoadPart, QueuePlace, merged
 
 NOW = 1000.0
 LONG = 500.0
@@ -31,7 +31,7 @@ def next_load(load: Load, random: Random, number: int, now: float) -> Load:
         case 1 if queued:
             return load.without_place(random.choice(queued))
         case 2:
-            return load.with_place(f"resp_{number}", admitted_at=now, until=now + LONG, now=now)
+            return load.with_place(f"resp_{number}", QueuePlace(now, now + LONG), now=now)
         case _:
             return load.with_attempt(f"attempt_{number}", until=now + LONG, now=now)
 
@@ -75,7 +75,7 @@ def test_what_has_left_is_forgotten_when_it_would_have_ended_by_itself() -> None
 
 
 def test_a_part_is_kept_until_its_last_entry_has_ended() -> None:
-    load = Load().with_attempt("one", until=NOW + 60, now=NOW).with_place("r", admitted_at=NOW, until=NOW + 90, now=NOW)
+    load = Load().with_attempt("one", until=NOW + 60, now=NOW).with_place("r", QueuePlace(NOW, NOW + 90), now=NOW)
     assert LoadPart(load=load).kept_until(NOW) == NOW + 90 + KEPT_S
     assert LoadPart(left={"two": NOW + 5}).kept_until(NOW) == NOW + 5 + KEPT_S
     assert LoadPart().kept_until(NOW) == NOW + KEPT_S

@@ -9,7 +9,7 @@ import pytest
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.health import CIRCUIT_ERRORS, BackendHealth
-from domain.fleet.load import Load
+from domain.fleet.load import Load, QueuePlace
 from domain.money.costing import time_cost, token_cost
 from domain.money.prices import TimePrice
 from domain.routing.answer_lengths import CachedPrefix
@@ -46,7 +46,7 @@ def option(of: Backend, state: BackendState | None = None, **changes: Any) -> Ro
 def loaded(of: Backend, *, running: int, queued: int) -> BackendState:
     load = Load(
         in_flight={f"a{number}": NOW + 60 for number in range(running)},
-        queue_places={f"resp_{number}": (NOW, NOW + 60) for number in range(queued)},
+        queue_places={f"resp_{number}": QueuePlace(NOW, NOW + 60) for number in range(queued)},
     )
     return replace(initial_state(of), load=load)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.fleet.warmth import Warmth
 from domain.routing.estimates import Demand
@@ -20,6 +21,7 @@ from domain.routing.queueing import (
     QueuedTurn,
     QueueWait,
     hold_for,
+    turns_with_room,
     wait_for,
 )
 from domain.routing.router import route
@@ -55,9 +57,26 @@ def planned(state: BackendState, gpu: Backend = GPU) -> QueueWait | None:
 def crowd(state: BackendState, *, running: int = 0, before: int = 0, after: int = 0) -> BackendState:
     for number in range(before + after):
         at = NOW - 10 if number < before else NOW + 10
-        state = after_queueing(state, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
+        state = after_queueing(state, f"turn {number}", QueuePlace(at, NOW + 60), now=NOW)
     in_flight = {f"attempt {number}": NOW + 60 for number in range(running)}
     return replace(state, load=replace(state.load, in_flight=in_flight))
+
+
+@given(
+    running=st.integers(0, 6), before=st.integers(0, 6), after=st.integers(0, 6), kept_s=st.sampled_from([-1.0, 60.0])
+)
+def test_a_turn_has_room_where_it_would_not_wait(running: int, before: int, after: int, kept_s: float) -> None:
+    """What wakes a turn and what lets it call agree: a turn that is woken does not wait again for the same state."""
+    crowded = crowd(up(), running=running, before=before, after=after)
+    place = QueuePlace(TURN.admitted_at, NOW + kept_s, wait=3)
+    state = replace(crowded, load=replace(crowded.load, queue_places={**crowded.load.queue_places, "mine": place}))
+    woken = turns_with_room(state, GPU, now=NOW)
+    assert ("mine" in woken) is (planned(state) is None and kept_s > 0)
+    assert len(woken) == min(max(0, GPU.limits.concurrency - running), before + after + (kept_s > 0))
+
+
+def test_nobody_is_woken_for_a_backend_that_is_not_up() -> None:
+    assert not turns_with_room(crowd(starting_since(NOW), before=3), GPU, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Speed
-from domain.fleet.load import Load
+from domain.fleet.load import Load, QueuePlace
 from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.fleet.warmth import Warmth
 from domain.money.prices import TokenPrice
@@ -84,7 +84,7 @@ def test_a_line_that_waits_for_a_start_takes_nothing_from_what_the_gpu_saves() -
     alone = state_of(gpu, "starting")
     crowded = alone
     for number in range(40):
-        crowded = after_queueing(crowded, f"turn {number}", admitted_at=NOW - 5, until=NOW + 60, now=NOW)
+        crowded = after_queueing(crowded, f"turn {number}", QueuePlace(NOW - 5, NOW + 60), now=NOW)
     found, short = (route(demand(), fleet(API, gpu), {"gpu": state}, NOW) for state in (crowded, alone))
     waiting = {each.backend: each.found.queue_s for each in found.candidates}
     assert waiting["gpu"] > 0

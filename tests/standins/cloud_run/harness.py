@@ -4,13 +4,12 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-from aiohttp import web
 
 from standins.clock import now
 from standins.cloud_run.instance_bill import InstanceBill
@@ -20,7 +19,7 @@ from standins.cloud_run.launcher import Launcher
 from standins.cloud_run.options import CloudRunOptions, with_changes
 from standins.cloud_run.service import CloudRunService
 from standins.processes.child_process import python_command
-from standins.processes.http_server import HOST
+from tests.fakes.web_servers import served
 from tests.standins.conftest import chat_body
 
 SCRIPTED = python_command("standins.scripted", "--rate", 0)
@@ -94,11 +93,8 @@ async def running_gpu(
         draws=random.Random(1),  # noqa: S311 - it draws delays
     )
     service = CloudRunService(pool=pool, invoker_check=invoker_check, audience=None, clock=now)
-    async with AsyncExitStack() as stack:
-        runner = web.AppRunner(service.application(), handler_cancellation=True, shutdown_timeout=0)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, HOST, 0).start()
-        base = f"http://{HOST}:{runner.addresses[0][1]}"
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=30))
+    async with (
+        served(service.application(), cancels=True) as base,
+        httpx.AsyncClient(base_url=base, timeout=30) as client,
+    ):
         yield Gpu(client=client, data=data)

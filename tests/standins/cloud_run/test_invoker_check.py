@@ -15,8 +15,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
-from standins.processes.http_server import HOST
 from tests.checks import every
+from tests.fakes.web_servers import served
 from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 CALLER = "caller@project.iam.gserviceaccount.com"
@@ -33,11 +33,8 @@ async def keys_url() -> Any:
 
     app = web.Application()
     app.router.add_get("/oauth2/v3/certs", certs)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, 0).start()
-    yield f"http://{HOST}:{runner.addresses[0][1]}/oauth2/v3/certs"
-    await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/oauth2/v3/certs"
 
 
 def token(service: Gpu, key: rsa.RSAPrivateKey = KEY, kid: str = "k1", **changes: Any) -> str:

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
-from aiohttp import web
-
 from standins.clock import now
 from standins.issuer.entra_tokens import LocalIssuer, issuer_in
 from standins.issuer.google_tokens import google_key_in
@@ -15,6 +13,7 @@ from standins.scripted.server import ScriptedModel, TokenPace
 from standins.systems.doors import DOORS
 from standins.systems.identities import TokenKeys
 from standins.systems.service import Systems
+from tests.fakes.web_servers import served
 
 ADDRESSES = {
     "lambda-invoke": "functions/f",
@@ -56,10 +55,5 @@ def address_of(origin: str, name: str) -> str:
 async def served_systems(*, start_s: float = 0.2, rate: float = 0.0) -> AsyncGenerator[ServedSystems]:
     model = ScriptedModel(pace=TokenPace(rate=rate, first_token_s=0.0), continues=True, clock=now)
     systems = Systems(model=model, start_s=start_s, idle_s=600, clock=now, issuers=issuers()[1])
-    runner = web.AppRunner(systems.application(), handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield ServedSystems(systems, f"http://127.0.0.1:{runner.addresses[0][1]}")
-    finally:
-        await runner.cleanup()
+    async with served(systems.application(), cancels=True) as url:
+        yield ServedSystems(systems, url)

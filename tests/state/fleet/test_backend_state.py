@@ -10,7 +10,8 @@ from domain.fleet.backend_state import initial_state
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.learned_speed import Observation
 from domain.routing.queueing import QueuedTurn, QueueWait
-from state.fleet.backend_state import LEARN_S, TRIES, BackendStates
+from state.fleet.backend_state import TRIES, BackendStates
+from state.fleet.learned_news import LEARN_S
 from tests.activities.cold_starts import cold_gpu, cold_of
 from tests.checks import every
 from tests.fakes.clocks import FakeClock, LoopClock, in_no_time

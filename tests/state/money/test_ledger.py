@@ -26,16 +26,6 @@ LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(clock: FakeClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
 def ledger(store: MemoryStore, clock: FakeClock) -> Ledger:
     return Ledger(store, clock, Budgets())
 

@@ -28,16 +28,6 @@ FIRST, LAST = "2027-01-15", "2027-01-17"
 GROUPS = (("day",), ("hour",), ("model",), ("backend",), ("day", "model", "backend"), ())
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(clock: FakeClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
 async def spend(ledger: Ledger, clock: FakeClock) -> None:
     """Let two owners pay for turns on two backends in several hours of three days."""
     overhead = OverheadCost(store=Decimal("0.001"), functions=Decimal("0.0002"))

@@ -33,16 +33,6 @@ LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(clock: FakeClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
 def turns(store: MemoryStore, clock: FakeClock) -> TurnStore:
     return TurnStore(store, clock, WebhookEndpoints())
 

@@ -20,14 +20,9 @@ from standins.issuer.on_behalf_of import ASSERTION_TYPE, DOWNSTREAM, EXCHANGE_AU
 from standins.mcp_tools.faults import FaultyApp, McpFaults
 from tests.fakes.clocks import FakeClock
 from tests.fakes.listening import listening
+from tests.fakes.tools import caller_server
 
-FILE = """
-[servers.tickets]
-kind = "mcp"
-url = "{url}"
-auth = "obo"
-scope = "api://tickets/.default"
-
+FILE = f"""{caller_server("tickets", "mcp")}
 [servers.tickets.tools.whoami]
 effect = "read"
 

@@ -9,7 +9,7 @@ from domain.fleet.catalog import Backend, ColdStart
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.instances.lease import GRACE_S, LATE_S, LOOK_S, CountLease, LeasePhase, due_at, kept_until, look_by
 from domain.fleet.instances.scaling import CountLimits, InstanceControl, Scaling, ScheduleRow
-from domain.fleet.load import Load
+from domain.fleet.load import Load, QueuePlace
 from domain.fleet.state_updates import after_keeping, after_stop, after_warm_up
 from tests.domain.fleets import GPU
 from tests.fakes.worlds import backend
@@ -41,7 +41,7 @@ def test_a_running_attempt_keeps_it_up_whatever_the_schedule_says() -> None:
 
 
 def test_turns_in_line_keep_up_an_instance_that_is_up() -> None:
-    line = Load(queue_places={"other": (NOW - 5, NOW + 60)})
+    line = Load(queue_places={"other": QueuePlace(NOW - 5, NOW + 60)})
     waited_for = replace(UP, load=line)
     due = due_at(LEASE, COUNTED, waited_for, NOW)
     assert due == NOW + LOOK_S
@@ -55,14 +55,14 @@ def test_turns_in_line_keep_up_an_instance_that_is_up() -> None:
 def test_a_look_soon_after_another_keeps_up_no_longer_what_turns_wait_for() -> None:
     """Each write wakes the look at the lease: a write at each look would be one without an end."""
     kept = replace(UP, warmth=replace(UP.warmth, warm_until=NOW + LOOK_S + LATE_S))
-    waited_for = replace(kept, load=Load(queue_places={"other": (NOW - 5, NOW + 60)}))
+    waited_for = replace(kept, load=Load(queue_places={"other": QueuePlace(NOW - 5, NOW + 60)}))
     for later_s in (0.01, 0.5):
         assert kept_until(COUNTED, waited_for, NOW + later_s + LOOK_S, NOW + later_s) is None
     assert kept_until(COUNTED, waited_for, NOW + 2 * LOOK_S, NOW + LOOK_S) == NOW + 2 * LOOK_S + LATE_S
 
 
 def test_turns_in_line_keep_up_nothing_that_is_cold() -> None:
-    line = Load(queue_places={"other": (NOW - 5, NOW + 60)})
+    line = Load(queue_places={"other": QueuePlace(NOW - 5, NOW + 60)})
     cold = replace(UP, warmth=replace(UP.warmth, warm_until=NOW - 1), load=line)
     assert due_at(LEASE, COUNTED, cold, NOW) <= NOW
     assert kept_until(COUNTED, cold, NOW, NOW) is None
@@ -104,7 +104,7 @@ def test_a_schedule_keeps_a_minimum_and_ends_what_it_does_not_allow() -> None:
 
 
 def test_turns_in_line_keep_up_nothing_that_a_schedule_does_not_allow() -> None:
-    waited_for = replace(UP, load=Load(queue_places={"other": (NOW - 5, NOW + 60)}))
+    waited_for = replace(UP, load=Load(queue_places={"other": QueuePlace(NOW - 5, NOW + 60)}))
     closed = with_limits(0, 0)
     assert due_at(LEASE, closed, waited_for, NOW) == NOW
     stopped = after_stop(waited_for, closed, now=NOW, looked_at=NOW)

@@ -53,6 +53,16 @@ def test_only_the_turn_whose_warm_up_began_the_session_is_charged_jointly() -> N
         assert entered(other, None, member=SPAN, terms=TERMS, now=105.0).result.joint is None
 
 
+def test_the_first_in_a_session_is_who_found_nothing_before() -> None:
+    def is_first(session: GpuSession, span: SessionSpan | None = None) -> bool:
+        return entered(session, span, member=SPAN, terms=TERMS, now=105.0).result.is_first
+
+    assert is_first(NEW)
+    assert is_first(replace(NEW, members=1), SPAN)
+    assert not is_first(replace(NEW, members=1, warm_up_record=warm_up_id("resp_a")))
+    assert not is_first(replace(NEW, members=2), SPAN)
+
+
 @pytest.mark.parametrize(("now", "seconds"), [(105.0, 30 + 60), (130.0, 30 + 60), (150.0, 50 + 60)])
 def test_the_joint_worst_case_lasts_from_the_start_to_the_longest_run(now: float, seconds: int) -> None:
     assert joint_worst_of(NEW, TERMS, now=now) == PRICE.amount * (seconds + 600 + STEPS)

@@ -1,0 +1,164 @@
+"""How does a backend whose instances the product counts get one more, and lose the last one?
+
+The state says which instances are wanted, and the lease how many may run. Both are written before the count is raised,
+and the lease after it was lowered. So whoever comes after a crash lowers the count to what is wanted.
+"""
+
+import logging
+from contextlib import suppress
+from copy import replace
+
+from msgspec import Struct
+
+from activities.routing.instance_counts import InstanceCounts
+from clients.backends.port import BackendError
+from clients.clock import Clock
+from domain.errors import Retryable
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.count_failures import changed_nothing
+from domain.fleet.instances.lease import LOOK_S, LeasePhase
+from domain.fleet.instances.numbered import instance
+from domain.fleet.instances.several import last_due_at, wanted_count
+from domain.identity.owners import Owner
+from domain.money.sessions.transitions import NO_ATTEMPT, FollowingAttempt
+from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
+from state.fleet.further_states import FurtherStates
+from state.money.gpu_sessions import GpuSessions
+
+log = logging.getLogger("ganglion.activities")
+
+
+class FurtherStart(Struct, frozen=True, kw_only=True):
+    """One more instance that the turn `by` of an owner starts, and the state that has it as the last one."""
+
+    backend: Backend
+    claimed: BackendState
+    by: str
+    owner: Owner
+    following: FollowingAttempt
+
+    @property
+    def count(self) -> int:
+        """The number of instances with this one."""
+        return wanted_count(self.claimed)
+
+    @property
+    def one(self) -> Backend:
+        """The backend as that instance alone."""
+        return instance(self.backend, self.count - 1)
+
+
+class FurtherInstances:
+    """Starts and ends instances beside the first one, which `InstanceKeeper` starts and ends."""
+
+    def __init__(
+        self,
+        *,
+        states: FurtherStates,
+        sessions: GpuSessions,
+        leases: CountLeases,
+        counts: InstanceCounts,
+        clock: Clock,
+    ) -> None:
+        self.states = states
+        self.sessions = sessions
+        self.leases = leases
+        self.counts = counts
+        self.clock = clock
+
+    async def claim(
+        self, backend: Backend, by: str, owner: Owner, following: FollowingAttempt = NO_ATTEMPT
+    ) -> FurtherStart | None:
+        """Reserve the start of one more instance for the turn `by`; None where none may start now."""
+        claimed = await self.states.claim(backend, by)
+        if claimed is None:
+            return None
+        return FurtherStart(backend=backend, claimed=claimed, by=by, owner=owner, following=following)
+
+    async def start(self, asked: FurtherStart) -> bool:
+        """Start the instance, with a session that its owner is charged for first; False where it was not started."""
+        if not await self.is_charged(asked):
+            await self.give_up(asked)
+            return False
+        try:
+            await self.counts.set_to(asked.backend, asked.count, asked.by)
+        except BackendError as error:
+            await self.note_failed_start(asked, error)
+            return False
+        await self.states.record_count(asked.backend, asked.by)
+        with suppress(Retryable):
+            await self.sessions.record_begun(asked.one, self.clock.now())
+        return True
+
+    async def is_charged(self, asked: FurtherStart) -> bool:
+        times = asked.claimed.start_times
+        try:
+            return await self.raise_target(asked.backend, asked.count) and await self.sessions.warm_up(
+                asked.one, asked.owner, asked.by, cold_s=times.p50_s, worst_s=times.p99_s, following=asked.following
+            )
+        except Retryable:
+            await self.cancel(asked)
+            return False
+
+    async def cancel(self, asked: FurtherStart) -> None:
+        with suppress(Retryable):
+            await self.sessions.cancel_warm_up(asked.one, asked.owner, asked.by)
+
+    async def raise_target(self, backend: Backend, count: int) -> bool:
+        """Let the lease say that so many instances may run; False where they are about to be ended."""
+        found = await self.leases.read(backend)
+        if found is None or found.lease.phase is not LeasePhase.RUNNING:
+            return False
+        after = replace(found.lease, target=max(found.lease.target, count))
+        return after == found.lease or await self.leases.replace(backend, found, after)
+
+    async def note_failed_start(self, asked: FurtherStart, error: BackendError) -> None:
+        """Charge nothing for a start that did not happen; one that may have happened is ended and paid."""
+        log.warning("%s could not get its instance %d: %s", asked.backend.name, asked.count, error)
+        if not changed_nothing(error.failure):
+            await self.states.give_up(asked.backend, asked.by)
+            return
+        await self.cancel(asked)
+        await self.give_up(asked)
+
+    async def give_up(self, asked: FurtherStart) -> None:
+        """Give up a claim, and the count that its lease has: nothing was started."""
+        with suppress(Retryable):
+            found = await self.leases.read(asked.backend)
+            if found and found.lease.phase is LeasePhase.RUNNING and found.lease.target == asked.count:
+                await self.leases.replace(asked.backend, found, replace(found.lease, target=asked.count - 1))
+        await self.states.give_up(asked.backend, asked.by)
+
+    async def look(self, backend: Backend, found: StoredLease, state: BackendState) -> float:
+        """End the last further instance where it is due; return when to look again, in seconds since the epoch."""
+        now = self.clock.now()
+        due = last_due_at(found.lease, backend, state, now)
+        if due <= now:
+            ended = await self.states.record_end(backend, found.lease)
+            if ended is None:
+                return now + LOOK_S
+            due, state = now, ended
+        return due if wanted_count(state) >= found.lease.target else await self.shrink(backend, found, state)
+
+    async def shrink(self, backend: Backend, found: StoredLease, state: BackendState) -> float:
+        """Lower the count to what is wanted, then record which sessions have stopped, then lower the lease."""
+        now, count = self.clock.now(), wanted_count(state)
+        if now < (paused_until := self.counts.paused_until.get(backend.name, 0.0)):
+            return paused_until
+        if not found.is_free(self.leases.process, now):
+            return found.written_at + SILENT_S
+        if not await self.leases.replace(backend, found, replace(found.lease, phase=LeasePhase.SHRINKING)):
+            return now
+        again_at = await self.counts.lower_to(backend, count)
+        return await self.note_end(backend, count) if again_at is None else again_at
+
+    async def note_end(self, backend: Backend, count: int) -> float:
+        now, found = self.clock.now(), await self.leases.read(backend)
+        if found is None or found.process != self.leases.process or found.lease.phase is not LeasePhase.SHRINKING:
+            return now + LOOK_S
+        for number in range(count, found.lease.target):
+            await self.sessions.record_stopped(instance(backend, number), now)
+        after = replace(found.lease, phase=LeasePhase.RUNNING, target=count, tries=0)
+        await self.leases.replace(backend, found, after)
+        return self.clock.now()

@@ -1,0 +1,65 @@
+"""How is a count set that the Admin API may refuse for a while?"""
+
+import logging
+from copy import replace
+
+from clients.backends.port import BackendError
+from clients.clock import Clock
+from clients.instances.port import InstanceCounter
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from state.fleet.backend_state import BackendStates
+from state.fleet.count_leases import CountLeases
+
+log = logging.getLogger("ganglion.activities")
+
+
+class InstanceCounts:
+    """Sets the counts of all backends whose instances the product counts."""
+
+    def __init__(
+        self, *, counter: InstanceCounter, backend_states: BackendStates, leases: CountLeases, clock: Clock
+    ) -> None:
+        self.counter = counter
+        self.backend_states = backend_states
+        self.leases = leases
+        self.clock = clock
+        self.paused_until: dict[str, float] = {}
+
+    async def set_to(self, backend: Backend, count: int, by: str) -> None:
+        """Set a higher count; the turns that wait for the start of `by` are told of a delay.
+
+        Raises the first error after which the count may be set all the same, else the last.
+        """
+        unknown: BackendError | None = None
+        for tries in range(1, START_TRIES + 1):
+            try:
+                await self.counter.set_count(backend, count)
+            except BackendError as error:
+                if unknown is None and not changed_nothing(error.failure):
+                    unknown = error
+                if tries == START_TRIES or not may_repeat(error.failure):
+                    raise unknown or error from None
+                await self.clock.sleep(pause_s(tries, error.failure))
+                await self.backend_states.record_warm_up_sent(backend, by)
+            else:
+                return
+
+    async def lower_to(self, backend: Backend, count: int) -> float | None:
+        """Set a lower count and wait until it is so; return None, or after a failure when to try again."""
+        try:
+            await self.counter.wait(backend, await self.counter.set_count(backend, count))
+        except BackendError as error:
+            return await self.note_failure(backend, count, error)
+        return None
+
+    async def note_failure(self, backend: Backend, count: int, error: BackendError) -> float:
+        """Count a failure; the machine goes on costing money until another call succeeds."""
+        found, now = await self.leases.read(backend), self.clock.now()
+        if found is None:
+            return now
+        tries = found.lease.tries + 1
+        log.error("%s runs on: its count could not be set to %d (%d tries): %s", backend.name, count, tries, error)
+        await self.leases.replace(backend, found, replace(found.lease, tries=tries))
+        self.paused_until[backend.name] = now + pause_s(tries, error.failure)
+        return self.paused_until[backend.name]

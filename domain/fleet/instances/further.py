@@ -1,0 +1,54 @@
+"""Which instances of a backend does the product count beside the first one? Times are seconds since the epoch."""
+
+from collections.abc import Mapping
+from copy import replace
+from typing import Any, Final, Self
+
+from msgspec import Struct
+
+CLAIM_S: Final = 90.0
+"""Setting a count takes less. A claim that is older belongs to a process that died."""
+
+
+class FurtherInstance(Struct, frozen=True, kw_only=True):
+    """An instance that the turn `by` has asked for, at the time `since`.
+
+    `is_set`: the count that includes it was set. Until then it is a claim, which keeps other turns from asking for the
+    same instance. `used_at` is when the others had last no room for all requests.
+    """
+
+    by: str
+    since: float
+    is_set: bool = False
+    used_at: float = 0.0
+
+    def is_lost(self, now: float) -> bool:
+        """Return whether the process that has claimed it died before its count was set."""
+        return not self.is_set and now >= self.since + CLAIM_S
+
+    def is_up(self, now: float, start_s: float) -> bool:
+        """Return whether it is ready for requests, after a start of `start_s` seconds."""
+        return self.is_set and now >= self.since + start_s
+
+    def idle_since(self, start_s: float) -> float:
+        """Return since when it has had nothing to do."""
+        return max(self.since + start_s, self.used_at)
+
+    def to_document(self) -> dict[str, Any]:
+        return {"by": self.by, "since": self.since, "set": self.is_set, "used_at": self.used_at}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(by=body["by"], since=body["since"], is_set=body["set"], used_at=body["used_at"])
+
+
+def used(
+    further: tuple[FurtherInstance, ...], *, running: int, concurrency: int, now: float
+) -> tuple[FurtherInstance, ...]:
+    """Return the instances after so many requests were seen to run at once: those before one have no room for all."""
+    if not further or running <= concurrency:
+        return further
+    return tuple(
+        replace(each, used_at=max(each.used_at, now)) if running > number * concurrency else each
+        for number, each in enumerate(further, start=1)
+    )

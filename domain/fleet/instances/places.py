@@ -1,0 +1,30 @@
+"""How many requests have room in all instances of a backend that run now?"""
+
+import math
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.scaling import Scaling
+
+
+def instances_up(backend: Backend, state: BackendState, now: float) -> int:
+    """Return how many instances take requests of now; one counts even if it is cold or starts.
+
+    A provider starts further ones itself, as soon as the others have no room.
+    """
+    if backend.max_instances == 1:
+        return 1
+    if backend.scaling is not Scaling.COUNT:
+        return backend.max_instances
+    return 1 + sum(each.is_up(now, state.start_times.p99_s) for each in state.warmth.further)
+
+
+def places(backend: Backend, state: BackendState, now: float) -> int:
+    """Return how many requests may run at once."""
+    return backend.limits.concurrency * instances_up(backend, state, now)
+
+
+def next_instance_s(state: BackendState, now: float) -> float:
+    """Return in how many seconds the next further instance takes requests; infinite where none is starting."""
+    ready = (each.since + state.start_times.p99_s - now for each in state.warmth.further if each.is_set)
+    return min((seconds for seconds in ready if seconds > 0), default=math.inf)

@@ -1,0 +1,93 @@
+"""When does a backend whose instances the product counts get one more, and when does its last one end?
+
+The first instance is that of `lease.due_at`. Further ones end one after the other, the one with the highest number
+first. Which machine the provider then removes is not known; each costs the same. Times are seconds since the epoch.
+"""
+
+import math
+from copy import replace
+from typing import Final
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import CLAIM_S, FurtherInstance
+from domain.fleet.instances.lease import LOOK_S, CountLease
+from domain.fleet.instances.scaling import FREE
+
+SHORTEST_LOOK_S: Final = 1.0
+
+
+def wanted_count(state: BackendState) -> int:
+    """Return how many instances are to run while any does."""
+    return 1 + len(state.warmth.further)
+
+
+def after_claim(state: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
+    """Let the turn `by` start one more instance; None where another turn starts one, or no more may run."""
+    further = state.warmth.further
+    is_open = state.is_up(now) or state.warmth.is_starting(now)
+    most = backend.instances.limits(now).maximum if backend.instances else 1
+    is_claimed = any(not each.is_set or each.by == by for each in further)
+    if not is_open or is_claimed or wanted_count(state) >= most:
+        return None
+    return with_further(state, (*further, FurtherInstance(by=by, since=now)))
+
+
+def after_count(state: BackendState, *, by: str, now: float) -> BackendState:
+    """Learn that the count was set that includes the instance of `by`: it starts now."""
+    started = (replace(each, is_set=True, since=now) if each.by == by else each for each in state.warmth.further)
+    return with_further(state, tuple(started))
+
+
+def after_giving_up(state: BackendState, *, by: str) -> BackendState:
+    """Learn that the instance that `by` has claimed was not started."""
+    return with_further(state, tuple(each for each in state.warmth.further if each.is_set or each.by != by))
+
+
+def after_last_end(state: BackendState, lease: CountLease, backend: Backend, *, now: float) -> BackendState | None:
+    """Learn that the product ends the last further instance; None where it is needed again."""
+    if last_due_at(lease, backend, state, now) > now:
+        return None
+    return with_further(state, state.warmth.further[:-1])
+
+
+def last_due_at(lease: CountLease, backend: Backend, state: BackendState, now: float) -> float:
+    """Return when the last further instance is to end; infinite without one.
+
+    It ends when it was idle for the idle period of the sessions, never while turns are in line, nor while the others
+    have no room for all that run, nor below the minimum of the schedule.
+    """
+    further = state.warmth.further
+    if not further:
+        return math.inf
+    last, others = further[-1], len(further)
+    if last.is_lost(now) or (last.is_set and lease.target <= others):
+        return now
+    if not last.is_set:
+        return last.since + CLAIM_S
+    if state.load.running(now) > others * backend.limits.concurrency:
+        return now + look_s(backend, state)
+    return due_when_idle(last, others, backend, state, now)
+
+
+def due_when_idle(last: FurtherInstance, others: int, backend: Backend, state: BackendState, now: float) -> float:
+    """Return when an instance ends for which nothing runs now, beside so many others."""
+    limits = backend.instances.limits(now) if backend.instances else FREE
+    if others >= limits.maximum:
+        return now
+    if backend.instances and limits.minimum > others:
+        return backend.instances.next_change(now)
+    if state.load.queued(now):
+        return now + look_s(backend, state)
+    return last.idle_since(state.start_times.p99_s) + state.warmth.idle_period_s(backend)
+
+
+def look_s(backend: Backend, state: BackendState) -> float:
+    """Return how long until a further instance that is in use is looked at again."""
+    return min(LOOK_S, max(SHORTEST_LOOK_S, state.warmth.idle_period_s(backend)))
+
+
+def with_further(state: BackendState, further: tuple[FurtherInstance, ...]) -> BackendState:
+    if further == state.warmth.further:
+        return state
+    return replace(state, warmth=replace(state.warmth, further=further))

@@ -1,0 +1,35 @@
+"""How do many turns start and end the further instances of a backend without doing it twice?"""
+
+from clients.clock import Clock
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.lease import CountLease
+from domain.fleet.instances.several import after_claim, after_count, after_giving_up, after_last_end
+from state.fleet.backend_state import BackendStates
+
+
+class FurtherStates:
+    """Changes which further instances the state of a backend has."""
+
+    def __init__(self, states: BackendStates, clock: Clock) -> None:
+        self.states = states
+        self.clock = clock
+
+    async def claim(self, backend: Backend, by: str) -> BackendState | None:
+        """Reserve the start of one more instance for `by`; None where another one starts, or no more may run."""
+        now = self.clock.now()
+        return await self.states.update(backend, lambda state: after_claim(state, backend, by=by, now=now))
+
+    async def record_count(self, backend: Backend, by: str) -> None:
+        """Record that the count was set that includes the instance of `by`."""
+        now = self.clock.now()
+        await self.states.update(backend, lambda state: after_count(state, by=by, now=now))
+
+    async def give_up(self, backend: Backend, by: str) -> None:
+        """Record that the instance that `by` has claimed was not started."""
+        await self.states.update(backend, lambda state: after_giving_up(state, by=by))
+
+    async def record_end(self, backend: Backend, lease: CountLease) -> BackendState | None:
+        """Record that the product ends the last further instance; None where it is needed again."""
+        now = self.clock.now()
+        return await self.states.update(backend, lambda state: after_last_end(state, lease, backend, now=now))

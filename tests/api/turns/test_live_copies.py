@@ -1,0 +1,318 @@
+"""Does a turn that waits for another one's answer show it while it is made, and go on where the other one can't?"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from copy import replace
+from typing import Any
+
+from domain.fleet.catalog import ContinuationMode
+from domain.log.events import ResponseStatus
+from domain.turns.cache_use import LEASE_S
+from tests.api.turns.followers import Turns, caching, killed, text_of
+from tests.fakes.backends import Act, FakeBackend, says
+from tests.fakes.clocks import in_no_time
+from tests.fakes.worlds import OWNER, backend
+
+ANSWER = "four and twenty blackbirds"
+HALF = "four and"
+REST = " twenty blackbirds"
+OTHER = "three and thirty blackbirds"
+TELLS_AGAIN = replace(backend("main"), continues=ContinuationMode.NO)
+
+
+def halves(gate: asyncio.Event, text: str = ANSWER) -> list[Act]:
+    """Return an answer that waits for a gate after two words."""
+    pieces = says(text)
+    return [*pieces[:2], gate, *pieces[2:]]
+
+
+def told(story: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Return a test in which time costs none."""
+
+    async def whole() -> None:
+        await story()
+
+    return lambda: in_no_time(whole())
+
+
+def items_of(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the status and the text of each item that a stream has shown."""
+    done = [each["item"] for each in events if each["type"] == "response.output_item.done"]
+    return [(item["status"], item["content"][0]["text"]) for item in done]
+
+
+def chunks_of(stream: str) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix("data: ")) for line in stream.split("\n") if line.startswith("data: {")]
+
+
+def assert_whole(events: list[dict[str, Any]], status: str = "completed") -> None:
+    assert [each["sequence_number"] for each in events] == list(range(len(events)))
+    assert events[-1]["type"] == f"response.{status}"
+    kinds = [each["type"] for each in events]
+    assert kinds.count("response.in_progress") == 1
+
+
+@told
+async def test_a_follower_shows_the_first_words_before_the_first_turn_has_ended() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(halves(gate))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    assert not (await turns.one.world.turns.read(OWNER, first.id)).status.is_terminal
+    gate.set()
+    events = await reader.events()
+    assert_whole(events)
+    assert reader.text == ANSWER
+    answers = [await turns.answer(each) for each in (first, second)]
+    assert [text_of(each) for each in answers] == [ANSWER] * 2
+    assert answers[0]["output"][0]["id"] != answers[1]["output"][0]["id"]
+    usage = answers[1]["usage"]
+    assert usage["input_tokens_details"]["cached_tokens"] == usage["input_tokens"] == 7
+    account = await turns.account(second)
+    assert (account["cache"]["response_id"], account["attempts"], float(account["cost_usd"])) == (first.id, [], 0.0)
+    assert len(model.calls) == 1
+    assert await turns.read(second).events() == events
+    resumed = turns.read(second, after=3)
+    assert await resumed.events() == events[4:]
+    assert reader.parts.endswith(resumed.parts.partition(b"\n\n")[2])
+
+
+@told
+async def test_readers_of_one_follower_see_the_same_bytes() -> None:
+    gate = asyncio.Event()
+    turns = Turns(caching(FakeBackend(halves(gate))))
+    await turns.ask()
+    second = await turns.ask()
+    early = [turns.read(second) for _ in range(3)]
+    await early[0].shows(HALF)
+    await early[1].stop()
+    late = turns.read(second)
+    await late.shows(HALF)
+    gate.set()
+    known = [await each.events() for each in (early[0], early[2], late)]
+    assert known[0] == known[1] == known[2]
+    assert_whole(known[0])
+
+
+@told
+async def test_a_follower_that_nobody_reads_copies_nothing_before_the_end() -> None:
+    gate = asyncio.Event()
+    turns = Turns(caching(FakeBackend(halves(gate))))
+    first, second = await turns.ask(), await turns.ask()
+    await turns.read(first).shows(HALF)
+    assert (await turns.one.world.turns.transcript(OWNER, second.id)).next_slot == 1
+    gate.set()
+    assert text_of(await turns.answer(second)) == ANSWER
+
+
+@told
+async def test_a_follower_goes_on_with_the_text_of_a_first_turn_that_was_cancelled() -> None:
+    model = FakeBackend(halves(asyncio.Event()), says(REST))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    await turns.one.http.post(f"/v1/responses/{first.id}/cancel")
+    events = await reader.events()
+    assert_whole(events)
+    assert items_of(events) == [("completed", ANSWER)]
+    assert [call.partial for call in model.calls] == ["", HALF]
+    assert text_of(await turns.answer(second)) == ANSWER
+    account = await turns.account(second)
+    assert (account["cache"]["response_id"], len(account["attempts"])) == (None, 1)
+    assert float(account["cost_usd"]) > 0
+
+
+@told
+async def test_text_that_the_follower_does_not_get_again_ends_as_an_incomplete_item() -> None:
+    model = FakeBackend(halves(asyncio.Event()), says(OTHER))
+    turns = Turns(caching(model, deployed={"main": TELLS_AGAIN}))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    await turns.one.http.post(f"/v1/responses/{first.id}/cancel")
+    events = await reader.events()
+    assert_whole(events)
+    assert items_of(events) == [("incomplete", HALF), ("completed", OTHER)]
+    assert text_of(await turns.answer(second)) == OTHER
+
+
+@told
+async def test_a_follower_that_has_shown_nothing_begins_plainly() -> None:
+    model = FakeBackend([asyncio.Event()], says(ANSWER))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    while len(model.calls) < 1:
+        await reader.grows()
+    await turns.one.http.post(f"/v1/responses/{first.id}/cancel")
+    events = await reader.events()
+    assert_whole(events)
+    assert items_of(events) == [("completed", ANSWER)]
+    assert [call.partial for call in model.calls] == ["", ""]
+
+
+@told
+async def test_the_first_turn_is_deleted_while_another_one_copies_it() -> None:
+    model = FakeBackend(halves(asyncio.Event()), says(REST))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    assert (await turns.one.http.delete(f"/v1/responses/{first.id}")).status_code == 200
+    assert turns.one.orchestrations.woken == [second.id]
+    events = await reader.events()
+    assert_whole(events)
+    assert items_of(events) == [("completed", ANSWER)]
+    assert await turns.read(second).events() == events
+
+
+@told
+async def test_other_followers_go_on_with_the_one_that_took_over() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(halves(asyncio.Event()), halves(gate, REST), says("never"))
+    turns = Turns(caching(model))
+    first = await turns.ask()
+    others = [await turns.ask() for _ in range(3)]
+    readers = [turns.read(each) for each in others]
+    for reader in readers:
+        await reader.shows(HALF)
+    await turns.one.http.post(f"/v1/responses/{first.id}/cancel")
+    for reader in readers:
+        await reader.shows(f"{HALF} twenty")
+    gate.set()
+    known = [await reader.events() for reader in readers]
+    for events in known:
+        assert_whole(events)
+        assert items_of(events) == [("completed", ANSWER)]
+    assert len(model.calls) == 2
+    answers = [await turns.answer(each) for each in others]
+    accounts = [(await turns.account(each))["cache"]["response_id"] for each in others]
+    (asked,) = (each.id for each, named in zip(others, accounts, strict=True) if named is None)
+    assert sorted(accounts, key=str) == sorted([None, asked, asked], key=str)
+    assert {text_of(each) for each in answers} == {ANSWER}
+
+
+@told
+async def test_cancelling_a_follower_does_not_touch_the_first_turn() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(halves(gate))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    assert (await turns.one.http.post(f"/v1/responses/{second.id}/cancel")).json()["status"] == "cancelled"
+    events = await reader.events()
+    assert_whole(events, "failed")
+    assert events[-1]["response"]["status"] == "cancelled"
+    assert items_of(events) == [("incomplete", HALF)]
+    gate.set()
+    assert text_of(await turns.answer(first)) == ANSWER
+    assert len(model.calls) == 1
+
+
+@told
+async def test_an_erasure_in_the_middle_leaves_nothing() -> None:
+    gate = asyncio.Event()
+    turns = Turns(caching(FakeBackend(halves(gate))))
+    await turns.ask()
+    second = await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    assert (await turns.one.http.delete("/v1/owners/me")).status_code < 300
+    gate.set()
+    await asyncio.wait((reader.task, *turns.one.orchestrations.tasks))
+    assert not {"cached_answer", "response", "item"} & await turns.one.stored()
+    assert "blackbirds" not in turns.everything()
+    assert HALF not in turns.everything()
+
+
+@told
+async def test_a_follower_takes_over_where_no_process_works_on_the_first_turn() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(halves(asyncio.Event()), says(REST), says(REST))
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    died_at = turns.one.world.clock.now()
+    await killed(turns.one, first)
+    events = await reader.events()
+    assert_whole(events)
+    assert items_of(events) == [("completed", ANSWER)]
+    assert turns.one.world.clock.now() - died_at > LEASE_S
+    assert (await turns.one.world.turns.read(OWNER, first.id)).status is ResponseStatus.IN_PROGRESS
+    await turns.redelivered(first)
+    assert text_of(await turns.answer(first)) == ANSWER
+    assert (await turns.account(second))["cache"]["response_id"] is None
+    gate.set()
+
+
+@told
+async def test_a_first_turn_that_gets_no_answer_for_long_is_not_lost() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend([gate, *says(ANSWER)])
+    turns = Turns(caching(model))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await turns.one.world.clock.sleep(5 * LEASE_S)
+    gate.set()
+    events = await reader.events()
+    assert items_of(events) == [("completed", ANSWER)]
+    assert len(model.calls) == 1
+    assert (await turns.account(second))["cache"]["response_id"] == first.id
+
+
+@told
+async def test_a_turn_that_never_begins_is_replaced() -> None:
+    model = FakeBackend(says(ANSWER), says("never"))
+    turns = Turns(caching(model))
+    turns.one.orchestrations.hold = True
+    first = await turns.ask()
+    turns.one.orchestrations.hold = False
+    second = await turns.ask()
+    events = await turns.read(second).events()
+    assert items_of(events) == [("completed", ANSWER)]
+    await turns.redelivered(first)
+    assert (await turns.account(first))["cache"]["response_id"] == second.id
+    assert len(model.calls) == 1
+
+
+@told
+async def test_a_chat_follows_a_response_word_by_word() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(halves(gate))
+    turns = Turns(caching(model))
+    await turns.ask()
+    chat = {
+        "model": "model",
+        "temperature": 0,
+        "metadata": {"cache_s": "60"},
+        "messages": [{"role": "user", "content": "sing"}],
+        "stream": True,
+    }
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json=chat))
+    while not turns.is_copied():
+        await turns.one.world.clock.sleep(0.1)
+    gate.set()
+    answer = await asked
+    assert answer.headers["x-ganglion-cache"] == "hit"
+    assert [each["choices"][0]["delta"].get("content") for each in chunks_of(answer.text)] == ["", HALF, REST, None]
+    assert len(model.calls) == 1
+
+
+@told
+async def test_the_header_of_a_follower_says_where_its_answer_comes_from() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend([gate, *says(ANSWER)], says(ANSWER))
+    turns = Turns(caching(model))
+    first = await turns.one.create({**turns.body, "background": True})
+    second = await turns.one.create({**turns.body, "background": True})
+    waits = asyncio.create_task(turns.one.create({**turns.body, "background": False}))
+    asks = asyncio.create_task(turns.one.create({**turns.body, "background": False}))
+    gate.set()
+    headers = [each.headers["x-ganglion-cache"] for each in (first, second, await waits, await asks)]
+    assert headers == ["miss", "hit", "hit", "hit"]
