@@ -11,8 +11,7 @@ from domain import wire
 from domain.call_wire import ONE_CALL_A_STEP
 from domain.tokens.sizes import CountWire
 from orchestrators.context import Context, Steps
-from orchestrators.steps import call_step, call_together, cancelled_within
-from orchestrators.turn_waits import seconds_now
+from orchestrators.steps import call_step, call_together, cancelled_within, seconds_now
 
 LEAST_WAIT_S: Final = 0.5
 CALLS_OF_A_STEP: Final = 8
