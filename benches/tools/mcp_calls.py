@@ -49,11 +49,12 @@ HEADERS = {
     "mcp-name": "find_order",
 }
 PROGRAM = """
-import resource, sys
+import os, sys
 sys.modules["rich"] = None
 import function_app
+from benches.tables import most_memory_mib
 loaded = sorted({"mcp", "mcp_types", "httpx2"} & sys.modules.keys())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ",".join(loaded) or "-")
+print(most_memory_mib(os.getpid()), ",".join(loaded) or "-")
 """
 SERVER = '[servers.s{0}]\nkind = "mcp"\nurl = "http://127.0.0.1:{0}"\n[servers.s{0}.tools.find]\neffect = "read"\n'
 
