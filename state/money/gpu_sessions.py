@@ -28,7 +28,7 @@ from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
-from domain.money.sessions.placing import FIRST, placed
+from domain.money.sessions.placing import FIRST, is_full, placing
 from domain.money.sessions.provisional_charges import dollars
 from domain.money.sessions.transitions import (
     NO_ATTEMPT,
@@ -82,25 +82,49 @@ class GpuSessions:
         if price is None:
             return None
         terms = EntryTerms(price=price, start_s=backend.cold_start.p99_s, limit_s=limit_s)
-        number = await self.placed(backend, price, attempt.id)
 
         def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[SessionEntry]:
             return entered(session, span, member=new_span(owner, attempt, now), terms=terms, now=now)
 
-        one = instance(backend, number)
-        entry = await self.join(one, price, attempt.id, decide, cold_s=backend.cold_start.p50_s)
-        return replace(entry, instance=number) if number else entry
+        if backend.max_instances > 1:
+            return await self.enter_one_of(backend, price, attempt.id, decide)
+        return await self.join(backend, price, attempt.id, decide, cold_s=backend.cold_start.p50_s)
 
-    async def placed(self, backend: Backend, price: TimePrice, record: str) -> int:
-        """Return the number of the instance that an attempt is attributed to: that of its last run, if it has one."""
-        if backend.max_instances == 1:
-            return FIRST
+    async def enter_one_of(
+        self,
+        backend: Backend,
+        price: TimePrice,
+        record: str,
+        decide: Callable[[GpuSession, SessionSpan | None, float], SessionTransition[SessionEntry]],
+    ) -> SessionEntry:
+        """Take part in the session of the first instance with room, or in that of the attempt's last run.
+
+        Where the product counts the instances, only the session of the first one begins with a request.
+        """
         sessions = [each.session for each in await self.all_current(backend)]
-        if (known := await self.instance_of(backend, sessions, record)) is not None:
-            return known
-        is_held = backend.scaling is not Scaling.PROVIDER
-        room, now = backend.limits.concurrency, self.clock.now()
-        return placed(sessions, concurrency=room, idle_s=price.idle_s, now=now, is_held=is_held)
+        known = await self.instance_of(backend, sessions, record)
+        is_held, now, cold_s = backend.scaling is not Scaling.PROVIDER, self.clock.now(), backend.cold_start.p50_s
+        places = placing(sessions, idle_s=price.idle_s, now=now, is_held=is_held)
+
+        def with_room(
+            session: GpuSession | None, span: SessionSpan | None, at: float = now
+        ) -> SessionTransition[SessionEntry | None]:
+            if session is None or is_full(session, span, backend.limits.concurrency):
+                return SessionTransition(result=None)
+            found = decide(session, span, at)
+            return SessionTransition(session=found.session, span=found.span, result=found.result)
+
+        for number in places.tried if known is None else (known,):
+            one, opened = instance(backend, number), sessions[number]
+            if is_held and number and opened:
+                entry = await self.change(one, opened.id, record, with_room)
+            else:
+                entry = await self.join(one, price, record, with_room, cold_s=cold_s)
+            if entry:
+                return replace(entry, instance=number)
+        number = places.otherwise if known is None else FIRST
+        entry = await self.join(instance(backend, number), price, record, decide, cold_s=cold_s)
+        return replace(entry, instance=number)
 
     async def instance_of(self, backend: Backend, sessions: Sequence[GpuSession | None], record: str) -> int | None:
         """Return the number of the instance in whose session a record has a span."""

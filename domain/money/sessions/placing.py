@@ -5,15 +5,22 @@ instance that has room for it.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from domain.money.sessions.gpu_sessions import GpuSession
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 
 FIRST: Final = 0
 
 
-def placed(sessions: Sequence[GpuSession | None], *, concurrency: int, idle_s: float, now: float, is_held: bool) -> int:
-    """Return the number of the instance that a request of now is attributed to; `sessions` are in their order.
+class Places(NamedTuple):
+    """The numbers of the instances that may have room for a request, in order, and the one that gets it otherwise."""
+
+    tried: tuple[int, ...]
+    otherwise: int
+
+
+def placing(sessions: Sequence[GpuSession | None], *, idle_s: float, now: float, is_held: bool) -> Places:
+    """Return which instances a request of now may be attributed to; `sessions` are in their order.
 
     Where no open session has room, the provider starts another instance, unless the product does that (`is_held`). The
     least busy one gets the request that no other can have.
@@ -23,10 +30,11 @@ def placed(sessions: Sequence[GpuSession | None], *, concurrency: int, idle_s: f
         for number, each in enumerate(sessions)
         if each and not each.is_over(idle_s, now, is_held=is_held)
     }
-    with_room = [number for number, running in opened.items() if running < concurrency]
-    if with_room or not opened:
-        return min(with_room, default=FIRST)
-    further = [number for number in range(len(sessions)) if number not in opened]
-    if further and not is_held:
-        return further[0]
-    return min(opened, key=lambda number: (opened[number], number))
+    least_busy = min(opened, key=lambda number: (opened[number], number), default=FIRST)
+    further = () if is_held and opened else tuple(number for number in range(len(sessions)) if number not in opened)
+    return Places((*opened, *(further[:1] if is_held else further)), least_busy)
+
+
+def is_full(session: GpuSession, span: SessionSpan | None, concurrency: int) -> bool:
+    """Return whether an instance has no room for a request that has no place there yet."""
+    return span is None and len(session.running) >= concurrency

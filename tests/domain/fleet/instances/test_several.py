@@ -1,0 +1,152 @@
+"""When does a GPU that the product counts get one more instance, and when does the last one end?"""
+
+import math
+from copy import replace
+
+import pytest
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import CLAIM_S, FurtherInstance, used
+from domain.fleet.instances.lease import CountLease
+from domain.fleet.instances.numbered import (
+    backend_of,
+    instance,
+    instances_of,
+    is_inferred,
+    number_of,
+    whole,
+)
+from domain.fleet.instances.places import instances_up, next_instance_s, places
+from domain.fleet.instances.scaling import Scaling
+from domain.fleet.instances.several import (
+    after_claim,
+    after_count,
+    after_giving_up,
+    after_last_end,
+    last_due_at,
+    look_s,
+    with_further,
+)
+from domain.fleet.load import Load, QueuePlace
+from domain.fleet.warmth import Warmth
+from tests.domain.fleet.instances.test_lease import COUNTED, NOW, SERVICE, UP, with_limits
+
+THREE = replace(COUNTED, max_instances=3, instances=replace(SERVICE, maximum=3))
+ROOM = THREE.limits.concurrency
+START_S = UP.start_times.p99_s
+LEASE = CountLease(by="resp", at=NOW - 100, target=3)
+
+
+def further(*ages_s: float, used_s: float = 1e6, is_set: bool = True) -> BackendState:
+    """Return a state with instances of these ages, the last of which was needed so many seconds ago."""
+    made = tuple(
+        FurtherInstance(by=f"turn {number}", since=NOW - age_s, is_set=is_set, used_at=NOW - used_s)
+        for number, age_s in enumerate(ages_s)
+    )
+    return with_further(UP, made)
+
+
+def running(state: BackendState, count: int) -> BackendState:
+    return replace(state, load=Load(in_flight={f"attempt {number}": NOW + 60 for number in range(count)}))
+
+
+def test_each_instance_has_a_name_and_the_first_one_that_of_its_backend() -> None:
+    assert [each.name for each in instances_of(THREE)] == ["gpu", "gpu#1", "gpu#2"]
+    assert [(backend_of(each.name), number_of(each.name)) for each in instances_of(THREE)] == [
+        ("gpu", 0),
+        ("gpu", 1),
+        ("gpu", 2),
+    ]
+    assert [whole(each) for each in instances_of(THREE)] == [THREE] * 3
+    assert instance(THREE, 0) == THREE
+    assert not is_inferred(THREE)
+    assert is_inferred(replace(THREE, scaling=Scaling.PROVIDER, instances=None))
+    assert not is_inferred(replace(COUNTED, scaling=Scaling.PROVIDER, instances=None))
+
+
+def test_only_one_turn_at_a_time_starts_one_more_instance() -> None:
+    claimed = after_claim(UP, THREE, by="one", now=NOW)
+    assert claimed
+    assert after_claim(claimed, THREE, by="one", now=NOW) is None
+    assert after_claim(claimed, THREE, by="two", now=NOW) is None
+    started = after_count(claimed, by="one", now=NOW + 3)
+    assert started.warmth.further == (FurtherInstance(by="one", since=NOW + 3, is_set=True),)
+    assert after_claim(started, THREE, by="one", now=NOW + 4) is None
+    both = after_claim(started, THREE, by="two", now=NOW + 4)
+    assert both
+    assert after_giving_up(both, by="two") == started
+    assert after_giving_up(started, by="one") == started
+    full = after_count(both, by="two", now=NOW + 5)
+    assert after_claim(full, THREE, by="three", now=NOW + 9) is None
+
+
+@pytest.mark.parametrize(
+    "backend", [COUNTED, with_limits(0, 1), replace(COUNTED, scaling=Scaling.PROVIDER, instances=None)]
+)
+def test_no_more_instances_start_than_the_limits_allow(backend: Backend) -> None:
+    assert after_claim(UP, backend, by="one", now=NOW) is None
+
+
+def test_a_backend_that_is_cold_gets_no_further_instance() -> None:
+    assert after_claim(replace(UP, warmth=Warmth()), THREE, by="one", now=NOW) is None
+
+
+def test_an_instance_has_places_once_a_slow_start_would_have_ended() -> None:
+    state = further(START_S, START_S - 5)
+    assert (instances_up(THREE, state, NOW), places(THREE, state, NOW)) == (2, 2 * ROOM)
+    assert next_instance_s(state, NOW) == 5
+    assert places(THREE, state, NOW + 5) == 3 * ROOM
+    assert next_instance_s(state, NOW + 5) == math.inf
+    assert places(THREE, further(START_S, is_set=False), NOW) == ROOM
+    assert places(replace(THREE, scaling=Scaling.PROVIDER, instances=None), UP, NOW) == 3 * ROOM
+
+
+def test_the_last_instance_ends_when_it_was_idle_for_the_idle_period() -> None:
+    assert last_due_at(LEASE, THREE, UP, NOW) == math.inf
+    assert last_due_at(LEASE, THREE, further(500, 500, used_s=10), NOW) == NOW - 10 + 90
+    assert last_due_at(LEASE, THREE, further(500, START_S + 20), NOW) == NOW - 20 + 90
+    ended = after_last_end(further(500, 500), LEASE, THREE, now=NOW)
+    assert ended
+    assert [each.by for each in ended.warmth.further] == ["turn 0"]
+    assert after_last_end(further(500, 500, used_s=10), LEASE, THREE, now=NOW) is None
+
+
+def test_it_stays_while_the_others_have_no_room_or_turns_are_in_line() -> None:
+    idle = further(500, 500)
+    assert last_due_at(LEASE, THREE, running(idle, 2 * ROOM + 1), NOW) == NOW + look_s(THREE, idle)
+    assert last_due_at(LEASE, THREE, running(idle, 2 * ROOM), NOW) < NOW
+    line = replace(idle, load=Load(queue_places={"other": QueuePlace(NOW - 5, NOW + 60)}))
+    assert last_due_at(LEASE, THREE, line, NOW) == NOW + look_s(THREE, idle)
+
+
+def test_the_schedule_keeps_it_up_or_ends_it() -> None:
+    kept, closed = with_limits(3, 3), with_limits(0, 2)
+    assert kept.instances
+    assert last_due_at(LEASE, kept, further(500, 500), NOW) == kept.instances.next_change(NOW)
+    assert last_due_at(LEASE, closed, further(500, 500, used_s=0), NOW) == NOW
+    assert last_due_at(LEASE, closed, running(further(500, 500), 2 * ROOM + 1), NOW) > NOW
+
+
+def test_a_claim_whose_process_died_ends() -> None:
+    claim = further(CLAIM_S - 1, is_set=False)
+    assert last_due_at(LEASE, THREE, claim, NOW) == NOW + 1
+    assert last_due_at(LEASE, THREE, claim, NOW + 1) == NOW + 1
+    assert last_due_at(replace(LEASE, target=1), THREE, further(5), NOW) == NOW
+
+
+def test_requests_use_only_the_instances_that_they_need() -> None:
+    state = further(500, 500)
+    both = used(state.warmth.further, running=2 * ROOM + 1, concurrency=ROOM, now=NOW)
+    assert [each.used_at for each in both] == [NOW, NOW]
+    one = used(state.warmth.further, running=ROOM + 1, concurrency=ROOM, now=NOW)
+    assert [each.used_at for each in one] == [NOW, NOW - 1e6]
+    assert used(state.warmth.further, running=ROOM, concurrency=ROOM, now=NOW) == state.warmth.further
+
+
+def test_instances_are_kept_in_documents_and_one_without_them_has_none() -> None:
+    state = further(500, 20, used_s=7)
+    assert BackendState.from_document(state.to_document()) == state
+    assert "further" not in UP.to_document()
+    assert CountLease.from_document(LEASE.to_document()) == LEASE
+    assert "target" not in replace(LEASE, target=1).to_document()
