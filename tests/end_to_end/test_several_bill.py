@@ -21,6 +21,9 @@ MOST, ROOM, TURNS = 3, 2, 30
 SOON_S = 4
 """The idle period of a counted instance: one more costs so little that few turns in line pay for it."""
 
+LONG_S = 60
+"""The idle period of a provider that starts and ends the instances."""
+
 NEAR = Decimal("0.02")
 """The ledger is as near to the bill as this part of it, where the instances are inferred."""
 
@@ -31,8 +34,12 @@ def several(settings: dict[str, str]) -> dict[str, str]:
     before, mark, after = fleet.read_text(encoding="utf-8").partition(f"[backends.{GPU}]\n")
     assert "concurrency = 8" in after
     after = after.replace("concurrency = 8", f"concurrency = {ROOM}", 1)
-    after = after.replace(f"idle_s = {TAIL_S}", f"idle_s = {SOON_S}", 1) if "scaling" in after else after
+    idle_s = SOON_S if "scaling" in after else LONG_S
+    after = after.replace(f"idle_s = {TAIL_S}", f"idle_s = {idle_s}", 1)
     fleet.write_text(f"{before}{mark}max_instances = {MOST}\n{after}", encoding="utf-8")
+    prices = Path(settings["GANGLION_PRICES"])
+    text = prices.read_text(encoding="utf-8")
+    prices.write_text(text.replace(f"idle_s = {TAIL_S}", f"idle_s = {LONG_S}"), encoding="utf-8")
     return settings
 
 
@@ -43,7 +50,7 @@ def cluster(tmp_path: Path, *, is_counted: bool) -> Iterator[LocalCluster]:
     options = ClusterOptions(
         data=tmp_path,
         cold="1",
-        gpu=(*limits, "--tail", NEVER_S, "--count-delay", "0.5") if is_counted else (*limits, "--tail", TAIL_S),
+        gpu=(*limits, "--tail", NEVER_S, "--count-delay", "0.5") if is_counted else (*limits, "--tail", LONG_S),
         rate=20,
         warm_models=True,
         environment={**HASTY, **UNBOUNDED, **settings},
