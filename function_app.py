@@ -36,7 +36,7 @@ from telemetry.metrics import measure_import
 from telemetry.providers import set_up
 from telemetry.turn_metrics import named_tenants
 
-WAKING = (wire.ROUTE, wire.INFER)
+WAKING = (wire.ROUTE,)
 """The steps after which another turn may have a place at a backend."""
 
 
@@ -100,6 +100,8 @@ def add_activity(app: df.DFApp, application: Application, name: str, step: Calla
     bound: Any = step
     if name in WAKING:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.waking(step))
+    if name == wire.INFER:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.after_inferring(step))
     if name == wire.FINISH:
         bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
     if name == ASK:

@@ -11,6 +11,8 @@ from domain.batches.batch_wire import BatchFinishedWire, BatchWire
 from domain.batches.line_ids import ending_id
 from domain.errors import GanglionError
 from domain.identity.owners import Owner
+from domain.packed_wire import plain_request
+from domain.tools.approval_waits import unanswered_requests
 from domain.turns.response import Response
 from domain.turns.webhook_events import ACTION_REQUIRED, announced_as
 from state.fleet.place_wakes import PlaceWakes
@@ -19,6 +21,7 @@ from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
+type InferStep = Callable[[wire.InferWire], Awaitable[wire.InferredWire]]
 type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
 type WakeBatches = Callable[[Orchestrations], Awaitable[None]]
@@ -88,6 +91,30 @@ class FollowUps:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
             )
+
+    def after_inferring(self, step: InferStep) -> Callable[[wire.InferWire, Any], Awaitable[wire.InferredWire]]:
+        """Return the step of an attempt: deciders hear of its requests before the other calls of the round run."""
+
+        async def infer(request: wire.InferWire, client: Any) -> wire.InferredWire:
+            inferred: wire.InferredWire = await self.waking(step)(request, client)
+            if inferred.get("calls"):
+                turn: wire.TurnWire = plain_request(wire.INFER, request)
+                try:
+                    await self.announce_round(wire.owner_from_wire(turn), turn["response"], client)
+                except GanglionError as error:
+                    log.warning("webhook deliveries of %s not started: %s", turn["response"], error)
+            return inferred
+
+        return infer
+
+    async def announce_round(self, owner: Owner, response_id: str, client: Any) -> None:
+        """Start the deliveries that announce the requests of a turn that waits in place."""
+        if not self.turns.endpoints.wanting(owner.tenant, ACTION_REQUIRED):
+            return
+        turn = await self.turns.read(owner, response_id)
+        if turn.options.approval_wait_s:
+            requests = unanswered_requests(await self.turns.transcript(owner, response_id))
+            await self.announce_requests(owner, [each.id for each in requests], client)
 
     def after_asking(self, step: AskStep) -> Callable[[wire.TurnWire, Any], Awaitable[AskedWire]]:
         """Return the step that asks for approvals, with its durable client as second argument."""

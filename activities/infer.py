@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import cast
 
 from activities.inference.answer_writer import open_text
-from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt
+from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt, cover_delay_s
 from activities.inference.attempt_meter import AttemptMeter, slots_of_attempt
 from activities.inference.attempt_run import POLL_S, AttemptRun, StreamPace
 from activities.inference.log_writer import LogWriter, Superseded
@@ -44,13 +44,11 @@ from domain.tools.rounds import (
 from domain.turns.cache_use import SIGN_OF_LIFE_S
 from domain.turns.origins import origin_of
 from domain.turns.response import Response
+from state.approvals.waits import ApprovalWaits
 from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
 from telemetry.turn import attempt_span, record_lost_runs
-
-LONGEST_COVER_WAIT_S = 30.0
-"""A turn that waits for what other turns hold of a budget tries again within this time."""
 
 ANSWER_TOKENS = 512
 """The room that is kept for the answer of a turn that has to end, where it has no lower limit."""
@@ -76,6 +74,7 @@ class Infer:
         clock: Clock,
         pace: StreamPace,
         tools: ToolServers,
+        waits: ApprovalWaits,
         default_output_tokens: int,
     ) -> None:
         self.turns = turns
@@ -87,13 +86,19 @@ class Infer:
         self.clock = clock
         self.pace = pace
         self.tools = tools
+        self.waits = waits
         self.default_output_tokens = default_output_tokens
 
     async def infer(self, request: wire.InferWire) -> wire.InferredWire:
         owner = wire.owner_from_wire(request)
         response = await self.turns.read(owner, request["response"])
         log = await self.turns.transcript(owner, response.id)
-        task = self.task(request, response, log)
+        result = await self.result(self.task(request, response, log), log)
+        if result.get("calls"):
+            await self.waits.announce(response)
+        return result
+
+    async def result(self, task: AttemptTask, log: Transcript) -> wire.InferredWire:
         known = known_result(log, task.number)
         if known:
             await self.close_open_record(task)
@@ -261,11 +266,6 @@ class Infer:
                 slots = await self.turns.slots(task.owner, task.response.id)
                 await self.billing.close_from_log(task, record, slots, price=task.backend.price)
                 await self.backend_states.record_end(task.backend, record.id)
-
-
-def cover_delay_s(waits: int, *, fraction: float) -> float:
-    """Return how long a turn waits for cover after so many waits: longer each time, and not all turns at once."""
-    return round(min(2.0**waits, LONGEST_COVER_WAIT_S) * (0.5 + fraction / 2), 3)
 
 
 def known_result(log: Transcript, number: int) -> wire.InferredWire | None:

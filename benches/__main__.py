@@ -21,7 +21,7 @@ from benches.operations import __main__ as operations
 from benches.routing import comparison
 from benches.scale import comparison as scale
 from benches.streams import many_streams
-from benches.tools import rounds, waiting
+from benches.tools import __main__ as tools
 
 BENCHES = (
     ("importing", app.main),
@@ -38,9 +38,8 @@ BENCHES = (
     ("inputs", inputs.main),
     ("telemetry", telemetry.main),
     ("streams", many_streams.main),
-    ("waiting turns", waiting.main),
     ("cancels", cancels.main),
-    ("rounds of tool calls", rounds.main),
+    ("tools", tools.main),
     ("batches", batches.main),
     ("cold", cold.main),
     ("devhost", devhost.main),

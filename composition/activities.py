@@ -218,5 +218,6 @@ def compose_infer(configuration: Configuration, ports: Ports, state: State, watc
         clock=ports.clock,
         pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
         tools=configuration.tools,
+        waits=state.approval_waits,
         default_output_tokens=settings.default_output_tokens,
     )

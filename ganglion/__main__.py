@@ -32,18 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ganglion",
-        description="operate Ganglion from a command line",
-        epilog="All commands except doctor call the HTTP API at GANGLION_URL with GANGLION_ACCESS_TOKEN.",
+        description="Operate Ganglion from a command line.",
+        epilog="All commands except doctor call the HTTP API at GANGLION_URL (default: `make run` on this machine) "
+        "with the access token in GANGLION_ACCESS_TOKEN.",
     )
     parser.add_argument("--version", action="version", version=f"ganglion {project_version()}")
     added = parser.add_subparsers(required=True, metavar="COMMAND")
-    examine = added.add_parser("doctor", help="check that everything the application needs is present and right")
+    text = "check whether the settings, files and services of the application are right"
+    examine = added.add_parser("doctor", help=text, description=sentence(text))
     doctor.add_arguments(examine)
     examine.set_defaults(run=doctor.run)
     add_lists(added)
     warm = remote(added, "warm", commands.warm, "start a backend that scales to zero (role Operations.WarmUp)")
     warm.add_argument("name", help="the name of the backend")
-    warm.add_argument("--yes", action="store_true", help="start it without asking")
+    warm.add_argument("--yes", action="store_true", help="start it without a confirmation")
     for name, command, text in (
         ("turn", commands.turn, "show the timeline and the bill of a turn"),
         ("follow", commands.follow, "stream a turn"),
@@ -61,39 +63,70 @@ def project_version() -> str:
 
 def add_lists(added: Subparsers) -> None:
     turns = remote(added, "turns", commands.turns, "list turns, newest first")
-    turns.add_argument("--limit", type=int, default=20)
-    turns.add_argument("--status", default="", help="for example in_progress or failed")
-    turns.add_argument("--tenant", action="store_true", help="those of the whole tenant (role Operations.Read)")
-    remote(added, "fleet", commands.fleet, "list the backends and what they do (role Operations.Read)")
-    remote(added, "tools", commands.tools, "list the tools that MCP servers list (role Operations.Read)")
+    add_limit(turns, 20)
+    turns.add_argument("--status", default="", help="only turns with this status, such as in_progress or failed")
+    turns.add_argument("--tenant", action="store_true", help="the turns of the whole tenant (role Operations.Read)")
+    remote(added, "fleet", commands.fleet, "list the backends and their status (role Operations.Read)")
+    remote(added, "tools", commands.tools, "list the tools of the MCP servers (role Operations.Read)")
     accept = remote(added, "accept", commands.accept, "accept a changed tool of an MCP server (role Tools.Accept)")
     accept.add_argument("server", help="the label of the server")
-    accept.add_argument("id", help="the id of the tool that `tools` lists: the hash of its description")
-    remote(added, "budgets", commands.budgets, "list the budgets that count the caller")
+    accept.add_argument("id", help="the id of the tool, as `tools` lists it: the hash of its description")
+    remote(added, "budgets", commands.budgets, "list the budgets that apply to the caller")
     limits = remote(added, "limits", commands.limits, "show or change budgets and rate limits without a restart")
-    limits.add_argument("--tenant", default="", metavar="ID", help="another tenant than that of the token")
-    limits.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="such as tenant_day=20")
-    limits.add_argument("--reset", action="append", default=[], metavar="NAME", help="as configured again")
+    limits.add_argument("--tenant", default="", metavar="ID", help="the tenant (default: that of the access token)")
+    limits.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a limit, such as tenant_day=20; repeatable",
+    )
+    limits.add_argument(
+        "--reset",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="return a limit to its configured value; repeatable",
+    )
     batches = remote(added, "batches", commands.batches, "list batches, show one, or cancel it")
-    batches.add_argument("id", nargs="?", default="", help="the id of a batch, batch_…; without it, all are listed")
+    batches.add_argument("id", nargs="?", default="", help="the id of a batch, batch_… (default: list all)")
     batches.add_argument("--cancel", action="store_true", help="cancel the batch")
-    batches.add_argument("--limit", type=int, default=20)
-    pipelines = remote(added, "pipelines", commands.pipelines, "list pipelines or dead events, or send one again")
-    pipelines.add_argument("name", nargs="?", default="", help="a pipeline, whose dead events are listed")
-    pipelines.add_argument("--send-again", default="", metavar="ID", help="a dead event, dead_… (role Events.Send)")
-    pipelines.add_argument("--limit", type=int, default=20)
+    add_limit(batches, 20)
+    pipelines = remote(
+        added,
+        "pipelines",
+        commands.pipelines,
+        "list pipelines, list the dead events of one, or send a dead event again",
+    )
+    pipelines.add_argument(
+        "name", nargs="?", default="", help="list the dead events of this pipeline (default: list all pipelines)"
+    )
+    pipelines.add_argument(
+        "--send-again", default="", metavar="ID", help="send this dead event again, dead_… (role Events.Send)"
+    )
+    add_limit(pipelines, 20)
     usage = remote(added, "usage", commands.usage, "list usage and cost")
     usage.add_argument(
         "--by",
         default="day",
-        help="day, hour, cause, owner, conversation, model, backend, and one of batch, pipeline, cache; with commas",
+        help="what to group by, separated by commas (default: day): day, hour, cause, owner, conversation, model, "
+        "backend, and one of batch, pipeline, cache",
     )
-    usage.add_argument("--limit", type=int, default=100)
+    add_limit(usage, 100)
+
+
+def add_limit(parser: argparse.ArgumentParser, default: int) -> None:
+    text = f"list at most this many (default: {default})"
+    parser.add_argument("--limit", type=int, default=default, metavar="NUMBER", help=text)
+
+
+def sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def remote(added: Subparsers, name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    parser = added.add_parser(name, help=text, description=text)
-    parser.add_argument("--json", action="store_true", help="write the answer of the API")
+    parser = added.add_parser(name, help=text, description=sentence(text))
+    parser.add_argument("--json", action="store_true", help="print the JSON answer of the API")
 
     def run(options: argparse.Namespace) -> int:
         return asyncio.run(call(command, options))

@@ -25,6 +25,6 @@ def test_each_setting_is_documented() -> None:
 
 
 def test_each_runbook_that_claims_a_trial_names_a_test() -> None:
-    claims = re.findall(r"Tried by `([^`]+)`", TEXT)
+    claims = re.findall(r"Tested by `([^`]+)`", TEXT)
     assert len(claims) == 5
     assert every((ROOT / each).is_file() for each in claims)

@@ -25,6 +25,9 @@ from state.money.ledger import Ledger
 REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})
 """The failures by which a backend rejects a request without starting an instance for it."""
 
+LONGEST_COVER_WAIT_S = 30.0
+"""A turn that waits for what other turns hold of a budget tries again within this time."""
+
 
 class OpenedAttempt(Struct, frozen=True, kw_only=True):
     """A run's record, and its entry in a GPU session where the backend has sessions."""
@@ -130,3 +133,8 @@ def backend_ended_at(meter: AttemptMeter, closed: AttemptRecord, outcome: Attemp
     """Return when the backend finished its work: with the last piece of a complete answer, else with the run."""
     last_piece_at = meter.last_piece_at if outcome.result == "done" or outcome.capped else None
     return last_piece_at or closed.progress.ended_at or meter.called_at
+
+
+def cover_delay_s(waits: int, *, fraction: float) -> float:
+    """Return how long a turn waits for cover after so many waits: longer each time, and not all turns at once."""
+    return round(min(2.0**waits, LONGEST_COVER_WAIT_S) * (0.5 + fraction / 2), 3)

@@ -13,13 +13,12 @@ from domain.money.sessions.gpu_sessions import LINES, price_in
 from state.money.session_outlooks import SharedSession
 
 REASON = (
-    "The machine is paid until it stops, {idle_s:g} s after its last request. Until then this turn is charged the most "
-    "that it can owe: other requests may share the time with it, or not, and each further request moves the end. The "
-    "ledger counts the whole idle period of the price."
+    "The machine is billed until it stops, {idle_s:g} s after its last request. Until then the turn is charged the "
+    "most that it can owe, with the whole idle period. The final part is smaller if other requests share the machine."
 )
 DIVIDED = (
-    "While the machine ran, the turn was charged the most that it could owe. When it stopped, its whole time was "
-    "divided among the requests that used it, and this is the turn's part."
+    "While the machine ran, the turn was charged the most that it could owe. When the machine stopped, its cost was "
+    "divided among the requests that used it. The final amount is the part of this turn."
 )
 UNUSED = "No turn used the machine that this warm-up started."
 

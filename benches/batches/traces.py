@@ -183,5 +183,10 @@ def print_traces() -> None:
         dearest = max(each.waits / each.never_waits for each in found)
         name = "a GPU and an API" if has_api else "a GPU"
         rows.append((name, f"{waits / least:.3f}", f"{worst:.3f}", f"{dearest:.3f}"))
-    head = (f"{TRACES} traces on", "cost / least cost", "the worst trace", "the worst cost / beginning at once")
+    head = (
+        f"{TRACES} traces on",
+        "cost / least cost",
+        "the worst trace",
+        "the worst cost / cost of starting each batch at once",
+    )
     print_table(head, rows)

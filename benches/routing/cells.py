@@ -41,7 +41,7 @@ class Cell:
     A start takes `start_s` in the median and is drawn log-normal with `spread`; the fleet file says `configured` times
     the median. Every turn may take `deadline_s`. An hour of the GPU costs `gpu_hour_usd`, or what the shipped L4 costs.
     It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set. A GPU
-    that is `counted` has no idle period of its own: the product ends it.
+    that is `counted` has no idle period of its own: the product ends it. Its service runs up to `instances` of it.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Cell:
     more_apis: tuple[str, ...] = ()
     box_room: int = 0
     counted: bool = False
+    instances: int = 1
 
     @property
     def token_price(self) -> TokenPrice:
@@ -87,7 +88,7 @@ class Cell:
         start_s = self.start_s * self.configured
         cold = replace(shipped.cold_start, p50_s=start_s, p99_s=SLOWEST_START * start_s, idle_s=self.idle_s)
         gpu = replace(sized(shipped, self.room), name=name, speed=self.gpu_speed)
-        gpu = replace(gpu, price=self.time_price, cold_start=cold)
+        gpu = replace(gpu, price=self.time_price, cold_start=cold, max_instances=self.instances)
         return counted_gpu(gpu) if self.counted else gpu
 
     def hosted(self, name: str = API, price: Price | None = None) -> Backend:
@@ -103,7 +104,8 @@ class Cell:
 def counted_gpu(gpu: Backend) -> Backend:
     """Return the GPU as one whose instances the product counts."""
     cold = replace(gpu.cold_start, idle_s=COUNTED_IDLE_S)
-    control = InstanceControl(service="projects/p/locations/europe-west4/services/llm")
+    service = "projects/p/locations/europe-west4/services/llm"
+    control = InstanceControl(service=service, maximum=gpu.max_instances)
     return replace(gpu, cold_start=cold, scaling=Scaling.COUNT, instances=control)
 
 

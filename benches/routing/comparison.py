@@ -165,7 +165,17 @@ def print_cells(measured: Sequence[Measured]) -> None:
         ]
         for each in measured
     ]
-    head = ("cell", "API", "GPU, $/h", "start, s", "believed", "idle, s", "room", "product, $", *POLICIES)
+    head = (
+        "cell",
+        "API",
+        "GPU, $/h",
+        "start, s",
+        "configured start, s",
+        "idle, s",
+        "concurrency",
+        "product, $",
+        *POLICIES,
+    )
     print_table((*head, "starts", "unused", "misses", "p99 wait, s"), rows)
     print()
 
@@ -207,7 +217,17 @@ def print_counted(measured: Sequence[Measured]) -> None:
         ]
         for each in measured
     ]
-    head = ("cell", "API", "GPU, $/h", "start, s", "believed", "provider's idle, s", "room", "product", "best rule")
+    head = (
+        "cell",
+        "API",
+        "GPU, $/h",
+        "start, s",
+        "configured start, s",
+        "provider's idle, s",
+        "concurrency",
+        "product",
+        "best rule",
+    )
     print_table((*head, "by the provider's", "starts", "unused", "misses", "p99 wait, s"), rows)
     long = [each.controlled for each in measured if each.cell.idle_s >= LONG_IDLE_S]
     spreads = {

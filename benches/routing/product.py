@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from statistics import median
 
 from benches.routing.arrivals import TrafficRequest
-from benches.routing.cells import API, BOX, CONTEXT_TOKENS, GPU, MOST_ANSWER_TOKENS, SPEED, Cell, api_price
+from benches.routing.cells import API, BOX, CONTEXT_TOKENS, GPU, MODEL, MOST_ANSWER_TOKENS, SPEED, Cell, api_price
 from benches.routing.demand import counted_requests
-from benches.routing.services import ApiService, BoxService, GpuService
+from benches.routing.services import ApiService, BoxService, GpuPoolService, GpuService
 from benches.tables import percentile
 from clients.backends.port import BackendClient
 from clients.orchestrations import turn_wire
@@ -71,7 +72,8 @@ class VirtualProduct:
     cell: Cell
     requests: Sequence[TrafficRequest]
     clock: LoopClock = field(init=False)
-    gpus: Mapping[str, GpuService] = field(init=False)
+    model: str = MODEL
+    gpus: Mapping[str, GpuService | GpuPoolService] = field(init=False)
     apis: Mapping[str, ApiService] = field(init=False)
     world: World[LoopClock] = field(init=False)
     orchestrations: FakeOrchestrations = field(default_factory=FakeOrchestrations)
@@ -102,9 +104,10 @@ class VirtualProduct:
             context_tokens=CONTEXT_TOKENS,
         )
 
-    def gpu_service(self, name: str, named: Mapping[str, TrafficRequest]) -> GpuService:
+    def gpu_service(self, name: str, named: Mapping[str, TrafficRequest]) -> GpuService | GpuPoolService:
         cell, random = self.cell, Random(f"starts {self.cell.name}{name.removeprefix(GPU)}")  # noqa: S311 - draws starts
-        return GpuService(
+        service = partial(
+            GpuService if cell.instances == 1 else GpuPoolService,
             requests=named,
             speed=cell.gpu_speed,
             is_counted=cell.counted,
@@ -113,6 +116,7 @@ class VirtualProduct:
             concurrency=cell.room,
             idle_s=cell.idle_s,
         )
+        return service()
 
     def box(self, named: Mapping[str, TrafficRequest]) -> Mapping[str, tuple[Backend, BackendClient]]:
         if not self.cell.box_room:
@@ -146,7 +150,10 @@ class VirtualProduct:
         await self.clock.sleep(request.at)
         digits = max(1, request.input_tokens - PROMPT_OVERHEAD)
         response = await self.world.admit(
-            f"{name} {'0' * digits}", deadline_s=self.cell.deadline_s, thread=self.clock.token()
+            f"{name} {'0' * digits}",
+            model=self.model,
+            deadline_s=self.cell.deadline_s,
+            thread=self.clock.token(),
         )
         self.orchestrations.running.add(response.id)
         events = self.orchestrations.boards[response.id] = TimedEvents(self.clock)
@@ -220,7 +227,7 @@ class VirtualProduct:
 class GpuCounter:
     """Sets the number of instances of each GPU."""
 
-    gpus: Mapping[str, GpuService]
+    gpus: Mapping[str, GpuService | GpuPoolService]
 
     async def set_count(self, backend: Backend, count: int) -> str:
         return await self.gpus[backend.name].set_count(backend, count)

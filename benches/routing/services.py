@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import override
 
 from benches.routing.arrivals import TrafficRequest
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
@@ -12,6 +11,8 @@ from domain.fleet.catalog import Speed
 from domain.log.events import TokenUsage
 from domain.money.prices import TokenPrice
 from tests.fakes.counted_gpus import CountedGpu
+from tests.fakes.gpu_pools import GpuPool
+from tests.fakes.gpus import Life
 
 
 async def answer(call: BackendCall, request: TrafficRequest, speed: Speed) -> AsyncIterator[TextPiece | AnswerEnd]:
@@ -25,35 +26,41 @@ async def answer(call: BackendCall, request: TrafficRequest, speed: Speed) -> As
     )
 
 
+def now() -> float:
+    """Return the seconds since the loop's start."""
+    return asyncio.get_running_loop().time()
+
+
 def named(call: BackendCall, requests: Mapping[str, TrafficRequest]) -> TrafficRequest:
     """Return the request of a turn: its text begins with its name."""
     return requests[call.items[-1].text.partition(" ")[0]]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class GpuService(CountedGpu):
-    """One instance at most, billed from its start to its end. Its provider ends it, or the product where it counts."""
+class BilledGpu:
+    """What two services have in common that are billed from the start to the end of each of their instances.
+
+    `work` is when each answer began and ended, in seconds since the loop's start.
+    """
 
     requests: Mapping[str, TrafficRequest]
     speed: Speed
-    work: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """When each answer began and ended, in seconds since the loop's start."""
+    lives: list[Life]
+    work: list[tuple[float, float]]
 
-    @override
     async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
-        began = self.now
+        began = now()
         async for piece in answer(call, named(call, self.requests), self.speed):
             yield piece
-        self.work.append((began, self.now))
+        self.work.append((began, now()))
 
     def seconds_after(self, since: float) -> float:
         """Return the seconds that are billed after a time, in seconds since the loop's start."""
-        ended = ((life, self.now if life.ended is None else life.ended) for life in self.lives)
+        ended = ((life, now() if life.ended is None else life.ended) for life in self.lives)
         return sum(max(0.0, end - max(life.started, since)) for life, end in ended)
 
     def wasted_lives(self) -> int:
         """Return how many lives served no turn."""
-        spans = [(life.started, self.now if life.ended is None else life.ended) for life in self.lives]
+        spans = [(life.started, now() if life.ended is None else life.ended) for life in self.lives]
         return sum(not any(started <= began <= ended for began, _ in self.work) for started, ended in spans)
 
     def idle_since(self, at: float) -> float | None:
@@ -63,6 +70,24 @@ class GpuService(CountedGpu):
             return None
         ends = [min(at, ended) for began, ended in self.work if life.started <= began < at]
         return max(ends, default=min(at, life.ready or at))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class GpuService(BilledGpu, CountedGpu):
+    """One instance at most. Its provider ends it, or the product where it counts."""
+
+    requests: Mapping[str, TrafficRequest]
+    speed: Speed
+    work: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class GpuPoolService(BilledGpu, GpuPool):
+    """As many instances as the requests need, or as the product counts."""
+
+    requests: Mapping[str, TrafficRequest]
+    speed: Speed
+    work: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +109,7 @@ class ApiService:
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         await asyncio.sleep(0)
         request = named(call, self.requests)
-        self.bills.append((asyncio.get_running_loop().time(), token_dollars(self.price, request)))
+        self.bills.append((now(), token_dollars(self.price, request)))
         yield answer(call, request, self.speed)
 
     def dollars_after(self, since: float) -> float:

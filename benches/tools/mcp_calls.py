@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -38,6 +39,8 @@ SERVERS = 10
 STARTS = 5
 REVISION = "2026-07-28"
 META = "io.modelcontextprotocol"
+PLAIN = "plain POST on a new connection"
+BEYOND_PLAIN = f"more than a {PLAIN}"
 ARGUMENTS = {"number": "A-1"}
 HEADERS = {
     "accept": "application/json, text/event-stream",
@@ -46,11 +49,12 @@ HEADERS = {
     "mcp-name": "find_order",
 }
 PROGRAM = """
-import resource, sys
+import os, sys
 sys.modules["rich"] = None
 import function_app
+from benches.tables import most_memory_mib
 loaded = sorted({"mcp", "mcp_types", "httpx2"} & sys.modules.keys())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ",".join(loaded) or "-")
+print(most_memory_mib(os.getpid()), ",".join(loaded) or "-")
 """
 SERVER = '[servers.s{0}]\nkind = "mcp"\nurl = "http://127.0.0.1:{0}"\n[servers.s{0}.tools.find]\neffect = "read"\n'
 
@@ -100,7 +104,7 @@ async def measure(folder: Path, era: str, calls: int) -> list[tuple[str, list[fl
         ways: dict[str, Callable[[], Awaitable[object]]] = {"the product's client": lambda: tools.call(request)}
         if era == "new":
             ways["plain POST on a kept connection"] = lambda: plain(kept, server.url)
-            ways["plain POST on a new connection"] = lambda: plain(fresh, server.url)
+            ways[PLAIN] = lambda: plain(fresh, server.url)
         times = {name: list[float]() for name in ways}
         for number in range(WARM + calls):
             for name, call in ways.items():
@@ -127,21 +131,45 @@ def start(folder: Path, servers: int) -> tuple[float, str]:
     return float(mebibytes), loaded
 
 
-def main() -> None:
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFigures:
+    """Milliseconds of each way of calling, and MiB of the app's start without and with `SERVERS` servers."""
+
+    calls: dict[str, list[float]]
+    without_mib: float
+    with_mib: float
+    loaded: str
+
+    @property
+    def beyond_plain_ms(self) -> float:
+        return statistics.median(self.calls[BEYOND_PLAIN])
+
+
+def figures(calls: int) -> CallFigures:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [row for era in ("new", "old") for row in asyncio.run(measure(folder, era, calls))]
         pairs = [(start(folder, 0), start(folder, SERVERS)) for _ in range(STARTS)]
-    print_table(
-        ("call, ms", "median", "lowest"), [(way, f"{statistics.median(ms):.1f}", f"{min(ms):.1f}") for way, ms in rows]
-    )
     none, ten = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
-    loaded = {pair[1][1] for pair in pairs}
+    loaded = ",".join({pair[1][1] for pair in pairs})
+    return CallFigures(calls=dict(rows), without_mib=none, with_mib=ten, loaded=loaded)
+
+
+def show(found: CallFigures) -> None:
+    print_table(
+        ("call, ms", "median", "lowest"),
+        [(way, f"{statistics.median(ms):.1f}", f"{min(ms):.1f}") for way, ms in found.calls.items()],
+    )
+    more = found.with_mib - found.without_mib
+    sizes = [f"{each:.1f}" for each in (found.without_mib, found.with_mib, more)]
     print_table(
         ("start of the app", "no server", f"{SERVERS} servers", "more"),
-        [("MiB", f"{none:.1f}", f"{ten:.1f}", f"{ten - none:.1f}"), ("modules of MCP", "-", ",".join(loaded), "")],
+        [("MiB", *sizes), ("modules of MCP", "-", found.loaded, "")],
     )
+
+
+def main() -> None:
+    show(figures(int(sys.argv[1]) if len(sys.argv) > 1 else CALLS))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def unquoted(value: str | None) -> str:
     return text
 
 
-async def measure(turns: int) -> None:
+async def measure(turns: int) -> RoundTimes:
     with tempfile.TemporaryDirectory() as folder:
         options = ClusterOptions(data=Path(folder), rate=0, environment={"GANGLION_TELEMETRY": "none"})
         async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
@@ -119,7 +119,7 @@ async def measure(turns: int) -> None:
             for number in range(turns):
                 await bench.three_calls(number)
                 await bench.eight_calls(number)
-    show(bench.times)
+    return bench.times
 
 
 def show(times: RoundTimes) -> None:
@@ -137,7 +137,7 @@ def show(times: RoundTimes) -> None:
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    show(asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -26,8 +27,29 @@ LOOK_S = 0.02
 PAUSE_S = 5.0
 SHOP: Json = {"type": "mcp", "server_label": "shop"}
 MANY = "1000000"
+EVENTS = "SELECT count(*) FROM history"
+ACTIVITIES = "SELECT count(*) FROM work"
+TIMERS = "SELECT count(*) FROM timers"
+LAST_TIMER = "SELECT max(fire_at) FROM timers"
 ROOM = ("OWNER_TURNS_PER_MINUTE", "OWNER_BURST", "OWNER_RUNNING")
 ROOM_OF_TENANT = ("TENANT_TURNS_PER_MINUTE", "TENANT_BURST", "TENANT_RUNNING")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFigures:
+    """Milliseconds of each decision and turn, and what all waiting turns together hold.
+
+    `added` are history events in `PAUSE_S`; `longest_timer_s` is the time to the last timer at the end of the run.
+    """
+
+    waiting: int
+    decided_ms: list[float]
+    alone_ms: list[float]
+    beside_ms: list[float]
+    added: int
+    activities: int
+    timers: int
+    longest_timer_s: float
 
 
 class WaitingBench:
@@ -89,13 +111,13 @@ class WaitingBench:
 
         await asyncio.gather(*(one(number) for number in range(count)))
 
-    def events(self) -> int:
-        """Return how many events all histories have."""
+    def number(self, query: str) -> float:
+        """Return the number that a query of the task hub gives."""
         with sqlite3.connect(f"file:{self.hub}?mode=ro", uri=True) as database:
-            return int(database.execute("SELECT count(*) FROM history").fetchone()[0])
+            return float(database.execute(query).fetchone()[0] or 0)
 
 
-async def measure(turns: int, waiting: int) -> None:
+async def measure(turns: int, waiting: int) -> WaitingFigures:
     room = {f"GANGLION_{name}": MANY for name in (*ROOM, *ROOM_OF_TENANT)}
     with tempfile.TemporaryDirectory() as folder:
         options = ClusterOptions(data=Path(folder), rate=0, environment={"GANGLION_TELEMETRY": "none", **room})
@@ -105,26 +127,43 @@ async def measure(turns: int, waiting: int) -> None:
             decided = [await bench.decision_ms(f"D-{number}") for number in range(turns)]
             before = [await bench.turn_ms(f"B-{number}") for number in range(turns)]
             await bench.fill(waiting)
-            events = bench.events()
+            events = bench.number(EVENTS)
             await asyncio.sleep(PAUSE_S)
-            added = bench.events() - events
+            added = bench.number(EVENTS) - events
+            activities, timers, last = map(bench.number, (ACTIVITIES, TIMERS, LAST_TIMER))
             beside = [await bench.turn_ms(f"A-{number}") for number in range(turns)]
+    return WaitingFigures(
+        waiting=waiting,
+        decided_ms=decided,
+        alone_ms=before,
+        beside_ms=beside,
+        added=int(added),
+        activities=int(activities),
+        timers=int(timers),
+        longest_timer_s=last - time.time(),  # noqa: TID251 - compared with the hub's own record
+    )
+
+
+def show(figures: WaitingFigures) -> None:
     rows = [
-        ("decision to the request of its tool, ms", decided),
-        ("a turn with one call, ms", before),
-        (f"the same beside {waiting} turns that wait, ms", beside),
+        ("decision to the request of its tool, ms", figures.decided_ms),
+        ("a turn with one call, ms", figures.alone_ms),
+        (f"the same beside {figures.waiting} turns that wait, ms", figures.beside_ms),
     ]
     print_table(
         ("figure", "median", "lowest", "highest"),
         [(name, *(f"{value:.0f}" for value in (statistics.median(all_), min(all_), max(all_)))) for name, all_ in rows],
     )
-    print(f"{added} history events in {PAUSE_S:g} s while they waited")
+    print(f"{figures.added} history events in {PAUSE_S:g} s while they waited, and then")
+    print(
+        f"{figures.timers} timers, the last one in {figures.longest_timer_s:.0f} s, and {figures.activities} activities"
+    )
 
 
 def main() -> None:
     given = [int(each) for each in sys.argv[1:]]
     turns, waiting = given if len(given) == 2 else (TURNS, WAITING)
-    asyncio.run(measure(turns, waiting))
+    show(asyncio.run(measure(turns, waiting)))
 
 
 if __name__ == "__main__":

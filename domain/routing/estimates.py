@@ -14,7 +14,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
-from domain.fleet.instances.places import places
+from domain.fleet.instances.places import grows_itself, places
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
@@ -239,8 +239,8 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
     queue_s = busy_s * (option.waiting(demand.response) // option.places)
     worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / speed.decode_tokens_s))
     late_after_s = 0.0
+    worst_s += held_s(option, demand)
     if option.readiness is not Readiness.UP:
-        worst_s += demand.attempt_limits.hold_s
         late_after_s = late_s(option, demand, queue_s + long_s)
     seconds = option.remaining_start_s + queue_s + busy_s
     return Durations(
@@ -255,6 +255,13 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
         cached,
         known_output,
     )
+
+
+def held_s(option: RoutingOption, demand: Demand) -> float:
+    """Return how long an attempt may wait to be let in: as long as a start where its provider starts instances."""
+    if grows_itself(option.backend):
+        return max(demand.attempt_limits.hold_s, option.backend_state.start_times.p99_s)
+    return 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
 
 
 def cached_tokens(option: RoutingOption, demand: Demand, input_tokens: int) -> int:

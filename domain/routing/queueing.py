@@ -13,7 +13,7 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
-from domain.fleet.instances.places import next_instance_s, places
+from domain.fleet.instances.places import grows_itself, is_growing, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
@@ -94,8 +94,7 @@ def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: Queu
     A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not. A provider
     that starts further instances holds a request until one of them is up.
     """
-    may_start_another = backend.max_instances > 1 and backend.scaling is Scaling.PROVIDER
-    if not backend.cold_start.scales_to_zero or may_start_another:
+    if not backend.cold_start.scales_to_zero or grows_itself(backend):
         return None
     reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.speed.prefill_tokens_s
     return round(turn.hold_s + reading_s, 3)
@@ -110,7 +109,8 @@ def wait_for(
     ahead = state.load.queued_before(turn.response, turn.place, now)
     all_places = places(backend, state, now)
     room = room_for(turn, all_places) - state.load.running(now) - turn.beside
-    if ahead < room and found.remaining_start_s <= turn.hold_s:
+    is_new = turn.response not in state.load.queue_places
+    if ahead < room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now, more=is_new)):
         return None
     if ahead < room:
         lead_s = (FIRST_LEAD if backend.scaling is Scaling.COUNT and not ahead else LEAD) * turn.hold_s
@@ -136,8 +136,8 @@ def wait_for(
 
 
 def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Mapping[str, QueuePlace]:
-    """Return the turns in line that a backend which is up has places for."""
-    if not (state.load.queue_places and state.is_up(now)):
+    """Return the turns in line that a backend has places for which is up, or whose provider should see them."""
+    if not (state.load.queue_places and (state.is_up(now) or is_growing(backend, state, now))):
         return NO_QUEUE_PLACES
     return state.load.first_in_line(places(backend, state, now) - state.load.running(now), now)
 

@@ -43,15 +43,18 @@ class UsageError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--app", default="", metavar="NAME", help="a function app in Azure; its settings are read with az"
+        "--app",
+        default="",
+        metavar="NAME",
+        help="examine a function app in Azure; the doctor reads its settings with az",
     )
-    parser.add_argument("--json", action="store_true", help="write the results as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument(
         "--wait",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="examine again for so long while only roles are missing: a new one takes up to 10 minutes to arrive",
+        help="repeat the checks for this time while only roles are missing; a new role needs up to 10 minutes",
     )
     parser.add_argument(
         "--start-gpus", action="store_true", help="allow checks that may start a GPU, which costs money"
@@ -92,8 +95,8 @@ async def examined(
         if not missing or left_s <= 0:
             return results, await backend_lines(subject, results)
         say(
-            f"doctor: {', '.join(missing)}: a role that was just granted takes up to 10 minutes to arrive; examining "
-            f"again ({left_s:.0f} s left)\n"
+            f"doctor: {', '.join(missing)}: a new role is in force after up to 10 minutes; repeating the checks "
+            f"({left_s:.0f} s left)\n"
         )
         await clock.sleep(min(AGAIN_S, left_s))
 

@@ -52,6 +52,19 @@ EVENTS: Final = ("id", "created_at", "status", "sent_again", "response_id", "rea
 ASLEEP: Final = "asleep"
 LIMITS: Final = ("id", "in_force", "configured", "changed")
 NO_LIMIT: Final = "none"
+BILL_LINES: Final[Mapping[str, str]] = {
+    "tokens": "tokens",
+    "gpu": "GPU at work",
+    "cold": "GPU start",
+    "tail": "GPU idle time",
+    "tools": "tools",
+    "store": "store requests",
+    "functions": "function executions",
+    "held": "still reserved",
+    "total": "total",
+}
+"""The lines of a bill, in the order in which they are shown."""
+
 DELTA: Final = "response.output_text.delta"
 ENDED: Final = ("response.completed", "response.failed", "response.incomplete", "response.cancelled", "error")
 
@@ -122,7 +135,7 @@ def assignment(text: str) -> tuple[str, str | None]:
 
 def limit_lines(body: Mapping[str, Any]) -> str:
     changed = f"changed {moment(body['changed_at'])} UTC by {body['changed_by']}" if body["changed_at"] else "unchanged"
-    ending = f"a change is in force on every instance within {body['in_force_within_s']:.0f} s"
+    ending = f"every instance applies a change within {body['in_force_within_s']:.0f} s"
     return f"{table(body['data'], LIMITS)}\ntenant {body['tenant']}, {shown('changed', changed)}; {ending}\n"
 
 
@@ -140,9 +153,8 @@ def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"\nroute  {shown('reason', report['route']['reason'])}"
     bill = report["bill"]
     yield f"\nbill   {bill['status']}"
-    for line in sorted(name for name in bill if name.endswith("_usd") and name != "total_usd"):
-        yield f"{line.removesuffix('_usd'):>10}  ${bill[line]}"
-    yield f"{'total':>10}  ${bill['total_usd']}"
+    for line in (each for each in BILL_LINES if f"{each}_usd" in bill):
+        yield f"{BILL_LINES[line]:>21}  ${bill[f'{line}_usd']}"
     yield from session_lines(bill.get("sessions", ()))
     yield from settled_lines(bill.get("settled_sessions", ()))
 
@@ -164,23 +176,23 @@ def details_of(step: Mapping[str, Any]) -> str:
 def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is provisional in a bill: each line of a GPU session with its three amounts, why, and until when."""
     for each in sessions:
-        yield f"\nsession on {shown('backend', each['backend'])}: final after {moment(each['final_after'])} UTC"
-        yield f"{'':>10}  {'charged now':>13}  {'used so far':>13}  {'expected':>13}"
-        for line in (*each["lines"], {"line": "in all", **each}):
+        yield f"\nGPU session on {shown('backend', each['backend'])}: final after {moment(each['final_after'])} UTC"
+        yield f"{'':>21}  {'charged now':>13}  {'used so far':>13}  {'expected':>13}"
+        for line in (*each["lines"], {"line": "total", **each}):
             amounts = (f"${line[f'{name}_usd']}" for name in ("charged", "used", "expected"))
-            yield f"{shown('line', line['line']):>10}  {'  '.join(f'{amount:>13}' for amount in amounts)}"
+            yield f"{BILL_LINES[line['line']]:>21}  {'  '.join(f'{amount:>13}' for amount in amounts)}"
         price = each["price"]
         yield f"  {shown('reason', each['reason'])}"
         own, others = len(each["responses"]) - 1, each["members_of_others"]
-        yield f"  shared with {own} other {'turn' if own == 1 else 'turns'} of yours and {others} of others"
+        yield f"  shared with {own} more of your turns and {others} turns of other owners"
         yield f"  price {', '.join(shown(name, price[name]) for name in ('name', 'source', 'date'))}"
 
 
 def settled_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what became final in a bill: each GPU session with the last provisional amount, and why it differs."""
     for each in sessions:
-        amounts = f"charged ${each['provisional_usd']} before, final ${each['final_usd']}"
-        yield f"\nsession on {shown('backend', each['backend'])}: {amounts}"
+        amounts = f"provisional ${each['provisional_usd']}, final ${each['final_usd']}"
+        yield f"\nGPU session on {shown('backend', each['backend'])}: {amounts}"
         yield f"  {shown('reason', each['reason'])}"
 
 
@@ -209,7 +221,7 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
     """List batches, show one of them, or cancel it."""
     path = f"/v1/batches/{quote(options.id, safe='')}"
     if options.cancel and not options.id:
-        raise ApiError("name the batch that is to be cancelled: python -m ganglion batches batch_… --cancel")
+        raise ApiError("--cancel needs the id of a batch: python -m ganglion batches batch_… --cancel")
     if options.cancel:
         body = await api.post(f"{path}/cancel")
     else:
@@ -231,7 +243,9 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
 async def pipelines(api: ApiClient, options: argparse.Namespace) -> Output:
     """List the pipelines, or the dead events of one; or send one of these again."""
     if options.send_again and not options.name:
-        raise ApiError("name the pipeline of the event: python -m ganglion pipelines NAME --send-again dead_…")
+        raise ApiError(
+            "--send-again needs the pipeline of the event: python -m ganglion pipelines NAME --send-again dead_…"
+        )
     path = f"/v1/pipelines/{quote(options.name, safe='')}/dead"
     if options.send_again:
         body = await api.post(f"{path}/{quote(options.send_again, safe='')}")
@@ -260,7 +274,7 @@ def warm_up_terms(planned: Mapping[str, Any]) -> str:
         return f"{name} is {planned['status']} already: nothing is charged\n"
     idle = "" if planned["idle_s"] is None else f" and {planned['idle_s']:g} s of idle time"
     worst = f"a start of up to {planned['worst_start_s']:g} s{idle}"
-    return f"{name}: at most ${planned['worst_usd']} for {worst}; less where turns use it. Start it? [y/N] "
+    return f"{name}: at most ${planned['worst_usd']} for {worst}; turns that use it pay their share. Start it? [y/N] "
 
 
 def is_confirmed(answer: str) -> bool:
@@ -269,5 +283,7 @@ def is_confirmed(answer: str) -> bool:
 
 def warm_up_result(body: Mapping[str, Any]) -> str:
     name, status = shown("backend", body["backend"]), shown("status", body["status"])
-    charged = f"at most ${body['worst_usd']}, booked as {body['id']}" if body["sent"] else "nothing is charged"
+    charged = (
+        f"at most ${body['worst_usd']}; the bill is that of {body['id']}" if body["sent"] else "nothing is charged"
+    )
     return f"{name}  {status}  {charged}\n"

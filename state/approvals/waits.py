@@ -4,6 +4,7 @@ One commit writes the answers to the log, what the records become, and whether t
 at the same time changes its record, so that one of the two begins again.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from clients.storage.paging import read_many
 from clients.storage.port import SWEEP_LIMIT, Container, Create, Document, DocumentKey, Operation, Replace
 from domain.content.items import Item
 from domain.content.tools import FunctionCall
+from domain.errors import GanglionError
 from domain.identity.owners import Owner
 from domain.ids import member_id, own_token
 from domain.log.answer_events import approval_answer_events, server_call_events
@@ -24,11 +26,14 @@ from domain.log.transcript import Transcript, read_log
 from domain.tools.approval_waits import WaitPlan, approved_calls, plan_wait, unanswered_requests
 from domain.tools.approvals import Approval, Decision, approval_id, new_approval
 from domain.tools.catalog import ToolServers
+from domain.tools.planned_calls import MOST_ASKED
 from domain.turns.response import Response
 from domain.turns.response_progress import WAITING
 from state.approvals.index import ApprovalIndex
 from state.turns.responses import TurnStore, next_slot, response_of
 from state.webhook_outbox import request_deliveries
+
+logger = logging.getLogger("ganglion.approvals")
 
 
 class WaitState(Struct, frozen=True, kw_only=True):
@@ -61,10 +66,40 @@ class ApprovalWaits:
         await self.index.remove(owner, state.plan.changed)
         return state
 
+    async def announce(self, response: Response) -> None:
+        """Record the new requests of a turn that waits in place, before the other calls of their round run.
+
+        Deciders find them from now on. Nothing is recorded where the store fails: `advance` does it after these calls.
+        """
+        if not response.options.approval_wait_s:
+            return
+        try:
+            await compare_and_swap(self.clock, lambda: self.record_new(response.owner, response.id))
+        except GanglionError as error:
+            logger.warning("the requests of %s are announced later: %s", response.id, type(error).__name__)
+
+    async def record_new(self, owner: Owner, response_id: str) -> None:
+        """Record and announce, in one commit that fails where the turn has changed since it was read."""
+        found = await self.turns.document(owner, response_id)
+        response, log = found.read_with_id(Response.from_document), await self.turns.transcript(owner, response_id)
+        if response.status.is_terminal or log.ending:
+            return
+        key, now, requests = response_key(owner, response_id), self.clock.now(), unanswered_requests(log)
+        known = await self.records(key, requests)
+        made = (self.new_record(response, each, now) for each in requests if each.id not in known)
+        new = [each for each in made if each][:MOST_ASKED]
+        if new:
+            await self.index.add(owner, new)
+            unchanged = Replace(id=response_id, body=found.body, etag=found.etag)
+            created = record_operations(WaitPlan(new=tuple(new)), {})
+            await self.commit(
+                key, (unchanged, *created, *request_deliveries(self.turns.endpoints, response, new, at=now))
+            )
+
     async def unasked(self, response: Response, request_id: str) -> Approval | None:
         """Return a request that readers of the log see already, while other calls of its round still run.
 
-        It is recorded when the turn begins to wait, or with an early decision. None for any other request.
+        It is recorded a moment after, or with an early decision. None for any other request.
         """
         if not response.options.approval_wait_s or response.status.is_terminal:
             return None

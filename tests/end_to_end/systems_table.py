@@ -16,7 +16,7 @@ HEAD = (
     "worker killed",
     "a warm turn used",
     "its bill, $",
-    "the front door's books, $",
+    "recorded by the stand-in, $",
 )
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.campaign, pytest.mark.long, pytest.mark.timeout(900)]
 
 SHOP: Any = {"type": "mcp", "server_label": "shop", "require_approval": "never", "allowed_tools": ["find_order"]}
 MOST_CALLS = 3
-ENDINGS = {"max_rounds", "max_tool_calls", "invalid_arguments", "context", "budget", None}
+ENDINGS = {"max_rounds", "max_tool_calls", "invalid_arguments", "context", "budget", "deadline", None}
 
 
 async def test_it_is_held_to_an_answer_within_its_limits_and_its_budget(tmp_path: Path) -> None:

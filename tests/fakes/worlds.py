@@ -187,8 +187,12 @@ class World[C: Clock = FakeClock]:
         self.steps = {
             **self.app.activities.by_name(),
             wire.ROUTE: self.waking(self.app.activities.route.route),
-            wire.INFER: self.waking(self.app.activities.infer.infer),
+            wire.INFER: self.infer,
         }
+
+    async def infer(self, request: wire.InferWire) -> wire.InferredWire:
+        """Run an attempt as it is registered."""
+        return await self.app.follow_ups.after_inferring(self.app.activities.infer.infer)(request, None)
 
     def waking[R, T](self, step: Callable[[R], Awaitable[T]]) -> Callable[[R], Awaitable[T]]:
         """Return a step as it is registered, with the client that the host passes to it."""

@@ -172,7 +172,16 @@ def main() -> None:
     head = ("deadline 30 s, start 60 s", "idle, s", "product, $", "rent or buy, $", "multiple", "starts", "misses")
     print_table(head, late)
     print()
-    head = ("mixed fleet", "room of the box", "product, $", "bound, $", "multiple", "starts", "misses", "p99 wait, s")
+    head = (
+        "mixed fleet",
+        "concurrency of the owned machine",
+        "product, $",
+        "bound, $",
+        "multiple",
+        "starts",
+        "misses",
+        "p99 wait, s",
+    )
     print_table(head, mixed)
 
 

@@ -19,6 +19,20 @@ def instances_up(backend: Backend, state: BackendState, now: float) -> int:
     return 1 + sum(each.is_up(now, state.start_times.p99_s) for each in state.warmth.further)
 
 
+def grows_itself(backend: Backend) -> bool:
+    """Return whether the provider starts further instances for the requests that the others have no room for."""
+    return backend.max_instances > 1 and backend.scaling is Scaling.PROVIDER
+
+
+def is_growing(backend: Backend, state: BackendState, now: float, *, more: int = 0) -> bool:
+    """Return whether the provider should see all requests of a start at once: one instance has no room for them.
+
+    It starts as many instances as the requests need that it holds. `more` turns are not in the state.
+    """
+    requests = state.load.running(now) + state.load.queued(now) + more
+    return grows_itself(backend) and requests > backend.limits.concurrency and state.warmth.is_starting(now)
+
+
 def places(backend: Backend, state: BackendState, now: float) -> int:
     """Return how many requests may run at once."""
     return backend.limits.concurrency * instances_up(backend, state, now)

@@ -114,10 +114,12 @@ class Days:
             await self.live(self.three_days)
             self.start()
 
-    async def decide(self, *, approve: bool) -> int:
+    async def decide(self, *, approve: bool, by: str = "mine") -> int:
         request = next(each["id"] for each in (await self.response())["output"] if each["type"].endswith("request"))
         body = {"approval_request_id": request, "approve": approve}
-        return (await self.one.http.post(f"/v1/responses/{self.made['id']}/approvals", json=body)).status_code
+        headers = {"authorization": f"Bearer {by}"}
+        place = f"/v1/responses/{self.made['id']}/approvals"
+        return (await self.one.http.post(place, json=body, headers=headers)).status_code
 
     async def response(self) -> Json:
         return (await self.one.http.get(f"/v1/responses/{self.made['id']}")).json()
@@ -145,6 +147,31 @@ async def test_a_turn_is_decided_after_four_weeks_of_restarts(*, approve: bool) 
     assert (last["status"], last["output"][-1]["type"]) == ("completed", "message")
     assert len(days.tools.sent) == approve
     assert days.done.count("ask_approvals") == (3 if approve else 2)
+
+
+async def test_a_decision_is_final_over_restarts_and_nobody_else_makes_it() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(12)
+    assert [await days.decide(approve=True, by=other) for other in ("strange", "far")] == [404, 404]
+    assert await days.decide(approve=True) == 200
+    days.start()
+    assert [await days.decide(approve=each) for each in (True, False)] == [200, 400]
+    last = await days.end()
+    assert (last["status"], [each.tool for each in days.tools.sent]) == ("completed", ["close_shop"])
+    assert [await days.decide(approve=each) for each in (True, False)] == [200, 400]
+    assert len(days.tools.sent) == 1
+
+
+async def test_of_two_decisions_at_once_after_weeks_one_is_carried_out() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(21)
+    codes = await asyncio.gather(*(days.decide(approve=each) for each in (True, False)))
+    assert sorted(codes) == [200, 400]
+    days.start()
+    last = await days.end()
+    assert (last["status"], len(days.tools.sent)) == ("completed", int(codes[0] == 200))
 
 
 async def test_after_thirty_days_without_an_answer_the_call_is_denied() -> None:

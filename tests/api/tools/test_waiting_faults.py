@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
+from clients.orchestrations import turn_wire
+from domain import packed_wire, wire
 from domain.content.items import ItemKind
 from domain.money.ledger_records import ReservationStatus
 from domain.tools.approvals import Decision
 from domain.turns.rate_limits import RunningTurn
+from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookDelivery
+from state.approvals.waits import ApprovalWaits
 from state.rate_limits import RateLimiter
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls
 from tests.api.tools.test_waiting_approvals import (
     CLOSE,
+    FOUR_EYES,
     approvals,
     ask,
     code_of,
@@ -24,8 +30,9 @@ from tests.api.tools.test_waiting_approvals import (
     status_of_reservation,
     waiting,
 )
+from tests.api.tools.test_waiting_days import ENDPOINTS
 from tests.fakes.backends import says
-from tests.fakes.tools import FakeTools
+from tests.fakes.tools import FakeTools, shop
 from tests.fakes.tools import says as answers
 from tests.fakes.worlds import OWNER
 
@@ -163,8 +170,18 @@ async def test_two_turns_with_one_approval_of_a_write_with_a_key_send_one_key_an
     assert {call["approval_request_id"] for (call,) in runs} == {requests_in(made)[0]}
 
 
+async def is_not_announced(_waits: ApprovalWaits, _response: Response) -> None:
+    """Stand for a store that fails for a moment."""
+    await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("approve", [True, False])
-async def test_a_request_can_be_decided_while_other_calls_of_its_round_still_run(*, approve: bool) -> None:
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_a_request_can_be_decided_while_other_calls_of_its_round_still_run(
+    monkeypatch: pytest.MonkeyPatch, *, approve: bool, is_announced: bool
+) -> None:
+    if not is_announced:
+        monkeypatch.setattr(ApprovalWaits, "announce", is_not_announced)
     looking = asyncio.Event()
     tools = FakeTools(replies={"find_order": [looking]})
     one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
@@ -185,7 +202,54 @@ async def test_a_request_can_be_decided_while_other_calls_of_its_round_still_run
     assert [each.tool for each in tools.sent] == ["find_order", *(["close_shop"] if approve else [])]
 
 
-async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decided_by_nobody() -> None:
+async def due(one: Api) -> list[Any]:
+    """Return the webhooks that are to be sent."""
+    return list(await one.world.app.state.webhook_outbox.overdue(before=one.world.clock.now() + 1))
+
+
+async def announce_again(one: Api, made: Json) -> None:
+    """Deliver the step of an attempt once more, in the short form in which the host has its messages."""
+
+    async def infer(request: wire.InferWire) -> Any:
+        assert packed_wire.IDS in request
+        await asyncio.sleep(0)
+        return {packed_wire.STEP: "i", "result": "calls", "calls": ["mcp_1"]}
+
+    turn = turn_wire(await one.world.turns.read(OWNER, made["id"]))
+    await one.world.app.follow_ups.after_inferring(infer)(packed_wire.packed_request(wire.INFER, turn), None)
+
+
+async def test_deciders_learn_of_a_request_before_the_other_calls_of_its_round_have_ended() -> None:
+    looking = asyncio.Event()
+    tools = FakeTools(replies={"find_order": [looking]})
+    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools, servers=shop(FOUR_EYES), endpoints=ENDPOINTS)
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    while not tools.open:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    listed = await one.http.get("/v1/approvals", headers={"authorization": "Bearer approver"})
+    (request,) = listed.json()["data"]
+    (told,) = await due(one)
+    assert isinstance(told, WebhookDelivery)
+    assert made["id"].encode() in told.body
+    assert one.orchestrations.deliveries == [f"{told.response} approvals"]
+    await announce_again(one, made)
+    assert one.orchestrations.deliveries == [f"{told.response} approvals"] * 2
+    assert code_of(await decide(one, made, request["id"], approve=True)) == (403, "approver_required")
+    assert (await decide(one, made, request["id"], approve=True, by="approver")).status_code == 200
+    assert [each.tool for each in tools.sent] == ["find_order"]
+    looking.set()
+    last = await ended(one, made)
+    assert (last["status"], [each.tool for each in tools.sent]) == ("completed", ["find_order", "close_shop"])
+    left = await one.http.get("/v1/approvals", headers={"authorization": "Bearer approver"})
+    assert left.json()["data"] == []
+    assert await due(one) == [told], "announced once"
+
+
+async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decided_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ApprovalWaits, "announce", is_not_announced)
     looking = asyncio.Event()
     tools = FakeTools(replies={"find_order": [looking]})
     one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
@@ -205,4 +269,23 @@ async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decide
     assert (await waits.decide_early(OWNER, unasked, decision)).decision is None
     looking.set()
     await one.orchestrations.ended()
+    assert "approval" not in await one.stored()
+
+
+async def test_a_turn_that_was_cancelled_after_its_request_was_announced_is_decided_by_nobody() -> None:
+    looking = asyncio.Event()
+    tools = FakeTools(replies={"find_order": [looking]})
+    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    while not tools.open:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    (request,) = (await approvals(one))["data"]
+    await one.http.post(f"/v1/responses/{made['id']}/cancel")
+    assert code_of(await decide(one, made, request["id"], approve=True)) == (400, "approval_expired")
+    assert (await approvals(one))["data"] == []
+    looking.set()
+    await one.orchestrations.ended()
+    assert [each.tool for each in tools.sent] == ["find_order"]
+    assert (await one.http.delete(f"/v1/responses/{made['id']}")).status_code == 200
     assert "approval" not in await one.stored()

@@ -9,15 +9,17 @@ from typing import Any
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus
 from domain.turns.cache_use import LEASE_S
+from tests.api.tools.agents import SHOP, agent, calls
 from tests.api.turns.followers import Turns, caching, killed, text_of
 from tests.fakes.backends import Act, FakeBackend, says
-from tests.fakes.clocks import in_no_time
+from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.worlds import OWNER, backend
 
 ANSWER = "four and twenty blackbirds"
 HALF = "four and"
 REST = " twenty blackbirds"
 OTHER = "three and thirty blackbirds"
+FIND = ("shop__find_order", {"number": "A-1"})
 TELLS_AGAIN = replace(backend("main"), continues=ContinuationMode.NO)
 
 
@@ -168,6 +170,7 @@ async def test_the_first_turn_is_deleted_while_another_one_copies_it() -> None:
     assert_whole(events)
     assert items_of(events) == [("completed", ANSWER)]
     assert await turns.read(second).events() == events
+    await asyncio.gather(*turns.one.orchestrations.tasks, return_exceptions=True)
 
 
 @told
@@ -224,7 +227,7 @@ async def test_an_erasure_in_the_middle_leaves_nothing() -> None:
     await reader.shows(HALF)
     assert (await turns.one.http.delete("/v1/owners/me")).status_code < 300
     gate.set()
-    await asyncio.wait((reader.task, *turns.one.orchestrations.tasks))
+    await asyncio.gather(reader.task, *turns.one.orchestrations.tasks, return_exceptions=True)
     assert not {"cached_answer", "response", "item"} & await turns.one.stored()
     assert "blackbirds" not in turns.everything()
     assert HALF not in turns.everything()
@@ -316,3 +319,21 @@ async def test_the_header_of_a_follower_says_where_its_answer_comes_from() -> No
     gate.set()
     headers = [each.headers["x-ganglion-cache"] for each in (first, second, await waits, await asks)]
     assert headers == ["miss", "hit", "hit", "hit"]
+
+
+@told
+async def test_nobody_waits_for_an_answer_that_has_called_tools_of_servers() -> None:
+    gate = asyncio.Event()
+    model = FakeBackend(calls(FIND), [*says("on its way")[:1], gate], *[calls(FIND), says("it is there")] * 2)
+    turns = Turns(agent(main=model, clock=LoopClock(), cache_s=3600.0))
+    asked: dict[str, Any] = {"tools": [{**SHOP, "allowed_tools": ["find_order"]}], "model": "auto"}
+    first = await turns.ask(**asked)
+    reader = turns.read(first)
+    await reader.shows("on")
+    others = [await turns.ask(**asked) for _ in range(2)]
+    assert [each.options.cache and each.options.cache.first for each in others] == ["", ""]
+    for each in others:
+        events = await turns.read(each).events()
+        assert events[-1]["response"]["output"][-1]["content"][0]["text"] == "it is there"
+    assert not (await turns.one.world.turns.read(OWNER, first.id)).status.is_terminal
+    await turns.one.http.post(f"/v1/responses/{first.id}/cancel")

@@ -75,6 +75,17 @@ def test_a_turn_has_room_where_it_would_not_wait(running: int, before: int, afte
     assert len(woken) == min(max(0, GPU.limits.concurrency - running), before + after + (kept_s > 0))
 
 
+@pytest.mark.parametrize(("in_line", "waits"), [(GPU.limits.concurrency - 1, True), (GPU.limits.concurrency, False)])
+def test_a_provider_of_several_instances_sees_what_one_has_no_room_for(in_line: int, *, waits: bool) -> None:
+    grown = replace(GPU, max_instances=3)
+    state = crowd(starting_since(NOW, grown), before=in_line)
+    assert (planned(state, grown) is not None) is waits
+    assert planned(state) is not None
+    queued = after_queueing(state, TURN.response, QueuePlace(TURN.admitted_at, NOW + 60, wait=1), now=NOW)
+    assert (planned(queued, grown) is not None) is waits
+    assert len(turns_with_room(queued, grown, now=NOW)) == (0 if waits else in_line + 1)
+
+
 def test_nobody_is_woken_for_a_backend_that_is_not_up() -> None:
     assert not turns_with_room(crowd(starting_since(NOW), before=3), GPU, now=NOW)
 

@@ -161,7 +161,7 @@ async def test_the_doctor_waits_while_only_a_role_is_missing_and_says_so(case: C
     results, _ = await examined(make_subject, clock, wait_s=600, say=said.append)
     assert not [each for each in results if each.faults]
     assert len(said) == 2
-    assert "identity.managed: a role that was just granted takes up to 10 minutes" in said[0]
+    assert "identity.managed: a new role is in force after up to 10 minutes" in said[0]
     assert "(580 s left)" in said[1]
 
 

@@ -97,13 +97,13 @@ def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
         "price": {"name": "l4", "source": "a page", "date": "2026-08"},
     }
     head, titles, tail, whole, *rest = commands.session_lines([session])
-    assert head == "\nsession on gpu: final after 1970-01-01 00:00:00 UTC"
+    assert head == "\nGPU session on gpu: final after 1970-01-01 00:00:00 UTC"
     assert titles.split() == ["charged", "now", "used", "so", "far", "expected"]
-    assert tail.split() == ["tail", "$0.356", "$0.006", "$0.24"]
-    assert whole.split() == ["in", "all", "$0.38", "$0.006", "$0.24"]
+    assert tail.split() == ["GPU", "idle", "time", "$0.356", "$0.006", "$0.24"]
+    assert whole.split() == ["total", "$0.38", "$0.006", "$0.24"]
     assert [each.strip() for each in rest] == [
         session["reason"],
-        "shared with 1 other turn of yours and 3 of others",
+        "shared with 1 more of your turns and 3 turns of other owners",
         "price l4, a page, 2026-08",
     ]
 
@@ -111,7 +111,7 @@ def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
 def test_a_session_that_is_over_says_what_was_charged_before_and_why_that_changed() -> None:
     session = {"backend": "gpu", "provisional_usd": "0.38", "final_usd": "0.24", "reason": "The time was divided."}
     line, reason = commands.settled_lines([session])
-    assert line == "\nsession on gpu: charged $0.38 before, final $0.24"
+    assert line == "\nGPU session on gpu: provisional $0.38, final $0.24"
     assert reason.strip() == session["reason"]
 
 
@@ -243,11 +243,11 @@ async def test_limits_are_changed_shown_and_reset() -> None:
     client = author()
     shown = await output(client, commands.limits, "--set", "tenant_day=20", "--set", "owner_day=none")
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line}
-    assert (rows["tenant_day"], rows["owner_day"]) == (["20", "-", "True"], ["-", "-", "True"])
-    assert "in force on every instance within 60 s" in shown
+    assert (rows["tenant_day"], rows["owner_day"]) == (["20", "-", "yes"], ["-", "-", "yes"])
+    assert "every instance applies a change within 60 s" in shown
     assert await output(client, commands.limits) == shown
     reset = await output(client, commands.limits, "--reset", "tenant_day", "--reset", "owner_day")
-    assert "True" not in reset.replace(shown, "")
+    assert "yes" not in reset.replace(shown, "")
 
 
 @pytest.mark.parametrize("text", ["tenant_day", "tenant_day=", "=5"])
@@ -274,7 +274,7 @@ async def test_batches_are_listed_shown_and_cancelled() -> None:
     assert (shown["id"], shown["status"]) == (right["id"], "completed")
     empty = await ended_batch(one, await create(one, [""]))
     assert "\nThe input file has no line" in await output(client, commands.batches, empty["id"])
-    with pytest.raises(ApiError, match="name the batch"):
+    with pytest.raises(ApiError, match="--cancel needs the id of a batch"):
         await output(client, commands.batches, "--cancel")
 
 
