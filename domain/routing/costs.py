@@ -35,7 +35,7 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
         worst = worst_token_cost(price, input_tokens=demand.most_input_tokens, output=found.output_tokens)
         why_cost = "its tokens"
     else:
-        in_use_s = found.queue_s if option.waiting(demand.response) else None
+        in_use_s = found.queue_s if option.waiting(demand) else None
         cost, why_cost = expected_cost(option, price, found.busy_s, found.seconds, in_use_s=in_use_s)
         worst = worst_cost(option, price, found.worst_s, found.queue_s)
     return Estimate(

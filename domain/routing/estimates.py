@@ -158,12 +158,13 @@ class RoutingOption(Struct, frozen=True):
     rental_spend: Decimal = NOTHING
     rule: Rule = DEFAULT_RULE
 
-    def waiting(self, response: str) -> int:
-        """Return the number of other turns that run or wait now."""
+    def waiting(self, demand: Demand) -> int:
+        """Return the number of other turns that run now, or wait and come before this one."""
         load = self.backend_state.load
         if not (load.in_flight or load.queue_places):
             return 0
-        return load.running(self.now) + load.queued(self.now, apart_from=response)
+        others = load.without_place(demand.response)
+        return load.running(self.now) + others.queued_before(demand.response, demand.admitted_at, self.now)
 
     @property
     def places(self) -> int:
@@ -236,7 +237,7 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
     busy_s = long_s = reading_s + known_output / speed.decode_tokens_s
     if long_output != known_output:
         long_s = reading_s + long_output / speed.decode_tokens_s
-    queue_s = busy_s * (option.waiting(demand.response) // option.places)
+    queue_s = busy_s * (option.waiting(demand) // option.places)
     worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / speed.decode_tokens_s))
     late_after_s = 0.0
     worst_s += held_s(option, demand)

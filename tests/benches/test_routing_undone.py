@@ -30,14 +30,15 @@ def keep_queue_places(patch: pytest.MonkeyPatch) -> None:
         kept = place._replace(until=max(place.until, now))
         return replace(load, queue_places={**load.queue_places, response: kept})
 
-    def queued(load: Load, _now: float, *, apart_from: str = "") -> int:
-        return sum(name != apart_from for name in load.queue_places)
+    def queued_before(load: Load, response: str, admitted_at: float, _now: float) -> int:
+        mine = admitted_at, response
+        return sum(name != response and (each.admitted_at, name) < mine for name, each in load.queue_places.items())
 
     def without_place(load: Load, _response: str) -> Load:
         return load
 
     patch.setattr(Load, "with_place", with_place)
-    patch.setattr(Load, "queued", queued)
+    patch.setattr(Load, "queued_before", queued_before)
     patch.setattr(Load, "without_place", without_place)
 
 

@@ -53,8 +53,14 @@ def loaded(of: Backend, *, running: int, queued: int) -> BackendState:
 
 def test_running_and_queued_turns_wait_together_and_a_turn_not_for_itself() -> None:
     busy = option(STEADY, loaded(STEADY, running=3, queued=2))
-    assert busy.waiting("another") == 5
-    assert busy.waiting("resp_0") == 4
+    assert busy.waiting(replace(demand(), response="another")) == 5
+    assert busy.waiting(replace(demand(), response="resp_0")) == 4
+
+
+def test_turns_that_come_later_make_no_turn_wait() -> None:
+    busy = option(STEADY, loaded(STEADY, running=3, queued=2))
+    assert busy.waiting(replace(demand(), response="another", admitted_at=NOW - 1)) == 3
+    assert busy.waiting(replace(demand(), response="resp_1", admitted_at=NOW)) == 4
 
 
 @pytest.mark.parametrize(("running", "rounds"), [(0, 0), (3, 0), (4, 1), (7, 1), (8, 2)])
