@@ -177,6 +177,10 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
             "number.schema.$ref: expected one of",
         ),
         (
+            SERVER + WRITE.replace('"string" }', '"string", minLength = 5, maxLength = 2 }'),
+            "number.schema.minLength: expected at most maxLength, which is 2, found 5",
+        ),
+        (
             SERVER + WRITE.replace('"string" }', '"string", maxLength = -1 }'),
             "number.schema.maxLength: expected a whole",
         ),
