@@ -90,6 +90,8 @@ class CallTool:
             return ENDED
         if item.status is ItemStatus.IN_PROGRESS:
             outcome = await self.outcome(response, item, log)
+            if outcome.task:
+                return {"outcome": "running", "added": NOTHING, "until": outcome.task.look_at(self.log.clock.now())}
             asks = outcome.unknown and self.on_unknown(response, item) is OnUnknown.ASK
             item = await self.log.close(owner, response.id, item.id, outcome, asks_again=asks)
         return self.called(response, item) if item else ENDED
@@ -183,7 +185,24 @@ class CallTool:
         if item.approval:
             approval = await self.turns.approvals.find(response.owner, item.approval)
             place = (approval.response, approval.request) if approval else place
+        await self.stop(response, item, place)
         await self.sender.abandon(response.owner, place, by=response.id, is_write=self.may_write(response, item))
+
+    async def stop(self, response: Response, item: Item, place: tuple[str, str]) -> None:
+        """Let the server cancel the task of a call whose turn has ended, which another turn cannot need."""
+        found, record = self.find(response, item), await self.sender.calls.find(response.owner, *place)
+        if found and record and record.task and not record.outcome and record.is_run_by(response.id):
+            server, tool = found
+            task = CallTask(
+                response=response,
+                item=item,
+                server=server,
+                tool=tool,
+                arguments={},
+                watch=TurnWatch(self.turns, response.owner, response.id, next_slot=0),
+                grant=await self.grants.token(response, server),
+            )
+            await self.sender.tasks.stop(task, record, record.task)
 
     def may_write(self, response: Response, item: Item) -> bool:
         found = self.find(response, item)

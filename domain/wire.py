@@ -176,8 +176,7 @@ class RoutedWire(TypedDict):
 class InferWire(TurnWire):
     """One attempt: `attempt` counts from 1 in the turn; `retries` counts consecutive failures at this backend.
 
-    `failures` counts all failures at this backend by failure class; other fields are those of `RoutedWire`.
-    `capped`: the answer of this round has reached its cap before.
+    `failures` counts all of them there by class. `capped`: this round's answer has reached its cap before.
     """
 
     attempt: int
@@ -205,9 +204,8 @@ NO_COVER: Final = "budget"
 """The `posture` of an attempt without a call: other turns hold what it lacks of a budget."""
 
 type InferResult = Literal["done", "calls", "handover", "wait", "elsewhere", "failed", "ended", "cancelled"]
-"""done: answered. calls: the server runs `calls`, then another round follows. handover: continue in a new attempt.
-wait: retry after `delay_s`. elsewhere: try another backend. failed: end with `code`. ended: another process ended the
-response. cancelled: the caller cancelled it during a wait."""
+"""done: answered. calls: run `calls`, then another round. handover: continue in a new attempt. wait: retry after
+`delay_s`. elsewhere: try another backend. failed: end with `code`. ended, cancelled: the response was, meanwhile."""
 
 
 class InferredWire(TypedDict):
@@ -231,20 +229,22 @@ class InferredWire(TypedDict):
 
 
 class CallToolWire(TurnWire):
-    """Names the item of a call that the server runs."""
+    """Names the item of a call that the server runs. `looks`: it is running, as a task of its server."""
 
     call: str
+    looks: NotRequired[bool]
 
 
 class CalledToolWire(TypedDict):
     """How a call ended; `added` is what its result adds to the next input.
 
     `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on. `asks`: so it is,
-    and the turn ends with the question whether to run it again.
+    and the turn ends with the question whether to run it again. `running`: look again `until` (seconds of the epoch).
     """
 
-    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks"]
+    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped", "asks", "running"]
     added: SizeWire
+    until: NotRequired[float]
 
 
 class FinishWire(TurnWire):

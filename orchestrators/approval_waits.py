@@ -10,8 +10,8 @@ from domain import wire
 from domain.approval_wire import ASK, AskedWire, decided_event
 from orchestrators.context import Context, DurableTask, Steps
 from orchestrators.rounds import run_calls, size_after
-from orchestrators.steps import call_step, first_within
-from orchestrators.turn_waits import TurnWaits, seconds_now
+from orchestrators.steps import call_step, first_within, seconds_now
+from orchestrators.turn_waits import TurnWaits
 
 MAX_TIMER_S: Final = 5 * 86_400.0
 """The SDK cuts a longer timer into pieces, and a piece that was cancelled keeps the instance alive for days."""

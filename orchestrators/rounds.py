@@ -1,6 +1,7 @@
 """In what order do the calls of one round run?
 
-All of them in parallel, several in one step; those that failed for want of the store again, one by one.
+All of them in parallel, several in one step; those that failed for want of the store again, one by one. A call that its
+server runs as a task is waited for on durable timers, and looked at now and then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,8 +11,9 @@ from domain import wire
 from domain.call_wire import ONE_CALL_A_STEP
 from domain.tokens.sizes import CountWire
 from orchestrators.context import Context, Steps
-from orchestrators.steps import call_step, call_together
+from orchestrators.steps import call_step, call_together, cancelled_within, seconds_now
 
+LEAST_WAIT_S: Final = 0.5
 CALLS_OF_A_STEP: Final = 8
 """So many calls run in one step, in one process."""
 
@@ -27,7 +29,21 @@ def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> St
         if result is None:
             result = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call})
         called.append(result)
-    return called
+    return (yield from ended_calls(context, turn, dict(zip(calls, called, strict=True))))
+
+
+def ended_calls(
+    context: Context, turn: wire.TurnWire, called: dict[str, wire.CalledToolWire]
+) -> Steps[list[wire.CalledToolWire]]:
+    """Return how the calls ended; those that run as tasks of their servers are looked at until they have."""
+    while running := {call: result for call, result in called.items() if result["outcome"] == "running"}:
+        left_s = min(result.get("until", 0.0) for result in running.values()) - seconds_now(context)
+        is_cancelled = yield from cancelled_within(context, max(LEAST_WAIT_S, left_s))
+        now = seconds_now(context)
+        due = [call for call, result in running.items() if is_cancelled or result.get("until", 0.0) <= now]
+        for call in due:
+            called[call] = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call, "looks": True})
+    return list(called.values())
 
 
 def try_calls(

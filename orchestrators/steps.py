@@ -1,7 +1,7 @@
 """How does an orchestrator call a step, and what becomes of a step that fails?"""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from azure.durable_functions import RetryOptions
@@ -67,3 +67,8 @@ def first_within(context: Context, seconds: float, events: Sequence[DurableTask]
         return None
     timer.cancel()
     return winner
+
+
+def seconds_now(context: Context) -> float:
+    """Return the time of the history event that is replayed, in seconds since the epoch."""
+    return context.current_utc_datetime.replace(tzinfo=UTC).timestamp()

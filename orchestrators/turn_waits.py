@@ -1,10 +1,10 @@
 """On which durable timers has a turn waited? Every replay finds the same times in the recorded history."""
 
-from datetime import UTC
 from typing import Any
 
 from domain import wire
 from orchestrators.context import Context, Steps
+from orchestrators.steps import seconds_now
 
 MAX_WAITS = 50
 """So many waits are reported: the settle step's input is part of the history, which stays small."""
@@ -39,8 +39,3 @@ class TurnWaits:
     def for_settle(self) -> dict[str, Any]:
         """Return what the settle step is given; nothing where the turn did not wait."""
         return {"waits": self.waits} if self.waits else {}
-
-
-def seconds_now(context: Context) -> float:
-    """Return the time of the history event that is replayed, in seconds since the epoch."""
-    return context.current_utc_datetime.replace(tzinfo=UTC).timestamp()

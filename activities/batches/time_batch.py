@@ -86,9 +86,9 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
             line,
             line_cost=price.amount * Decimal(str(round(found.busy_s / room, 6))) / price.per_s,
         )
-        if found.readiness is not Readiness.COLD:
-            return replace(line, start_cost=self.added_idle_cost(backend, price, state))
         cost = session_price(price, backend.cold_start.p50_s)
+        if found.readiness is not Readiness.COLD:
+            return replace(line, start_cost=self.added_idle_cost(backend, price, state), restart_cost=cost)
         return replace(line, start_cost=cost, start_s=state.start_times.p99_s, is_up=False)
 
     def added_idle_cost(self, backend: Backend, price: TimePrice, state: BackendState) -> Decimal:

@@ -86,9 +86,10 @@ class FurtherInstances:
         except BackendError as error:
             await self.note_failed_start(asked, error)
             return False
+        began = self.clock.now()
         await self.states.record_count(asked.backend, asked.by)
         with suppress(Retryable):
-            await self.sessions.record_begun(asked.one, self.clock.now())
+            await self.sessions.record_begun(asked.one, began)
         return True
 
     async def is_charged(self, asked: FurtherStart) -> bool:

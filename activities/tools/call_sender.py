@@ -10,30 +10,29 @@ from contextlib import asynccontextmanager
 from copy import replace
 from typing import NamedTuple
 
+from activities.tools.answers import outcome_of
 from activities.tools.call_billing import CallBilling
 from activities.tools.call_task import GRACE_S, CallTask
+from activities.tools.remote_tasks import RemoteTasks
 from activities.tools.request_limit import RequestLimit
 from activities.tools.result_cache import ResultCache
 from activities.tools.turn_watch import POLL_S
 from clients.clock import Clock
 from clients.storage.retry import with_retries
-from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolCaller, ToolError, ToolRequest
+from clients.tools.port import CallFailure, ToolCaller, ToolError, ToolRequest
 from domain.errors import Exhausted
 from domain.identity.owners import Owner
-from domain.tools.call_record import MARGIN_S, CallOutcome, CallRecord, hash_of
+from domain.tools.call_record import MARGIN_S, CallOutcome, CallRecord, RemoteTask, hash_of
 from domain.tools.catalog import ServerTool
 from domain.tools.outcomes import (
     DEADLINE_PASSED,
     NOT_SENT,
     OVER_BUDGET,
     TURN_ENDED,
-    completed,
     failed,
-    failed_over_http,
-    failed_over_protocol,
+    running,
     unknown,
 )
-from domain.tools.results import bounded
 from state.tools.durations import LearnedToolDurations
 from state.tools.whole_results import WholeResults
 from state.turns.tool_calls import ToolCalls
@@ -74,29 +73,44 @@ class CallSender:
         self.cache = cache
         self.durations = durations
         self.clock = clock
+        self.tasks = RemoteTasks(calls=calls, results=results, connector=connector, durations=durations, clock=clock)
 
     async def outcome(self, task: CallTask) -> CallOutcome:
-        """Return the recorded outcome of a call, after sending it where that is safe. Raises NoResponse."""
+        """Return the recorded outcome of a call, after sending it where that is safe. Raises NoResponse.
+
+        A call that its server runs as a task is in progress.
+        """
         mine = self.new_record(task)
         record = await self.calls.open(task.owner, mine)
         if record.outcome:
             return record.outcome
         with tool_span(task.item) as told:
             outcome = await self.found_outcome(task, record, mine)
-            told.record(outcome, seconds=self.clock.now() - mine.started_at)
+            if outcome.task is None:
+                told.record(outcome, seconds=self.clock.now() - record.started_at)
         return outcome
 
     async def found_outcome(self, task: CallTask, record: CallRecord, mine: CallRecord) -> CallOutcome:
         """Return the outcome of a call that had none, which is recorded by then."""
-        if record.starter != mine.starter:
+        if record.starter != mine.starter and not record.task:
             record = await (self.take_over(task, mine) if task.tool.is_repeatable else self.give_up(task, record))
         if record.outcome:
             return record.outcome
+        if record.task:
+            return await self.looked_at(task, record, record.task)
         outcome = self.cache.find(task) or await self.billed_outcome(record, task)
+        if outcome.task:
+            return await self.tasks.begin(task, record, outcome.task)
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.calls.end(task.owner, record, outcome)
         return ended.outcome or await self.outcome_of_other_run(task, ended) or outcome
+
+    async def looked_at(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
+        outcome = await self.tasks.look(task, record, remote)
+        if outcome.task is None:
+            self.cache.keep(task, outcome)
+        return outcome
 
     async def outcome_of_other_run(self, task: CallTask, record: CallRecord) -> CallOutcome | None:
         """Wait for the run that has taken an approved call over: all turns with its approval have one result."""
@@ -116,7 +130,8 @@ class CallSender:
             return failed(OVER_BUDGET)
         sent_at = self.clock.now()
         outcome, requests = await self.send(record, task)
-        self.durations.note(task.server.label, task.item.name, self.clock.now() - sent_at)
+        if outcome.task is None:
+            self.durations.note(task.server.label, task.item.name, self.clock.now() - sent_at)
         await self.billing.close(task, opened, requests=requests)
         self.cache.keep(task, outcome)
         return outcome
@@ -142,7 +157,7 @@ class CallSender:
         """Become the run that sends a call again; the stored record may have an outcome by then."""
 
         def restarted(stored: CallRecord) -> CallRecord | None:
-            if stored.outcome:
+            if stored.outcome or stored.task:
                 return None
             times = replace(stored, starter=mine.starter, send_until=mine.send_until, ends_by=mine.ends_by)
             return replace(times, tries=stored.tries + 1)
@@ -155,14 +170,14 @@ class CallSender:
         The end of this turn stops no run of another turn with the same approval: its outcome is left to it.
         """
         stopped_at, is_own = record.ends_by, record.is_run_by(task.response.id)
-        while not record.outcome and self.clock.now() < stopped_at + MARGIN_S:
+        while not record.has_ended_or_goes_on and self.clock.now() < stopped_at + MARGIN_S:
             await self.clock.sleep(POLL_S)
             record = await self.calls.read(task.owner, record)
             if not task.watch.has_ended and await with_retries(self.clock, task.watch.look):
                 if not is_own:
                     return record if record.outcome else replace(record, outcome=failed(TURN_ENDED))
                 stopped_at = min(stopped_at, self.clock.now() + POLL_S + task.grace_s)
-        return await self.calls.end(task.owner, record, unknown())
+        return record if record.task else await self.calls.end(task.owner, record, unknown())
 
     async def abandon(self, owner: Owner, place: tuple[str, str], *, by: str, is_write: bool) -> None:
         """End the record that a run of the turn `by` left open when it died, and the turn has ended since.
@@ -216,6 +231,8 @@ class CallSender:
                 return Answered(closed_early(task), is_final=True)
             late = failed(f"The server did not answer within {limit.seconds:g} s.")
             return Answered(late if tool.is_repeatable else unknown(), is_final=not tool.is_repeatable)
+        if answer.task:
+            return Answered(running(self.tasks.new_task(task, answer.task)), is_final=True)
         outcome = outcome_of(tool, answer)
         if outcome.whole:
             await with_retries(self.clock, self.results.keep, task.response, task.item.id, answer.text)
@@ -262,16 +279,3 @@ def request_of(task: CallTask, record: CallRecord, limit: RequestLimit) -> ToolR
         grant=task.grant,
         on_progress=limit.extend,
     )
-
-
-def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
-    if answer.is_success:
-        output = bounded(answer.text, tool.max_result_tokens)
-        return completed(output, whole=0 if output == answer.text else len(answer.text), images=answer.images)
-    if answer.by is AnsweredBy.TOOL:
-        return failed(bounded(answer.text, tool.max_result_tokens))
-    if answer.by is AnsweredBy.PROTOCOL:
-        return failed_over_protocol(answer.status, bounded(answer.text, tool.max_result_tokens))
-    detail = f": {answer.text}" if answer.text else "."
-    message = bounded(f"The server answered with status {answer.status}{detail}", tool.max_result_tokens)
-    return failed_over_http(answer.status, message)

@@ -19,12 +19,14 @@ from api.parsing.responses_request import TurnRequest, request_from_openai, requ
 from api.rendering.response import openai_from_response
 from api.turns.admission import Admission, opening_events
 from api.turns.deliveries import ClaimedRequest, RequestDelivery
+from api.turns.history import previous_not_found
 from api.turns.planner import prompt_of
 from api.uploads.inputs import FileInputs
 from api.uploads.measured_files import MeasuredFiles
 from domain.batches.batch import ENDPOINTS, Batch
 from domain.batches.line_ids import response_id_of
-from domain.errors import GanglionError, Invalid
+from domain.errors import GanglionError, Invalid, NotFound
+from domain.ids import is_response_id
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
 from domain.money.usage import batch_origin
@@ -55,11 +57,16 @@ class LineRequests(Struct, frozen=True, kw_only=True):
     chats: StoredCompletions
 
     async def check(self, batch: Batch, content: bytes, *, reads_files: bool) -> CheckedLine | LineMistake:
-        """Return what a line asks for, or the first thing that is wrong with it."""
+        """Return what a line asks for, or the first thing that is wrong with it.
+
+        `reads_files`: the files that it names, and what it continues, are looked for in the store.
+        """
         try:
             line, left_out = await self.line_of(batch, content, reads_files=reads_files)
             request = await in_thread(content, lambda: request_in(batch, line))
             await self.check_request(batch, request)
+            if reads_files:
+                await self.check_continued(batch, request)
         except Invalid as error:
             return LineMistake(code=error.code or "invalid_request", message=str(error), param=error.field)
         planner, items = self.admission.planner, [each for each in request.input_items if not is_reference(each)]
@@ -95,6 +102,21 @@ class LineRequests(Struct, frozen=True, kw_only=True):
             if request.servers or request.server_choices or request.search:
                 offer = await self.admission.plans.tools.offered(batch.owner, request)
                 self.admission.grants.check_unneeded(offer.config)
+        except Invalid as error:
+            raise in_body(error) from None
+
+    async def check_continued(self, batch: Batch, request: TurnRequest) -> None:
+        """Raise Invalid where the response or the conversation that a line continues does not exist."""
+        history, unlocked = self.admission.plans.history, replace(request, ignores_lock=True)
+        try:
+            if request.conversation:
+                await history.in_conversation(batch.owner, request.conversation, unlocked)
+            elif request.previous and not is_response_id(request.previous):
+                raise previous_not_found(request.previous)
+            elif request.previous:
+                await history.after_previous(batch.owner, request.previous, unlocked)
+        except NotFound as error:
+            raise Invalid(str(error), field="body.conversation", code="item_not_found") from None
         except Invalid as error:
             raise in_body(error) from None
 

@@ -35,8 +35,31 @@ class AnsweredBy(StrEnum):
     PROTOCOL = "protocol"
 
 
+class TaskStatus(StrEnum):
+    """How far a task is. `lost`: its server does not know it any more."""
+
+    WORKING = "working"
+    INPUT_REQUIRED = "input_required"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class ToolTask(Struct, frozen=True, kw_only=True):
+    """A call that the server goes on with after its answer. It is asked for every `poll_s` seconds at most.
+
+    It is kept for `ttl_s` seconds from its creation, None where the server sets no limit.
+    """
+
+    id: str
+    status: TaskStatus = TaskStatus.WORKING
+    poll_s: float = 1.0
+    ttl_s: float | None = None
+
+
 class ToolAnswer(Struct, frozen=True, kw_only=True):
-    """A server's answer: `text` is the result, or the text of an error.
+    """A server's answer: `text` is the result, or the text of an error. With a `task` there is no result yet.
 
     `status` is an HTTP status, or the code of an error of JSON-RPC. `images` are data URLs.
     """
@@ -45,6 +68,7 @@ class ToolAnswer(Struct, frozen=True, kw_only=True):
     text: str
     by: AnsweredBy = AnsweredBy.HTTP
     images: tuple[str, ...] = ()
+    task: ToolTask | None = None
 
     @property
     def is_success(self) -> bool:
@@ -78,6 +102,7 @@ class ToolRequest(Discreet, frozen=True, kw_only=True):
 
     `grant` is a token of the owner, where the server is called in its name.
     `on_progress` is called for each sign of life that the server sends before its answer.
+    With `task`, the id of one, nothing is called: the server is asked how far it is, or cancels it (`cancels`).
     """
 
     concealed: ClassVar = ("grant",)
@@ -89,6 +114,8 @@ class ToolRequest(Discreet, frozen=True, kw_only=True):
     owner: Owner
     grant: str = ""
     on_progress: Callable[[], None] = lambda: None
+    task: str = ""
+    cancels: bool = False
 
     @property
     def credential(self) -> Credential:

@@ -26,7 +26,8 @@ Lines that pay for fewer wait for the first latest start. The benchmark of batch
 class BatchOption(Struct, frozen=True, kw_only=True):
     """A backend that can run the lines: dollars and seconds for one more line, and for what comes before the first.
 
-    That is the start of one that is not up, and the idle period that lines add to one that would go soon.
+    That is the start of one that is not up, and the idle period that lines add to one that would go soon. Where a GPU
+    that is up went before its lines have run, `restart_cost` is what they would pay to start it again.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class BatchOption(Struct, frozen=True, kw_only=True):
     start_cost: Decimal = Decimal(0)
     start_s: float = 0.0
     is_up: bool = True
+    restart_cost: Decimal = Decimal(0)
 
     def cost(self, lines: int) -> Decimal:
         """Return what so many lines cost, with the start, in dollars."""
@@ -130,8 +132,8 @@ def decide_start(
     ready, dear = [each for each in options if not each.start_cost], [each for each in options if each.start_cost]
     known = {each.backend: f"{each.cost(lines):.9f}" for each in options}
     if not dear:
-        reason = "no backend has to be started"
-        return StartDecision(starts=True, reason=reason, latest_start=now, costs=known, lines=lines)
+        reason, backend = begins_at_once(ready, lines=lines, left_s=expires_at - now)
+        return StartDecision(starts=True, reason=reason, latest_start=now, backend=backend, costs=known, lines=lines)
     warm, gpu = min(ready, key=line_cost, default=None), min(dear, key=line_cost)
     latest = expires_at - float(SAFETY) * gpu.lasts_s(lines + waiting.beside)
     even, together = break_even(gpu, warm), max(lines, waiting.together)
@@ -151,6 +153,22 @@ def decide_start(
         lines=lines,
         together=waiting.together,
     )
+
+
+def begins_at_once(ready: Sequence[BatchOption], *, lines: int, left_s: float) -> Beginning:
+    """Return why a batch begins that needs no start.
+
+    Its lines wait for a GPU that is at work where that saves more than a start of it, and can take all of them in time.
+    """
+    gpu = min((each for each in ready if each.restart_cost), key=line_cost, default=None)
+    other = min((each for each in ready if not each.restart_cost), key=line_cost, default=None)
+    if gpu and other and float(SAFETY) * gpu.lasts_s(lines) <= left_s:
+        saved = lines * (other.line_cost - gpu.line_cost)
+        if saved >= gpu.restart_cost:
+            return Beginning(
+                f"{gpu.backend} is at work, and lines cost less there than on {other.backend}", gpu.backend
+            )
+    return Beginning("no backend has to be started")
 
 
 def begins_early(gpu: BatchOption, warm: BatchOption | None, *, even: int | None, waiting: int) -> Beginning | None:

@@ -12,6 +12,7 @@ MAX_DEPTH: Final = 8
 
 WHOLE: Final = ("minLength", "maxLength", "minItems", "maxItems")
 NUMBERS: Final = ("minimum", "maximum")
+PAIRS: Final = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minimum", "maximum"))
 TEXTS: Final = ("description", "title", "format")
 KEYWORDS: Final = frozenset(
     {"type", "enum", "const", "default", "properties", "required", "additionalProperties", "items"}
@@ -42,6 +43,10 @@ def keyword_problems(body: Mapping[str, Any], path: str) -> Iterator[str]:
         for name in names:
             if name in body and not is_good(body[name]):
                 yield f"{path}.{name}: expected {expected}, found {body[name]!r}"
+    for least, most in PAIRS:
+        numbers = [body[name] for name in (least, most) if type(body.get(name)) in {int, float}]
+        if len(numbers) == 2 and numbers[0] > numbers[1]:  # noqa: PLR2004 - both are there
+            yield f"{path}.{least}: expected at most {most}, which is {numbers[1]!r}, found {numbers[0]!r}"
 
 
 KEYWORD_VALUES: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = (

@@ -23,10 +23,41 @@ class RecordStatus(StrEnum):
     CLOSED = "closed"
 
 
+FIRST_LOOK_S: Final = 0.5
+LOOK_SHARE: Final = 0.2
+LONGEST_LOOK_S: Final = 300.0
+"""A task is looked at after a fifth of the time that it has taken so far, within these limits and its server's."""
+
+
+class RemoteTask(Struct, frozen=True, kw_only=True):
+    """A call that its server runs as a task: it has answered with an id, and goes on.
+
+    The server is asked for it every `poll_s` seconds at most, until `until`. Times are seconds since the epoch.
+    """
+
+    id: str
+    poll_s: float
+    since: float
+    until: float
+
+    def look_at(self, now: float) -> float:
+        """Return when to ask for it next: less and less often, for each look is a step of the orchestration."""
+        after_s = min(max((now - self.since) * LOOK_SHARE, FIRST_LOOK_S), LONGEST_LOOK_S)
+        return min(now + max(after_s, self.poll_s), max(self.until, now))
+
+    def to_document(self) -> dict[str, Any]:
+        return {"id": self.id, "poll_s": self.poll_s, "since": self.since, "until": self.until}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(id=body["id"], poll_s=body["poll_s"], since=body["since"], until=body["until"])
+
+
 class CallOutcome(Struct, frozen=True, kw_only=True):
     """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect.
 
     `whole` is how many characters the output had before it was cut; 0 where it was not. `images` are data URLs.
+    A call that goes on as a task of its server has not ended: it is in progress, and has the `task`.
     """
 
     status: ItemStatus
@@ -35,6 +66,7 @@ class CallOutcome(Struct, frozen=True, kw_only=True):
     unknown: bool = False
     whole: int = 0
     images: tuple[str, ...] = ()
+    task: RemoteTask | None = None
 
     def to_document(self) -> dict[str, Any]:
         error = dict(self.error) if self.error else None
@@ -59,6 +91,7 @@ class CallRecord(Struct, frozen=True, kw_only=True):
 
     `starter` is the run that may send it, which begins with the id of its turn. `send_until` and `ends_by` are the
     times by which this run has sent and ended its requests. `tries` counts requests. Times are seconds since the epoch.
+    Once its server runs it as a `task`, any run asks for that, and none sends the call again.
     """
 
     response: str
@@ -73,10 +106,16 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     tries: int = 0
     outcome: CallOutcome | None = None
     ended_at: float | None = None
+    task: RemoteTask | None = None
 
     @property
     def id(self) -> str:
         return call_id(self.response, self.item)
+
+    @property
+    def has_ended_or_goes_on(self) -> bool:
+        """Tell whether the call has an outcome, or is a task that any run may ask for."""
+        return self.outcome is not None or self.task is not None
 
     @property
     def is_shared(self) -> bool:
@@ -118,6 +157,7 @@ class CallRecord(Struct, frozen=True, kw_only=True):
             "tries": self.tries,
             "outcome": self.outcome.to_document() if self.outcome else None,
             "ended_at": self.ended_at,
+            **({"task": self.task.to_document()} if self.task else {}),
         }
 
     @classmethod
@@ -135,6 +175,7 @@ class CallRecord(Struct, frozen=True, kw_only=True):
             tries=body["tries"],
             outcome=CallOutcome.from_document(body["outcome"]) if body["outcome"] else None,
             ended_at=body["ended_at"],
+            task=RemoteTask.from_document(body["task"]) if "task" in body else None,
         )
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from domain.content.items import ItemStatus
-from domain.tools.call_record import CallOutcome
+from domain.tools.call_record import CallOutcome, RemoteTask
 
 EXECUTION: Final = "mcp_tool_execution_error"
 HTTP: Final = "http_error"
@@ -28,6 +28,10 @@ REPEATED: Final = (
 )
 OVER_BUDGET: Final = "This call is not covered by a budget. It was not sent."
 DEADLINE_PASSED: Final = "The turn has time for its answer only. The call was not sent."
+TASK_LATE: Final = "The server's task for this call did not end in time, and was cancelled."
+TASK_LOST: Final = "The server does not know its task for this call any more."
+TASK_CANCELLED: Final = "The server has cancelled its task for this call."
+TASK_ASKED: Final = "The server's task for this call asked back, which is not supported, and was cancelled."
 TURN_ENDED: Final = "The turn has ended. The call was not sent, or its connection was closed."
 
 
@@ -59,3 +63,8 @@ def failed_over_protocol(code: int, message: str) -> CallOutcome:
 
 def unknown() -> CallOutcome:
     return CallOutcome(status=ItemStatus.INCOMPLETE, error={"type": EXECUTION, "content": UNKNOWN}, unknown=True)
+
+
+def running(task: RemoteTask) -> CallOutcome:
+    """Return what is known of a call that its server runs as a task."""
+    return CallOutcome(status=ItemStatus.IN_PROGRESS, task=task)

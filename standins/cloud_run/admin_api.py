@@ -117,9 +117,9 @@ class AdminApi:
         return web.json_response(operation.to_json())
 
     async def change(self, operation: Operation) -> None:
-        """Starts an instance at once, and ends one when the operation does."""
+        """Starts instances at once, and ends those that are too many when the operation does."""
         async with self.lock:
-            if operation.count:
+            if operation.count > len(self.pool.instances):
                 self.pool.set_count(operation.count)
             await asyncio.sleep(self.pool.options.real_seconds(self.pool.options.count_delay))
             self.pool.set_count(operation.count)

@@ -117,13 +117,13 @@ class InstancePool:
         return to_start(self.options, waiting=len(self.waiting), busy=self.busy, alive=len(self.instances))
 
     def set_count(self, count: int) -> None:
-        """Scales manually from now on: exactly so many instances run, whatever the traffic is."""
+        """Scales manually from now on: so many instances run, whatever the traffic is; the least busy ones end."""
         self.manual_count = count
         for instance in self.instances:
             if instance.idle_timer is not None:
                 instance.idle_timer.cancel()
                 instance.idle_timer = None
-        for instance in self.instances[count:]:
+        for instance in sorted(self.instances, key=lambda one: one.busy)[: max(0, len(self.instances) - count)]:
             self.end_instance(instance, "count")
         if not count:
             self.fail_waiting()

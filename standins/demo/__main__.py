@@ -16,6 +16,7 @@ from openai import AsyncOpenAI, OpenAIError
 
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
+from standins.demo.approved_refund import tools_in
 from standins.demo.costs import environment_in
 from standins.demo.gpu import IDLE_S, GpuMonitor
 from standins.demo.scenario import DemoScenario
@@ -48,7 +49,7 @@ def options_in(data: Path) -> ClusterOptions:
         model=model_from(os.environ),
         cold=cold_from(os.environ) or START_S,
         gpu=("--tail", IDLE_S),
-        environment=environment_in(data),
+        environment={**environment_in(data), **tools_in(data)},
         report=lambda line: print(f"  {line} ...", flush=True),
     )
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -16,6 +17,8 @@ from standins.cluster.local_cluster import LocalCluster
 from standins.demo.terminal import TerminalScreen
 from standins.demo.turn_stream import DemoError, TurnReader, check, events_of, resumed
 from standins.json_values import Json
+from standins.paths import ROOT
+from standins.tools.server import ORDERS
 
 SHOP: Final[Any] = {
     "type": "mcp",
@@ -49,6 +52,22 @@ WISHES: Mapping[str, Wish] = {
     "real": Wish(text="Please refund 5 dollars of the order A-1001.", tool_choice=REFUND),
     "scripted": Wish(text=f"PLAN {json.dumps([[LOOKUP], [PAY_BACK]])} THEN The order is refunded.", calls=2),
 }
+
+
+REFUND_TABLE: Final = "[servers.shop.tools.refund_order]"
+ANY_NUMBER: Final = 'arguments.number = { schema = { type = "string", maxLength = 40 } }'
+
+
+def tools_in(folder: Path) -> Mapping[str, str]:
+    """Writes tools whose refund takes the shop's own order numbers alone; gives the variable that names them.
+
+    A small model writes any text where the schema allows it.
+    """
+    before, table, after = (ROOT / "tools.toml").read_text(encoding="utf-8").partition(REFUND_TABLE)
+    known = f'arguments.number = {{ schema = {{ type = "string", enum = {json.dumps(sorted(ORDERS))} }} }}'
+    file = folder / "tools.toml"
+    file.write_text(before + table + after.replace(ANY_NUMBER, known, 1), encoding="utf-8")
+    return {"GANGLION_TOOLS": str(file)}
 
 
 class ApprovedRefund:

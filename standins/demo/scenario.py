@@ -276,7 +276,8 @@ class DemoScenario:
             if decided.get("woken"):
                 self.screen.field("warm-up", f"{decided['wakes']}, in parallel: {decided['why_wake']}")
         self.screen.field("route", route["route"]["reason"])
-        for backend in route["route"]["candidates"]:
+        candidates: list[Json] = route["route"]["candidates"]
+        for backend in candidates if len(candidates) > 1 else ():
             cost = f"${Decimal(backend['cost_usd']):.6f}"
             self.screen.row(f"{backend['backend']:<16} {cost} {backend['seconds']:6.1f} s  {backend['reason']}")
         for backend in route["route"]["refused"]:

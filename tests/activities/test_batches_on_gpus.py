@@ -209,6 +209,24 @@ def test_lines_that_pay_for_a_start_prefer_the_gpu() -> None:
     plays(story)
 
 
+@pytest.mark.slow
+def test_lines_wait_for_a_gpu_that_is_at_work_where_they_cost_less_there() -> None:
+    async def story() -> None:
+        service = gpu()
+        world = beside_an_api(service, EXPENSIVE).world
+        first = asyncio.create_task(run(world, await batch_of(world, 100, window_s=HOUR)))
+        while not service.lives:  # noqa: ASYNC110 - in virtual time
+            await asyncio.sleep(1)
+        second = await run(world, await batch_of(world, 120, window_s=HOUR))
+        assert (await first).totals.completed + second.totals.completed == 220
+        assert (len(service.lives), len(service.admitted)) == (1, 220)
+        start = await world.app.state.batches.starts.read(second)
+        assert start is not None
+        assert start.decision.reason == "gpu is at work, and lines cost less there than on api"
+
+    plays(story)
+
+
 def wire_of(batch: Batch) -> BatchWire:
     return {"tenant": OWNER.tenant, "subject": OWNER.subject, "response": batch.id, "traceparent": ""}
 

@@ -48,6 +48,8 @@ KUSTO_LOCKS: Final = (GIVEN / "kusto" / "package.json", GIVEN / "kusto" / "packa
 EVERYTHING: Final = HOME / "mcp"
 EVERYTHING_LOCKS: Final = (GIVEN / "mcp" / "package.json", GIVEN / "mcp" / "package-lock.json")
 EVERYTHING_PROGRAM: Final = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+TASK_SERVER: Final = GIVEN / "mcp_tasks"
+TASK_SERVER_PYTHON: Final = HOME / "mcp_tasks" / "bin" / "python"
 AZURITE: Final = HOME / "azurite"
 AZURITE_LOCKS: Final = (GIVEN / "azurite" / "package.json", GIVEN / "azurite" / "package-lock.json")
 MARK: Final = "installed-from"
@@ -149,6 +151,14 @@ def everything_server() -> Sequence[str | Path]:
 def ticket_server() -> Sequence[str | Path]:
     """Return the command of our server of the TypeScript SDK that takes tokens; raises as python_kits."""
     return *mcp_programs(), EVERYTHING / "tickets.mjs"
+
+
+def task_server() -> Sequence[str | Path]:
+    """Return the command of a server of FastMCP whose calls run as tasks; raises as python_kits."""
+    requirements = TASK_SERVER / "requirements.txt"
+    with alone("mcp_tasks"):
+        keep(HOME / "mcp_tasks", [requirements], partial(install_python, TASK_SERVER_PYTHON, requirements))
+    return TASK_SERVER_PYTHON, TASK_SERVER / "server.py"
 
 
 def mcp_programs() -> Sequence[str | Path]:

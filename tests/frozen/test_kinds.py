@@ -23,8 +23,10 @@ def kind_of(module: str, value: ast.expr) -> str | None:
 
 
 def kinds_in(file: Path) -> Iterator[str]:
-    module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    module, text = ".".join(file.relative_to(ROOT).with_suffix("").parts), file.read_text(encoding="utf-8")
+    if '"kind":' not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.Dict):
             continue
         for key, value in zip(node.keys, node.values, strict=True):

@@ -84,6 +84,8 @@ ADDED: dict[type, dict[str, Any]] = {
     batch_wire.BatchCheckedWire: {"at_once": 4},
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},
+    wire.CallToolWire: {"looks": True},
+    wire.CalledToolWire: {"until": 1_800_000_060.0},
     wire.InferredWire: {
         "calls": ["mcp_1"],
         "added": {"expected": 1, "likely": 2, "ceiling": 3, "bytes": 4},

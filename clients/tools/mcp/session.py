@@ -24,7 +24,6 @@ from mcp_types import (
     REQUEST_TIMEOUT,
     CallToolRequest,
     CallToolRequestParams,
-    CallToolResult,
     Implementation,
     InputRequiredResult,
     ListToolsResult,
@@ -33,12 +32,13 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from opentelemetry.trace import NoOpTracer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from clients.sources.port import MAX_ANSWER_BYTES
 from clients.tools.credentials import key_argument, key_header
 from clients.tools.mcp.exchange import McpExchange, current_exchange
-from clients.tools.mcp.results import answer_of
+from clients.tools.mcp.results import SUCCESS, answer_of
+from clients.tools.mcp.tasks import CALL_RESULT, CreatedTask, extension, lost_task, task_answer
 from clients.tools.mcp.transport import ERROR_LIMIT, EgressTransport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
 from domain.tools.catalog import ToolServer
@@ -53,7 +53,6 @@ SHORTEST_S, USUAL_S, LONGEST_S = 10.0, 300.0, 3600.0
 NO_ANSWER_CODES: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, INVALID_REQUEST, REQUEST_TIMEOUT})
 """The codes that the library itself gives a request whose answer it does not get or understand."""
 
-RESULT: Final[TypeAdapter[CallToolResult | InputRequiredResult]] = TypeAdapter(CallToolResult | InputRequiredResult)
 ASKED_BACK: Final = "The server asked back, which is not supported; the call has not ended."
 CLOSED: Final = "The call was not sent: the process ends."
 NO_USABLE_ANSWER: Final = "The server gave no usable answer."
@@ -93,7 +92,7 @@ class McpSession:
                     self.server.url, http_client=http, terminate_on_close=False, max_sse_event_size=MAX_ANSWER_BYTES
                 )
                 info = Implementation(name="ganglion", version="1")
-                async with Client(streams, cache=None, client_info=info) as client:
+                async with Client(streams, cache=None, client_info=info, extensions=(extension(),)) as client:
                     self.opened.set_result(client)
                     await self.closing.wait()
         except Exception as problem:  # noqa: BLE001 - whatever the library raises, the session has ended
@@ -171,24 +170,20 @@ class McpSession:
                 self.retire()
 
     async def call(self, request: ToolRequest) -> ToolAnswer:
-        """Send a call once. Raises ToolError, and SessionLostError where the server has not run it."""
-        exchange = McpExchange(headers=key_header(request.tool, request.key), calls_left=1)
+        """Send a call once, or ask for its task. Raises ToolError; SessionLostError where the server has not run it."""
+        exchange = McpExchange(headers={} if request.task else key_header(request.tool, request.key), calls_left=1)
         client = await self.client()
         token = current_exchange.set(exchange)
         try:
-            result = await client.session.send_request(
-                called(request), RESULT, progress_callback=reporting(request.on_progress)
-            )
+            return await (task_answer(client.session, request) if request.task else call_answer(client, request))
         except MCPError as error:
-            return self.answer_of_error(error, exchange)
+            answer = self.answer_of_error(error, exchange)
+            return lost_task(request, answer) if request.task else answer
         except (ValidationError, RuntimeError, RecursionError):
             raise ToolError(CallFailure.NO_ANSWER, exchange.reason or NO_USABLE_ANSWER) from None
         finally:
             current_exchange.reset(token)
             exchange.end.now()
-        if isinstance(result, InputRequiredResult):
-            raise ToolError(CallFailure.NO_ANSWER, ASKED_BACK)
-        return answer_of(result)
 
     def answer_of_error(self, error: MCPError, exchange: McpExchange) -> ToolAnswer:
         """Return what an error of the library means, by what came over HTTP."""
@@ -213,6 +208,17 @@ def cause_of(problem: Exception) -> Exception:
     while isinstance(problem, ExceptionGroup):
         problem = cast("ExceptionGroup[Exception]", problem).exceptions[0]
     return problem
+
+
+async def call_answer(client: Client, request: ToolRequest) -> ToolAnswer:
+    result = await client.session.send_request(
+        called(request), CALL_RESULT, progress_callback=reporting(request.on_progress)
+    )
+    if isinstance(result, InputRequiredResult):
+        raise ToolError(CallFailure.NO_ANSWER, ASKED_BACK)
+    if isinstance(result, CreatedTask):
+        return ToolAnswer(status=SUCCESS, text="", task=result.task())
+    return answer_of(result)
 
 
 def called(request: ToolRequest) -> CallToolRequest:

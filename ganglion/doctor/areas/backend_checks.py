@@ -86,6 +86,20 @@ async def counts(subject: Subject) -> AsyncIterator[Fault]:
             told = answer.status or answer.body.decode(errors="replace")
             text = f"backends.{backend.name}.instances.service: GET {url} answers {told}"
             yield error(text, f"gcloud run services describe {control.service.rpartition('/')[2]}")
+        elif (running := instance_count(answer)) > backend.max_instances:
+            text = (
+                f"backends.{backend.name}.max_instances: {running} instances run, {backend.max_instances} are counted"
+            )
+            yield warning(text, f"gcloud run services update {control.service.rpartition('/')[2]} --scaling=0")
+
+
+def instance_count(answer: Answer) -> int:
+    """Return how many instances a service is told to run; 0 where it scales by itself."""
+    try:
+        count = json.loads(answer.body)["scaling"]["manualInstanceCount"]
+    except (ValueError, KeyError, TypeError):
+        return 0
+    return count if type(count) is int else 0
 
 
 def listable(subject: Subject) -> Sequence[Backend]:

@@ -21,6 +21,7 @@ from domain.money.ledger_records import nanos
 from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.webhook_events import WebhookEndpoint, WebhookEndpoints
 from tests.api.batches.jobs import create, ended, line, rows
+from tests.api.batches.test_left_behind import checked, held, run
 from tests.api.harness import ANSWER, Api, api
 from tests.fakes.backends import Act, FakeBackend, rejects, says
 from tests.fakes.batches import BatchRun
@@ -94,9 +95,12 @@ async def test_a_line_of_chats_has_a_completion() -> None:
 
 
 async def test_lines_without_an_answer_are_in_the_error_file() -> None:
-    one = api(FakeBackend(says(ANSWER), rejects(400)))
-    unknown = line(1, body={"input": "hi", "previous_response_id": f"resp_{'0' * 48}"})
-    done = await ended(one, await create(one, [line(0), unknown, line(2)]))
+    one = api(FakeBackend(says(ANSWER), says(ANSWER), rejects(400)))
+    parent = (await one.create({"model": "model", "input": "hi"})).json()["id"]
+    orphan = line(1, body={"input": "hi", "previous_response_id": parent})
+    batch = await checked(one, await held(one, [line(0), orphan, line(2)]))
+    assert (await one.http.delete(f"/v1/responses/{parent}")).status_code == 200
+    done = await run(one, batch)
     assert done["request_counts"] == {"total": 3, "completed": 1, "failed": 2}
     found = {each["custom_id"]: each for each in await rows(one, done["error_file_id"])}
     refused = found.pop("line-1")

@@ -11,6 +11,7 @@ from tests.api.harness import api
 
 DEEP = f'{{"custom_id": "deep", "body": {"[" * 1000}{"]" * 1000}}}'
 TWICE = '{"custom_id": "a", "custom_id": "b", "method": "POST", "url": "/v1/responses", "body": {}}'
+NOBODY = f"resp_{'0' * 48}"
 NOT_A_NUMBER = '{"custom_id": "nan", "method": "POST", "url": "/v1/responses", "body": {"temperature": NaN}}'
 
 
@@ -41,6 +42,14 @@ def with_body(**fields: Any) -> dict[str, Any]:
         (with_body(input="x" * 100_000), "context_length_exceeded", "body.input"),
         (with_body(tools=[{"type": "mcp", "server_label": "nobody"}]), "tool_not_found", "body.tools[0].server_label"),
         (with_body(input="x" * 300_000), "request_too_large", None),
+        (with_body(previous_response_id="resp"), "previous_response_not_found", "body.previous_response_id"),
+        (
+            with_body(previous_response_id=f"resp_{'0' * 48}"),
+            "previous_response_not_found",
+            "body.previous_response_id",
+        ),
+        (with_body(conversation="conv_none"), "item_not_found", "body.conversation"),
+        (with_body(conversation=f"conv_{'0' * 24}"), "item_not_found", "body.conversation"),
     ],
 )
 async def test_a_wrong_line_is_named_and_nothing_runs(wrong: Any, code: str, param: str | None) -> None:

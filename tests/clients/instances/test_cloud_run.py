@@ -75,6 +75,17 @@ async def test_the_count_starts_and_ends_an_instance(tmp_path: Path) -> None:
     assert (acting.kind, acting.scope, acting.service_account) == (AuthKind.GOOGLE_ACCESS_TOKEN, SCOPE, "sa@p")
 
 
+@pytest.mark.slow
+async def test_a_lower_count_ends_as_many_instances_as_are_too_many(tmp_path: Path) -> None:
+    async with scene(tmp_path) as found:
+        await found.client.wait(found.backend, await found.client.set_count(found.backend, 3))
+        assert [each["ended"] for each in await found.gpu.sessions()] == [None] * 3
+        await found.client.wait(found.backend, await found.client.set_count(found.backend, 1))
+        assert [each["why"] for each in await found.gpu.sessions()].count("count") == 2
+        await found.client.wait(found.backend, await found.client.set_count(found.backend, 0))
+        assert [each["why"] for each in await found.gpu.sessions()] == ["count"] * 3
+
+
 async def test_requests_start_nothing_while_the_count_is_zero(tmp_path: Path) -> None:
     async with scene(tmp_path) as found:
         await found.client.set_count(found.backend, 0)

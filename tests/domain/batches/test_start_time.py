@@ -17,7 +17,7 @@ GPU = BatchOption(
     backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, start_cost=START, start_s=60.0, is_up=False
 )
 API = BatchOption(backend="api", line_cost=Decimal("0.00036"), line_s=0.5)
-WARM = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05)
+WARM = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, restart_cost=START)
 DAY = 86_400.0
 
 
@@ -46,7 +46,11 @@ def test_the_break_even_is_the_one_of_the_prices() -> None:
     ("options", "lines", "together", "starts", "backend"),
     [
         ((API,), 100, 0, True, ""),
-        ((WARM, API), 100, 0, True, ""),
+        ((WARM, API), 1288, 0, True, ""),
+        ((WARM, API), 1289, 0, True, "gpu"),
+        ((WARM,), 10_000, 0, True, ""),
+        ((WARM, API), 1_500_000, 0, True, ""),
+        ((WARM, BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)), 10_000, 0, True, ""),
         ((GPU, API), 100, 0, False, ""),
         ((GPU, API), 1289, 0, False, ""),
         ((GPU, API), STARTS_PAID * 1289 - 1, 0, False, ""),

@@ -211,6 +211,13 @@ async def test_a_counted_service_that_can_be_read_is_no_finding(case: Case) -> N
     assert await found(case) == {}
 
 
+async def test_a_service_that_runs_more_instances_than_are_counted_is_a_finding(case: Case) -> None:
+    counted_service(case)
+    scaling = {"scalingMode": "MANUAL", "manualInstanceCount": 2}
+    case.outside.answers[f"https://run.googleapis.com/v2/{SERVICE}"] = json_answer({"scaling": scaling})
+    assert set(await found(case)) == ABOUT_A_COUNT
+
+
 def missing_file(case: Case) -> None:
     (case.root / "webhooks.toml").rename(case.root / "hooks.toml")
     case.variables["GANGLION_WEBHOOKS"] = str(case.root / "hooks.toml")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
 
+from domain.config.tools_toml import tools_from_toml
+from standins.demo.approved_refund import tools_in
 from standins.demo.costs import budget_lines, environment_in, gpu_lines, line_sums, sum_lines, turn_lines
 from standins.demo.gpu import dollars_a_second
 from standins.demo.private_rows import facts_in, rows_of, shown_rows, used_rows
@@ -192,3 +194,11 @@ def test_the_demo_succeeds_with_the_scripted_model(tmp_path: Path) -> None:
     assert "1 refund from 2 requests" in printed
     assert "The demo succeeded" in printed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_refund_of_the_demo_takes_an_order_of_the_shop_alone(tmp_path: Path) -> None:
+    text = Path(tools_in(tmp_path)["GANGLION_TOOLS"]).read_text(encoding="utf-8")
+    shop = tools_from_toml(text, {"GANGLION_SHOP_URL": "http://127.0.0.1:1"}, on_azure=False).known["shop"]
+    refund, find = (shop.tools[name].input_schema["properties"]["number"] for name in ("refund_order", "find_order"))
+    assert refund["enum"] == ["A-1001", "A-1002"]
+    assert "enum" not in find
