@@ -72,6 +72,19 @@ def add_lists(added: Subparsers) -> None:
     accept.add_argument("server", help="the label of the server")
     accept.add_argument("id", help="the id of the tool, as `tools` lists it: the hash of its description")
     remote(added, "budgets", commands.budgets, "list the budgets that apply to the caller")
+    add_limits(added)
+    add_batches(added)
+    usage = remote(added, "usage", commands.usage, "list usage and cost")
+    usage.add_argument(
+        "--by",
+        default="day",
+        help="what to group by, separated by commas (default: day): day, hour, cause, owner, conversation, model, "
+        "backend, and one of batch, pipeline, cache",
+    )
+    add_limit(usage, 100)
+
+
+def add_limits(added: Subparsers) -> None:
     limits = remote(added, "limits", commands.limits, "show or change budgets and rate limits without a restart")
     limits.add_argument("--tenant", default="", metavar="ID", help="the tenant (default: that of the access token)")
     limits.add_argument(
@@ -88,6 +101,9 @@ def add_lists(added: Subparsers) -> None:
         metavar="NAME",
         help="return a limit to its configured value; repeatable",
     )
+
+
+def add_batches(added: Subparsers) -> None:
     batches = remote(added, "batches", commands.batches, "list batches, show one, or cancel it")
     batches.add_argument("id", nargs="?", default="", help="the id of a batch, batch_… (default: list all)")
     batches.add_argument("--cancel", action="store_true", help="cancel the batch")
@@ -105,14 +121,6 @@ def add_lists(added: Subparsers) -> None:
         "--send-again", default="", metavar="ID", help="send this dead event again, dead_… (role Events.Send)"
     )
     add_limit(pipelines, 20)
-    usage = remote(added, "usage", commands.usage, "list usage and cost")
-    usage.add_argument(
-        "--by",
-        default="day",
-        help="what to group by, separated by commas (default: day): day, hour, cause, owner, conversation, model, "
-        "backend, and one of batch, pipeline, cache",
-    )
-    add_limit(usage, 100)
 
 
 def add_limit(parser: argparse.ArgumentParser, default: int) -> None:

@@ -11,7 +11,8 @@ from copy import replace
 from typing import Annotated, Any, Literal, cast
 
 from msgspec import Struct
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from api.http.json_path import path_of
 from api.http.validation import RequestPart, validated, wrong_type
@@ -25,6 +26,7 @@ from api.parsing.server_tools import (
     read_server,
 )
 from domain.content.custom_tools import PARAMETERS, CustomInput, ToolNamespace
+from domain.content.json_schema import contradiction
 from domain.content.tools import FunctionTool
 from domain.errors import Invalid
 
@@ -42,10 +44,20 @@ type FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{
 type Path = tuple[str | int, ...]
 
 
+def without_contradiction(schema: dict[str, Any]) -> dict[str, Any]:
+    if problem := contradiction(schema):
+        raise PydanticCustomError("contradiction", "in this schema {problem}", {"problem": problem})
+    return schema
+
+
+type Schema = Annotated[dict[str, Any], AfterValidator(without_contradiction)]
+"""A JSON schema to which a model is held."""
+
+
 class FunctionInput(RequestPart):
     name: FunctionName
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Schema | None = None
     strict: bool | None = None
 
     def function(self) -> FunctionTool:

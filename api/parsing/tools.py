@@ -13,6 +13,7 @@ from api.parsing.tool_list import (
     HOSTED,
     FunctionName,
     Path,
+    Schema,
     ToolList,
     WireNesting,
     cannot_run,
@@ -42,7 +43,7 @@ class AllowedTools(RequestPart):
 
 class FormatInput(RequestPart):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    json_schema: dict[str, Any] | None = Field(default=None, validation_alias="schema")
+    json_schema: Schema | None = Field(default=None, validation_alias="schema")
     description: str | None = None
     strict: bool | None = None
 

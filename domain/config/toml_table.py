@@ -93,14 +93,14 @@ class TomlTable:
         return self.read(key, "a number above 0", lambda v: plain_number(v) or None, default, 1.0)
 
     def amount(self, key: str, default: Decimal | None = None) -> Decimal:
-        return self.read(key, 'an amount in quotes, as "0.25"', plain_amount, default, Decimal(0))
+        return self.read(key, 'an amount in quotes, such as "0.25"', plain_amount, default, Decimal(0))
 
     def share(self, key: str, default: Decimal) -> Decimal:
         def accept(value: Any) -> Decimal | None:
             found = plain_amount(value)
             return found if found is not None and 0 < found <= 1 else None
 
-        return self.read(key, 'a share above 0 and at most 1 in quotes, as "0.8"', accept, default, default)
+        return self.read(key, 'a share above 0 and at most 1 in quotes, such as "0.8"', accept, default, default)
 
     def flag(self, key: str, *, default: bool | None = None) -> bool:
         return self.read(key, "true or false", lambda v: v if isinstance(v, bool) else None, default, stand_in=False)
@@ -111,7 +111,7 @@ class TomlTable:
                 return value.isoformat()
             return value if isinstance(value, str) and MONTH.fullmatch(value) else None
 
-        return self.read(key, 'a date, as 2026-11-22, or a month, as "2026-11"', accept, None, "")
+        return self.read(key, 'a date, such as 2026-11-22, or a month, such as "2026-11"', accept, None, "")
 
     def choice[E: StrEnum](self, key: str, members: type[E], default: E | None = None) -> E:
         choices = list(members)

@@ -212,6 +212,34 @@ def types_of(rule: Any) -> list[Any]:
     return cast("list[Any]", rule) if isinstance(rule, list) else [rule]
 
 
+def contradiction(schema: Any) -> str:
+    """Return the first two limits of a schema that no value keeps, in words; empty where there are none.
+
+    A grammar that is made of them can repeat its part without end, and take all memory of a model's server.
+    """
+    level: list[Any] = [schema]
+    while level:
+        for each in level:
+            rules = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
+            for least, most in CONTRADICTING:
+                if all(is_number(rules.get(word)) for word in (least, most)) and rules[least] > rules[most]:
+                    return f"{least} is above {most}"
+        level = [child for each in level for child in inner_values(each)]
+    return ""
+
+
+def inner_values(value: Any) -> Iterable[Any]:
+    """Return the values in part of a schema, without those that are data."""
+    if isinstance(value, dict):
+        return [each for word, each in cast("dict[str, Any]", value).items() if word not in DATA_KEYWORDS]
+    return children(value)
+
+
+CONTRADICTING: Final = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
+DATA_KEYWORDS: Final = ("const", "enum", "default", "examples")
+"""The keywords whose contents are no schemas."""
+
+
 def is_same(value: Any, other: Any) -> bool:
     """Tell whether two JSON values are equal; unlike in Python, true does not equal 1."""
     return value == other and isinstance(value, bool) == isinstance(other, bool)

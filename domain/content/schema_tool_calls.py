@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from domain.content.items import IMAGE_PLACEHOLDER, Item, ItemKind
+from domain.content.json_schema import DATA_KEYWORDS
 from domain.content.tools import ANYTHING, FunctionCall, FunctionTool, OutputFormatKind, ToolChoice, ToolConfig
 
 MAX_CALLS: Final = 8
@@ -21,9 +22,6 @@ DOCUMENT_KEYWORDS: Final = ("$schema", "$id")
 
 NAMED_KEYWORDS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """The keywords whose members are schemas under names of the caller."""
-
-VALUE_KEYWORDS: Final = ("const", "enum", "default", "examples")
-"""The keywords whose contents are no schemas."""
 
 
 class ParsedAnswer(Struct, frozen=True, kw_only=True):
@@ -100,7 +98,7 @@ def moved_keyword(word: str, value: Any, to: str, base: str) -> Any:
     if word == "$ref" and isinstance(value, str):
         pointer = value.removeprefix(base) or "#"
         return to + pointer[1:] if pointer == "#" or pointer.startswith("#/") else value
-    if word in VALUE_KEYWORDS:
+    if word in DATA_KEYWORDS:
         return value
     if word in NAMED_KEYWORDS and isinstance(value, dict):
         named = cast("dict[str, Any]", value)

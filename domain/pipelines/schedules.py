@@ -31,7 +31,7 @@ def schedule_problem(schedule: str) -> str:
     for text, (name, least, greatest) in zip(parts, FIELDS, strict=True):
         if not all(is_part(part, name, least, greatest) for part in text.split(",")):
             return f"expected a {name} of {least} to {greatest}, *, a list, a range or a step, found {text!r}"
-    return "" if parts[0].isdecimal() else f"expected one second, as 0, found {parts[0]!r}"
+    return "" if parts[0].isdecimal() else f"expected one second, such as 0, found {parts[0]!r}"
 
 
 def is_part(text: str, name: str, least: int, greatest: int) -> bool:

@@ -150,9 +150,10 @@ class ApprovalWaits:
         until = plan.until(ends_at)
         waits = bool(plan.open) and not approved_calls(after_log)
         after = response.waiting(at=now, until=until) if waits else response.resumed(at=now)
+        is_held = after != response or bool(plan.new)  # no record is created for a turn that was deleted meanwhile
         operations = [
             *([Create(id=slot_id(response_id, slot.number), body=slot.to_document())] if slot else []),
-            *([Replace(id=response_id, body=after.to_document(), etag=found.etag)] if after != response else []),
+            *([Replace(id=response_id, body=after.to_document(), etag=found.etag)] if is_held else []),
             *record_operations(plan, documents),
             *request_deliveries(self.turns.endpoints, after, plan.new, at=now),
         ]

@@ -2,8 +2,9 @@
 
 The same requests go through the whole product with a GPU stand-in that is paid by time and an API stand-in that is paid
 by tokens, and through `benches.routing.product`. All times of the services and of the trace are a tenth, all prices are
-ten times as high, so the dollars are those of the hour. It takes seven minutes. While the GPU is up, `GET /v1/fleet` is
-read once a second; the last table has what it said half way.
+ten times as high, so the dollars are those of the hour. Before it, the demand of the trace on four days is put into
+the log of the product, and its timer chooses the rule that both runs follow. It takes seven minutes. While the GPU is
+up, `GET /v1/fleet` is read once a second; the last table has what it said half way.
 """
 
 import asyncio
@@ -22,14 +23,21 @@ import httpx
 from benches.routing.arrivals import HOUR_S, TrafficRequest
 from benches.routing.cells import GPT_4O, SPEED, Cell, api_price, drawn
 from benches.routing.product import Outcome, VirtualProduct
+from benches.routing.services import token_dollars
 from benches.tables import print_table
+from clients.clock import SystemClock
 from domain.money.prices import TokenPrice
+from domain.routing.rules.rule_choice import DAY_S, RuleChoice
 from settings import ROOT
 from standins.clock import now
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from state.fleet.demand_log import DemandLog
+from state.fleet.fleet_counters import FleetCounters
+from state.fleet.rental_rules import RentalRules
+from tests.end_to_end.books import books_of
 from tests.end_to_end.cold import GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
-from tests.fakes.clocks import in_no_time
+from tests.fakes.clocks import FakeClock, in_no_time
 
 FAST: Final = 10
 API: Final = "scripted"
@@ -38,6 +46,7 @@ GPU_HOUR_USD: Final = 14.21
 PROMPT: Final = 12
 """The tokens of a prompt `COUNT n`, about: they cost little beside the answer."""
 
+EARLIER_DAYS: Final = 4
 LOOK_S: Final = 1.0
 LOOKS: Final = 300
 
@@ -196,13 +205,33 @@ async def on_devhost(requests: Sequence[TrafficRequest], folder: Path) -> None:
             trust_env=False,
         ) as http:
             hour = DevhostHour(cluster=cluster, http=http)
+            rule = await chosen_by_earlier_days(hour, requests)
             await hour.run(requests)
-            await compare(hour, requests)
+            await compare(hour, requests, rule)
 
 
-async def compare(hour: DevhostHour, requests: Sequence[TrafficRequest]) -> None:
+async def chosen_by_earlier_days(hour: DevhostHour, requests: Sequence[TrafficRequest]) -> RuleChoice:
+    """Record the demand of the trace on each of some earlier days, and let the product choose its rule by it."""
+    gpu, now_s = CELL.gpu(GPU), now()
+    async with books_of(hour.cluster.data) as books:
+        for day in range(EARLIER_DAYS, 0, -1):
+            clock = FakeClock()
+            log = DemandLog(books.store, clock, FleetCounters(books.store))
+            for each in requests:
+                clock.set(now_s - day * DAY_S + each.at)
+                saved = Decimal(str(round(token_dollars(CELL.token_price, each), 9)))
+                await log.add(gpu, saved, busy_s=each.output_tokens / SPEED.decode_tokens_s)
+        answer = await hour.http.post("/admin/functions/sweeper", params={"wait": "true"})
+        answer.raise_for_status()
+        choice = await RentalRules(books.store, SystemClock()).refresh(gpu)
+    assert choice is not None
+    assert choice.dollars, choice.reason
+    return choice
+
+
+async def compare(hour: DevhostHour, requests: Sequence[TrafficRequest], rule: RuleChoice) -> None:
     """Print both runs side by side, and what the fleet said while the GPU was up."""
-    virtual = await asyncio.to_thread(in_virtual_time, requests)
+    virtual = await asyncio.to_thread(in_virtual_time, requests, rule)
     sessions, ledger = await hour.sessions(), await hour.ledger()
     gpu_usd = sum(float(each["billed_s"]) for each in sessions) / FAST * CELL.second_usd
     api_usd = await hour.api_usd()
@@ -242,8 +271,14 @@ def row(name: str, ours: float, theirs: float) -> tuple[str, str, str, str]:
     return name, f"{ours:.6g}", f"{theirs:.6g}", f"{ours / theirs:.4f}" if theirs else "-"
 
 
-def in_virtual_time(requests: Sequence[TrafficRequest]) -> Outcome:
-    return in_no_time(VirtualProduct(cell=CELL, requests=requests).run())
+def in_virtual_time(requests: Sequence[TrafficRequest], rule: RuleChoice) -> Outcome:
+    async def run() -> Outcome:
+        product = VirtualProduct(cell=CELL, requests=requests)
+        adopted = replace(rule, at=product.clock.now(), second_usd=CELL.second_usd)
+        await product.world.app.state.rental_rules.adopt(CELL.gpu(), adopted)
+        return await product.run()
+
+    return in_no_time(run())
 
 
 def main() -> None:

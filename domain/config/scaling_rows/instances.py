@@ -75,10 +75,10 @@ def read_count(table: TomlTable, key: str, default: int, *, least: int = 0, most
 
 
 def read_time(table: TomlTable, key: str, default: str) -> int:
-    """Return the seconds of the day of a time in UTC, as 07:30."""
+    """Return the seconds of the day of a time in UTC, such as 07:30."""
     text = table.text(key, default)
     if not TIME.fullmatch(text):
-        table.report(key, 'a time of the day in UTC, as "07:30"')
+        table.report(key, 'a time of the day in UTC, such as "07:30"')
         text = default
     hours, minutes = text.split(":")
     return min(int(hours) * 3600 + int(minutes) * 60, DAY_S)

@@ -34,6 +34,11 @@ def test_every_request_is_decided_and_carried_out_once() -> None:
     assert set(found) >= {"answer", "end", "ended", "done", "approval_already_decided", "approval_expired"}
 
 
+def test_no_request_is_recorded_after_its_turn_was_deleted() -> None:
+    """A step sleeps between its look at the turn, which waits already, and the one at the records, which are gone."""
+    assert simulate(30926).calls.ends == "delete"
+
+
 def test_no_record_of_an_approved_call_is_left_of_a_deleted_turn() -> None:
     """A worker dies after it has created the record, and its turn was deleted before."""
     assert simulate(1802).calls.ends == "delete"

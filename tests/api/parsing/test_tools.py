@@ -135,6 +135,7 @@ async def test_a_chat_calls_functions() -> None:
     assert "".join(call.function.arguments or "" for call in deltas if call.function) == ARGUMENTS
 
 
+ENDLESS: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string", "minLength": 5, "maxLength": 2}}}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": {}}, "tools"),
     ({"tools": [{"type": "websearch"}]}, "tools[0].type"),
@@ -148,6 +149,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, "tool_choice.tools"),
     ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
     ({"text": {"format": {"type": "json_schema"}}}, "text.format.name"),
+    ({"tools": [{"type": "function", "name": "a", "parameters": ENDLESS}]}, "tools[0].parameters"),
+    ({"text": {"format": {"type": "json_schema", "name": "a", "schema": ENDLESS}}}, "text.format.schema"),
 ]
 
 

@@ -32,7 +32,7 @@ def test_what_a_tenant_leaves_out_is_as_for_all() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[tenants.a]\nresponse = 1", 'tenants.a.response: expected an amount in quotes, as "0.25", found 1'),
+        ("[tenants.a]\nresponse = 1", 'tenants.a.response: expected an amount in quotes, such as "0.25", found 1'),
         ('[tenants.a]\nowner_week = "1"', "tenants.a.owner_week: expected one of the fields"),
         *(
             (f'[tenants.a]\nwarn_share = "{share}"', "tenants.a.warn_share: expected a share above 0 and at most 1")

@@ -40,7 +40,10 @@ def test_a_backend_that_is_not_configured_has_a_location_that_rules_may_name() -
         ),
         ('[callers]\nresidencies = "eu"\n', "callers.residencies: expected a list of texts, found 'eu'"),
         ('[callers]\ntime_value = "2"\n', "callers.time_value: expected dollars for a second, at most 1, found '2'"),
-        ("[callers]\ntime_value = 0.1\n", """callers.time_value: expected an amount in quotes, as "0.25", found 0.1"""),
+        (
+            "[callers]\ntime_value = 0.1\n",
+            """callers.time_value: expected an amount in quotes, such as "0.25", found 0.1""",
+        ),
         (
             "[callers.tenants.one]\nresidence = []\n",
             "callers.tenants.one.residence: expected one of the fields residencies, time_value",

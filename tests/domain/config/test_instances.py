@@ -105,7 +105,7 @@ TABLE = "backends.one.instances"
         ),
         (
             GOOD + COLD + SERVICE + ROW + 'from = "8:00"\n',
-            f"{TABLE}.schedule[0].from: expected a time of the day in UTC, as \"07:30\", found '8:00'",
+            f"{TABLE}.schedule[0].from: expected a time of the day in UTC, such as \"07:30\", found '8:00'",
         ),
         (
             GOOD + COLD + SERVICE + ROW + 'from = "22:00"\nto = "06:00"\n',

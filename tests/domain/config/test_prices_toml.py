@@ -50,14 +50,14 @@ def test_an_owned_machine_has_a_price_an_hour() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('"0.4"', "0.4", 'prices.api.input: expected an amount in quotes, as "0.25", found 0.4'),
-        ('"0.4"', '"-1"', "prices.api.input: expected an amount in quotes, as \"0.25\", found '-1'"),
-        ('"0.4"', '"NaN"', "prices.api.input: expected an amount in quotes, as \"0.25\", found 'NaN'"),
-        ('"0.4"', '"dear"', "prices.api.input: expected an amount in quotes, as \"0.25\", found 'dear'"),
+        ('"0.4"', "0.4", 'prices.api.input: expected an amount in quotes, such as "0.25", found 0.4'),
+        ('"0.4"', '"-1"', "prices.api.input: expected an amount in quotes, such as \"0.25\", found '-1'"),
+        ('"0.4"', '"NaN"', "prices.api.input: expected an amount in quotes, such as \"0.25\", found 'NaN'"),
+        ('"0.4"', '"dear"', "prices.api.input: expected an amount in quotes, such as \"0.25\", found 'dear'"),
         (
             '"0.4"',
             '"0.1234567890123"',
-            "prices.api.input: expected an amount in quotes, as \"0.25\", found '0.1234567890123'",
+            "prices.api.input: expected an amount in quotes, such as \"0.25\", found '0.1234567890123'",
         ),
         (
             'output = "1.6"',
@@ -67,7 +67,7 @@ def test_an_owned_machine_has_a_price_an_hour() -> None:
         (
             "date = 2026-11-22",
             'date = "lately"',
-            "prices.api.date: expected a date, as 2026-11-22, or a month, as \"2026-11\", found 'lately'",
+            "prices.api.date: expected a date, such as 2026-11-22, or a month, such as \"2026-11\", found 'lately'",
         ),
         ('source = "a list"\n', "", "prices.api.source: expected text, found nothing"),
         (

@@ -168,7 +168,7 @@ def test_a_server_is_open_to_its_tenants_and_roles_alone() -> None:
         (SERVER + WRITE + "cache_s = 5", "refund.cache_s: expected 0 for a write"),
         (SERVER + TOOL + "cache_s = 3601", "find.cache_s: expected at most 3600 seconds"),
         (SERVER + TOOL + 'cache_scope = "all"', "find.cache_scope: expected one of owner, tenant"),
-        (SERVER + TOOL + "price = 0.01", 'find.price: expected an amount in quotes, as "0.25"'),
+        (SERVER + TOOL + "price = 0.01", 'find.price: expected an amount in quotes, such as "0.25"'),
         (SERVER + WRITE + 'on_unknown = "no"', "refund.on_unknown: expected one of tell, stop, ask"),
         (SERVER + WRITE.replace('type = "string"', 'type = "text"'), "refund.arguments.number.schema.type: expected"),
         (SERVER + WRITE.replace('"string" }', '"string", pattern = "a" }'), "number.schema.pattern: expected one of"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.content.answer_formats import format_problem
-from domain.content.json_schema import schema_problem
+from domain.content.json_schema import contradiction, schema_problem
 from domain.content.tools import OutputFormat, OutputFormatKind
 
 CITY: dict[str, Any] = {
@@ -111,3 +111,20 @@ def test_an_answer_is_held_to_its_format(text: str, wanted: OutputFormat, proble
 )
 def test_a_schema_of_nonsense_allows_everything(schema: Any) -> None:
     assert schema_problem({}, schema) == ""
+
+
+NOTHING: dict[str, Any] = {"type": "array", "minItems": 3, "maxItems": 1}
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        (NOTHING, "minItems is above maxItems"),
+        ({"properties": {"a": {"anyOf": [{}, {"items": NOTHING}]}}}, "minItems is above maxItems"),
+        ({"properties": {"minItems": {"type": "number"}, "maxItems": {"type": "number"}}}, ""),
+        ({"const": NOTHING, "enum": [NOTHING], "minLength": 2, "maxLength": 2}, ""),
+        ({"minLength": "5", "maxLength": None}, ""),
+    ],
+)
+def test_limits_that_no_value_keeps_are_found(schema: Any, problem: str) -> None:
+    assert contradiction(schema) == problem
