@@ -54,9 +54,8 @@ class Demand(Struct, frozen=True, kw_only=True):
     known. `answers` is the learned length of an answer by model: where known, the mean replaces what is expected of
     the output, and the high quantile is compared with the deadline. `cached` is what a backend has of the input in its
     prompt cache: it counts in the expected seconds and cost, never in the worst case. `counts` are the tokens of the
-    input for each model that they were counted for; they replace the three figures there. `excluded` tells why a
-    backend is out of this turn. `residencies` are those allowed; empty allows all. `response` is the turn's own: its
-    place in a queue is no wait.
+    input for each model that they were counted for; they replace the three figures there. `excluded` tells why a backend
+    is out. `residencies` are those allowed; empty allows all. The turn's own place, by `response`, is no wait.
     """
 
     input_tokens: int
@@ -140,10 +139,9 @@ class Readiness(StrEnum):
 class RoutingOption(Struct, frozen=True):
     """One backend with its configuration and its state at one time.
 
-    `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now;
-    `slow_remaining_start_s` is that of a slow start. Without new requests it stays up until `warm_until`.
-    `rental_spend` is what this backend could have saved in recent turns if it had been up, in dollars; `rule` says what
-    of it buys a session.
+    `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now, and
+    `slow_remaining_start_s` a slow one. Without new requests it stays up until `warm_until`. `rental_spend` is what it
+    could have saved in recent turns if it had been up, in dollars; `rule` says what of it buys a session.
     """
 
     backend: Backend

@@ -19,6 +19,7 @@ from domain.identity.owners import Owner
 from domain.routing import candidates
 from domain.routing.answer_lengths import TurnForecast
 from domain.routing.candidates import EvaluatedOption
+from domain.routing.estimates import Demand, RoutingOption
 from domain.routing.rent_or_buy import SpendPart
 from state.fleet.answer_lengths import LearnedAnswerLengths
 
@@ -30,15 +31,17 @@ def keep_queue_places(patch: pytest.MonkeyPatch) -> None:
         kept = place._replace(until=max(place.until, now))
         return replace(load, queue_places={**load.queue_places, response: kept})
 
-    def queued_before(load: Load, response: str, admitted_at: float, _now: float) -> int:
-        mine = admitted_at, response
-        return sum(name != response and (each.admitted_at, name) < mine for name, each in load.queue_places.items())
+    def waiting(option: RoutingOption, demand: Demand) -> int:
+        places = option.backend_state.load.queue_places
+        mine = demand.admitted_at, demand.response
+        before = [name for name, each in places.items() if (each.admitted_at, name) < mine]
+        return option.backend_state.load.running(option.now) + len(before)
 
     def without_place(load: Load, _response: str) -> Load:
         return load
 
     patch.setattr(Load, "with_place", with_place)
-    patch.setattr(Load, "queued_before", queued_before)
+    patch.setattr(RoutingOption, "waiting", waiting)
     patch.setattr(Load, "without_place", without_place)
 
 
