@@ -54,7 +54,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     known. `answers` is the learned length of an answer by model: where known, the mean replaces what is expected of
     the output, and the high quantile is compared with the deadline. `cached` is what a backend has of the input in its
     prompt cache: it counts in the expected seconds and cost, never in the worst case. `counts` are the tokens of the
-    input for each model that they were counted for; they replace the three figures there. `excluded` tells why a backend
+    input for each model that they were counted for; they replace the three figures. `excluded` tells why a backend
     is out. `residencies` are those allowed; empty allows all. The turn's own place, by `response`, is no wait.
     """
 
