@@ -10,6 +10,7 @@ from domain.approval_wire import decided_event
 from domain.batches import batch_wire
 from domain.batches.batch import Batch
 from domain.errors import Unavailable
+from domain.log.events import ResponseStatus
 from domain.place_wire import place_event
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
@@ -166,3 +167,12 @@ def delivery_wire(delivery: WebhookDelivery) -> webhook_wire.DeliverWebhookWire:
         "traceparent": "",
         "endpoint": delivery.endpoint,
     }
+
+
+async def signal_deleted(orchestrations: Orchestrations, ended: Response) -> None:
+    """Signal the orchestration of a turn that was cancelled to be deleted, and the turns that wait for its answer."""
+    if ended.status is not ResponseStatus.CANCELLED:
+        return
+    await orchestrations.signal_cancelled(ended.id)
+    for follower in ended.progress.followers:
+        await orchestrations.signal_turn_ended(follower)

@@ -16,7 +16,7 @@ from api.parsing.input_items import InputItem, read_items
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
 from api.uploads.inputs import FileInputs
-from clients.orchestrations import OpenOrchestrations
+from clients.orchestrations import OpenOrchestrations, signal_deleted
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
@@ -80,9 +80,8 @@ class ConversationFunctions:
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/conversations/{conversation_id}`: its items and responses are deleted too."""
         owner = await owner_of(req, self.authenticator)
-        cancelled = await self.retention.delete_conversation(owner, conversation_id(req))
-        if cancelled:
-            await self.open_orchestrations(client).signal_cancelled(cancelled)
+        for cancelled in await self.retention.delete_conversation(owner, conversation_id(req)):
+            await signal_deleted(self.open_orchestrations(client), cancelled)
         return json_answer({"id": conversation_id(req), "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:

@@ -13,6 +13,7 @@ from api.http.conditional import conditional, is_known
 from api.http.errors import json_answer
 from api.http.pagination import continued_list, read_page_request, unknown_cursor
 from api.http.request_body import declared_size
+from api.parsing.field_rules import ignored_header
 from api.rendering.response import Json
 from api.uploads.byte_range import requested_range
 from api.uploads.form import FILE, Form, read_form
@@ -31,6 +32,7 @@ LISTED_AT_ONCE: Final = 10_000
 SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
 SECONDS_DIGITS: Final = 8
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+KNOWN: Final = frozenset({"purpose", ANCHOR, SECONDS})
 IN_USE: Final = "The file is the input of a batch that has not ended. Cancel the batch, or wait for its end."
 OCTETS: Final = "application/octet-stream"
 
@@ -54,14 +56,14 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
         try:
             form = await read_form(req, upload.add, limit=self.limit)
             purpose, keep_s = purpose_of(form.fields), keep_s_of(form.fields)
-            filename = filename_of(form)
+            filename, unknown = filename_of(form), tuple(form.fields.keys() - KNOWN)
             await self.check_allowance(owner, size=upload.size)
             stored = await upload.complete(filename=filename, purpose=purpose, keep_s=keep_s)
         except GanglionError:
             with suppress(GanglionError):  # the timer deletes what can't be deleted now
                 await upload.abandon()
             raise
-        return json_answer(openai_from_file(stored))
+        return json_answer(openai_from_file(stored), headers=ignored_header(unknown))
 
     async def check_allowance(self, owner: Owner, *, size: int) -> None:
         """Raise Invalid where an owner may not have another file of `size` bytes."""

@@ -17,6 +17,7 @@ from api.rendering.response import openai_from_item, openai_from_response
 from api.rendering.sse_events import frames
 from api.turns.deliveries import hash_of
 from api.turns.turn_gateway import TurnGateway
+from clients.orchestrations import signal_deleted
 from domain.errors import Invalid
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
@@ -80,11 +81,7 @@ class Responses:
         """`DELETE /v1/responses/{response_id}`: a running turn is cancelled first."""
         owner = await self.gateway.owner(req)
         ended = await self.retention.delete_response(owner, req.path_params["response_id"])
-        if ended.status is ResponseStatus.CANCELLED:
-            orchestrations = self.gateway.open_orchestrations(client)
-            await orchestrations.signal_cancelled(ended.id)
-            for follower in ended.progress.followers:
-                await orchestrations.signal_turn_ended(follower)
+        await signal_deleted(self.gateway.open_orchestrations(client), ended)
         return json_answer({"id": ended.id, "object": "response", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:

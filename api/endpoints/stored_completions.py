@@ -14,7 +14,7 @@ from api.http.validation import validated
 from api.parsing.conversation_request import MetadataChange
 from api.rendering.chat import PREFIX, chat_from_response, chat_id, response_id_of
 from api.rendering.response import Json
-from clients.orchestrations import OpenOrchestrations
+from clients.orchestrations import OpenOrchestrations, signal_deleted
 from domain.content.items import Item, ItemKind
 from domain.errors import NotFound
 from domain.identity.owners import Owner
@@ -87,8 +87,7 @@ class StoredCompletionFunctions:
         turn = await self.turn(owner, req)
         ended = await self.retention.delete_response(owner, turn.id)
         await self.chats.delete(turn)
-        if ended.status is ResponseStatus.CANCELLED:
-            await self.open_orchestrations(client).signal_cancelled(ended.id)
+        await signal_deleted(self.open_orchestrations(client), ended)
         return json_answer({"id": chat_id(turn), "object": "chat.completion.deleted", "deleted": True})
 
     async def messages(self, req: Request) -> Response:

@@ -124,6 +124,9 @@ class FormParser:
     def end_part(self) -> None:
         if self.part.name == FILE:
             return
+        name = self.part.name[:64]
+        if self.part.name in self.fields:
+            raise Invalid(f"Invalid '{name}': the form has this field twice.", field=name, code="invalid_value")
         if len(self.fields) == FIELDS_LIMIT:
             raise broken(f"it has more than {FIELDS_LIMIT} fields")
         self.fields[self.part.name] = text_of(bytes(self.part.value))

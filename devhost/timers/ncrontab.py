@@ -19,7 +19,8 @@ FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, MONTHS),
     (0, 6, DAYS),
 )
-MAX_SEARCH_DAYS = 366 * 8 + 1
+MAX_SEARCH_DAYS = 366 * 40 + 1
+"""29 February is on each day of the week within 40 years, also across 2100."""
 
 
 class InvalidScheduleError(Exception):

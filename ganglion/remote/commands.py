@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ganglion.remote.client import ApiClient, ApiError
-from ganglion.remote.tables import moment, shown, table
+from ganglion.remote.tables import moment, shown, table, value_at
 
 TURNS: Final = ("id", "created_at", "status", "model", "backend", "attempts", "cold", "cost_usd", "cost_status")
 FLEET: Final = (
@@ -47,6 +47,9 @@ BATCHES: Final = (
     "request_counts.failed",
     "expires_at",
 )
+PAUSE: Final = "metadata.ganglion_ending"
+"""Why a batch does not run now."""
+
 PIPELINES: Final = ("id", "trigger", "schedule", "model", "sink", "owner", "trusted")
 EVENTS: Final = ("id", "created_at", "status", "sent_again", "response_id", "reason")
 ASLEEP: Final = "asleep"
@@ -230,14 +233,22 @@ async def batches(api: ApiClient, options: argparse.Namespace) -> Output:
     if options.json:
         yield as_json({**body, "route": route} if options.id else body)
         return
-    yield table(body.get("data", [body]), BATCHES)
-    if decision := route.get("decision"):
-        yield f"decided  {shown('reason', decision['reason'])}\n"
+    yield "".join(batch_lines(body.get("data", [body]), route.get("decision")))
     if options.id:
         errors: dict[str, Any] = body.get("errors") or {}
         for error in errors.get("data", ()):
             where = f"line {error['line']}: " if error["line"] else ""
             yield f"{where}{shown('message', error['message'])}\n"
+
+
+def batch_lines(found: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield the table of batches, why any of them does not run now, and why the one that is shown begins."""
+    yield table(found, BATCHES)
+    for each in found:
+        if pause := value_at(each, PAUSE):
+            yield f"{shown('id', each['id'])}  {shown('pause', pause)}\n"
+    if decision:
+        yield f"decided  {shown('reason', decision['reason'])}\n"
 
 
 async def pipelines(api: ApiClient, options: argparse.Namespace) -> Output:

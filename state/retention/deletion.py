@@ -77,26 +77,25 @@ class Retention:
             await self.clearing.clear_prefix(key, prefix)
         await write_batches(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
-    async def delete_conversation(self, owner: Owner, identifier: str) -> str | None:
-        """Delete a conversation with its items and responses; return the id of the response that was cancelled, if any.
+    async def delete_conversation(self, owner: Owner, identifier: str) -> tuple[Response, ...]:
+        """Delete a conversation with its items and responses; return the responses that were cancelled.
 
         Raises NotFound.
         """
-        cancelled: list[str] = []
+        cancelled: list[Response] = []
 
         async def step() -> None:
             found = await self.turns.conversations.document(owner, identifier)
             conversation = found.read_with_id(Conversation.from_document)
             running = conversation.running or next(iter(conversation.waiting), None)
             if running:
-                await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED)
-                cancelled.append(running)
+                cancelled.append(await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED))
                 raise Conflict("the conversation has changed: its response was cancelled", identifier=identifier)
             await self.mark_for_clearing(owner, found)
 
         await compare_and_swap(self.clock, step)
         await self.clearing.clear_thread(conversation_key(owner, identifier))
-        return cancelled[-1] if cancelled else None
+        return tuple(cancelled)
 
     async def mark_for_clearing(self, owner: Owner, conversation: Document) -> None:
         """Delete the conversation's own document and store what is to be cleared; raises Conflict."""

@@ -170,12 +170,28 @@ async def test_the_same_request_that_is_no_repeat_is_another_batch() -> None:
         (await requested(one, file_id, headers))["id"] for headers in ({}, {}, {"x-stainless-retry-count": "2"})
     ]
     assert first != second == again
+    assert (await requested(one, file_id, {"x-stainless-retry-count": "0"}))["id"] not in {first, second}
+    noted = {"metadata": {"window_s": "3600", "of": "another"}, "output_expires_after": LASTING}
+    others = [(await requested(one, file_id, {"x-stainless-retry-count": "1"}, **noted))["id"] for _ in range(2)]
+    assert others[0] == others[1] not in {first, second}
     one.world.clock.advance(601)
     assert (await requested(one, file_id, {"x-stainless-retry-count": "1"}))["id"] not in {first, second}
 
 
-async def requested(one: Api, file_id: str, headers: dict[str, str]) -> dict[str, Any]:
-    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id}
+LASTING = {"anchor": "created_at", "seconds": 3600}
+
+
+async def test_the_retry_of_a_stranger_is_not_the_batch_of_its_owner() -> None:
+    one = api()
+    mine = await upload(one, text_of([line(0)]))
+    await requested(one, mine, {})
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": mine}
+    headers = {"authorization": "Bearer strange", "x-stainless-retry-count": "1"}
+    assert (await one.http.post("/v1/batches", json=body, headers=headers)).status_code == 404
+
+
+async def requested(one: Api, file_id: str, headers: dict[str, str], **more: Any) -> dict[str, Any]:
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id, **more}
     answer = await one.http.post("/v1/batches", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -183,6 +183,8 @@ WRONG: Mapping[str, tuple[bytes, str | None, str]] = {
     "nothing": (b"", None, "invalid_multipart"),
     "a name in another coding": (form(PURPOSE, CONTENT).replace(b"a.txt", b"\xff"), None, "invalid_multipart"),
     "a long field": (form(CONTENT, FIELD.format(name="x", value="y" * (FIELD_BYTES + 1))), "x", "invalid_value"),
+    "a field twice": (form(PURPOSE, CONTENT, PURPOSE), "purpose", "invalid_value"),
+    "an unknown field twice": (form(PURPOSE, CONTENT, *[FIELD.format(name="x", value="")] * 2), "x", "invalid_value"),
     "many fields": (
         form(*(FIELD.format(name=f"f{each}", value="y") for each in range(FIELDS_LIMIT + 1))),
         None,
@@ -206,6 +208,17 @@ async def test_a_wrong_form_is_refused_and_leaves_nothing(name: str) -> None:
     error = answer.json()["error"]
     assert (answer.status_code, error["param"], error["code"]) == (400, param, code), error
     assert await content_documents(one) == 0
+
+
+async def test_fields_of_a_form_that_are_not_known_are_named_as_those_of_json() -> None:
+    one = api()
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    for names, ignored in (((), None), (("x",), "x"), (("y", "expires_after[on]", "x"), "x, y, and 1 more")):
+        body = form(PURPOSE, CONTENT, *[FIELD.format(name=name, value="1") for name in names])
+        answer = await one.http.post("/v1/files", content=body, headers=headers)
+        assert (answer.status_code, answer.headers.get("x-ganglion-ignored")) == (200, ignored)
+    lasts = await one.http.post("/v1/files", content=lasting("3600"), headers=headers)
+    assert (lasts.status_code, "x-ganglion-ignored" in lasts.headers) == (200, False)
 
 
 async def content_documents(one: Api) -> int:

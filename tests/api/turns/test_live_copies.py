@@ -4,10 +4,18 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from copy import replace
+from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from api.rendering.chat import PREFIX
+from clients.storage.keys import money_key
+from clients.storage.port import Add
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus
+from domain.money.budgets import TAKEN, Budgets, BudgetScope, tenant_day_counter_id
+from domain.money.ledger_records import nanos
 from domain.turns.cache_use import LEASE_S
 from tests.api.tools.agents import SHOP, agent, calls
 from tests.api.turns.followers import Turns, caching, killed, text_of
@@ -20,6 +28,13 @@ HALF = "four and"
 REST = " twenty blackbirds"
 OTHER = "three and thirty blackbirds"
 FIND = ("shop__find_order", {"number": "A-1"})
+LIMIT = Decimal("0.01")
+CHAT: dict[str, Any] = {
+    "model": "model",
+    "temperature": 0,
+    "metadata": {"cache_s": "60"},
+    "messages": [{"role": "user", "content": "sing"}],
+}
 TELLS_AGAIN = replace(backend("main"), continues=ContinuationMode.NO)
 
 
@@ -174,6 +189,63 @@ async def test_the_first_turn_is_deleted_while_another_one_copies_it() -> None:
 
 
 @told
+async def test_the_conversation_of_the_first_turn_is_deleted_while_another_one_copies_it() -> None:
+    turns = Turns(caching(FakeBackend(halves(asyncio.Event()), says(REST))))
+    talk = (await turns.one.http.post("/v1/conversations", json={})).json()["id"]
+    first, second = await turns.ask(conversation=talk), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    assert (await turns.one.http.delete(f"/v1/conversations/{talk}")).status_code == 200
+    assert (turns.one.orchestrations.cancelled, turns.one.orchestrations.woken) == ([first.id], [second.id])
+    assert items_of(await reader.events()) == [("completed", ANSWER)]
+    await asyncio.gather(*turns.one.orchestrations.tasks, return_exceptions=True)
+
+
+@told
+async def test_the_stored_chat_of_the_first_turn_is_deleted_while_another_one_copies_it() -> None:
+    turns = Turns(caching(FakeBackend(halves(asyncio.Event()), says(REST))))
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json={**CHAT, "store": True}))
+    while not turns.one.orchestrations.started:
+        await turns.one.world.clock.sleep(0.1)
+    (first,) = turns.one.orchestrations.started
+    second = await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    path = f"/v1/chat/completions/{PREFIX}{first.removeprefix('resp_')}"
+    assert (await turns.one.http.delete(path)).status_code == 200
+    assert (turns.one.orchestrations.cancelled, turns.one.orchestrations.woken) == ([first], [second.id])
+    assert items_of(await reader.events()) == [("completed", ANSWER)]
+    await asyncio.gather(asked, *turns.one.orchestrations.tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "deleted"])
+def test_a_follower_without_a_budget_ends_where_it_would_ask_the_model(end: str) -> None:
+    in_no_time(takeover_without_a_budget(end))
+
+
+async def takeover_without_a_budget(end: str) -> None:
+    model = FakeBackend(halves(asyncio.Event()), says("never"))
+    turns = Turns(caching(model, budgets=Budgets(limits={BudgetScope.TENANT_DAY: LIMIT})))
+    first, second = await turns.ask(), await turns.ask()
+    reader = turns.read(second)
+    await reader.shows(HALF)
+    spent = tenant_day_counter_id(Budgets(), turns.one.world.clock.now())
+    await turns.one.world.store.commit(money_key(OWNER.tenant), (Add(id=spent, amounts={TAKEN: nanos(LIMIT)}),))
+    if end == "cancelled":
+        await turns.one.http.post(f"/v1/responses/{first.id}/cancel")
+    else:
+        await turns.one.http.delete(f"/v1/responses/{first.id}")
+    events = await reader.events()
+    assert_whole(events, "failed")
+    assert events[-1]["response"]["metadata"]["ganglion_ending"] == "insufficient_quota"
+    assert items_of(events) == [("incomplete", HALF)]
+    assert len(model.calls) == 1
+    account = await turns.account(second)
+    assert (account["attempts"], float(account["cost_usd"])) == ([], 0.0)
+    await asyncio.gather(*turns.one.orchestrations.tasks, return_exceptions=True)
+
+
+@told
 async def test_other_followers_go_on_with_the_one_that_took_over() -> None:
     gate = asyncio.Event()
     model = FakeBackend(halves(asyncio.Event()), halves(gate, REST), says("never"))
@@ -290,14 +362,7 @@ async def test_a_chat_follows_a_response_word_by_word() -> None:
     model = FakeBackend(halves(gate))
     turns = Turns(caching(model))
     await turns.ask()
-    chat = {
-        "model": "model",
-        "temperature": 0,
-        "metadata": {"cache_s": "60"},
-        "messages": [{"role": "user", "content": "sing"}],
-        "stream": True,
-    }
-    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json=chat))
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json={**CHAT, "stream": True}))
     while not turns.is_copied():
         await turns.one.world.clock.sleep(0.1)
     gate.set()

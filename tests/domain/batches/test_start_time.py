@@ -1,5 +1,6 @@
 """Does a batch begin when it costs least, and never too late?"""
 
+from copy import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ GPU = BatchOption(
 )
 API = BatchOption(backend="api", line_cost=Decimal("0.00036"), line_s=0.5)
 WARM = BatchOption(backend="gpu", line_cost=Decimal("0.00015788"), line_s=0.05, restart_cost=START)
+CHEAP = BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)
 DAY = 86_400.0
 
 
@@ -50,7 +52,7 @@ def test_the_break_even_is_the_one_of_the_prices() -> None:
         ((WARM, API), 1289, 0, True, "gpu"),
         ((WARM,), 10_000, 0, True, ""),
         ((WARM, API), 1_500_000, 0, True, ""),
-        ((WARM, BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)), 10_000, 0, True, ""),
+        ((WARM, CHEAP), 10_000, 0, True, ""),
         ((GPU, API), 100, 0, False, ""),
         ((GPU, API), 1289, 0, False, ""),
         ((GPU, API), STARTS_PAID * 1289 - 1, 0, False, ""),
@@ -61,7 +63,7 @@ def test_the_break_even_is_the_one_of_the_prices() -> None:
         ((IDLE, API), 100, 0, False, ""),
         ((IDLE, API), 100, 600, True, "gpu"),
         ((), 10, 0, True, ""),
-        ((GPU, BatchOption(backend="cheap", line_cost=Decimal("0.0001"), line_s=1.0)), 100, 0, True, ""),
+        ((GPU, CHEAP), 100, 0, True, ""),
     ],
 )
 def test_a_batch_begins_where_that_pays(
@@ -88,6 +90,20 @@ def test_at_its_latest_start_a_batch_takes_what_costs_less() -> None:
     assert waiting.latest_start == DAY - 1.5 * (60 + 100 * 0.05)
     assert decide(GPU, API, lines=100, now=waiting.latest_start).backend == ""
     assert decide(GPU, lines=100, now=waiting.latest_start).backend == "gpu"
+
+
+REASONS = [
+    ((GPU, CHEAP), 0.0, "cheap is up, and a line costs no more there than on gpu"),
+    ((GPU, replace(API, line_cost=GPU.line_cost)), 0.0, "api is up, and a line costs no more there than on gpu"),
+    ((GPU, API), DAY, "the latest start has come, and api costs less than gpu"),
+    ((GPU,), DAY, "the latest start has come: gpu is started"),
+    ((GPU, API), 0.0, "waits for a warm gpu, or for more lines"),
+]
+
+
+@pytest.mark.parametrize(("options", "now", "reason"), REASONS)
+def test_the_reason_names_what_costs_less(options: tuple[BatchOption, ...], now: float, reason: str) -> None:
+    assert decide(*options, now=now).reason == reason
 
 
 @pytest.mark.parametrize(("together", "backend"), [(1288, ""), (1289, "gpu")])

@@ -55,7 +55,7 @@ owner = { tenant = "t", app = "a" }
 
 [pipelines.timed]
 trigger = "schedule"
-schedule = "* 0 6 * *"
+schedule = "0 0 6 31 2 *"
 owner = { tenant = "t", app = "a" }
 """
 
@@ -227,7 +227,19 @@ def test_a_trigger_of_another_kind_is_named(trigger: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", ["0 * * * * *", "0 */5 * * * *", "30 0 0-6 1,15 jan-mar mon", "0 0 6 * * 1-5", "0 0 9-17/2 * * *"]
+    "schedule",
+    [
+        "0 * * * * *",
+        "0 */5 * * * *",
+        "30 0 0-6 1,15 jan-mar mon",
+        "0 0 6 * * 1-5",
+        "0 0 9-17/2 * * *",
+        "0 0 0 29 2 mon",
+        "0 0 0 */30 2 *",
+        "0 0 0 31 4/3 *",
+        "0 0 0 31 4,jul *",
+        "0 0 0 28/2 2 *",
+    ],
 )
 def test_a_schedule_is_right(schedule: str) -> None:
     assert not schedule_problem(schedule)
@@ -247,6 +259,10 @@ def test_a_schedule_is_right(schedule: str) -> None:
         ("0 0 0 * * 7", "day of week"),
         ("0 0 5-1 * * *", "hour"),
         ("0 0 x * * *", "hour"),
+        ("0 0 0 31 2 *", "one of its months"),
+        ("0 0 0 30,31 feb mon", "one of its months"),
+        ("0 0 0 31 4-6/2,sep *", "one of its months"),
+        ("0 0 0 30/1 2/12 *", "one of its months"),
         pytest.param(f"0 0 {'9' * 5000} * * *", "hour", id="very long"),
     ],
 )

@@ -8,12 +8,16 @@ from copy import replace
 import httpx
 import pytest
 
+from clients.orchestrations import wire_of_batch
+from domain.money.budgets import Budgets, BudgetScope
 from ganglion.__main__ import Command, command_line
 from ganglion.remote import commands
 from ganglion.remote.client import ApiClient, ApiError, access_from
 from ganglion.remote.tables import table
 from tests.api.batches.jobs import create, line
 from tests.api.batches.jobs import ended as ended_batch
+from tests.api.batches.test_pauses import LIMIT, begun, spends_it_all
+from tests.api.endpoints.reports.test_limits import serving
 from tests.api.endpoints.reports.test_warm_ups import WORST, sleeping
 from tests.api.harness import ANSWER, OPERATOR, Api, FakeAuthenticator, api
 
@@ -276,6 +280,17 @@ async def test_batches_are_listed_shown_and_cancelled() -> None:
     assert "\nThe input file has no line" in await output(client, commands.batches, empty["id"])
     with pytest.raises(ApiError, match="--cancel needs the id of a batch"):
         await output(client, commands.batches, "--cancel")
+
+
+async def test_a_batch_that_pauses_for_its_budget_says_so() -> None:
+    one = serving(2, budgets=Budgets(limits={BudgetScope.TENANT_DAY: LIMIT}))
+    batch = await begun(one)
+    await spends_it_all(one)
+    await one.world.app.batches.run_line.run({**wire_of_batch(batch), "line": 0})
+    client = caller(one, "mine")
+    for arguments in ((), (batch.id,)):
+        shown = await output(client, commands.batches, *arguments)
+        assert f"\n{batch.id}  paused: Your organisation's budget for the day" in shown
 
 
 def answering(body: AsyncIterator[bytes], **headers: str) -> ApiClient:

@@ -172,7 +172,8 @@ async def test_a_deleted_conversation_takes_its_running_turn_and_all_else_with_i
     thread = conversation.id.removeprefix("conv_")
     running = await archive.turn(thread=thread, conversation=conversation.id)
     await archive.conversations.add(OWNER, conversation.id, items)
-    assert await archive.retention.delete_conversation(OWNER, conversation.id) == running
+    cancelled = await archive.retention.delete_conversation(OWNER, conversation.id)
+    assert [each.id for each in cancelled] == [running]
     assert archive.left() == []
     with pytest.raises(NotFound):
         await archive.conversations.read(OWNER, conversation.id)
