@@ -7,6 +7,7 @@ and the lease after it was lowered. So whoever comes after a crash lowers the co
 import logging
 from contextlib import suppress
 from copy import replace
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.count_failures import changed_nothing
-from domain.fleet.instances.lease import LOOK_S, LeasePhase
+from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase
 from domain.fleet.instances.numbered import instance
 from domain.fleet.instances.several import last_due_at, wanted_count
 from domain.identity.owners import Owner
@@ -27,6 +28,9 @@ from state.fleet.further_states import FurtherStates
 from state.money.gpu_sessions import GpuSessions
 
 log = logging.getLogger("ganglion.activities")
+
+LEASE_PAUSE_S: Final = 1.0
+"""How long until a lease is written again that could not be."""
 
 
 class FurtherStart(Struct, frozen=True, kw_only=True):
@@ -87,48 +91,70 @@ class FurtherInstances:
             await self.note_failed_start(asked, error)
             return False
         began = self.clock.now()
-        await self.states.record_count(asked.backend, asked.by)
+        state = await self.states.record_count(asked.backend, asked.by)
+        if state and all(each.by != asked.by for each in state.warmth.further):
+            log.warning("%s got its instance %d too late; it is ended", asked.backend.name, asked.count)
+            await self.renew_lease(asked)
+        await self.counts.keep_at(asked.backend, asked.count, asked.by)
         with suppress(Retryable):
             await self.sessions.record_begun(asked.one, began)
         return True
 
     async def is_charged(self, asked: FurtherStart) -> bool:
+        """Charge the owner, then let the lease have the instance; False where either is not possible."""
         times = asked.claimed.start_times
         try:
-            return await self.raise_target(asked.backend, asked.count) and await self.sessions.warm_up(
+            is_covered = await self.sessions.warm_up(
                 asked.one, asked.owner, asked.by, cold_s=times.p50_s, worst_s=times.p99_s, following=asked.following
             )
+            if not is_covered or await self.raise_target(asked.backend, asked.count):
+                return is_covered
         except Retryable:
-            await self.cancel(asked)
-            return False
+            pass
+        await self.cancel(asked)
+        return False
 
     async def cancel(self, asked: FurtherStart) -> None:
         with suppress(Retryable):
             await self.sessions.cancel_warm_up(asked.one, asked.owner, asked.by)
 
     async def raise_target(self, backend: Backend, count: int) -> bool:
-        """Let the lease say that so many instances may run; False where they are about to be ended."""
+        """Let the lease say that so many instances may run; False where they are about to be ended.
+
+        It is written even if it says so already: whoever has read it to end an instance has to look again.
+        """
         found = await self.leases.read(backend)
         if found is None or found.lease.phase is not LeasePhase.RUNNING:
             return False
-        after = replace(found.lease, target=max(found.lease.target, count))
-        return after == found.lease or await self.leases.replace(backend, found, after)
+        return await self.leases.replace(backend, found, with_target(found.lease, count))
+
+    async def renew_lease(self, asked: FurtherStart) -> None:
+        """Write a lease for an instance that may run although its claim is gone: under the lease it is ended."""
+        while not await self.is_leased(asked):
+            await self.clock.sleep(LEASE_PAUSE_S)
+
+    async def is_leased(self, asked: FurtherStart) -> bool:
+        """Let a lease in any phase say that the instance may run, or write one; False where that has to be repeated."""
+        lease = CountLease(by=asked.by, at=self.clock.now(), may_run=True, target=asked.count)
+        try:
+            found = await self.leases.read(asked.backend)
+            if found is None:
+                return await self.leases.create(asked.backend, lease)
+            return await self.leases.replace(asked.backend, found, with_target(found.lease, asked.count))
+        except Retryable:
+            return False
 
     async def note_failed_start(self, asked: FurtherStart, error: BackendError) -> None:
         """Charge nothing for a start that did not happen; one that may have happened is ended and paid."""
         log.warning("%s could not get its instance %d: %s", asked.backend.name, asked.count, error)
-        if not changed_nothing(error.failure):
-            await self.states.give_up(asked.backend, asked.by)
-            return
-        await self.cancel(asked)
+        if changed_nothing(error.failure):
+            await self.cancel(asked)
+        else:
+            await self.renew_lease(asked)
         await self.give_up(asked)
 
     async def give_up(self, asked: FurtherStart) -> None:
-        """Give up a claim, and the count that its lease has: nothing was started."""
-        with suppress(Retryable):
-            found = await self.leases.read(asked.backend)
-            if found and found.lease.phase is LeasePhase.RUNNING and found.lease.target == asked.count:
-                await self.leases.replace(asked.backend, found, replace(found.lease, target=asked.count - 1))
+        """Give up a claim. Where its lease lets more instances run than are wanted now, the count is lowered."""
         await self.states.give_up(asked.backend, asked.by)
 
     async def look(self, backend: Backend, found: StoredLease, state: BackendState) -> float:
@@ -163,3 +189,8 @@ class FurtherInstances:
         after = replace(found.lease, phase=LeasePhase.RUNNING, target=count, tries=0)
         await self.leases.replace(backend, found, after)
         return self.clock.now()
+
+
+def with_target(lease: CountLease, count: int) -> CountLease:
+    """Return the lease under which so many instances may run at least."""
+    return replace(lease, target=max(lease.target, count))

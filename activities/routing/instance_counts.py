@@ -1,13 +1,16 @@
 """How is a count set that the Admin API may refuse for a while?"""
 
 import logging
+from contextlib import suppress
 from copy import replace
 
 from clients.backends.port import BackendError
 from clients.clock import Clock
 from clients.instances.port import InstanceCounter
+from domain.errors import Retryable
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.several import wanted_count
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
 
@@ -44,6 +47,21 @@ class InstanceCounts:
                 await self.backend_states.record_warm_up_sent(backend, by)
             else:
                 return
+
+    async def keep_at(self, backend: Backend, count: int, by: str) -> None:
+        """After a count was set, set what others have asked for since: the call of this process may have come last."""
+        if backend.max_instances == 1:
+            return
+        with suppress(BackendError, Retryable):
+            while (wanted := await self.wanted(backend)) > count:
+                count = wanted
+                await self.set_to(backend, count, by)
+
+    async def wanted(self, backend: Backend) -> int:
+        """Return how many instances are to run, of those that the lease lets run; one at least."""
+        found = await self.leases.read(backend)
+        state = (await self.backend_states.read({backend.name: backend}))[backend.name]
+        return min(wanted_count(state), found.lease.target if found else 1)
 
     async def lower_to(self, backend: Backend, count: int) -> float | None:
         """Set a lower count and wait until it is so; return None, or after a failure when to try again."""

@@ -25,7 +25,6 @@ from domain.fleet.instances.held_backend import provider_idle_s
 from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted, kept_until, look_by
 from domain.fleet.instances.numbered import instance, instances_of
 from domain.fleet.instances.scaling import Scaling
-from domain.fleet.instances.several import wanted_count
 from domain.money.sessions.gpu_sessions import GpuSession
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
@@ -106,17 +105,15 @@ class InstanceKeeper:
         """
         try:
             if is_counted(backend):
-                await self.counts.set_to(backend, await self.count_of(backend), by)
+                wanted = 1 if backend.max_instances == 1 else await self.counts.wanted(backend)
+                await self.counts.set_to(backend, wanted, by)
+                await self.counts.keep_at(backend, wanted, by)
         except BackendError as error:
             await self.end_failed_start(backend, error, by)
             raise
         self.watch(backend)
         with suppress(Retryable):
             await self.sessions.record_begun(backend, self.clock.now())
-
-    async def count_of(self, backend: Backend) -> int:
-        """Return how many instances are to run when the first one does."""
-        return 1 if backend.max_instances == 1 else wanted_count(await self.state_of(backend))
 
     async def let_go(self, backend: Backend, by: str) -> None:
         """Give up the lease of `by`, which started nothing. What may run since an earlier one is still ended."""

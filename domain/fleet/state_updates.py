@@ -134,12 +134,13 @@ def after_warm_up(
 def after_stop(state: BackendState, backend: Backend, *, now: float, looked_at: float) -> BackendState | None:
     """Learn that the product ends the instance; None where turns run there or are in line, or a start began since.
 
+    Nor does it end while a higher count is being set: that would come after the count of 0.
     Turns in line do not keep up what the schedule does not allow.
     """
     start = state.warmth.start_under_way(now)
     may_run = not backend.instances or backend.instances.limits(now).maximum > 0
     has_turns = state.load.running(now) or (may_run and state.is_up(now) and state.load.queued(now))
-    is_needed = has_turns or (start is not None and start.since >= looked_at)
+    is_needed = has_turns or state.warmth.is_growing(now) or (start is not None and start.since >= looked_at)
     return None if is_needed else replace(state, warmth=state.warmth.stopped())
 
 

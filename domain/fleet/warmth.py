@@ -40,6 +40,10 @@ class Warmth(Struct, frozen=True, kw_only=True):
     def is_starting(self, now: float) -> bool:
         return self.start_under_way(now) is not None and not self.is_warm(now)
 
+    def is_growing(self, now: float) -> bool:
+        """Return whether a process is about to set a higher count."""
+        return any(not each.is_set and not each.is_lost(now) for each in self.further)
+
     def start_under_way(self, now: float) -> WarmUp | None:
         return self.warm_up if self.warm_up and self.warm_up.under_way(now) else None
 

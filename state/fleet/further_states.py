@@ -20,10 +20,10 @@ class FurtherStates:
         now = self.clock.now()
         return await self.states.update(backend, lambda state: after_claim(state, backend, by=by, now=now))
 
-    async def record_count(self, backend: Backend, by: str) -> None:
-        """Record that the count was set that includes the instance of `by`."""
+    async def record_count(self, backend: Backend, by: str) -> BackendState | None:
+        """Record that the count was set that includes the instance of `by`; None where that could not be written."""
         now = self.clock.now()
-        await self.states.update(backend, lambda state: after_count(state, by=by, now=now))
+        return await self.states.update(backend, lambda state: after_count(state, by=by, now=now))
 
     async def give_up(self, backend: Backend, by: str) -> None:
         """Record that the instance that `by` has claimed was not started."""

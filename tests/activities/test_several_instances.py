@@ -241,3 +241,103 @@ def test_the_route_says_why_one_more_instance_starts() -> None:
         await assert_all_paid(scene)
 
     run(story, scene)
+
+
+def test_a_start_that_the_api_delays_beyond_the_idle_period_leaves_no_instance_behind() -> None:
+    busy = Failure(kind=FailureKind.STATUS, status=429, body="not now")
+
+    async def story(scene: Scene) -> None:
+        scene.refuse_while(busy, lambda count: count > 1 and scene.gpu.now < 50)
+        turn = asyncio.create_task(scene.turn())
+        await asyncio.sleep(25)
+        assert await further(scene)
+        await turn
+        await scene.end()
+        assert scene.gpu.instances == []
+        assert await scene.ledger() == scene.bill
+
+    run(story, impatient)
+
+
+def test_an_instance_whose_claim_is_lost_when_its_count_is_set_is_ended() -> None:
+    async def story(scene: Scene) -> None:
+        turn = asyncio.create_task(scene.turn())
+        await asyncio.sleep(25)
+        late = LateCounter(scene.gpu)
+        scene.cluster.world.app.activities.keeper.counts.counter = late
+        assert await further(scene)
+        await turn
+        await asyncio.sleep(200)
+        assert await scene.cluster.world.app.state.count_leases.read(scene.backend) is None
+        late.may_send.set()
+        await scene.end()
+        assert max(counts(scene)) == 2
+        assert scene.gpu.instances == []
+
+    run(story, impatient)
+
+
+def test_a_repeated_start_does_not_lower_the_count_that_another_turn_has_set() -> None:
+    busy = Failure(kind=FailureKind.STATUS, status=503, body="not now")
+
+    async def story(scene: Scene) -> None:
+        scene.refuse_while(busy, lambda count: count == 1 and scene.gpu.now < 10)
+        turn = asyncio.create_task(scene.turn())
+        await asyncio.sleep(2)
+        assert await further(scene)
+        await asyncio.sleep(20)
+        assert scene.gpu.count == 2
+        await turn
+        await scene.end()
+        assert scene.gpu.instances == []
+
+    run(story, scene)
+
+
+def test_a_start_that_no_budget_covers_forgets_no_instance_that_may_run_still() -> None:
+    async def story(scene: Scene) -> None:
+        turn = asyncio.create_task(scene.turn())
+        await asyncio.sleep(25)
+        state = scene.cluster.world.app.state
+        found = await state.count_leases.read(scene.backend)
+        assert found
+        await state.count_leases.replace(scene.backend, found, replace(found.lease, target=2))
+        state.gpu_sessions.is_covered = refused
+        assert await further(scene)
+        await turn
+        await scene.end()
+        assert counts(scene) == [1, 1, 0]
+
+    run(story, scene)
+
+
+class LateCounter:
+    """Sends higher counts to a GPU as soon as the event is set."""
+
+    def __init__(self, gpu: GpuPool) -> None:
+        self.gpu = gpu
+        self.may_send = asyncio.Event()
+
+    async def set_count(self, backend: Backend, count: int) -> str:
+        if count > 1:
+            await self.may_send.wait()
+        return await self.gpu.set_count(backend, count)
+
+    async def wait(self, backend: Backend, operation: str) -> None:
+        await self.gpu.wait(backend, operation)
+
+
+def impatient() -> Scene:
+    """Return a scene with an idle period of a second."""
+    backend = several()
+    return Scene(gpu=pool(), backend=replace(backend, cold_start=replace(backend.cold_start, idle_s=1.0)))
+
+
+async def further(scene: Scene) -> bool:
+    """Start one more instance for the first turn."""
+    first = scene.responses[0]
+    return await scene.cluster.world.warmer.warm_up_further(scene.backend, first.id, owner=first.owner)
+
+
+async def refused(*_: Any, **_options: Any) -> bool:
+    return False

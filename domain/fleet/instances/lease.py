@@ -87,13 +87,13 @@ class CountLease(Struct, frozen=True, kw_only=True):
 def due_at(lease: CountLease, backend: Backend, state: BackendState, now: float) -> float:
     """Return when the instance is to end, as far as is known now; a time that has passed means now.
 
-    It ends when it was idle for the idle period of its session, or its start counts as lost; never before its last
-    attempt, nor while turns are in line for it, nor below the minimum of the schedule. Where the schedule allows none,
-    it ends with its last attempt.
+    It ends when it was idle for the idle period of its session, or its start counts as lost; never while a higher count
+    is being set, before its last attempt, while turns are in line for it, or below the minimum of the schedule. Where
+    the schedule allows none, it ends with its last attempt.
     """
     if lease.phase is LeasePhase.ENDING:
         return now
-    if state.load.running(now):
+    if state.load.running(now) or state.warmth.is_growing(now):
         return now + LOOK_S
     limits = backend.instances.limits(now) if backend.instances else FREE
     if limits.minimum and backend.instances:
