@@ -80,8 +80,8 @@ def copied_items(first: Transcript) -> Sequence[Item]:
 
 def last_reasoned(items: Sequence[Item]) -> Sequence[Item]:
     """Return items without reasoning that other reasoning follows: its answer was given up for a better model's."""
-    after = [*(item.kind for item in items[1:]), None]
-    return [item for item, kind in zip(items, after, strict=True) if not item.kind is kind is ItemKind.REASONING]
+    twice = [ItemKind.REASONING] * 2
+    return [item for at, item in enumerate(items) if [each.kind for each in items[at : at + 2]] != twice]
 
 
 def live_items(first: Transcript) -> Sequence[Item]:

@@ -114,6 +114,7 @@ def test_reasoning_of_an_answer_that_was_given_up_is_not_shown_again_and_again()
     )
     better = Item(id="rs2", kind=ItemKind.REASONING, text="xyz", status=OPEN)
     late, early = Follower(), Follower()
+    late.follow(running(()))
     early.follow(running((given_up[0], replace(given_up[1], status=OPEN))))
     for follower in (late, early):
         follower.follow(running((*given_up, better)))
