@@ -21,7 +21,7 @@ from domain.log.transcript import Transcript
 from domain.tools.approval_rules import ApprovalRules
 from domain.tools.approvals import Approval
 from domain.tools.arguments import call_problem, parsed_arguments
-from domain.tools.call_record import CallOutcome, hash_of
+from domain.tools.call_record import CallOutcome, CallRecord, hash_of
 from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers, other_tool
 from domain.tools.listings.listing import offered_function
 from domain.tools.outcomes import (
@@ -106,19 +106,19 @@ class CallTool:
     async def checked_outcome(
         self, response: Response, item: Item, log: Transcript, *, approval: Approval | None = None
     ) -> CallOutcome:
-        """Return the outcome of a call, which is sent only where it is still possible and allowed."""
-        found = self.find(response, item)
-        if found is None:
-            return failed(NOT_CONFIGURED)
+        """Return the outcome of a call, which is sent only where it is still possible and allowed.
+
+        A call that runs as a task was sent before: it is looked at, whatever its tool may do now.
+        """
+        place = (approval.response, approval.request) if approval else (response.id, item.id)
+        found, arguments = self.find(response, item), parsed_arguments(item.text)
+        refusal = self.refusal(response, item, log, is_approved=approval is not None)
+        record = await self.sender.calls.find(response.owner, *place) if refusal else None
+        if refusal and record is None:
+            return refusal
+        if found is None or isinstance(arguments, str) or (refusal and record and not record.task):
+            return await self.given_up(response, item, record, refusal)
         server, tool = found
-        arguments = parsed_arguments(item.text)
-        problem = call_problem(item.text, tool.input_schema, max_bytes=self.servers.limits.argument_bytes)
-        if isinstance(arguments, str) or problem:
-            return invalid_arguments(problem)
-        if is_known_by_now(item, log.items):
-            return failed(REPEATED)
-        if approval is None and self.needs_approval(response, item, log):
-            return failed(NOT_APPROVED)
         watch = TurnWatch(self.turns, response.owner, response.id, next_slot=log.next_slot)
         task = CallTask(
             response=response,
@@ -132,6 +132,31 @@ class CallTool:
             grant=await self.grants.token(response, server),
         )
         return await self.sender.outcome(task)
+
+    def refusal(self, response: Response, item: Item, log: Transcript, *, is_approved: bool) -> CallOutcome | None:
+        """Return how a call ends that must not be sent; None where it may be."""
+        found = self.find(response, item)
+        if found is None:
+            return failed(NOT_CONFIGURED)
+        problem = call_problem(item.text, found[1].input_schema, max_bytes=self.servers.limits.argument_bytes)
+        if problem or isinstance(parsed_arguments(item.text), str):
+            return invalid_arguments(problem)
+        if is_known_by_now(item, log.items):
+            return failed(REPEATED)
+        needs_approval = not is_approved and self.needs_approval(response, item, log)
+        return failed(NOT_APPROVED) if needs_approval else None
+
+    async def given_up(
+        self, response: Response, item: Item, record: CallRecord | None, refusal: CallOutcome | None
+    ) -> CallOutcome:
+        """Return how a call ends that an earlier run may have sent, and that nothing can be asked about any more.
+
+        The record of a run of another turn, with the same approval, is left to that.
+        """
+        outcome = refusal if refusal and not self.may_write(response, item) else unknown()
+        if record is None or not record.is_run_by(response.id):
+            return (record and record.outcome) or outcome
+        return (await self.sender.calls.end(response.owner, record, outcome)).outcome or outcome
 
     async def approved_outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
         """Return the outcome of an approved call.

@@ -75,12 +75,18 @@ def copied_pieces(first: Transcript, log: Transcript, events: Sequence[LogEvent]
 
 
 def copied_items(first: Transcript) -> Sequence[Item]:
-    return [item for item in kept_items(first) if item.kind in PREFIXES]
+    return last_reasoned([item for item in kept_items(first) if item.kind in PREFIXES])
+
+
+def last_reasoned(items: Sequence[Item]) -> Sequence[Item]:
+    """Return items without reasoning that other reasoning follows: its answer was given up for a better model's."""
+    twice = [ItemKind.REASONING] * 2
+    return [item for at, item in enumerate(items) if [each.kind for each in items[at : at + 2]] != twice]
 
 
 def live_items(first: Transcript) -> Sequence[Item]:
     """Return the reasoning before the message of an answer that is being made, and the message."""
-    items = [item for item in copied_items(first) if item.status is not ItemStatus.INCOMPLETE]
+    items = last_reasoned([item for item in copied_items(first) if item.status is not ItemStatus.INCOMPLETE])
     kinds = [item.kind for item in items]
     end = kinds.index(ItemKind.MESSAGE) + 1 if ItemKind.MESSAGE in kinds else len(items)
     return [item for item in items[:end] if item.kind is not ItemKind.FUNCTION_CALL]

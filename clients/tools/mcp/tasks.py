@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from mcp.client.extension import ClientExtension, advertise
 from mcp.client.session import ClientSession
 from mcp_types import INVALID_PARAMS, CallToolResult, InputRequiredResult, Request, RequestParams, Result
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter
 
 from clients.tools.mcp.results import SUCCESS, answer_of
 from clients.tools.port import AnsweredBy, CallFailure, TaskStatus, ToolAnswer, ToolError, ToolRequest, ToolTask
@@ -22,14 +22,17 @@ UNUSABLE: Final = "The server gave the call a task without a usable id."
 
 
 class TaskFields(Result):
-    """What every answer about a task has; times are in milliseconds, and `ttl_ms` counts from its creation."""
+    """What every answer about a task has; times are in milliseconds, and `ttl_ms` counts from its creation.
+
+    They are finite, unlike some that the library reads: no record could keep others.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
     task_id: str = Field(alias="taskId")
     status: TaskStatus
-    ttl_ms: float | None = Field(default=None, alias="ttlMs")
-    poll_ms: float | None = Field(default=None, alias="pollIntervalMs")
+    ttl_ms: FiniteFloat | None = Field(default=None, alias="ttlMs")
+    poll_ms: FiniteFloat | None = Field(default=None, alias="pollIntervalMs")
 
     def task(self) -> ToolTask:
         if not 0 < len(self.task_id) <= LONGEST_ID:

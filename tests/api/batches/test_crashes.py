@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
 
 from clients.storage.port import DocumentStore
-from domain.errors import GanglionError
+from domain.batches.batch import ENDINGS
+from domain.errors import GanglionError, Unavailable
 from domain.fleet.catalog import ContinuationMode
 from domain.money.attempt_charge import AttemptStatus
+from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import ReservationStatus
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import ANSWER, Api, api
@@ -176,6 +179,35 @@ async def test_the_same_request_that_is_no_repeat_is_another_batch() -> None:
     assert others[0] == others[1] not in {first, second}
     one.world.clock.advance(601)
     assert (await requested(one, file_id, {"x-stainless-retry-count": "1"}))["id"] not in {first, second}
+
+
+@pytest.mark.parametrize("sent", REPEATS)
+async def test_a_repeat_is_the_batch_also_where_it_would_now_be_refused(sent: str) -> None:
+    one = api()
+    file_id, (first, repeated) = await upload(one, text_of([line(0)])), REPEATS[sent]
+    made = await requested(one, file_id, first)
+    poor = Budgets(limits={BudgetScope.OWNER_MONTH: Decimal("0.000001")})
+    one.world.ledger.budget_counters.configured = poor
+    assert (await requested(one, file_id, repeated))["id"] == made["id"]
+    assert (await ended(one, made))["status"] in ENDINGS
+    assert (await one.http.delete(f"/v1/files/{file_id}")).status_code == 200
+    assert (await requested(one, file_id, repeated))["id"] == made["id"]
+
+
+async def test_the_retry_of_a_batch_whose_check_failed_is_not_an_equal_batch_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def down(*_: object) -> None:
+        raise Unavailable("The store did not answer.")
+
+    one = api()
+    file_id = await upload(one, text_of([line(0)]))
+    first = await requested(one, file_id, {})
+    body = {name: first[name] for name in ("endpoint", "completion_window", "input_file_id")}
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one.world.app.state.files), "read", down)
+        assert (await one.http.post("/v1/batches", json=body)).status_code == 503
+    assert (await requested(one, file_id, {"x-stainless-retry-count": "1"}))["id"] != first["id"]
 
 
 LASTING = {"anchor": "created_at", "seconds": 3600}

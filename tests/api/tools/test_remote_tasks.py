@@ -1,6 +1,7 @@
 """Does a call that its server runs as a task have its effect once, and end with the task's result?"""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from copy import replace
 from dataclasses import dataclass, field
 from typing import Any, override
 
@@ -15,6 +16,7 @@ from clients.tools.port import (
     ToolRequest,
     ToolTask,
 )
+from domain.tools.catalog import ToolServers
 from domain.tools.outcomes import TASK_ASKED, TASK_CANCELLED, TASK_LATE, TASK_LOST, UNKNOWN
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls, sent
@@ -65,6 +67,16 @@ class TaskServer(FakeTools):
 
     async def look(self) -> None:
         """Do what happens at a look."""
+
+
+def updated(one: Api, change: Callable[[ToolServers], ToolServers]) -> Callable[[], Awaitable[None]]:
+    """Return what changes the file of tools, as an update of the service does."""
+
+    async def update() -> None:
+        step = one.world.app.activities.call_tool
+        step.servers = change(step.servers)
+
+    return update
 
 
 def serving(server: TaskServer, *named: tuple[str, dict[str, Any]]) -> Api:
@@ -175,6 +187,30 @@ async def test_a_cancelled_turn_cancels_the_task(named: tuple[str, dict[str, Any
     assert record.outcome
     assert record.outcome.output == ("done" if has_ended else None)
     assert record.outcome.unknown == (named is NOTE and not has_ended)
+
+
+@pytest.mark.parametrize("named", [FIND, NOTE])
+async def test_a_task_goes_on_where_its_call_could_not_be_sent_any_more(named: tuple[str, dict[str, Any]]) -> None:
+    server = Interrupted(states=[WORKING, answers("done")])
+    one = serving(server, named)
+    server.happens = updated(one, lambda servers: replace(servers, limits=replace(servers.limits, argument_bytes=1)))
+    made = await outcome(one)
+    assert (made["mcp_call"]["output"], len(server.sent), len(server.looks)) == ("done", 1, 2)
+
+
+@pytest.mark.parametrize("named", [FIND, NOTE])
+async def test_a_call_whose_tool_is_gone_while_its_task_runs_is_not_said_to_be_unsent(
+    named: tuple[str, dict[str, Any]],
+) -> None:
+    """Of a tool that is gone nobody knows whether it writes."""
+    server = Interrupted(states=[WORKING])
+    one = serving(server, named)
+    server.happens = updated(one, lambda servers: replace(servers, known={}))
+    made = await outcome(one)
+    assert (made["mcp_call"]["error"]["content"], len(server.sent)) == (UNKNOWN, 1)
+    [record] = await one.world.app.state.tool_calls.of_response(OWNER, made["id"])
+    assert record.outcome
+    assert record.outcome.unknown
 
 
 async def test_a_step_that_fails_looks_again_and_calls_nothing_again() -> None:

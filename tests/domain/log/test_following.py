@@ -107,6 +107,24 @@ def test_a_follower_says_in_the_end_what_the_last_answer_says(
     assert [bare(item) for item in kept if not shows_more or item.text] == [bare(item) for item in said]
 
 
+def test_reasoning_of_an_answer_that_was_given_up_is_not_shown_again_and_again() -> None:
+    given_up = (
+        Item(id="rs1", kind=ItemKind.REASONING, text="abc"),
+        Item(id="msg1", text="no", status=ItemStatus.INCOMPLETE),
+    )
+    better = Item(id="rs2", kind=ItemKind.REASONING, text="xyz", status=OPEN)
+    late, early = Follower(), Follower()
+    late.follow(running(()))
+    early.follow(running((given_up[0], replace(given_up[1], status=OPEN))))
+    for follower in (late, early):
+        follower.follow(running((*given_up, better)))
+        follower.follow(running((*given_up, replace(better, text="xyzz"))))
+        follower.take_over(whole((*given_up, replace(better, text="xyzz", status=DONE), Item(id="msg2", text="yes"))))
+    shown = [(item.kind, item.text, item.status) for item in late.log.items]
+    assert shown == [(ItemKind.REASONING, "xyzz", DONE), (ItemKind.MESSAGE, "yes", DONE)]
+    assert [item.text for item in early.log.items] == ["abc", "no", "yes"]
+
+
 def bare(item: Item) -> Item:
     return replace(item, id="", status=DONE)
 
