@@ -7,7 +7,6 @@ and the lease after it was lowered. So whoever comes after a crash lowers the co
 import logging
 from contextlib import suppress
 from copy import replace
-from typing import Final
 
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.count_failures import changed_nothing
-from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase
+from domain.fleet.instances.lease import LOOK_S, LeasePhase, with_target
 from domain.fleet.instances.numbered import instance
 from domain.fleet.instances.several import last_due_at, wanted_count
 from domain.identity.owners import Owner
@@ -28,9 +27,6 @@ from state.fleet.further_states import FurtherStates
 from state.money.gpu_sessions import GpuSessions
 
 log = logging.getLogger("ganglion.activities")
-
-LEASE_PAUSE_S: Final = 1.0
-"""How long until a lease is written again that could not be."""
 
 
 class FurtherStart(Struct, frozen=True, kw_only=True):
@@ -94,7 +90,7 @@ class FurtherInstances:
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
             log.warning("%s got its instance %d too late; it is ended", asked.backend.name, asked.count)
-            await self.renew_lease(asked)
+            await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
         with suppress(Retryable):
             await self.sessions.record_begun(asked.one, began)
@@ -128,29 +124,13 @@ class FurtherInstances:
             return False
         return await self.leases.replace(backend, found, with_target(found.lease, count))
 
-    async def renew_lease(self, asked: FurtherStart) -> None:
-        """Write a lease for an instance that may run although its claim is gone: under the lease it is ended."""
-        while not await self.is_leased(asked):
-            await self.clock.sleep(LEASE_PAUSE_S)
-
-    async def is_leased(self, asked: FurtherStart) -> bool:
-        """Let a lease in any phase say that the instance may run, or write one; False where that has to be repeated."""
-        lease = CountLease(by=asked.by, at=self.clock.now(), may_run=True, target=asked.count)
-        try:
-            found = await self.leases.read(asked.backend)
-            if found is None:
-                return await self.leases.create(asked.backend, lease)
-            return await self.leases.replace(asked.backend, found, with_target(found.lease, asked.count))
-        except Retryable:
-            return False
-
     async def note_failed_start(self, asked: FurtherStart, error: BackendError) -> None:
         """Charge nothing for a start that did not happen; one that may have happened is ended and paid."""
         log.warning("%s could not get its instance %d: %s", asked.backend.name, asked.count, error)
         if changed_nothing(error.failure):
             await self.cancel(asked)
         else:
-            await self.renew_lease(asked)
+            await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.give_up(asked)
 
     async def give_up(self, asked: FurtherStart) -> None:
@@ -189,8 +169,3 @@ class FurtherInstances:
         after = replace(found.lease, phase=LeasePhase.RUNNING, target=count, tries=0)
         await self.leases.replace(backend, found, after)
         return self.clock.now()
-
-
-def with_target(lease: CountLease, count: int) -> CountLease:
-    """Return the lease under which so many instances may run at least."""
-    return replace(lease, target=max(lease.target, count))

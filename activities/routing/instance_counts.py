@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 from copy import replace
+from typing import Final
 
 from clients.backends.port import BackendError
 from clients.clock import Clock
@@ -10,11 +11,15 @@ from clients.instances.port import InstanceCounter
 from domain.errors import Retryable
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.lease import CountLease, LeasePhase, with_target
 from domain.fleet.instances.several import wanted_count
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import CountLeases
 
 log = logging.getLogger("ganglion.activities")
+
+LEASE_PAUSE_S: Final = 1.0
+"""How long until a lease is written again that could not be."""
 
 
 class InstanceCounts:
@@ -62,6 +67,33 @@ class InstanceCounts:
         found = await self.leases.read(backend)
         state = (await self.backend_states.read({backend.name: backend}))[backend.name]
         return min(wanted_count(state), found.lease.target if found else 1)
+
+    async def renew_lease(self, backend: Backend, by: str, count: int) -> None:
+        """Write a lease for a count that may have been set after the others have ended: under the lease it is lowered.
+
+        Whoever has lowered the count under the lease does it again: the lease runs on.
+        """
+        while not await self.is_leased(backend, by, count):
+            await self.clock.sleep(LEASE_PAUSE_S)
+
+    async def is_leased(self, backend: Backend, by: str, count: int) -> bool:
+        """Let a lease say that so many instances may run; False where that has to be repeated."""
+        new = CountLease(by=by, at=self.clock.now(), may_run=True, target=count)
+        try:
+            found = await self.leases.read(backend)
+            if found is None:
+                return await self.leases.create(backend, new)
+            running = replace(with_target(found.lease, count), phase=LeasePhase.RUNNING)
+            return await self.leases.replace(backend, found, running)
+        except Retryable:
+            return False
+
+    async def has_lease(self, backend: Backend) -> bool:
+        """Return whether instances may run; where the store does not answer they are taken for ended."""
+        with suppress(Retryable):
+            found = await self.leases.read(backend)
+            return found is not None and found.lease.phase is LeasePhase.RUNNING
+        return False
 
     async def lower_to(self, backend: Backend, count: int) -> float | None:
         """Set a lower count and wait until it is so; return None, or after a failure when to try again."""

@@ -107,6 +107,8 @@ class InstanceKeeper:
             if is_counted(backend):
                 wanted = 1 if backend.max_instances == 1 else await self.counts.wanted(backend)
                 await self.counts.set_to(backend, wanted, by)
+                if not await self.counts.has_lease(backend):
+                    await self.counts.renew_lease(backend, by, wanted)
                 await self.counts.keep_at(backend, wanted, by)
         except BackendError as error:
             await self.end_failed_start(backend, error, by)
@@ -152,6 +154,8 @@ class InstanceKeeper:
         found = await self.leases.read(backend)
         if found and found.lease.by == by and not found.lease.may_run:
             await self.leases.replace(backend, found, found.lease.ending())
+        elif found is None:
+            await self.counts.renew_lease(backend, by, 1)
         self.watch(backend)
 
     def watch(self, backend: Backend) -> None:

@@ -84,6 +84,11 @@ class CountLease(Struct, frozen=True, kw_only=True):
         )
 
 
+def with_target(lease: CountLease, count: int) -> CountLease:
+    """Return the lease under which so many instances may run at least."""
+    return replace(lease, target=max(lease.target, count))
+
+
 def due_at(lease: CountLease, backend: Backend, state: BackendState, now: float) -> float:
     """Return when the instance is to end, as far as is known now; a time that has passed means now.
 
