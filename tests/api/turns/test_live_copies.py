@@ -356,22 +356,13 @@ async def test_a_turn_that_never_begins_is_replaced() -> None:
     assert len(model.calls) == 1
 
 
-CHAT: dict[str, Any] = {
-    "model": "model",
-    "temperature": 0,
-    "metadata": {"cache_s": "60"},
-    "messages": [{"role": "user", "content": "sing"}],
-    "stream": True,
-}
-
-
 @told
 async def test_a_chat_follows_a_response_word_by_word() -> None:
     gate = asyncio.Event()
     model = FakeBackend(halves(gate))
     turns = Turns(caching(model))
     await turns.ask()
-    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json=CHAT))
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json={**CHAT, "stream": True}))
     while not turns.is_copied():
         await turns.one.world.clock.sleep(0.1)
     gate.set()
@@ -390,8 +381,8 @@ async def test_a_chat_shows_no_text_that_a_better_model_may_replace() -> None:
     """The stream of a chat can't replace text."""
     gate = asyncio.Event()
     turns = Turns(caching(FakeBackend(halves(gate))))
-    first = await turns.ask(model="auto")
-    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json={**CHAT, "model": "auto"}))
+    first, chat = await turns.ask(model="auto"), {**CHAT, "stream": True, "model": "auto"}
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json=chat))
     await turns.read(first).shows(HALF)
     await turns.one.world.clock.sleep(2.0)
     gate.set()
