@@ -34,23 +34,43 @@ class Unusable(Exception):
 class Trail(NamedTuple):
     """How a part of a schema was reached.
 
-    `here` are the references that describe the same value, `needed` those that lead to it by required properties alone.
+    `here` is the last reference that describes the same value, `needed` the last one that leads to it by required
+    properties alone; each is empty where there is none.
     """
 
     level: int = 0
-    here: frozenset[str] = frozenset({"#"})
-    needed: frozenset[str] = frozenset({"#"})
+    here: str = "#"
+    needed: str = "#"
 
     def below(self, *, is_required: bool = False) -> "Trail":
         """Return the trail of a value inside this one."""
-        return Trail(self.level + 1, frozenset(), self.needed if is_required else frozenset())
+        return Trail(self.level + 1, "", self.needed if is_required else "")
 
     def beside(self, *, is_one_of_several: bool) -> "Trail":
         """Return the trail of another schema of the same value."""
-        return Trail(self.level + 1, self.here, frozenset() if is_one_of_several else self.needed)
+        return Trail(self.level + 1, self.here, "" if is_one_of_several else self.needed)
 
     def along(self, reference: str) -> "Trail":
-        return Trail(self.level + 1, self.here | {reference}, self.needed | {reference})
+        return Trail(self.level + 1, reference, reference)
+
+
+class References:
+    """Which references lead to which others."""
+
+    def __init__(self) -> None:
+        self.after: dict[str, set[str]] = {}
+
+    def add(self, before: str, reference: str) -> bool:
+        """Add one, and tell whether it leads back to where it is; an empty `before` is nowhere."""
+        if not before:
+            return False
+        self.after.setdefault(before, set()).add(reference)
+        seen, ahead = {reference}, [reference]
+        while ahead:
+            found = self.after.get(ahead.pop(), set()) - seen
+            seen |= found
+            ahead += found
+        return before in seen
 
 
 def schema_fault(schema: Mapping[str, Any]) -> str:
@@ -68,6 +88,7 @@ class SchemaWalk:
     def __init__(self, root: Any) -> None:
         self.root = root
         self.sizes: dict[str, int] = {}
+        self.same, self.inside = References(), References()
 
     def parts(self, schema: Any, trail: Trail) -> int:
         """Return how many schemas there are; raises Unusable."""
@@ -89,10 +110,12 @@ class SchemaWalk:
         reference = rules.get("$ref")
         if reference is None:
             return 0
-        if reference in trail.here or reference in trail.needed:
+        if not isinstance(reference, str):
+            raise Unusable(LOST)
+        if self.same.add(trail.here, reference) or self.inside.add(trail.needed, reference):
             raise Unusable(ENDLESS)
         if reference not in self.sizes:
-            target = referenced(self.root, reference) if isinstance(reference, str) else None
+            target = referenced(self.root, reference)
             if target is None:
                 raise Unusable(LOST)
             self.sizes[reference] = 1

@@ -22,6 +22,18 @@ def with_argument(schema: Any, **definitions: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {"a": schema}, "required": ["a"], "$defs": definitions}
 
 
+def calling(name: str, **more: Any) -> dict[str, Any]:
+    """Return an object that needs another one, by its reference."""
+    return {"properties": {**more, "next": {"$ref": f"#/$defs/{name}"}}, "required": ["next"]}
+
+
+SEEN_BEFORE = {"a": calling("b", first={"$ref": "#/$defs/b"}), "b": calling("a")}
+"""Objects that need each other, of which one was read before as a part that is not needed."""
+
+SAME_BEFORE: dict[str, Any] = {
+    "a": {"properties": {"first": {"$ref": "#/$defs/b"}}, "anyOf": [{"$ref": "#/$defs/b"}, {"type": "string"}]},
+    "b": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}]},
+}
 CHAIN = {f"n{at}": {"$ref": f"#/$defs/n{at + 1}"} for at in range(100)} | {"n100": {"type": "string"}}
 
 
@@ -34,6 +46,8 @@ CHAIN = {f"n{at}": {"$ref": f"#/$defs/n{at + 1}"} for at in range(100)} | {"n100
         (with_argument({"allOf": [{"$ref": "#"}]}), ENDLESS),
         (with_argument({"anyOf": [{"$ref": "#/$defs/n"}, {}]}, n={"anyOf": [{"$ref": "#/$defs/n"}, {}]}), ENDLESS),
         ({"type": "object", "allOf": [{"$ref": "#"}]}, ENDLESS),
+        (with_argument({"$ref": "#/$defs/a"}, **SEEN_BEFORE), ENDLESS),
+        (with_argument({"$ref": "#/$defs/a"}, **SAME_BEFORE), ENDLESS),
         (with_argument({"$ref": "#/$defs/missing"}), LOST),
         (with_argument({"$ref": "#anchor"}), LOST),
         (with_argument({"$ref": 5}), LOST),
