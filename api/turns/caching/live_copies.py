@@ -14,6 +14,7 @@ from contextlib import aclosing, asynccontextmanager
 from api.turns.request_costs import RequestUse
 from clients.clock import Clock
 from domain.errors import GanglionError, NotFound, Retryable
+from domain.fleet.catalog import AUTO
 from domain.log.copied_answers import copied_pieces, live_events
 from domain.log.events import ResponseStatus, Slot
 from domain.log.transcript import Transcript, after_slot
@@ -83,7 +84,8 @@ class LiveCopies:
     async def source(self, response: Response, log: Transcript) -> Response | None:
         """Return the turn to copy from, or the turn itself where it needs none; None while there is none.
 
-        An answer that is complete is taken over at once. One that tools may become part of is not shown before.
+        An answer that is complete is taken over at once. One that tools may become part of is not shown before, nor one
+        that a better model may replace, where the turn's stream can't replace text.
         """
         use = response.options.cache
         if use is None or not is_copy(log.writer):
@@ -93,7 +95,8 @@ class LiveCopies:
             return None
         if found.log:
             return await self.answers.take_over(response, found.turn, found.log)
-        return response if found.is_private or response.options.tool_config.servers else found.turn
+        is_hidden = found.is_private or response.options.tool_config.servers or may_be_replaced(found.turn, response)
+        return response if is_hidden else found.turn
 
     async def copy_from(
         self, first: Response, response: Response, log: Transcript, use: RequestUse, logs: ReadLogs
@@ -130,3 +133,8 @@ class LiveCopies:
         if await self.turns.append(response.owner, response.id, slot):
             return after_slot(log, slot)
         return await self.turns.transcript(response.owner, response.id, log)
+
+
+def may_be_replaced(first: Response, response: Response) -> bool:
+    """Tell whether a turn of `auto` may replace a text, for a better model's, that another one's stream has to keep."""
+    return first.options.model == AUTO and response.options.keeps_text and not first.options.keeps_text

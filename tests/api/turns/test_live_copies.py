@@ -368,8 +368,25 @@ async def test_a_chat_follows_a_response_word_by_word() -> None:
     gate.set()
     answer = await asked
     assert answer.headers["x-ganglion-cache"] == "hit"
-    assert [each["choices"][0]["delta"].get("content") for each in chunks_of(answer.text)] == ["", HALF, REST, None]
+    assert contents_of(answer.text) == ["", HALF, REST, None]
     assert len(model.calls) == 1
+
+
+def contents_of(stream: str) -> list[str | None]:
+    return [each["choices"][0]["delta"].get("content") for each in chunks_of(stream)]
+
+
+@told
+async def test_a_chat_shows_no_text_that_a_better_model_may_replace() -> None:
+    """The stream of a chat can't replace text."""
+    gate = asyncio.Event()
+    turns = Turns(caching(FakeBackend(halves(gate))))
+    first, chat = await turns.ask(model="auto"), {**CHAT, "stream": True, "model": "auto"}
+    asked = asyncio.create_task(turns.one.http.post("/v1/chat/completions", json=chat))
+    await turns.read(first).shows(HALF)
+    await turns.one.world.clock.sleep(2.0)
+    gate.set()
+    assert contents_of((await asked).text) == ["", ANSWER, None]
 
 
 @told
