@@ -79,7 +79,7 @@ def test_work_is_reading_and_writing_at_their_own_speed() -> None:
 
 
 def test_nobody_waits_at_an_idle_backend() -> None:
-    assert option(STEADY).waiting("resp_a") == 0
+    assert option(STEADY).waiting(demand(response="resp_a")) == 0
     assert estimate(option(STEADY), demand()).queue_s == 0.0
     zero = Estimate(1.0, 1.0, 0.0, 1.0, Decimal(1), Decimal(1), 1, "a test")
     assert (zero.long_seconds, zero.queue_s) == (0.0, 0.0)
