@@ -229,15 +229,20 @@ def contradiction(schema: Any) -> str:
 
 
 def inner_values(value: Any) -> Iterable[Any]:
-    """Return the values in part of a schema, without those that are data."""
-    if isinstance(value, dict):
-        return [each for word, each in cast("dict[str, Any]", value).items() if word not in DATA_KEYWORDS]
-    return children(value)
+    """Return the values in part of a schema, without those that are data. Names of the caller are no keywords."""
+    if not isinstance(value, dict):
+        return children(value)
+    rules = cast("dict[str, Any]", value)
+    named = [each for word in NAMED_KEYWORDS for each in children(rules.get(word))]
+    return [*named, *(each for word, each in rules.items() if word not in (*DATA_KEYWORDS, *NAMED_KEYWORDS))]
 
 
 CONTRADICTING: Final = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
 DATA_KEYWORDS: Final = ("const", "enum", "default", "examples")
 """The keywords whose contents are no schemas."""
+
+NAMED_KEYWORDS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""The keywords whose members are schemas under names of the caller."""
 
 
 def is_same(value: Any, other: Any) -> bool:

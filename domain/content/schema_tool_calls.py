@@ -12,16 +12,13 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from domain.content.items import IMAGE_PLACEHOLDER, Item, ItemKind
-from domain.content.json_schema import DATA_KEYWORDS
+from domain.content.json_schema import DATA_KEYWORDS, NAMED_KEYWORDS
 from domain.content.tools import ANYTHING, FunctionCall, FunctionTool, OutputFormatKind, ToolChoice, ToolConfig
 
 MAX_CALLS: Final = 8
 ANSWER_INSTRUCTIONS: Final = 'You can call no function now. Answer with one JSON object: {"answer": "<your answer>"}'
 DOCUMENT_KEYWORDS: Final = ("$schema", "$id")
 """The keywords of a whole document; a nested `$id` would change what references mean."""
-
-NAMED_KEYWORDS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""The keywords whose members are schemas under names of the caller."""
 
 
 class ParsedAnswer(Struct, frozen=True, kw_only=True):

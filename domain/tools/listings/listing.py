@@ -13,8 +13,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, field
 
-from domain.content.json_schema import children, list_at, table_at
-from domain.content.schema_tool_calls import NAMED_KEYWORDS
+from domain.content.json_schema import NAMED_KEYWORDS, children, list_at, table_at
 from domain.content.tools import FunctionTool
 from domain.content.untrusted_text import without_control
 from domain.tools.catalog import KeyPlace, ServerTool, ToolEffect, ToolServer, other_tool
