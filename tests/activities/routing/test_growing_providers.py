@@ -9,6 +9,7 @@ import pytest
 from clients.orchestrations import turn_wire
 from domain.turns.response import Response
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
+from tests.checks import every
 from tests.fakes.clocks import in_no_time
 from tests.fakes.gpu_pools import GpuPool
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
@@ -58,7 +59,7 @@ def test_a_burst_starts_all_the_instances_that_it_needs_at_once(turns: int, inst
         burst = Burst()
         await burst.serve(turns)
         assert len(burst.pool.lives) == instances
-        assert all(life.started < SOON_S for life in burst.pool.lives)
+        assert every(life.started < SOON_S for life in burst.pool.lives)
 
     in_no_time(story())
 

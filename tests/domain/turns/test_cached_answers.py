@@ -48,7 +48,7 @@ CALLED = st.builds(
     Item, id=NAMES, kind=st.just(ItemKind.FUNCTION_CALL), text=WRITTEN, name=st.just("look"), call_id=WRITTEN
 )
 SAID = st.builds(Item, id=NAMES, text=TEXTS, refusal=TEXTS)
-ANSWERS = st.tuples(st.lists(REASONED, max_size=2), SAID, st.lists(CALLED, max_size=2)).map(
+ANSWERS = st.tuples(st.lists(REASONED, max_size=1), SAID, st.lists(CALLED, max_size=2)).map(
     lambda parts: (*parts[0], parts[1], *parts[2])
 )
 
@@ -85,6 +85,14 @@ def test_a_copied_answer_says_the_same_under_ids_of_its_own_thread(items: tuple[
     assert [replace(item, id="") for item in kept_items(copied)] == [replace(item, id="") for item in items]
     assert {thread_of(item.id) for item in copied.items} == {THREAD}
     assert every(item.status is ItemStatus.COMPLETED for item in copied.items)
+
+
+def test_reasoning_that_was_given_up_for_a_better_models_is_not_copied() -> None:
+    given_up, kept = (Item(id=text, kind=ItemKind.REASONING, text=text) for text in ("first", "second"))
+    first = Transcript(items=(given_up, kept, Item(id="msg", text="said")))
+    numbers = iter(range(100))
+    events = copied_events(first, Transcript(), thread=THREAD, new_token=lambda: f"{next(numbers):024x}")
+    assert [item.text for item in after_events(Transcript(), events).items] == ["second", "said"]
 
 
 def test_an_answer_that_has_called_tools_of_servers_is_no_answer_for_others() -> None:
