@@ -46,6 +46,7 @@ def test_a_burst_that_no_process_dies_in_is_paid_to_the_nano_dollar(turns: int, 
     run(story, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0.1, 10.0, 21.0, 39.0, 60.0])
 @pytest.mark.parametrize("turns", [6, 24])
 def test_three_instances_are_nearly_paid_although_a_process_dies(at: float, turns: int) -> None:

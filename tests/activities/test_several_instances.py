@@ -78,6 +78,7 @@ def test_a_burst_starts_instances_that_end_one_after_the_other() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_no_more_instances_start_than_are_allowed() -> None:
     async def story(scene: Scene) -> None:
         await asyncio.gather(*burst(scene, 24))
@@ -96,6 +97,7 @@ def test_turns_that_one_instance_serves_soon_start_no_other() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0.1, 12.0, 12.5, 42.1, 140.0, 167.2])
 def test_every_instance_is_ended_and_paid_although_its_process_dies(at: float) -> None:
     async def story(scene: Scene) -> None:
@@ -108,6 +110,7 @@ def test_every_instance_is_ended_and_paid_although_its_process_dies(at: float) -
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_instances_end_although_every_turn_is_lost() -> None:
     async def story(scene: Scene) -> None:
         tasks = burst(scene, 24)
@@ -121,6 +124,7 @@ def test_instances_end_although_every_turn_is_lost() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [409, 503])
 def test_one_more_instance_starts_as_soon_as_the_api_lets_it(status: int) -> None:
     busy = Failure(kind=FailureKind.STATUS, status=status, body="not now")
@@ -135,6 +139,7 @@ def test_one_more_instance_starts_as_soon_as_the_api_lets_it(status: int) -> Non
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_turns_are_served_by_one_instance_where_no_more_are_permitted() -> None:
     denied = Failure(kind=FailureKind.STATUS, status=403, body="Permission 'run.services.update' denied")
 
@@ -147,6 +152,7 @@ def test_turns_are_served_by_one_instance_where_no_more_are_permitted() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [409, 503])
 def test_a_lower_count_that_is_refused_is_repeated_and_paid_until_it_was_set(status: int) -> None:
     refused = Failure(kind=FailureKind.STATUS, status=status, body="not now")
@@ -161,6 +167,7 @@ def test_a_lower_count_that_is_refused_is_repeated_and_paid_until_it_was_set(sta
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_slow_operations_are_paid_until_they_end() -> None:
     async def story(scene: Scene) -> None:
         await asyncio.gather(*burst(scene, 24))
@@ -169,6 +176,7 @@ def test_slow_operations_are_paid_until_they_end() -> None:
     run(story, lambda: Scene(gpu=pool(change_s=15.0), backend=several()))
 
 
+@pytest.mark.slow
 def test_an_instance_of_whose_start_no_answer_came_is_ended_and_paid() -> None:
     lost = Failure(kind=FailureKind.READ_TIMEOUT)
 
@@ -191,6 +199,7 @@ def test_an_instance_of_whose_start_no_answer_came_is_ended_and_paid() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_a_minimum_of_two_keeps_two_instances_up_and_their_payer_owes_them() -> None:
     async def story(scene: Scene) -> None:
         await asyncio.sleep(500)
