@@ -134,10 +134,11 @@ def decide_start(
     if not dear:
         reason, backend = begins_at_once(ready, lines=lines, left_s=expires_at - now)
         return StartDecision(starts=True, reason=reason, latest_start=now, backend=backend, costs=known, lines=lines)
-    warm, gpu = min(ready, key=line_cost, default=None), min(dear, key=line_cost)
-    latest = expires_at - float(SAFETY) * gpu.lasts_s(lines + waiting.beside)
-    even, together = break_even(gpu, warm), max(lines, waiting.together)
-    begins = begins_early(gpu, warm, even=even, waiting=together)
+    together, beside = max(lines, waiting.together), lines + waiting.beside
+    warm, gpus = min(ready, key=line_cost, default=None), in_order(dear, together, beside, expires_at - now)
+    early = ((each, begins) for each in gpus if (begins := begins_early(each, warm, waiting=together)))
+    gpu, begins = next(early, (gpus[0], None))
+    latest = expires_at - float(SAFETY) * gpu.lasts_s(beside)
     if not begins and is_cheap_hour:
         begins = begins_cheaply("this hour is cheap", gpu, warm, together)
     if not begins and now >= latest:
@@ -149,10 +150,22 @@ def decide_start(
         latest_start=latest,
         backend=backend,
         costs=known,
-        break_even=even,
+        break_even=break_even(gpu, warm),
         lines=lines,
         together=waiting.together,
     )
+
+
+def in_order(dear: Sequence[BatchOption], together: int, beside: int, left_s: float) -> Sequence[BatchOption]:
+    """Return the backends that can run the lines in time, first the one where all lines that wait cost least.
+
+    Where none can run the `beside` lines with the time that is planned, those without the safety count, then the
+    quickest one.
+    """
+    for safety in (float(SAFETY), 1.0):
+        if in_time := [each for each in dear if safety * each.lasts_s(beside) <= left_s]:
+            return sorted(in_time, key=lambda each: each.cost(together))
+    return [min(dear, key=lambda each: each.lasts_s(beside))]
 
 
 def begins_at_once(ready: Sequence[BatchOption], *, lines: int, left_s: float) -> Beginning:
@@ -171,8 +184,9 @@ def begins_at_once(ready: Sequence[BatchOption], *, lines: int, left_s: float) -
     return Beginning("no backend has to be started")
 
 
-def begins_early(gpu: BatchOption, warm: BatchOption | None, *, even: int | None, waiting: int) -> Beginning | None:
+def begins_early(gpu: BatchOption, warm: BatchOption | None, *, waiting: int) -> Beginning | None:
     """Return why a batch has nothing to wait for, where that is so."""
+    even = break_even(gpu, warm)
     if warm and warm.line_cost <= gpu.line_cost:
         return Beginning(f"{warm.backend} is up, and a line costs no more there than on {gpu.backend}")
     enough = None if even is None else even * (1 if gpu.is_up else STARTS_PAID)

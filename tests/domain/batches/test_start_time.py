@@ -113,6 +113,41 @@ def test_at_the_first_latest_start_a_gpu_is_started_where_all_that_wait_pay_for_
     assert (decision.starts, decision.backend) == (True, backend)
 
 
+LARGE = BatchOption(
+    backend="large", line_cost=Decimal("0.0001"), line_s=0.01, start_cost=5 * START, start_s=300.0, is_up=False
+)
+"""A GPU with a dear start whose lines cost less."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "now", "backend"),
+    [(100, DAY, "gpu"), (16_000, DAY - 1290, "gpu"), (20_000, DAY - 750, "large"), (40_000, DAY - 1050, "large")],
+)
+def test_of_two_gpus_the_one_is_started_where_all_lines_cost_less(lines: int, now: float, backend: str) -> None:
+    decision = decide(GPU, LARGE, lines=lines, now=now)
+    assert (decision.starts, decision.backend) == (True, backend)
+
+
+def test_a_gpu_that_can_not_end_in_time_is_not_waited_for() -> None:
+    assert decide(GPU, LARGE, lines=40_000, now=DAY - 1290).latest_start == DAY - 1050
+    late = decide(GPU, replace(LARGE, start_s=3000.0), lines=16_000, now=DAY - 1290)
+    assert (late.starts, late.backend) == (True, "gpu")
+
+
+@given(
+    lines=st.integers(1, 50_000),
+    more=st.integers(0, 50_000),
+    start=st.decimals("0.01", "3", places=2),
+    line=st.decimals("0.00001", "0.0003", places=6),
+)
+def test_more_lines_never_make_a_batch_wait_beside_two_gpus(
+    lines: int, more: int, start: Decimal, line: Decimal
+) -> None:
+    other = replace(GPU, backend="other", start_cost=start, line_cost=line)
+    few, many = (decide(GPU, other, API, lines=1, together=count) for count in (lines, lines + more))
+    assert many.starts or not few.starts
+
+
 def test_batches_that_run_at_the_same_time_leave_each_other_the_time_to_end() -> None:
     alone = decide_start((GPU,), lines=100, now=0.0, expires_at=DAY)
     waiting = waiting_lines(100, [50, 400])
