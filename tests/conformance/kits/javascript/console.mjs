@@ -121,7 +121,7 @@ checks["the chosen model answers, on the GPU that was started"] = async () => {
   await page.getByRole("link", { name: "route, timeline and bill" }).click();
   await page.getByRole("heading", { name: /^Bill: .* provisional/ }).waitFor();
   await page.getByRole("heading", { name: "GPU session on scripted-gpu" }).waitFor();
-  await page.getByText(/paid until it stops/).waitFor();
+  await page.getByText(/billed until it stops/).waitFor();
   await page.getByRole("table", { name: "What is provisional" }).getByText("GPU idle period").waitFor();
 };
 
