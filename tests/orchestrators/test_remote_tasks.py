@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from domain.tools.call_record import STEP_LOOKS_S, RemoteTask
+from tests.checks import every
 from tests.orchestrators.durable_host import START, DurableHost, Fires, requests_of, steps
 from tests.orchestrators.paths import (
     ANTICIPATED,
@@ -61,7 +62,7 @@ def test_tasks_that_take_long_are_looked_at_together_and_seldom(seconds: float, 
     found = requests_of(host.history, "try_call_tools")
     assert steps(host.history).count("call_tool") == 0
     assert len(found) - 1 == steps(host.history).count("timer") <= looks
-    assert all(each["calls"] == list(EIGHT) and each["looks"] for each in found[1:])
+    assert every(each["calls"] == list(EIGHT) and each["looks"] for each in found[1:])
     assert (host.next_request is not None) is (seconds == DAY_S)
 
 
