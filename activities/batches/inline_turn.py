@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, field
 
+from activities.anticipate import NO_WARM_UP
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
 from clients.storage.request_units import RequestCharge, metered
@@ -215,6 +216,9 @@ class InlineRun(Struct):
         return {"value": await self.wait(cast("Sequence[TimerOrEvent]", yielded))}
 
     async def never_raising(self, call: Call) -> Any:
+        """Run a step whose failure is a value. The route warms up what a line prefers, and nothing else is to start."""
+        if call.name == wire.ANTICIPATE and self.prefers:
+            return {"value": NO_WARM_UP, "problem": ""}
         return await never_raises(self.turns.steps[call.name])(call.request)
 
     def request_of(self, call: Call) -> Any:
