@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, field
 
-from activities.anticipate import NO_WARM_UP
 from activities.guard import never_raises, tolerate_deletion
 from clients.clock import Clock
 from clients.storage.request_units import RequestCharge, metered
@@ -39,6 +38,7 @@ LONGEST_S: Final = 600.0
 PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL, wire.TRY_CALL_TOOLS)
 """The steps that call a model or a tool."""
 
+NOTHING_TO_WARM_UP: Final[wire.AnticipatedWire] = {"backend": None, "woken": False}
 ENDINGS: Final = ("done", "failed", "ended", "cancelled")
 
 
@@ -218,7 +218,7 @@ class InlineRun(Struct):
     async def never_raising(self, call: Call) -> Any:
         """Run a step whose failure is a value. The route warms up what a line prefers, and nothing else is to start."""
         if call.name == wire.ANTICIPATE and self.prefers:
-            return {"value": NO_WARM_UP, "problem": ""}
+            return {"value": NOTHING_TO_WARM_UP, "problem": ""}
         return await never_raises(self.turns.steps[call.name])(call.request)
 
     def request_of(self, call: Call) -> Any:
