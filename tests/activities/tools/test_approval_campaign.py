@@ -49,7 +49,7 @@ def test_no_record_of_an_approved_call_is_left_of_a_deleted_turn() -> None:
 def test_the_same_holds_of_requests_that_are_announced_before() -> None:
     """The other calls of the round run meanwhile, and an attempt that is delivered again announces them once more."""
     found = Counter(simulate(seed, announces=True).follows for seed in range(40))
-    assert set(found) == {"answer", "end", "ended"}
+    assert set(found) >= {"answer", "end", "ended"}
 
 
 @pytest.mark.campaign
