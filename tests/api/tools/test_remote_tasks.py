@@ -149,7 +149,7 @@ async def test_calls_of_a_round_that_run_as_tasks_end_one_after_the_other() -> N
 
 
 async def test_a_task_is_looked_at_less_and_less_often() -> None:
-    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day 33."""
+    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day some 35."""
     server = TaskServer(states=[WORKING])
     one = serving(server, FIND)
     made = await outcome(one, metadata={"deadline_ms": "86400000"})
