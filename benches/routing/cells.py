@@ -42,6 +42,7 @@ class Cell:
     the median. Every turn may take `deadline_s`. An hour of the GPU costs `gpu_hour_usd`, or what the shipped L4 costs.
     It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set. A GPU
     that is `counted` has no idle period of its own: the product ends it. Its service runs up to `instances` of it.
+    With `kv_tokens` it has so much KV memory and writes more slowly under load; the fleet file `knows_memory` or not.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Cell:
     box_room: int = 0
     counted: bool = False
     instances: int = 1
+    kv_tokens: int = 0
+    knows_memory: bool = False
 
     @property
     def token_price(self) -> TokenPrice:
@@ -88,6 +91,8 @@ class Cell:
         start_s = self.start_s * self.configured
         cold = replace(shipped.cold_start, p50_s=start_s, p99_s=SLOWEST_START * start_s, idle_s=self.idle_s)
         gpu = replace(sized(shipped, self.room), name=name, speed=self.gpu_speed)
+        if self.knows_memory:
+            gpu = replace(gpu, limits=replace(gpu.limits, kv_tokens=self.kv_tokens))
         gpu = replace(gpu, price=self.time_price, cold_start=cold, max_instances=self.instances)
         return counted_gpu(gpu) if self.counted else gpu
 
@@ -111,7 +116,11 @@ def counted_gpu(gpu: Backend) -> Backend:
 
 def sized(backend: Backend, room: int) -> Backend:
     limits = replace(
-        backend.limits, context_tokens=CONTEXT_TOKENS, max_output_tokens=MOST_ANSWER_TOKENS, concurrency=room
+        backend.limits,
+        context_tokens=CONTEXT_TOKENS,
+        max_output_tokens=MOST_ANSWER_TOKENS,
+        concurrency=room,
+        kv_tokens=None,
     )
     return replace(backend, model=MODEL, speed=SPEED, limits=limits)
 
