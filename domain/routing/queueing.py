@@ -93,7 +93,7 @@ class QueueWait(Struct, frozen=True, kw_only=True):
         return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class LineAhead(Struct, frozen=True, kw_only=True):
     """The line for a backend before one turn: the turns `ahead`, the free `room`, and the KV memory.
 
     `claim` is the tokens of memory that the turn needs, after the `claimed` ones of the turns before it.
@@ -165,13 +165,13 @@ def wait_for(
     )
 
 
-def line_before(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> Line:
+def line_before(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> LineAhead:
     """Return the line before a turn. A backend that is always on queues what is beyond its places itself."""
     memory, load = memory_of(backend, state, now), state.load
     is_open = not backend.cold_start.scales_to_zero and not turn.is_deferrable
     room = math.inf if is_open else room_for(turn, places(backend, state, now)) - load.running(now) - turn.beside
     claimed = claimed_ahead(load, backend, turn.response, turn.place, now) if memory else 0
-    return Line(
+    return LineAhead(
         ahead=load.queued_before(turn.response, turn.place, now),
         room=room,
         memory=memory,
@@ -181,7 +181,7 @@ def line_before(found: Candidate, state: BackendState, backend: Backend, turn: Q
     )
 
 
-def why_full(line: Line) -> str:
+def why_full(line: LineAhead) -> str:
     """Say what a turn waits for."""
     before = f"with {line.ahead} turns queued before this one"
     if not line.has_place or line.memory is None:

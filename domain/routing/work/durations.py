@@ -13,7 +13,8 @@ class Durations(Struct, frozen=True):
     """How long a turn takes on a backend, as in `Estimate`, `queue_s` of it in line, and the tokens that this assumes.
 
     Of the expected input, `cached` tokens are in the prompt cache of the backend, and `fresh` ones are not. `claim` is
-    the tokens of KV memory that it may need: of the prompt and of a long answer. It is written at `decode_tokens_s`.
+    the tokens of KV memory that it may need: of the prompt and of a long answer, or of all that it
+    may write where no length was learned. It is written at `decode_tokens_s`.
     """
 
     seconds: float
@@ -43,7 +44,7 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
     busy_s = long_s = reading_s + known_output / decode_s
     if long_output != known_output:
         long_s = reading_s + long_output / decode_s
-    claim = claim_of(demand.input_tokens + long_output)
+    claim = claim_of(demand.input_tokens + (long_output if option.model.name in demand.answers else output))
     queue_s = busy_s * max(waiting // option.places, option.memory_rounds(demand, claim))
     worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / slowest_s))
     late_after_s = 0.0
