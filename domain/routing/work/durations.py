@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.instances.memory import claim_of
-from domain.fleet.instances.places import grows_itself
+from domain.fleet.instances.places import longest_start_s
 from domain.routing.estimates import LEAST_WORST_S, SLOW, Demand, Readiness, RoutingOption
 from domain.routing.reservations import next_reservation
 
@@ -69,9 +69,10 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
 
 
 def held_s(option: RoutingOption, demand: Demand) -> float:
-    """Return how long an attempt may wait to be let in: as long as a start where its provider starts instances."""
-    if grows_itself(option.backend):
-        return max(demand.attempt_limits.hold_s, option.backend_state.start_times.p99_s)
+    """Return how long an attempt may wait to be let in: as long as a start where further instances may be starting."""
+    longest_s = longest_start_s(option.backend, option.backend_state, option.now)
+    if longest_s:
+        return max(demand.attempt_limits.hold_s, longest_s)
     return 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
 
 
