@@ -89,7 +89,7 @@ class FurtherInstances:
         began = self.clock.now()
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
-            log.warning("%s got its instance %d too late; it is ended", asked.backend.name, asked.count)
+            log.warning("%s: instance %d started after it was needed, and is ended", asked.backend.name, asked.count)
             await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
         with suppress(Retryable):
@@ -126,7 +126,7 @@ class FurtherInstances:
 
     async def note_failed_start(self, asked: FurtherStart, error: BackendError) -> None:
         """Charge nothing for a start that did not happen; one that may have happened is ended and paid."""
-        log.warning("%s could not get its instance %d: %s", asked.backend.name, asked.count, error)
+        log.warning("%s: instance %d could not be started: %s", asked.backend.name, asked.count, error)
         if changed_nothing(error.failure):
             await self.cancel(asked)
         else:

@@ -91,7 +91,7 @@ async def ended(client: AsyncOpenAI, batch: Batch, screen: TerminalScreen) -> Ba
         if shown != (shown := f"{batch.status}, {done - done % SHOWN_LINES} of {LINES} lines"):
             screen.field("batch", shown)
         if batch.status in ENDED:
-            check(f"the batch completes, it is {batch.status}", holds=batch.status == "completed" and done == LINES)
+            check(f"the batch completes (status {batch.status})", holds=batch.status == "completed" and done == LINES)
             return batch
         await asyncio.sleep(POLL_S)
 

@@ -26,13 +26,14 @@ def test_a_warning_and_an_error_are_named() -> None:
 
 
 def test_an_exception_follows_its_line() -> None:
+    failed = record(logging.ERROR, "lost")
     try:
-        raise ValueError("wrong")
+        int("wrong")
     except ValueError:
-        failed = record(logging.ERROR, "lost")
         failed.exc_info = sys.exc_info()
     first, *rest = AppLogFormatter().format(failed).splitlines()
-    assert (first, rest[-1]) == ("[12:34:00.500] error: lost", "ValueError: wrong")
+    assert first == "[12:34:00.500] error: lost"
+    assert rest[-1].startswith("ValueError: ")
 
 
 def test_the_inner_address_that_uvicorn_announces_is_no_line_of_the_log() -> None:
