@@ -76,4 +76,4 @@ def test_the_right_way_is_not_warned_of(tmp_path: Path) -> None:
         warned = [line for line in host.log.splitlines() if "warning: " in line]
         assert [
             line for line in warned if "Auth level is not applied" not in line
-        ] == []  # the library says that itself
+        ] == []
