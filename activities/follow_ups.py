@@ -16,6 +16,7 @@ from domain.tools.approval_waits import unanswered_requests
 from domain.turns.response import Response
 from domain.turns.webhook_events import ACTION_REQUIRED, announced_as
 from state.fleet.place_wakes import PlaceWakes
+from state.turns.conversation_lock import next_in_line
 from state.turns.responses import TurnStore
 from state.webhook_outbox import WebhookOutbox
 
@@ -157,13 +158,8 @@ class FollowUps:
 
     async def wake_next(self, ended: Response, client: Any) -> None:
         """Wake all followers, and the first turn in the line of the conversation, if no turn has it now."""
-        for follower in ended.progress.followers:
-            await self.open_orchestrations(client).signal_turn_ended(follower)
-        if ended.history.conversation is None:
-            return
-        conversation = await self.turns.conversations.read(ended.owner, ended.history.conversation)
-        if conversation.running is None and conversation.waiting:
-            await self.open_orchestrations(client).signal_turn_ended(conversation.waiting[0])
+        for each in await next_in_line(self.turns.store, ended):
+            await self.open_orchestrations(client).signal_turn_ended(each)
 
 
 def requests_of(ended: Response) -> tuple[str, ...]:

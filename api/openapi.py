@@ -8,6 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from msgspec import Struct
 
 from api.http.errors import json_answer
+from api.http.pagination import DEFAULT_LIMIT, FILES_LIMIT, LIMIT
 from api.openapi_schemas import ERROR, reference, schemas
 from domain.files.stored_file import LISTED_PURPOSES
 from domain.log.events import ResponseStatus
@@ -55,7 +56,7 @@ class OpenApiOperation(Struct, frozen=True, kw_only=True):
 
     `body` is in JSON, `form` one of multipart/form-data; `streams` is true where it may return server-sent events,
     `tabulates` where it may return CSV. `public` needs no token; `refuses` tells that such a request can be wrong all
-    the same. An empty `result` is an answer without a body. `statuses` are those of a success.
+    the same. An empty `result` is an answer without a body. `statuses` are a success's; `most` is the largest page.
     """
 
     summary: str
@@ -68,6 +69,11 @@ class OpenApiOperation(Struct, frozen=True, kw_only=True):
     public: bool = False
     refuses: bool = False
     statuses: tuple[int, ...] = (200,)
+    most: int = LIMIT
+
+    def parameter_schema(self, name: str) -> Json:
+        """Return the JSON schema of a query parameter."""
+        return QUERIES[name] | ({"maximum": self.most} if name == "limit" else {})
 
 
 PAGE = ("limit", "after", "order")
@@ -159,7 +165,7 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_files_create": OpenApiOperation(summary="Upload a file", result="File", form="CreateFile"),
     "http_files_list": OpenApiOperation(
-        summary="List the caller's files", result="List", query=("limit", "after", "order", "purpose")
+        summary="List the caller's files", result="List", query=(*PAGE, "purpose"), most=FILES_LIMIT
     ),
     "http_files_retrieve": OpenApiOperation(summary="Retrieve a file", result="File"),
     "http_files_content": OpenApiOperation(summary="Download the content of a file", result=BYTES),
@@ -191,7 +197,7 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
 OPTIONAL_BODIES = ("CreateConversation",)
 
 QUERIES: Mapping[str, Json] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+    "limit": {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
     "after": {"type": "string"},
     "order": {"type": "string", "enum": ["asc", "desc"]},
     "purpose": {"type": "string", "enum": list(LISTED_PURPOSES)},
@@ -255,7 +261,7 @@ def operation_of(route: DocumentedRoute) -> Json:
                 parameter(name, "path", {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"})
                 for name in names
             ),
-            *(parameter(name, "query", QUERIES[name]) for name in operation.query),
+            *(parameter(name, "query", operation.parameter_schema(name)) for name in operation.query),
         ],
         "responses": responses_of(operation),
     }

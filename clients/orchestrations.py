@@ -1,6 +1,6 @@
 """How does the product start a turn's orchestration, signal it and check whether it runs?"""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -169,10 +169,13 @@ def delivery_wire(delivery: WebhookDelivery) -> webhook_wire.DeliverWebhookWire:
     }
 
 
-async def signal_deleted(orchestrations: Orchestrations, ended: Response) -> None:
-    """Signal the orchestration of a turn that was cancelled to be deleted, and the turns that wait for its answer."""
+async def signal_deleted(orchestrations: Orchestrations, ended: Response, next_turns: Iterable[str]) -> None:
+    """Signal the orchestration of a turn that was cancelled to be deleted, and the turns that may begin now.
+
+    Its own orchestration finds nothing of it any more, and so wakes none of them.
+    """
     if ended.status is not ResponseStatus.CANCELLED:
         return
     await orchestrations.signal_cancelled(ended.id)
-    for follower in ended.progress.followers:
-        await orchestrations.signal_turn_ended(follower)
+    for each in next_turns:
+        await orchestrations.signal_turn_ended(each)

@@ -131,6 +131,7 @@ def compose_owners(ports: Ports, state: State) -> OwnerFunctions:
     return OwnerFunctions(
         authenticator=ports.authenticator,
         erasure=state.retention.erasure,
+        batches=state.batches,
         open_orchestrations=ports.open_orchestrations,
     )
 

@@ -38,6 +38,7 @@ LONGEST_S: Final = 600.0
 PAID: Final = (wire.INFER, wire.CALL_TOOL, wire.TRY_CALL_TOOL, wire.TRY_CALL_TOOLS)
 """The steps that call a model or a tool."""
 
+NOTHING_TO_WARM_UP: Final[wire.AnticipatedWire] = {"backend": None, "woken": False}
 ENDINGS: Final = ("done", "failed", "ended", "cancelled")
 
 
@@ -215,6 +216,9 @@ class InlineRun(Struct):
         return {"value": await self.wait(cast("Sequence[TimerOrEvent]", yielded))}
 
     async def never_raising(self, call: Call) -> Any:
+        """Run a step whose failure is a value. The route warms up what a line prefers, and nothing else is to start."""
+        if call.name == wire.ANTICIPATE and self.prefers:
+            return {"value": NOTHING_TO_WARM_UP, "problem": ""}
         return await never_raises(self.turns.steps[call.name])(call.request)
 
     def request_of(self, call: Call) -> Any:

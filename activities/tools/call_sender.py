@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from activities.tools.answers import outcome_of
 from activities.tools.call_billing import CallBilling
-from activities.tools.call_task import GRACE_S, CallTask
+from activities.tools.call_task import GRACE_S, CallTask, closed_early
 from activities.tools.remote_tasks import RemoteTasks
 from activities.tools.request_limit import RequestLimit
 from activities.tools.result_cache import ResultCache
@@ -103,8 +103,8 @@ class CallSender:
             return await self.tasks.begin(task, record, outcome.task)
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
-        ended = await self.calls.end(task.owner, record, outcome)
-        return ended.outcome or await self.outcome_of_other_run(task, ended) or outcome
+        ended = await self.known_to_other_run(task, await self.calls.end(task.owner, record, outcome))
+        return ended.outcome or (running(ended.task) if ended.task else outcome)
 
     async def looked_at(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
         outcome = await self.tasks.look(task, record, remote)
@@ -112,15 +112,15 @@ class CallSender:
             self.cache.keep(task, outcome)
         return outcome
 
-    async def outcome_of_other_run(self, task: CallTask, record: CallRecord) -> CallOutcome | None:
+    async def known_to_other_run(self, task: CallTask, record: CallRecord) -> CallRecord:
         """Wait for the run that has taken an approved call over: all turns with its approval have one result."""
         until = record.ends_by + MARGIN_S
-        while not record.outcome and self.clock.now() < until:
+        while not record.has_ended_or_goes_on and self.clock.now() < until:
             await self.clock.sleep(POLL_S)
             record = await self.calls.read(task.owner, record)
             if await with_retries(self.clock, task.watch.look):
                 break
-        return record.outcome
+        return record
 
     async def billed_outcome(self, record: CallRecord, task: CallTask) -> CallOutcome:
         """Send a call that the budgets cover, and charge it."""
@@ -191,6 +191,7 @@ class CallSender:
         if is_write:
             until = min(record.ends_by + MARGIN_S, self.clock.now() + GRACE_S)
             await self.clock.sleep(max(0.0, until - self.clock.now()))
+            record = await self.calls.read(owner, record)
         await self.calls.end(owner, record, unknown() if is_write else failed(TURN_ENDED))
 
     async def send(self, record: CallRecord, task: CallTask) -> tuple[CallOutcome, int]:
@@ -258,10 +259,6 @@ async def shortened(limit: RequestLimit, task: CallTask) -> AsyncGenerator[None]
 def not_sent(record: CallRecord, task: CallTask) -> CallOutcome:
     """Return the outcome of a call whose turn has ended; an earlier run may have sent it."""
     return unknown() if record.tries > 1 and task.is_write else failed(TURN_ENDED)
-
-
-def closed_early(task: CallTask) -> CallOutcome:
-    return unknown() if task.is_write else failed(TURN_ENDED)
 
 
 def longest_s(tool: ServerTool) -> float:

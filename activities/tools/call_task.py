@@ -7,7 +7,9 @@ from activities.tools.turn_watch import TurnWatch
 from domain.content.items import Item
 from domain.identity.owners import Owner
 from domain.tools.approvals import Approval
+from domain.tools.call_record import CallOutcome
 from domain.tools.catalog import ServerTool, ToolEffect, ToolServer
+from domain.tools.outcomes import TURN_ENDED, failed, unknown
 from domain.turns.response import Response
 from domain.values import Discreet
 
@@ -55,3 +57,8 @@ class CallTask(Discreet, frozen=True, kw_only=True):
     @property
     def grace_s(self) -> float:
         return GRACE_S if self.is_write else 0.0
+
+
+def closed_early(task: CallTask) -> CallOutcome:
+    """Return how a call ends whose turn has ended while it ran."""
+    return unknown() if task.is_write else failed(TURN_ENDED)

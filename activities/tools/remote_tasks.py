@@ -8,7 +8,7 @@ import asyncio
 from copy import replace
 
 from activities.tools.answers import outcome_of
-from activities.tools.call_task import CallTask
+from activities.tools.call_task import CallTask, closed_early
 from clients.clock import Clock
 from clients.storage.retry import with_retries
 from clients.tools.credentials import GRANT_EXPIRED
@@ -58,7 +58,8 @@ class RemoteTasks:
     async def begin(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
         """Keep the task that the server has begun. Where another run was first, this one is cancelled.
 
-        Raises NoResponse where the response was deleted meanwhile.
+        So is one whose turn has ended meanwhile, perhaps before there was a task to cancel. Raises NoResponse where the
+        response was deleted.
         """
 
         def noted(stored: CallRecord) -> CallRecord | None:
@@ -71,6 +72,9 @@ class RemoteTasks:
             raise
         if stored.task is None or stored.task.id != remote.id:
             await self.cancel(task, remote)
+        elif stored.is_run_by(task.response.id) and await with_retries(self.clock, task.watch.look):
+            await self.stop(task, stored, remote)
+            return await self.ended(task, stored, remote, closed_early(task))
         return stored.outcome or running(stored.task or remote)
 
     async def look(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
@@ -107,7 +111,7 @@ class RemoteTasks:
 
     async def ended(self, task: CallTask, record: CallRecord, remote: RemoteTask, outcome: CallOutcome) -> CallOutcome:
         self.durations.note(task.server.label, task.item.name, self.clock.now() - remote.since)
-        stored = await self.calls.end(task.owner, record, outcome)
+        stored = await self.calls.end(task.owner, replace(record, task=remote), outcome)
         return stored.outcome or outcome
 
     async def asked(self, task: CallTask, remote: RemoteTask) -> ToolAnswer | None:

@@ -1,6 +1,7 @@
 """How are batches created, read, listed and cancelled over HTTP?"""
 
 import hashlib
+from contextlib import suppress
 from copy import replace
 from typing import Any, Final
 
@@ -20,9 +21,9 @@ from api.rendering.response import Json
 from api.turns.deliveries import hash_of, may_be_repeat, read_delivery
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
-from domain.batches.batch import Batch, BatchStatus
+from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.line_ids import batch_id
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, Invalid, NotFound, Retryable
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
 from state.batches.line_costs import costs_of_lines
@@ -54,7 +55,7 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
         """`POST /v1/batches`: a request with the same `Idempotency-Key`, or that an SDK repeats, is the same batch."""
         owner = await owner_of(req, self.authenticator)
         request, ignored = await self.bodies.read(req, batch_request)
-        await self.limits.take(owner)
+        await self.take_token(req, owner, request)
         batch = Batch(
             id=batch_id(self.thread(req, owner)),
             owner=owner,
@@ -77,13 +78,22 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
         key = read_delivery(req, "").key
         return hashlib.sha256(f"{owner.tenant} {owner.subject} {key}".encode()).hexdigest()[:24]
 
+    async def take_token(self, req: Request, owner: Owner, request: BatchRequest) -> None:
+        """Take a token; raises RateLimited. The next try of a rejected request is not an equal batch before it."""
+        try:
+            await self.limits.take(owner)
+        except Retryable:
+            if not may_be_repeat(req):
+                with suppress(Retryable):
+                    await self.claims.forget(owner, claim_key(request))
+            raise
+
     async def claimed(self, req: Request, batch: Batch) -> str:
         """Return the id of a new batch; where an SDK repeats a request by itself, that of the first one."""
-        digest = hash_of(asdict(batch.request))
         return await self.claims.record(
             batch.owner,
-            key=f"batch:{digest}",
-            body_hash=digest,
+            key=claim_key(batch.request),
+            body_hash=content_hash(batch.request),
             response_id=batch.id,
             repeat=may_be_repeat(req),
             new_thread=False,
@@ -164,3 +174,12 @@ class BatchFunctions(Struct, frozen=True, kw_only=True):
         errors = await self.batches.lines.errors(batch, first_page=first_page) if batch.errors else ()
         pause = await self.batches.pauses.reason(batch) if batch.status is BatchStatus.IN_PROGRESS else ""
         return openai_from_batch(batch, totals, errors, pause=pause)
+
+
+def claim_key(request: BatchRequest) -> str:
+    """Return what equal requests are remembered by, so that one that an SDK repeats is found."""
+    return f"batch:{content_hash(request)}"
+
+
+def content_hash(request: BatchRequest) -> str:
+    return hash_of(asdict(request))

@@ -81,7 +81,7 @@ class ConversationFunctions:
         """`DELETE /v1/conversations/{conversation_id}`: its items and responses are deleted too."""
         owner = await owner_of(req, self.authenticator)
         for cancelled in await self.retention.delete_conversation(owner, conversation_id(req)):
-            await signal_deleted(self.open_orchestrations(client), cancelled)
+            await signal_deleted(self.open_orchestrations(client), cancelled, cancelled.progress.followers)
         return json_answer({"id": conversation_id(req), "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:

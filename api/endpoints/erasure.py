@@ -11,6 +11,8 @@ from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole, has_role
+from state.batches.batch_store import BatchStore
+from state.batches.waiting_batches import timed_among
 from state.retention.erasure import Erasure
 
 CALLER = "me"
@@ -21,19 +23,28 @@ class OwnerFunctions:
     """The HTTP function that erases owners. `client` is the durable client of the invocation."""
 
     def __init__(
-        self, *, authenticator: Authenticator, erasure: Erasure, open_orchestrations: OpenOrchestrations
+        self,
+        *,
+        authenticator: Authenticator,
+        erasure: Erasure,
+        batches: BatchStore,
+        open_orchestrations: OpenOrchestrations,
     ) -> None:
         self.authenticator = authenticator
         self.erasure = erasure
+        self.batches = batches
         self.open_orchestrations = open_orchestrations
 
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/owners/{owner_id}`"""
         caller = await owner_of(req, self.authenticator)
         name = str(req.path_params["owner_id"])
-        cancelled = await self.erasure.erase(owner_named(caller, name))
-        for response_id in cancelled:
-            await self.open_orchestrations(client).signal_cancelled(response_id)
+        owner, orchestrations = owner_named(caller, name), self.open_orchestrations(client)
+        timed = await timed_among(self.batches, await self.batches.unended(owner))
+        for response_id in await self.erasure.erase(owner):
+            await orchestrations.signal_cancelled(response_id)
+        for each in (each for each in timed if each.waits):
+            await orchestrations.wake_batch(each.batch.id, each.start.looks)
         return json_answer({"id": name, "object": "owner.deleted", "deleted": True})
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from api.http.authentication import Authenticator, owner_of
 from api.http.conditional import conditional, is_known
 from api.http.errors import json_answer
-from api.http.pagination import continued_list, read_page_request, unknown_cursor
+from api.http.pagination import FILES_LIMIT, continued_list, read_page_request, unknown_cursor
 from api.http.request_body import declared_size
 from api.parsing.field_rules import ignored_header
 from api.rendering.response import Json
@@ -27,8 +27,6 @@ from state.files.upload import FileUpload
 from state.rate_limits import RateLimiter
 
 FILENAME_CHARACTERS: Final = 256
-LISTED_AT_ONCE: Final = 10_000
-"""The largest page of OpenAI's list of files."""
 SHORTEST_S, LONGEST_S = 3600, 30 * 86_400
 SECONDS_DIGITS: Final = 8
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
@@ -74,7 +72,7 @@ class FileFunctions(Struct, frozen=True, kw_only=True):
     async def list(self, req: Request) -> Response:
         """`GET /v1/files`, newest first, or oldest first"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_page_request(req, most=LISTED_AT_ONCE)
+        wanted = read_page_request(req, most=FILES_LIMIT)
         purpose = req.query_params.get("purpose")
         if purpose is not None and purpose not in LISTED_PURPOSES:
             raise unknown_purpose(LISTED_PURPOSES)

@@ -23,6 +23,7 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.turns import response as domain_turns
 from state.retention.deletion import Retention
+from state.turns.conversation_lock import next_in_line
 from state.turns.responses import TurnStore, no_response
 
 EVENT_STREAM = "text/event-stream"
@@ -81,7 +82,8 @@ class Responses:
         """`DELETE /v1/responses/{response_id}`: a running turn is cancelled first."""
         owner = await self.gateway.owner(req)
         ended = await self.retention.delete_response(owner, req.path_params["response_id"])
-        await signal_deleted(self.gateway.open_orchestrations(client), ended)
+        later = await next_in_line(self.turns.store, ended)
+        await signal_deleted(self.gateway.open_orchestrations(client), ended, later)
         return json_answer({"id": ended.id, "object": "response", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:

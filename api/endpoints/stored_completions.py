@@ -87,7 +87,7 @@ class StoredCompletionFunctions:
         turn = await self.turn(owner, req)
         ended = await self.retention.delete_response(owner, turn.id)
         await self.chats.delete(turn)
-        await signal_deleted(self.open_orchestrations(client), ended)
+        await signal_deleted(self.open_orchestrations(client), ended, ended.progress.followers)
         return json_answer({"id": chat_id(turn), "object": "chat.completion.deleted", "deleted": True})
 
     async def messages(self, req: Request) -> Response:

@@ -12,6 +12,8 @@ from domain.errors import Invalid
 type Order = Literal["asc", "desc"]
 
 LIMIT = 100
+FILES_LIMIT = 10_000
+"""A list of files has larger pages, as OpenAI's has."""
 DEFAULT_LIMIT = 20
 
 

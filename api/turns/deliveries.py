@@ -23,16 +23,23 @@ from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
 
 KEY_LIMIT = 256
+RETRY_COUNT = "x-stainless-retry-count"
+"""The SDKs send with each request how often they have sent it before."""
+
 LONG = 100_000
 """A longer string is hashed in pieces of this length."""
 
 
 class RequestDelivery(Struct, frozen=True, kw_only=True):
-    """One delivery of a request; `repeat` is true where the caller may have sent it before under this `key`."""
+    """One delivery of a request; `repeat` is true where the caller may have sent it before under this `key`.
+
+    `counted`: the caller counts its tries, so it sends the request again by itself where it is rejected for now.
+    """
 
     key: str
     body_hash: str
     repeat: bool
+    counted: bool = False
 
 
 class ClaimedRequest(Struct, frozen=True, kw_only=True):
@@ -49,7 +56,10 @@ def read_delivery(request: Request, body_hash: str) -> RequestDelivery:
     """Return how a request was delivered: a repeat has an Idempotency-Key or the SDKs' count of retries."""
     key = request.headers.get("idempotency-key")
     if key is None:
-        return RequestDelivery(key=f"body:{body_hash}", body_hash=body_hash, repeat=may_be_repeat(request))
+        counted = RETRY_COUNT in request.headers
+        return RequestDelivery(
+            key=f"body:{body_hash}", body_hash=body_hash, repeat=may_be_repeat(request), counted=counted
+        )
     if not 1 <= len(key) <= KEY_LIMIT:
         message = f"Invalid header 'Idempotency-Key': expected 1 to {KEY_LIMIT} characters."
         raise Invalid(message, code="invalid_value")
@@ -58,7 +68,7 @@ def read_delivery(request: Request, body_hash: str) -> RequestDelivery:
 
 def may_be_repeat(request: Request) -> bool:
     """Return whether the caller may have sent the request before."""
-    count = request.headers.get("x-stainless-retry-count", "")
+    count = request.headers.get(RETRY_COUNT, "")
     return "idempotency-key" in request.headers or (count.isdecimal() and int(count[:9]) > 0)
 
 
@@ -116,13 +126,23 @@ class RequestClaims:
         return await (self.claim_repeat(new) if new.delivery.repeat else self.claim_first(new))
 
     async def claim_first(self, new: ClaimedRequest) -> ClaimedRequest:
-        self.limits.check(new.owner)
+        try:
+            self.limits.check(new.owner)
+        except RateLimited:
+            await self.disown(new)
+            raise
         try:
             await both(self.write(new), self.limits.enter(new.owner, new.response_id))
         except RateLimited:
             await self.withdraw(new)
             raise
         return new
+
+    async def disown(self, new: ClaimedRequest) -> None:
+        """Let the next try of a rejected request be a turn of its own, and not that of an equal request before it."""
+        if new.delivery.counted:
+            with contextlib.suppress(Retryable):
+                await self.turns.idempotency.forget(new.owner, new.delivery.key)
 
     async def claim_repeat(self, new: ClaimedRequest) -> ClaimedRequest:
         claimed = await self.join(new)

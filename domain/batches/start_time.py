@@ -16,6 +16,9 @@ from domain.money.ledger_records import NANOS
 SAFETY: Final = Decimal("1.5")
 """The time that a batch is expected to take is planned so many times."""
 
+KEPT_SAFETY: Final = 1.25
+"""A backend counts as in time until so much is left: the timer of its latest start, the last look, fires late."""
+
 STARTS_PAID: Final = 6
 """Lines that pay for so many starts wait for no others: those could save a sixth of what they have saved.
 
@@ -162,7 +165,7 @@ def in_order(dear: Sequence[BatchOption], together: int, beside: int, left_s: fl
     Where none can run the `beside` lines with the time that is planned, those without the safety count, then the
     quickest one.
     """
-    for safety in (float(SAFETY), 1.0):
+    for safety in (KEPT_SAFETY, 1.0):
         if in_time := [each for each in dear if safety * each.lasts_s(beside) <= left_s]:
             return sorted(in_time, key=lambda each: each.cost(together))
     return [min(dear, key=lambda each: each.lasts_s(beside))]

@@ -131,6 +131,10 @@ class CallRecord(Struct, frozen=True, kw_only=True):
         """Tell whether the run that may send the call is one of this turn."""
         return not self.is_shared or self.starter.startswith(f"{response_id}/")
 
+    def runs_task_unknown_to(self, earlier: "CallRecord") -> bool:
+        """Tell whether the server runs the call as a task, which an earlier state of the record does not have."""
+        return self.task is not None and earlier.task is None
+
     def restarted(self, *, starter: str, at: float, lasts_s: float) -> "CallRecord":
         """Return the record for a run that sends the call again, which takes `lasts_s` seconds at most."""
         send_until = at + SEND_WITHIN_S

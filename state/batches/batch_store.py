@@ -1,12 +1,14 @@
 """Which batches does an owner have, and how does one change while several processes change it?"""
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
 from clients.storage.damage import readable
 from clients.storage.keys import owner_index_key, thread_id
+from clients.storage.paging import list_all
 from clients.storage.port import (
     SWEEP_LIMIT,
     Container,
@@ -30,6 +32,7 @@ LISTED = "batchlist_"
 INPUTS = "batchinput_"
 """An input file has an entry with this prefix for each batch that has not ended."""
 
+BATCH = "batch_"
 ACTIVE = "active"
 
 
@@ -101,6 +104,15 @@ class BatchStore:
         """Return whether a batch that has not ended has a file as its input."""
         prefix = f"{INPUTS}{file_id}_"
         return bool(await self.store.list(owner_index_key(owner), prefix=prefix, limit=1))
+
+    async def unended(self, owner: Owner) -> tuple[Batch, ...]:
+        """Return the batches of an owner that have not ended."""
+        entries = await list_all(self.store, owner_index_key(owner), prefix=INPUTS)
+        found: list[Batch] = []
+        for entry in entries:
+            with suppress(NotFound):
+                found.append(await self.read(owner, f"{BATCH}{entry.id.rpartition(BATCH)[2]}"))
+        return tuple(found)
 
     async def active(self, *, before: float, limit: int = SWEEP_LIMIT) -> tuple[Batch, ...]:
         """Return batches of all owners that have not ended, at most `limit`, for the sweep.

@@ -88,6 +88,17 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
     )
 
 
+async def next_in_line(store: DocumentStore, ended: Response) -> tuple[str, ...]:
+    """Return the followers of a turn that has ended, and the first in the line of its conversation.
+
+    They may begin now. No turn of a conversation may that is gone, or that another turn has.
+    """
+    found = await conversation_of(store, ended)
+    conversation = found.read_with_id(Conversation.from_document) if found else None
+    first = conversation.waiting[:1] if conversation and conversation.running is None else ()
+    return (*ended.progress.followers, *first)
+
+
 def lasting_items(ended: Response) -> tuple[str, ...] | None:
     """Return the ids of a turn's own input items that every later turn reads; None for turns without this record."""
     if ended.history.index is None:

@@ -50,6 +50,15 @@ class IdempotencyRecords:
     def body(self, response_id: str) -> Body:
         return {"kind": "claim", "v": 1, "at": self.clock.now(), "response": response_id, HOLDERS: 1}
 
+    async def forget(self, owner: Owner, key: str) -> None:
+        """Delete the record of an earlier request, to which a later one with the same content does not belong."""
+
+        async def step() -> None:
+            if found := await self.store.read(owner_index_key(owner), record_id(key)):
+                await self.store.commit(owner_index_key(owner), (Delete(id=found.id, etag=found.etag),))
+
+        await compare_and_swap(self.clock, step)
+
     async def add_holder(self, owner: Owner, *, key: str, response_id: str) -> bool:
         """Count a repeat as a holder of the record that it found; False where the record has changed or is gone."""
         return await self.change_holders(owner, key=key, response_id=response_id, by=1)

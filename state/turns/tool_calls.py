@@ -80,13 +80,14 @@ class ToolCalls:
     async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
-        After another turn has taken an approved call over, a run records nothing but a success: the first one counts.
+        A run records nothing but a success after another turn has taken an approved call over, and while the server
+        runs a task of which this run does not know: the other one has it.
         """
         at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
-            is_left = not stored.is_run_by(record.turn) and not is_success
-            return None if stored.outcome or is_left else stored.ended(outcome, at=at)
+            is_left = not stored.is_run_by(record.turn) or stored.runs_task_unknown_to(record)
+            return None if stored.outcome or (is_left and not is_success) else stored.ended(outcome, at=at)
 
         return await self.change(owner, record, ended)
 

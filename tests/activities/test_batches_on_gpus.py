@@ -10,14 +10,17 @@ import pytest
 
 from activities.maintenance.batch_sweep import BatchSweep
 from activities.routing.warm_up import BackendWarmer
+from clients.backends.port import BackendClient
 from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.batch_wire import BatchWire
 from domain.batches.line_ids import batch_id
+from domain.fleet.catalog import Backend
 from domain.money.prices import TokenPrice
 from domain.money.usage import grouped
 from state.files.upload import FileUpload
 from state.money.usage_rows import UsageRows
-from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_of, kill
+from tests.activities.cold_starts import EXPENSIVE, Cluster, cluster_with, cold_gpu, cold_of, kill
+from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import in_no_time
@@ -285,5 +288,34 @@ def test_batches_whose_latest_start_is_the_same_share_one_start() -> None:
         done = await asyncio.gather(*(run(world, each) for each in batches))
         assert [each.totals.completed for each in done] == [50, 50]
         assert (len(service.lives), len(service.admitted)) == (1, 100)
+
+    plays(story)
+
+
+SHORT_START_S = 5.0
+SOON = replace(cold_of(SHORT_START_S), idle_s=10.0)
+PARTS = GPU_PRICE.components
+
+
+def paid(name: str, *, tokens_s: float, count: int) -> Backend:
+    """Return a GPU that costs as much as `count` of the usual ones, and is idle for ten seconds at most."""
+    made = cold_gpu(SOON, name=name)
+    price = replace(GPU_PRICE, name=name, idle_s=10.0, components=[replace(each, count=count) for each in PARTS])
+    return replace(made, price=price, speed=replace(made.speed, decode_tokens_s=tokens_s))
+
+
+@pytest.mark.parametrize(("lines", "started"), [(3, "small"), (60, "large")])
+def test_of_two_gpus_only_the_one_starts_where_all_lines_cost_less(lines: int, started: str) -> None:
+    async def story() -> None:
+        gpus = {name: SleepingGpu(start_s=lambda: SHORT_START_S) for name in ("small", "large")}
+        backends: dict[str, tuple[Backend, BackendClient]] = {
+            "small": (paid("small", tokens_s=10, count=1), gpus["small"]),
+            "large": (paid("large", tokens_s=200, count=3), gpus["large"]),
+        }
+        world = Cluster(backends=backends).world
+        done = await run(world, await batch_of(world, lines, window_s=HOUR))
+        assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, lines)
+        assert {name: len(each.lives) for name, each in gpus.items()} == {"small": 0, "large": 0, started: 1}
+        assert len(gpus[started].admitted) == lines
 
     plays(story)

@@ -97,3 +97,22 @@ async def test_a_compaction_requires_a_model_and_describes_no_unused_field() -> 
     assert schema["required"] == ["model"]
     assert {"input", "reasoning"} <= set(schema["properties"])
     assert not {"tools", "stream"} & set(schema["properties"])
+
+
+async def test_each_list_takes_pages_up_to_its_documented_size_and_no_larger() -> None:
+    caller = api()
+    token = {"authorization": "Bearer operator"}
+    found: dict[str, int] = {}
+    for path, methods in (await document())["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", ()):
+            if parameter["name"] == "limit":
+                found[path] = parameter["schema"]["maximum"]
+    for path, maximum in found.items():
+        url = re.sub(r"\{\w+\}", "unknown", path)
+        largest = await caller.http.get(url, params={"limit": maximum}, headers=token)
+        larger = await caller.http.get(url, params={"limit": maximum + 1}, headers=token)
+        assert largest.status_code in (200, 404), (path, largest.text)
+        if largest.status_code == 200:
+            assert (larger.status_code, larger.json()["error"]["param"]) == (400, "limit"), path
+    assert found["/v1/files"] == 10_000
+    assert len(found) >= 10

@@ -2,16 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
+from domain.turns.rate_limits import RateLimit, RateLimits
 from tests.api.harness import ANSWER, Api, api
 from tests.api.serving import served
 from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.listening import listening
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 
 
@@ -118,6 +125,32 @@ async def test_the_sdks_own_retry_finds_the_turn_it_created() -> None:
             made = await client.responses.create(model="auto", input=f"try {number}")
         assert made.status == "completed"
         assert broken.orchestrations.started == [made.id]
+
+
+async def test_equal_requests_that_the_sdk_had_to_repeat_are_each_of_them_answered() -> None:
+    narrow = RateLimit(per_minute=6000, burst=3, running=100)
+    one = api(clock=(clock := FakeClock()), store=MemoryStore(clock), limits=RateLimits(owner=narrow, tenant=narrow))
+    one.orchestrations.hold = True
+    app, rejected = one.app(), list[str]()
+
+    async def wait(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        if response.status_code == 429:
+            rejected.append(request.url.path)
+            clock.advance(60)
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=wait)
+    async with listening(app) as url, AsyncOpenAI(base_url=f"{url}/v1", api_key="mine") as client:
+        line = {"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": {"model": "auto", "input": "hi"}}
+        file = await client.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+        batches = [
+            (await client.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id=file.id)).id
+            for _ in range(6)
+        ]
+        turns = [(await client.responses.create(model="auto", input="hi", background=True)).id for _ in range(6)]
+    assert {"/v1/batches", "/v1/responses"} <= set(rejected)
+    assert (len(set(batches)), len(set(turns))) == (6, 6)
 
 
 async def test_errors_become_the_sdks_exceptions() -> None:

@@ -143,6 +143,8 @@ class Simulation:
     deliveries: int = 0
     ends: str = ""
     connector: ToolCaller | None = None
+    look_at: dict[str, float] = field(default_factory=dict[str, float])
+    has_ended: bool = False
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)  # noqa: S311 - a history must repeat
@@ -209,7 +211,7 @@ class Simulation:
         sender = self.parts.sender(
             calls=self.parts.calls(store, self.clock),
             results=results,
-            connector=self.connector or OneCall(self.server, self.has_outcome, item),
+            connector=self.connector or self.connected(item),
             billing=self.parts.billing(ledger=self.ledger(store), clock=self.clock),
             cache=ResultCache(self.clock),
             durations=LearnedToolDurations(self.store, self.clock),
@@ -222,6 +224,9 @@ class Simulation:
         return CallTool(
             turns=turns, servers=SERVERS, directory=directory, sender=sender, pages=pages, grants=grants, log=log
         )
+
+    def connected(self, item: str) -> "OneCall":
+        return OneCall(self.server, self.has_outcome, item)
 
     async def host(self, item: str) -> None:
         """Deliver a call until a delivery has returned. Some are delivered twice, where the first only seems dead."""
@@ -249,7 +254,9 @@ class Simulation:
         task = asyncio.create_task(step.call(request))
         killer = asyncio.create_task(self.kill(task)) if self.random.random() < kills else None
         try:
-            return (await task)["outcome"]
+            called = await task
+            self.look_at[item] = called.get("until", 0.0)
+            return called["outcome"]
         except NoResponse:
             return "ended"
         except (Retryable, CrashError, asyncio.CancelledError):
@@ -267,6 +274,7 @@ class Simulation:
         if not self.ends:
             return
         await self.clock.sleep(self.random.choice([0.02, 0.3, 5.0, 30.0]) * self.random.random())
+        self.has_ended = True
         if self.ends == "cancel":
             await self.clean_turns().finish(OWNER, self.response.id, status=ResponseStatus.CANCELLED)
         else:

@@ -12,6 +12,7 @@ from activities.tools.call_billing import CallBilling
 from activities.tools.call_log import CallLog, indexed_item
 from activities.tools.call_sender import Answered, CallSender
 from activities.tools.call_task import CallTask
+from activities.tools.remote_tasks import RemoteTasks
 from domain.content.items import Item
 from domain.identity.owners import Owner
 from domain.ids import member_id
@@ -19,14 +20,17 @@ from domain.log.answer_events import call_end_events
 from domain.log.events import Slot
 from domain.log.item_events import ItemResult
 from domain.money.ledger_records import AttemptRecord
-from domain.tools.call_record import CallOutcome, CallRecord
+from domain.tools.call_record import CallOutcome, CallRecord, RemoteTask
+from domain.tools.outcomes import running
 from state.turns.tool_calls import ToolCalls
 from tests.activities.tools.call_simulation import Parts, simulate
+from tests.activities.tools.task_simulation import simulate_tasks
 from tests.fakes.histories import first_failure
 from tests.fakes.worlds import THREAD
 
 CHUNK = 1000
 CHUNKS = 100
+TASK_CHUNKS = 20
 
 
 @pytest.mark.slow
@@ -44,6 +48,30 @@ def test_every_call_ends_once_and_has_its_effect_at_most_once() -> None:
 def test_the_same_holds_in_many_histories(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         simulate(seed)
+
+
+@pytest.mark.slow
+def test_every_call_that_runs_as_a_task_ends_once_and_no_task_is_left_alone() -> None:
+    found = Counter[str]()
+    for seed in range(60):
+        for outcomes in simulate_tasks(seed).returned.values():
+            found.update(outcomes)
+    assert set(found) == {"completed", "failed", "incomplete", "ended"}
+
+
+@pytest.mark.parametrize("seed", [219, 288])
+def test_a_task_of_another_run_is_not_left_alone(seed: int) -> None:
+    """A run fails while the server runs the task of another one, or a turn ends before its task is known."""
+    assert simulate_tasks(seed).known
+
+
+@pytest.mark.campaign
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chunk", range(TASK_CHUNKS))
+def test_the_same_holds_of_tasks_in_many_histories(chunk: int) -> None:
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        simulate_tasks(seed)
 
 
 class SendsBeforeRecording(CallSender):
@@ -152,6 +180,65 @@ class ForgetsEarlierRuns(CallBilling, frozen=True):
         return replace(opened, charge=charge)
 
 
+class CallsAgain(CallSender):
+    """Sends a call again whose task it should ask for."""
+
+    @override
+    async def looked_at(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
+        outcome = await self.billed_outcome(record, task)
+        return await self.tasks.begin(task, record, outcome.task) if outcome.task else outcome
+
+
+class EndsTasksOfOthers(ToolCalls):
+    """Lets a run that has failed end a call whose task another run has begun."""
+
+    @override
+    async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
+        stored = await self.read(owner, record)
+        return await super().end(owner, replace(record, task=stored.task), outcome)
+
+
+class ForgetfulTasks(RemoteTasks):
+    """Waits for a task without recording it."""
+
+    @override
+    async def begin(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
+        return running(remote)
+
+
+class LastingTasks(RemoteTasks):
+    """Lets the tasks of cancelled turns go on."""
+
+    @override
+    async def stop(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> None:
+        return
+
+
+class WithTasks(CallSender):
+    """Follows tasks as one of its mutants does."""
+
+    follower: type[RemoteTasks] = RemoteTasks
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        names = ("calls", "results", "connector", "durations", "clock")
+        self.tasks = self.follower(**{name: parts[name] for name in names})
+
+
+class Forgetful(WithTasks):
+    follower = ForgetfulTasks
+
+
+class Lasting(WithTasks):
+    follower = LastingTasks
+
+
+TASK_MUTANTS: dict[str, Any] = {
+    "a call beside its task": Parts(sender=CallsAgain),
+    "the end of another run's task": Parts(calls=EndsTasksOfOthers),
+    "a task without a record": Parts(sender=Forgetful),
+    "a task of a cancelled turn": Parts(sender=Lasting),
+}
 MUTANTS: dict[str, Any] = {
     "record after send": Parts(sender=SendsBeforeRecording),
     "no check of the starter's clock": Parts(sender=IgnoresTheClock),
@@ -170,3 +257,9 @@ MUTANTS: dict[str, Any] = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_defect_of_the_protocol_is_found(mutant: str) -> None:
     assert first_failure(lambda seed: simulate(seed, MUTANTS[mutant])) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", TASK_MUTANTS)
+def test_a_defect_of_the_protocol_of_tasks_is_found(mutant: str) -> None:
+    assert first_failure(lambda seed: simulate_tasks(seed, TASK_MUTANTS[mutant])) is not None

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from httpx import Response
 
 from clients.storage.port import DocumentStore
 from domain.batches.batch import ENDINGS
@@ -16,6 +17,7 @@ from domain.fleet.catalog import ContinuationMode
 from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import ReservationStatus
+from domain.turns.rate_limits import RateLimit, RateLimits
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.harness import ANSWER, Api, api
 from tests.checks import every
@@ -179,6 +181,26 @@ async def test_the_same_request_that_is_no_repeat_is_another_batch() -> None:
     assert others[0] == others[1] not in {first, second}
     one.world.clock.advance(601)
     assert (await requested(one, file_id, {"x-stainless-retry-count": "1"}))["id"] not in {first, second}
+
+
+async def test_the_retry_of_a_batch_that_was_over_the_rate_limit_is_not_an_equal_batch_before_it() -> None:
+    narrow = RateLimit(per_minute=6, burst=3, running=10)
+    clock = FakeClock()
+    one = api(clock=clock, store=MemoryStore(clock), limits=RateLimits(owner=narrow, tenant=narrow))
+    file_id = await upload(one, text_of([line(0)]))
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": file_id}
+    made = [(await sdk_try(one, body, tries)).json()["id"] for tries in (0, 1)]
+    assert made[0] == made[1]
+    assert (await sdk_try(one, body, 0)).status_code == 429
+    clock.advance(60)
+    meant = (await sdk_try(one, body, 1)).json()["id"]
+    assert meant != made[0]
+    assert (await sdk_try(one, body, 2)).json()["id"] == meant
+
+
+async def sdk_try(one: Api, body: Mapping[str, str], tries: int) -> Response:
+    """Send a request as an SDK does that has sent it so often before."""
+    return await one.http.post("/v1/batches", json=body, headers={"x-stainless-retry-count": str(tries)})
 
 
 @pytest.mark.parametrize("sent", REPEATS)

@@ -188,6 +188,18 @@ async def test_an_erasure_stops_batches_before_it_clears_their_turns(monkeypatch
     assert every(each == STOPPED for each in ran)
 
 
+async def test_an_erasure_wakes_the_batches_that_wait_so_that_they_end() -> None:
+    one = api()
+    waits, begun = [await checked(one, await held(one, [line(number)])) for number in range(2)]
+    starts = one.world.app.state.batches.starts
+    for batch, has_begun in ((waits, False), (begun, True)):
+        decision = StartDecision(starts=has_begun, reason="", latest_start=one.world.clock.now())
+        await starts.save(batch, decision, looks=3)
+    assert (await one.http.delete("/v1/owners/me")).status_code == 200
+    assert one.orchestrations.batch_wakes == [(waits.id, 3)]
+    assert (await one.world.app.batches.time.time({**wire_of_batch(waits), "looks": 4}))["delay_s"] == 0.0
+
+
 async def test_no_results_stay_of_an_owner_who_was_erased_while_they_were_written() -> None:
     one = api()
     batch = await checked(one, await held(one, [line(0)]))

@@ -75,6 +75,16 @@ async def reservations(one: Api) -> int:
     return sum(document.body["kind"] == "reservation" for document in documents)
 
 
+async def test_the_retry_of_a_rejected_turn_is_not_an_equal_turn_before_it() -> None:
+    one = held(RateLimit(per_minute=60, burst=1, running=10))
+    first, again = [(await send(one, x_stainless_retry_count=tries)).json()["id"] for tries in ("0", "1")]
+    assert first == again
+    assert (await send(one, x_stainless_retry_count="0")).status_code == 429
+    one.world.clock.advance(60)
+    meant, repeated = [(await send(one, x_stainless_retry_count=tries)).json()["id"] for tries in ("1", "2")]
+    assert first != meant == repeated
+
+
 async def test_a_repeat_of_an_admitted_request_is_never_rejected() -> None:
     one = held(RateLimit(per_minute=60, burst=1, running=1))
     first = await send(one, idempotency_key="mine")

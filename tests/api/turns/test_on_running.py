@@ -102,6 +102,18 @@ async def test_the_end_of_a_turn_wakes_the_first_in_line_and_no_other() -> None:
     await scene.ended()
 
 
+@pytest.mark.parametrize("chained", [False, True])
+async def test_deleting_the_running_turn_wakes_the_next_in_line(chained: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    scene = Scene("second", "third")
+    scene.api.orchestrations.hold = True
+    where = await scene.begin(chained=chained)
+    waiting = [(await scene.send(where, "queue", text)).json()["id"] for text in ("a", "b")]
+    assert (await scene.api.http.delete(f"/v1/responses/{waiting[1]}")).status_code == 200
+    assert scene.api.orchestrations.woken == []
+    assert (await scene.api.http.delete(f"/v1/responses/{scene.first}")).status_code == 200
+    assert scene.api.orchestrations.woken == (waiting if chained else waiting[:1])
+
+
 async def end(one: Api, response_id: str, status: str) -> None:
     """Run the step that ends a turn, with what follows it."""
     app = one.world.app

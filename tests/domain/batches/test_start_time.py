@@ -128,6 +128,15 @@ def test_of_two_gpus_the_one_is_started_where_all_lines_cost_less(lines: int, no
     assert (decision.starts, decision.backend) == (True, backend)
 
 
+@pytest.mark.parametrize("late", [0.0, 0.001, 15.0, 40.0])
+def test_a_timer_that_fires_late_does_not_change_which_gpu_is_started(late: float) -> None:
+    quick = replace(GPU, backend="quick", line_s=0.01, start_cost=5 * START, start_s=30.0)
+    waits = decide(GPU, quick, lines=2000)
+    assert (waits.starts, waits.latest_start) == (False, DAY - 1.5 * (60 + 2000 * 0.05))
+    begun = decide(GPU, quick, lines=2000, now=waits.latest_start + late)
+    assert (begun.starts, begun.backend) == (True, "gpu")
+
+
 def test_a_gpu_that_can_not_end_in_time_is_not_waited_for() -> None:
     assert decide(GPU, LARGE, lines=40_000, now=DAY - 1290).latest_start == DAY - 1050
     late = decide(GPU, replace(LARGE, start_s=3000.0), lines=16_000, now=DAY - 1290)
