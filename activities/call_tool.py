@@ -22,7 +22,16 @@ from domain.tools.approval_rules import ApprovalRules
 from domain.tools.approvals import Approval
 from domain.tools.arguments import call_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome, CallRecord, hash_of
-from domain.tools.catalog import OnUnknown, ServerKind, ServerTool, ToolEffect, ToolServer, ToolServers, other_tool
+from domain.tools.catalog import (
+    OnUnknown,
+    ServerAuth,
+    ServerKind,
+    ServerTool,
+    ToolEffect,
+    ToolServer,
+    ToolServers,
+    other_tool,
+)
 from domain.tools.listings.listing import offered_function
 from domain.tools.outcomes import (
     NOT_APPROVED,
@@ -78,6 +87,7 @@ class CallTool:
         try:
             return await self.closed_call(owner, response_id, call)
         except NoResponse:
+            await self.cancel_orphans(owner, response_id)
             await self.sender.calls.clear(owner, response_id)
             raise
 
@@ -228,6 +238,15 @@ class CallTool:
                 grant=await self.grants.token(response, server),
             )
             await self.sender.tasks.stop(task, record, record.task)
+
+    async def cancel_orphans(self, owner: Owner, response_id: str) -> None:
+        """Let servers cancel the tasks of a deleted turn, but none that is called in the name of the caller."""
+        for record in await self.sender.calls.orphans(owner, response_id):
+            server = self.servers.open_to(owner, record.server)
+            tool = server.rights(record.tool) if server else None
+            if server and tool and record.task and server.auth is not ServerAuth.OBO:
+                await self.sender.tasks.drop(owner, server, tool, record.task)
+            await self.sender.calls.remove(owner, response_id, record.item)
 
     def may_write(self, response: Response, item: Item) -> bool:
         found = self.find(response, item)

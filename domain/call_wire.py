@@ -1,17 +1,21 @@
 """What do orchestrations and the step exchange that runs several calls of a round? See `domain.wire`."""
 
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from domain.wire import ONE_HISTORY, CalledToolWire, TurnWire
 
 ONE_CALL_A_STEP: Final = ONE_HISTORY | {"1.3", "1.4", "1.5", "1.6"}
 """The versions of orchestrations that run each call of a round in a step of its own."""
 
+ONE_LOOK_A_STEP: Final = ONE_CALL_A_STEP | {"1.7", "1.8"}
+"""The versions of orchestrations that look at each task of a server in a step of its own."""
+
 
 class CallToolsWire(TurnWire):
-    """Names the items of calls that the server runs side by side."""
+    """Names the items of calls that the server runs side by side. `looks`: they run as tasks of their servers."""
 
     calls: list[str]
+    looks: NotRequired[bool]
 
 
 class CalledToolsWire(TypedDict):

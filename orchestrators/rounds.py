@@ -1,19 +1,23 @@
 """In what order do the calls of one round run?
 
-All of them in parallel, several in one step; those that failed for want of the store again, one by one. A call that its
-server runs as a task is waited for on durable timers, and looked at now and then.
+All of them in parallel, several in one step; those that failed for want of the store again, one by one. Calls that
+their servers run as tasks are waited for on durable timers, and looked at now and then: those due soon, together.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from domain import wire
-from domain.call_wire import ONE_CALL_A_STEP
+from domain.call_wire import ONE_CALL_A_STEP, ONE_LOOK_A_STEP
 from domain.tokens.sizes import CountWire
 from orchestrators.context import Context, Steps
 from orchestrators.steps import call_step, call_together, cancelled_within, seconds_now
 
 LEAST_WAIT_S: Final = 0.5
+SOON_SHARE: Final = 0.25
+SOON_S: Final = 1.0
+"""A look waits for further tasks that are due a quarter of its wait later, or a second."""
+
 CALLS_OF_A_STEP: Final = 8
 """So many calls run in one step, in one process."""
 
@@ -23,13 +27,21 @@ def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> St
     if not calls:
         return []
     tried = yield from try_calls(context, turn, calls)
-    called: list[wire.CalledToolWire] = []
-    for call, first in zip(calls, tried, strict=True):
+    called = yield from with_repeats(context, turn, dict(zip(calls, tried, strict=True)))
+    return (yield from ended_calls(context, turn, called))
+
+
+def with_repeats(
+    context: Context, turn: wire.TurnWire, tried: dict[str, wire.CalledToolWire | None], **more: bool
+) -> Steps[dict[str, wire.CalledToolWire]]:
+    """Return how the calls ended; those without a result are run again, one by one."""
+    called: dict[str, wire.CalledToolWire] = {}
+    for call, first in tried.items():
         result = first
         if result is None:
-            result = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call})
-        called.append(result)
-    return (yield from ended_calls(context, turn, dict(zip(calls, called, strict=True))))
+            result = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call, **more})
+        called[call] = result
+    return called
 
 
 def ended_calls(
@@ -37,13 +49,29 @@ def ended_calls(
 ) -> Steps[list[wire.CalledToolWire]]:
     """Return how the calls ended; those that run as tasks of their servers are looked at until they have."""
     while running := {call: result for call, result in called.items() if result["outcome"] == "running"}:
-        left_s = min(result.get("until", 0.0) for result in running.values()) - seconds_now(context)
-        is_cancelled = yield from cancelled_within(context, max(LEAST_WAIT_S, left_s))
+        until = next_look(context, [result.get("until", 0.0) for result in running.values()])
+        is_cancelled = yield from cancelled_within(context, max(LEAST_WAIT_S, until - seconds_now(context)))
         now = seconds_now(context)
         due = [call for call, result in running.items() if is_cancelled or result.get("until", 0.0) <= now]
-        for call in due:
-            called[call] = yield call_step(context, wire.CALL_TOOL, {**turn, "call": call, "looks": True})
+        called |= yield from looked_at(context, turn, due)
     return list(called.values())
+
+
+def next_look(context: Context, times: Sequence[float]) -> float:
+    """Return when to look: when the first task is due, or the last of those that are due soon after it."""
+    first = min(times)
+    if context.version in ONE_LOOK_A_STEP:
+        return first
+    soon_s = max(SOON_S, SOON_SHARE * (first - seconds_now(context)))
+    return max(each for each in times if each <= first + soon_s)
+
+
+def looked_at(context: Context, turn: wire.TurnWire, due: Sequence[str]) -> Steps[dict[str, wire.CalledToolWire]]:
+    """Look at calls that run as tasks, several of them in one step."""
+    if len(due) <= 1 or context.version in ONE_LOOK_A_STEP:
+        return (yield from with_repeats(context, turn, dict.fromkeys(due), looks=True))
+    looks = yield from call_in_groups(context, turn, due, looks=True)
+    return (yield from with_repeats(context, turn, dict(zip(due, looks, strict=True)), looks=True))
 
 
 def try_calls(
@@ -53,8 +81,15 @@ def try_calls(
     if len(calls) == 1 or context.version in ONE_CALL_A_STEP:
         single = yield from call_together(context, [(wire.TRY_CALL_TOOL, {**turn, "call": call}) for call in calls])
         return [each["value"] for each in single]
+    return (yield from call_in_groups(context, turn, calls))
+
+
+def call_in_groups(
+    context: Context, turn: wire.TurnWire, calls: Sequence[str], **more: bool
+) -> Steps[Sequence[wire.CalledToolWire | None]]:
     groups = [list(calls[at : at + CALLS_OF_A_STEP]) for at in range(0, len(calls), CALLS_OF_A_STEP)]
-    tried = yield from call_together(context, [(wire.TRY_CALL_TOOLS, {**turn, "calls": group}) for group in groups])
+    requests = [(wire.TRY_CALL_TOOLS, {**turn, "calls": group, **more}) for group in groups]
+    tried = yield from call_together(context, requests)
     return [each for group, result in zip(groups, tried, strict=True) for each in ends_of(group, result)]
 
 

@@ -1,6 +1,8 @@
-"""How does a test check every item of a list that might be empty by mistake?"""
+"""How does a test check every item of a list that might be empty by mistake, and how many examples does it try?"""
 
 from collections.abc import Iterable
+
+from hypothesis import settings
 
 
 def every(results: Iterable[object]) -> bool:
@@ -10,3 +12,8 @@ def every(results: Iterable[object]) -> bool:
     failed = [index for index, result in enumerate(listed) if not result]
     assert not failed, f"the check fails for the items {failed} of {len(listed)} (counted from 0)"
     return True
+
+
+def at_most(examples: int) -> int:
+    """Return how many examples a dear property tries: fewer where the profile of the run has fewer."""
+    return min(examples, settings().max_examples)

@@ -5,7 +5,7 @@ import gc
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 settings.register_profile("repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-settings.register_profile("few", parent=settings.get_profile("repeatable"), max_examples=20)
+settings.register_profile("few", parent=settings.get_profile("repeatable"), max_examples=10)
 settings.register_profile("exploring", parent=settings.get_profile("repeatable"), derandomize=False)
 settings.load_profile(os.environ.get("TEST_EXAMPLES", "repeatable"))
 
@@ -73,9 +73,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Process
     return ProcessesLast(config, log)
 
 
-def pytest_collection_finish() -> None:
-    """Spare the modules and tests, which live until the end, every later garbage collection."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the modules and tests, which live until the end, every garbage collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

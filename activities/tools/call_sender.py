@@ -100,11 +100,18 @@ class CallSender:
             return await self.looked_at(task, record, record.task)
         outcome = self.cache.find(task) or await self.billed_outcome(record, task)
         if outcome.task:
-            return await self.tasks.begin(task, record, outcome.task)
+            return await self.begun(task, record, outcome.task)
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.known_to_other_run(task, await self.calls.end(task.owner, record, outcome))
         return ended.outcome or (running(ended.task) if ended.task else outcome)
+
+    async def begun(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
+        """Keep a task that the server has begun, and follow it while it is young."""
+        outcome = await self.tasks.follow(task, record, await self.tasks.begin(task, record, remote))
+        if outcome.task is None:
+            self.cache.keep(task, outcome)
+        return outcome
 
     async def looked_at(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
         outcome = await self.tasks.look(task, record, remote)

@@ -1,7 +1,7 @@
 """How does a call end that its server runs as a task, whichever process asks for it?
 
 The id of the task is in the call's record before anybody waits for it. Any run may ask how far the task is: that sends
-no call. The waiting itself is on durable timers of the orchestration.
+no call. The step that has begun it waits a little; longer waits are on durable timers of the orchestration.
 """
 
 import asyncio
@@ -9,13 +9,15 @@ from copy import replace
 
 from activities.tools.answers import outcome_of
 from activities.tools.call_task import CallTask, closed_early
+from activities.tools.turn_watch import POLL_S
 from clients.clock import Clock
 from clients.storage.retry import with_retries
 from clients.tools.credentials import GRANT_EXPIRED
 from clients.tools.port import TaskStatus, ToolAnswer, ToolCaller, ToolError, ToolRequest, ToolTask
 from domain.errors import NoResponse
-from domain.tools.call_record import CallOutcome, CallRecord, RemoteTask
-from domain.tools.catalog import ServerAuth
+from domain.identity.owners import Owner
+from domain.tools.call_record import STEP_LOOKS_S, CallOutcome, CallRecord, RemoteTask
+from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
 from domain.tools.outcomes import TASK_ASKED, TASK_CANCELLED, TASK_LATE, TASK_LOST, failed, running, unknown
 from state.tools.durations import LearnedToolDurations
 from state.tools.whole_results import WholeResults
@@ -77,6 +79,22 @@ class RemoteTasks:
             return await self.ended(task, stored, remote, closed_early(task))
         return stored.outcome or running(stored.task or remote)
 
+    async def follow(self, task: CallTask, record: CallRecord, begun: CallOutcome) -> CallOutcome:
+        """Ask for a task that has just begun until it has ended, for some seconds at most: a timer costs history."""
+        outcome = begun
+        while remote := outcome.task:
+            at = remote.step_looks_at(self.clock.now())
+            if at > remote.since + STEP_LOOKS_S or await self.turn_ends_before(at, task):
+                break
+            outcome = await self.look(task, record, remote)
+        return outcome
+
+    async def turn_ends_before(self, at: float, task: CallTask) -> bool:
+        """Wait until a time, or until the turn has ended; tell whether it has."""
+        while not await with_retries(self.clock, task.watch.look) and (left_s := at - self.clock.now()) > 0:
+            await self.clock.sleep(min(left_s, POLL_S))
+        return task.watch.has_ended
+
     async def look(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
         """Ask for a task, and return the outcome of its call, which is recorded; in progress where it goes on."""
         if task.server.auth is ServerAuth.OBO and not task.grant:
@@ -122,22 +140,24 @@ class RemoteTasks:
         """Let the server cancel a task, where it can be reached: it does so when it likes, or not at all."""
         await self.answer(task, remote, cancels=True)
 
+    async def drop(self, owner: Owner, server: ToolServer, tool: ServerTool, remote: RemoteTask) -> None:
+        """Cancel a task whose turn was deleted, in the name of the app."""
+        await self.said(request_of(owner, server, tool, remote, cancels=True))
+
     async def answer(self, task: CallTask, remote: RemoteTask, *, cancels: bool) -> ToolAnswer | None:
-        request = ToolRequest(
-            server=task.server,
-            tool=task.tool,
-            arguments={},
-            key="",
-            owner=task.owner,
-            grant=task.grant,
-            task=remote.id,
-            cancels=cancels,
-        )
+        request = request_of(task.owner, task.server, task.tool, remote, cancels=cancels)
+        return await self.said(replace(request, grant=task.grant))
+
+    async def said(self, request: ToolRequest) -> ToolAnswer | None:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 return await self.connector.call(request)
         except (ToolError, TimeoutError):
             return None
+
+
+def request_of(owner: Owner, server: ToolServer, tool: ServerTool, remote: RemoteTask, *, cancels: bool) -> ToolRequest:
+    return ToolRequest(server=server, tool=tool, arguments={}, key="", owner=owner, task=remote.id, cancels=cancels)
 
 
 def without_result(task: CallTask, reason: str) -> CallOutcome:

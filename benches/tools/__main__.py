@@ -29,15 +29,13 @@ def of_waiting(figures: waiting.WaitingFigures) -> Iterator[Row]:
     yield f"activities of {figures.waiting} turns that wait", figures.activities, 0
     yield "timers of each of them", figures.timers / figures.waiting, 1
     yield "days until the last of these timers", figures.longest_timer_s / DAY_S, 5
-    yield (
-        "a turn beside them / alone",
-        statistics.median(figures.beside_ms) / statistics.median(figures.alone_ms),
-        NOISE,
-    )
+    beside, alone = statistics.median(figures.beside_ms), statistics.median(figures.alone_ms)
+    yield "a turn beside them / alone", beside / alone, NOISE
+    yield "the processor for it, beside them / alone", figures.beside_cpu_ms / figures.alone_cpu_ms, NOISE
 
 
-NOISE = 1.25
-"""What counts as nothing measurable: medians of two runs without any turn that waits differ as much."""
+NOISE = 1.1
+"""What counts as nothing measurable: turns on two hosts without any turn that waits differ as much."""
 
 
 def of_calls(found: mcp_calls.CallFigures) -> Iterator[Row]:

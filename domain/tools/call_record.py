@@ -23,16 +23,22 @@ class RecordStatus(StrEnum):
     CLOSED = "closed"
 
 
-FIRST_LOOK_S: Final = 0.5
-LOOK_SHARE: Final = 0.2
-LONGEST_LOOK_S: Final = 300.0
-"""A task is looked at after a fifth of the time that it has taken so far, within these limits and its server's."""
+STEP_LOOK_S: Final = 0.5
+STEP_LOOK_SHARE: Final = 0.2
+STEP_LOOKS_S: Final = 20.0
+"""So long the step that has begun a task asks for it itself: each time after a fifth of the time so far."""
+
+TIMER_LOOK_SHARE: Final = 0.5
+TIMER_LOOK_S: Final = 600.0
+LONG_LOOK_SHARE: Final = 1 / 6
+"""Then a timer waits for half of the time that the task has taken so far; above ten minutes, for a sixth of it."""
 
 
 class RemoteTask(Struct, frozen=True, kw_only=True):
     """A call that its server runs as a task: it has answered with an id, and goes on.
 
     The server is asked for it every `poll_s` seconds at most, until `until`. Times are seconds since the epoch.
+    Each look of a timer is a step of the orchestration, so they become less frequent: 14 in an hour, 33 in a day.
     """
 
     id: str
@@ -41,8 +47,16 @@ class RemoteTask(Struct, frozen=True, kw_only=True):
     until: float
 
     def look_at(self, now: float) -> float:
-        """Return when to ask for it next: less and less often, for each look is a step of the orchestration."""
-        after_s = min(max((now - self.since) * LOOK_SHARE, FIRST_LOOK_S), LONGEST_LOOK_S)
+        """Return when a timer is to ask for it next."""
+        taken_s = now - self.since
+        after_s = min(taken_s * TIMER_LOOK_SHARE, max(TIMER_LOOK_S, taken_s * LONG_LOOK_SHARE))
+        return self.not_before(now, max(after_s, STEP_LOOK_S))
+
+    def step_looks_at(self, now: float) -> float:
+        """Return when the step that has begun it is to ask for it next."""
+        return self.not_before(now, max((now - self.since) * STEP_LOOK_SHARE, STEP_LOOK_S))
+
+    def not_before(self, now: float, after_s: float) -> float:
         return min(now + max(after_s, self.poll_s), max(self.until, now))
 
     def to_document(self) -> dict[str, Any]:
@@ -181,6 +195,21 @@ class CallRecord(Struct, frozen=True, kw_only=True):
             ended_at=body["ended_at"],
             task=RemoteTask.from_document(body["task"]) if "task" in body else None,
         )
+
+
+ORPHAN: Final = "orphan"
+"""The kind of the record of a deleted turn's call that its server still runs as a task."""
+
+
+def orphaned(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what the record of a call becomes when its turn is deleted, so that its task can be cancelled.
+
+    None for a call without such a task, and for one that a run of another turn follows: that record is just deleted.
+    """
+    if body.get("kind") != "call" or body.get("outcome") or not body.get("task"):
+        return None
+    record = CallRecord.from_document(body)
+    return {**body, "kind": ORPHAN} if record.is_run_by(record.response) else None
 
 
 def call_prefix(response_id: str) -> str:

@@ -12,10 +12,11 @@ from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.damage import kind_of, read_or_none, readable
 from clients.storage.keys import turns_key
 from clients.storage.paging import list_all, write_batches
-from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, Operation, Replace
+from clients.storage.port import Body, Delete, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
+from domain.tools.call_record import ORPHAN, orphaned
 from domain.turns.response import Response
 from state.files.parts import is_outside
 from state.files.places import FilePlaces
@@ -25,6 +26,9 @@ from state.turns.responses import TurnStore
 from state.webhook_outbox import is_due
 
 EMPTIED_S = 86_400
+ORPHANS_S = 3600
+"""How long the id of a task stays after its turn, unless the turn's orchestration has its server cancel it before."""
+
 SLOTS = "slot_"
 
 
@@ -66,7 +70,11 @@ class Clearing:
 
     def clear_operations(self, documents: Sequence[Document]) -> Iterator[Operation]:
         for document in documents:
-            if not document.id.startswith(SLOTS) or (slot := read_or_none(document, slot_of)) is None:
+            if kind_of(document.body) == ORPHAN:
+                continue
+            if orphan := orphan_of(document):
+                yield Replace(id=document.id, body=orphan, etag=document.etag, expires_at=self.clock.now() + ORPHANS_S)
+            elif not document.id.startswith(SLOTS) or (slot := read_or_none(document, slot_of)) is None:
                 yield Delete(id=document.id)
             elif slot.writer != EMPTIED_BY:
                 yield self.emptied_slot(document, slot)
@@ -94,6 +102,11 @@ class Clearing:
 
 def is_pending(document: Document) -> bool:
     return is_due(document) or is_ended_wait(document)
+
+
+def orphan_of(document: Document) -> Body | None:
+    """Return what is left of the record of a call; None where nothing is to be left."""
+    return None if kind_of(document.body) != "call" else read_or_none(document, lambda each: each.read_as(orphaned))
 
 
 def slot_of(document: Document) -> Slot:

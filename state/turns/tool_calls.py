@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap, create_once
+from clients.storage.damage import kind_of
 from clients.storage.keys import response_key
 from clients.storage.paging import list_all
-from clients.storage.port import Create, Delete, DocumentStore, Replace
+from clients.storage.port import Create, Delete, Document, DocumentStore, Replace
 from clients.storage.retry import with_retries
 from domain.content.items import ItemStatus
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.tools.approvals import approval_id
-from domain.tools.call_record import CallOutcome, CallRecord, call_id, call_prefix
+from domain.tools.call_record import ORPHAN, CallOutcome, CallRecord, call_id, call_prefix
 
 
 class ToolCalls:
@@ -56,7 +57,7 @@ class ToolCalls:
     async def find(self, owner: Owner, response_id: str, item_id: str) -> CallRecord | None:
         key, identifier = response_key(owner, response_id), call_id(response_id, item_id)
         found = await with_retries(self.clock, self.store.read, key, identifier)
-        return found.read_as(CallRecord.from_document) if found else None
+        return found.read_as(CallRecord.from_document) if found and not is_orphan(found) else None
 
     async def change(
         self, owner: Owner, record: CallRecord, decide: Callable[[CallRecord], CallRecord | None]
@@ -66,7 +67,7 @@ class ToolCalls:
 
         async def step() -> CallRecord:
             found = await self.store.read(key, record.id)
-            if found is None:
+            if found is None or is_orphan(found):
                 raise NoResponse.by_id("Response", record.response)
             before = found.read_as(CallRecord.from_document)
             after = decide(before)
@@ -103,5 +104,18 @@ class ToolCalls:
 
     async def of_response(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
         """Return the records of a response, in the order of their items."""
-        found = await list_all(self.store, response_key(owner, response_id), prefix=call_prefix(response_id))
-        return tuple(each.read_as(CallRecord.from_document) for each in found)
+        found = await self.documents(owner, response_id)
+        return tuple(each.read_as(CallRecord.from_document) for each in found if not is_orphan(each))
+
+    async def orphans(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
+        """Return what is left of a deleted response's calls whose servers run them as tasks."""
+        found = await self.documents(owner, response_id)
+        return tuple(each.read_as(CallRecord.from_document) for each in found if is_orphan(each))
+
+    async def documents(self, owner: Owner, response_id: str) -> Sequence[Document]:
+        key = response_key(owner, response_id)
+        return await with_retries(self.clock, list_all, self.store, key, prefix=call_prefix(response_id))
+
+
+def is_orphan(document: Document) -> bool:
+    return kind_of(document.body) == ORPHAN

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
 from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.authentication import Authenticator
 from api.routes import CATCH_ALL, HttpRoute, routes
@@ -73,6 +74,8 @@ NAMESAKES = {
 }
 """Callers with the same object ids in another tenant."""
 
+FUNCTIONS = "functions"
+"""The key of a request's scope under which the router finds the HTTP functions."""
 ANSWER = "four and twenty blackbirds"
 
 
@@ -134,19 +137,34 @@ class RunningOrchestrations(FakeOrchestrations):
         await asyncio.gather(*(each for each in self.tasks if each.get_name() not in but))
 
 
-def web_app(world: World[Any]) -> Starlette:
+def web_app(world: World[Any]) -> ASGIApp:
     """Return the HTTP functions of a world as the worker serves them."""
-    return Starlette(routes=[mounted(route) for route in routes(world.app.http)])
+    return serving(routes(world.app.http))
 
 
-def mounted(route: HttpRoute) -> Route:
-    call = partial(route.handler, client=None) if route.needs_client else route.handler
+def serving(functions: Sequence[HttpRoute]) -> ASGIApp:
+    """Return the application that answers with these functions."""
+    dispatch = router(tuple((each.template, each.methods) for each in functions))
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await dispatch({**scope, FUNCTIONS: functions}, receive, send)
+
+    return app
+
+
+@cache
+def router(paths: tuple[tuple[str, tuple[str, ...]], ...]) -> Starlette:
+    """Return what passes a request to the function of its path; the paths are compiled once for all worlds."""
+    return Starlette(routes=[mounted(number, *path) for number, path in enumerate(paths)])
+
+
+def mounted(number: int, template: str, methods: tuple[str, ...]) -> Route:
     async def endpoint(request: Request) -> Response:
+        function: HttpRoute = request.scope[FUNCTIONS][number]
+        call = partial(function.handler, client=None) if function.needs_client else function.handler
         return await call(req=request)
 
-    path = "/" + route.template.replace(CATCH_ALL, "{path:path}")
-    return Route(path, endpoint, methods=list(route.methods))
+    return Route("/" + template.replace(CATCH_ALL, "{path:path}"), endpoint, methods=list(methods))
 
 
 @dataclass(slots=True)
@@ -167,7 +185,7 @@ class Api:
     def limits(self) -> RateLimiter:
         return self.world.app.state.rate_limiter
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         return web_app(self.world)
 
     async def create(self, body: Mapping[str, Any], **headers: str) -> httpx.Response:

@@ -9,13 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from api.routes import CATCH_ALL, HttpRoute
 from composition.misconfigured import misconfigured_routes
+from tests.api.harness import serving
 from tests.fakes.clocks import FakeClock
 from tests.test_composition import ENVIRONMENT
 
@@ -29,16 +25,9 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("function_app")
 
 
-def mounted(route: HttpRoute) -> Route:
-    async def endpoint(request: Request) -> Response:
-        return await route.handler(req=request)
-
-    return Route("/" + route.template.replace(CATCH_ALL, "{path:path}"), endpoint, methods=list(route.methods))
-
-
 @pytest.fixture
 def http() -> httpx.AsyncClient:
-    app = Starlette(routes=[mounted(route) for route in misconfigured_routes((PROBLEM,), FakeClock())])
+    app = serving(misconfigured_routes((PROBLEM,), FakeClock()))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ganglion")
 
 

@@ -53,7 +53,9 @@ class SkippingSelector(SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         if timeout is None:
             return super().select()
-        self.passed += max(timeout, 0.0)
+        if timeout <= 0:
+            return []  # callbacks are ready, and run first
+        self.passed += timeout
         return super().select(0)
 
 

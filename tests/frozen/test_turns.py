@@ -14,7 +14,7 @@ from domain.log.events import EMPTIED_BY, AttemptOutcome, Ending, EventKind, Log
 from domain.log.item_events import ItemHeader, ItemResult
 from domain.log.token_logprobs import TokenLogprob, TokenOption
 from domain.routing.route_record import route_to_document
-from domain.tools.call_record import CallOutcome, CallRecord
+from domain.tools.call_record import CallOutcome, CallRecord, RemoteTask, orphaned
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
@@ -321,6 +321,14 @@ def test_the_record_of_a_call_is_read_and_written_as_it_was() -> None:
     found = CallRecord.from_document(document.body)
     assert (found, found.id) == (CALL_RECORD, document.id)
     assert as_json(found.to_document()) == document.body
+
+
+def test_what_is_left_of_the_record_of_a_task_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "orphan")
+    task = RemoteTask(id="task-1", poll_s=5.0, since=NOW + 1, until=NOW + 900)
+    found = CallRecord.from_document(document.body)
+    assert found == replace(CALL_RECORD, outcome=None, ended_at=None, task=task)
+    assert orphaned(as_json(found.to_document())) == document.body
 
 
 def test_a_slot_with_a_call_of_a_custom_tool_is_read_and_written_as_it_was() -> None:

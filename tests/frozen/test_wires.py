@@ -85,6 +85,7 @@ ADDED: dict[type, dict[str, Any]] = {
     wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
     wire.BegunWire: {"calls": ["mcp_1"]},
     wire.CallToolWire: {"looks": True},
+    call_wire.CallToolsWire: {"looks": True},
     wire.CalledToolWire: {"until": 1_800_000_060.0},
     wire.InferredWire: {
         "calls": ["mcp_1"],

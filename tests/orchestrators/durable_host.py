@@ -17,7 +17,7 @@ from orchestrators.respond import respond
 
 START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
 TURN = timedelta(milliseconds=10)
-VERSION = "1.8"
+VERSION = "1.9"
 """`defaultVersion` of host.json, which a test compares."""
 
 

@@ -13,6 +13,7 @@ TURN: Final = {
     "response": f"resp_{'a' * 24}{'b' * 24}",
     "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 }
+NOTHING: Final = {"expected": 0, "likely": 0, "ceiling": 0, "bytes": 0}
 SIZE: Final = {"expected": 100, "likely": 120, "ceiling": 150, "bytes": 400}
 
 
@@ -52,6 +53,7 @@ WRONG: Final = inferred("failed", code="invalid_prompt", message="status 400")
 WHOLE: Final = (routed(), inferred("done"), *ended("completed"))
 
 LOST: Final = {"value": None, "problem": "no answer"}
+DONE: Final = {"outcome": "completed", "added": SIZE}
 
 
 def asks(*calls: str, hands_back: bool = False) -> Completes:
@@ -68,6 +70,16 @@ def called_together(*outcomes: str | None) -> Completes:
     """Return the ends of calls that ran in one step; None for one that has to be repeated."""
     ends = [{"outcome": outcome, "added": SIZE} if outcome else None for outcome in outcomes]
     return Completes({"value": {"calls": ends}, "problem": ""})
+
+
+def goes_on(after_s: float) -> dict[str, Any]:
+    """Return the end of a step that has looked at a task: it is looked at again `after_s` after the host's start."""
+    return {"outcome": "running", "added": NOTHING, "until": START.timestamp() + after_s}
+
+
+def looked_at(*ends: dict[str, Any] | None) -> Completes:
+    """Return what one step has found of several tasks."""
+    return Completes({"value": {"calls": list(ends)}, "problem": ""})
 
 
 def asking(follows: str, *, calls: Sequence[str] = (), open_: Sequence[str] = (), days: float = 7) -> Completes:
@@ -275,6 +287,22 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
         called_together("completed", None, "completed"),
         Completes({"outcome": "completed", "added": SIZE}),
         *WHOLE,
+    ),
+    "called_as_tasks": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1", "mcp_2", "mcp_3", "mcp_4"),
+        looked_at(goes_on(20), goes_on(20.5), DONE, goes_on(600)),
+        Fires(),
+        looked_at(goes_on(30), None),
+        Completes(DONE),
+        Fires(),
+        Completes(DONE),
+        Raised("cancelled"),
+        Completes({"outcome": "ended", "added": NOTHING}),
+        *ended("cancelled"),
     ),
     "called_in_two_rounds": (
         MINE,

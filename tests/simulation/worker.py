@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, cast, override
 
 import azure.durable_functions as df
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from activities.guard import as_activity
 from devhost.app.catalog import FunctionCatalog, catalog_from_worker
@@ -50,7 +50,7 @@ class Process:
     """
 
     app: App
-    web: Starlette
+    web: ASGIApp
     store: StoppableStore
     died: asyncio.Future[None]
     is_stopped: bool = False

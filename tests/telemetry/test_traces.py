@@ -25,7 +25,7 @@ from domain.fleet.failure_classes import Failure, FailureKind
 from telemetry.names import AGENT_SPAN
 from telemetry.spans import current_traceparent, parent, span
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
-from tests.checks import every
+from tests.checks import at_most, every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, http_backend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock, in_no_time
@@ -242,7 +242,7 @@ def recorded(step: Callable[[Any], Awaitable[Any]], told: list[str]) -> Callable
     return run
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=at_most(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     secret=st.text(st.sampled_from("JKQVXZ"), min_size=6, max_size=12),
     scene=st.sampled_from(SCENES),

@@ -20,6 +20,7 @@ from domain.money.ledger_records import AttemptRecord, ReservationStatus
 from domain.turns.response import Response
 from state.money.ledger import money_key
 from state.retention.deletion import Retention
+from tests.checks import at_most
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
@@ -185,7 +186,7 @@ async def test_each_kind_of_leftover_is_cleared_within_two_sweeps(leave: Leaving
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(leaves=st.lists(st.sampled_from(list(LEFTOVERS)), max_size=12), together=st.booleans())
 async def test_all_leftovers_are_cleared_together_by_sequential_or_parallel_sweeps(
     leaves: Sequence[Leaving],

@@ -16,14 +16,20 @@ from tests.fakes.histories import judged
 from tests.fakes.worlds import OWNER
 
 LEAST_WAIT_S = 0.5
+LATE_S = 1200.0
+"""The task of a deleted turn is looked at by then: looks are ten minutes apart, and a process may sleep before one."""
 
 
 @dataclass(slots=True)
 class SimulatedTask:
-    """A task of the server: its work, how often it was to be cancelled, and whether the server has forgotten it."""
+    """A task of the server: its work, how often it was to be cancelled, and whether the server has forgotten it.
+
+    `ends_at` is when its work ends by itself.
+    """
 
     id: str
     item: str
+    ends_at: float
     work: asyncio.Task[None]
     cancels: int = 0
     is_lost: bool = False
@@ -69,8 +75,9 @@ class TaskServer(SimulatedServer):
         if tool.key and known and self.keeps_keys:
             return known[0]
         lasts_s = self.random.choice([0.2, 5.0, 60.0] if self.is_reliable else [0.2, 5.0, 60.0, 600.0, 4000.0])
-        work = asyncio.create_task(self.work(item, tool, key, lasts_s * self.random.random()))
-        task = SimulatedTask(id=f"t{len(self.tasks)}", item=item, work=work)
+        lasts_s *= self.random.random()
+        work = asyncio.create_task(self.work(item, tool, key, lasts_s))
+        task = SimulatedTask(id=f"t{len(self.tasks)}", item=item, ends_at=self.clock.now() + lasts_s, work=work)
         self.tasks[task.id] = task
         return task
 
@@ -114,6 +121,7 @@ class TaskSimulation(Simulation):
     hears: bool = False
     lines: dict[Any, OneTask] = field(default_factory=dict[Any, OneTask])
     known: set[str] = field(default_factory=set[str])
+    deleted_at: float = 0.0
 
     @override
     def __post_init__(self) -> None:
@@ -153,6 +161,11 @@ class TaskSimulation(Simulation):
         return outcome
 
     @override
+    async def end(self) -> None:
+        await Simulation.end(self)
+        self.deleted_at = self.clock.now()
+
+    @override
     async def judge(self) -> None:
         await Simulation.judge(self)
         await self.judge_tasks()
@@ -160,6 +173,8 @@ class TaskSimulation(Simulation):
     async def judge_tasks(self) -> None:
         """No task is left alone that a run was told of which has not died."""
         if self.ends == "delete":
+            late = [each for each in self.known if self.tasks.tasks[each].ends_at > self.deleted_at + LATE_S]
+            assert not (alone := [each for each in late if not self.is_over(self.tasks.tasks[each])]), alone
             return
         records = await ToolCalls(self.store, self.clock).of_response(OWNER, self.response.id)
         asked = [each for each in records if each.outcome and each.outcome.output is not None]

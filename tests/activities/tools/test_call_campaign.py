@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from copy import replace
 from decimal import Decimal
 from typing import Any, override
@@ -21,6 +22,7 @@ from domain.log.events import Slot
 from domain.log.item_events import ItemResult
 from domain.money.ledger_records import AttemptRecord
 from domain.tools.call_record import CallOutcome, CallRecord, RemoteTask
+from domain.tools.catalog import ServerTool, ToolServer
 from domain.tools.outcomes import running
 from state.turns.tool_calls import ToolCalls
 from tests.activities.tools.call_simulation import Parts, simulate
@@ -214,6 +216,22 @@ class LastingTasks(RemoteTasks):
         return
 
 
+class LastingAfterDeletions(RemoteTasks):
+    """Lets the tasks of deleted turns go on."""
+
+    @override
+    async def drop(self, owner: Owner, server: ToolServer, tool: ServerTool, remote: RemoteTask) -> None:
+        return
+
+
+class LeavesOrphans(ToolCalls):
+    """Does not find what a deletion has left, so that its tasks can be cancelled."""
+
+    @override
+    async def orphans(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
+        return ()
+
+
 class WithTasks(CallSender):
     """Follows tasks as one of its mutants does."""
 
@@ -233,11 +251,17 @@ class Lasting(WithTasks):
     follower = LastingTasks
 
 
+class Undeleted(WithTasks):
+    follower = LastingAfterDeletions
+
+
 TASK_MUTANTS: dict[str, Any] = {
     "a call beside its task": Parts(sender=CallsAgain),
     "the end of another run's task": Parts(calls=EndsTasksOfOthers),
     "a task without a record": Parts(sender=Forgetful),
     "a task of a cancelled turn": Parts(sender=Lasting),
+    "a task of a deleted turn": Parts(sender=Undeleted),
+    "an orphan that nobody finds": Parts(calls=LeavesOrphans),
 }
 MUTANTS: dict[str, Any] = {
     "record after send": Parts(sender=SendsBeforeRecording),

@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from copy import replace
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, override
+from functools import cache
+from typing import Any, cast, override
 
 import pytest
 
+from activities.tools import turn_watch
 from api.rendering.gpu_pauses import pause_report
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from clients.tools.port import ToolAnswer, ToolRequest
@@ -18,21 +20,25 @@ from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall, ToolConfig
 from domain.fleet.instances.scaling import Scaling
 from domain.log.events import ResponseStatus, TokenUsage
+from domain.log.transcript import Transcript
 from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster
 from tests.activities.test_counted_instances import Scene, counted
+from tests.activities.test_several_instances import several
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
 from tests.fakes.counted_gpus import CountedGpu
+from tests.fakes.gpu_pools import GpuPool
 from tests.fakes.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
-from tests.fakes.worlds import World
+from tests.fakes.worlds import OWNER, World
 
 TOOL_S = 1200.0
 SHOP = shop(FILE.replace('effect = "read"', 'effect = "read"\ntimeout_s = 3000'))
 OFFER = ToolConfig(functions=(offered_function(SHOP.known["shop"], SHOP.known["shop"].tools["find_order"]),))
 OTHER_THREAD = "b" * 24
+POOL = several(2)
 
 
 class SlowTool(FakeTools):
@@ -76,7 +82,12 @@ class ToolCluster(Cluster):
         return world
 
 
+@dataclass(slots=True, kw_only=True)
 class ToolScene(Scene):
+    logs: list[Transcript] = field(default_factory=list[Transcript])
+    pauses: list[Any] = field(default_factory=list[Any])
+    """What the report of the first turn says of its pauses, once the story has ended."""
+
     @override
     def __post_init__(self) -> None:
         self.cluster = ToolCluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=self.gpu)
@@ -106,10 +117,11 @@ def told(story: Callable[[ToolScene], Any], scene: Callable[[], ToolScene] = cou
         scene.start_timers()
         await story(scene)
         await scene.end()
-        for response in scene.responses:
-            log = await scene.cluster.world.log(response)
+        scene.logs = [await scene.cluster.world.log(response) for response in scene.responses]
+        for log in scene.logs:
             assert log.status is ResponseStatus.COMPLETED, log.ending
         await scene.assert_paid()
+        scene.pauses = await pauses_of(scene)
         return scene
 
     return in_no_time(run())
@@ -124,12 +136,26 @@ async def learned_turn(scene: ToolScene) -> None:
     await one_turn(scene)
 
 
-def cost_of(story: Callable[[ToolScene], Any]) -> Decimal:
-    return told(story).bill
+async def short_turn(scene: ToolScene) -> None:
+    """Run a turn whose call may be short, as earlier ones were."""
+    await scene.learn(60.0)
+    await one_turn(scene)
+
+
+@cache
+def ended(story: Callable[[ToolScene], Any]) -> ToolScene:
+    """Tell a story once for all the tests that ask what it left behind."""
+    return told(story)
+
+
+@pytest.fixture(autouse=True)
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for a cancel every minute: nobody cancels these turns, and looks were half of what the tests cost."""
+    monkeypatch.setattr(turn_watch, "POLL_S", 60.0)
 
 
 def test_a_long_call_ends_the_gpu_at_once_and_it_is_up_again_when_the_call_ends() -> None:
-    scene = told(learned_turn)
+    scene = ended(learned_turn)
     assert [count for _, count in scene.gpu.calls] == [1, 0, 1, 0]
     first, second = scene.gpu.lives
     assert first.ended == pytest.approx(21.0, abs=2.0)
@@ -140,7 +166,7 @@ def test_a_long_call_ends_the_gpu_at_once_and_it_is_up_again_when_the_call_ends(
 
 
 def test_it_is_cheaper_than_the_idle_period_and_saves_the_wait() -> None:
-    unknown, known = told(one_turn), told(learned_turn)
+    unknown, known = ended(one_turn), ended(learned_turn)
     assert known.bill < unknown.bill
     ends = [max(span.ended for span in each.cluster.spans if span.name == "infer") for each in (known, unknown)]
     assert ends[0] + 15 < ends[1]
@@ -168,6 +194,37 @@ def test_another_conversation_prevents_it() -> None:
     scene = told(story)
     first = scene.gpu.lives[0]
     assert (first.ended or 0.0) - first.started > 100
+
+
+class CallingPool(GpuPool):
+    """Calls the tool where it is asked to, and talks in all other turns."""
+
+    @override
+    async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
+        calls = any(item.text == "look it up" for item in call.items)
+        async for each in CallingGpu.speak(cast("CallingGpu", self), call) if calls else super().speak(call):
+            yield each
+
+
+def test_one_of_several_instances_is_left_to_its_idle_period_and_all_are_paid() -> None:
+    """The turns of a burst have begun a second instance; no count is changed for the call, only after idle periods."""
+
+    async def story(scene: ToolScene) -> None:
+        await scene.learn()
+        await asyncio.gather(*(scene.turn() for _ in range(24)))
+        known = (await scene.cluster.world.app.state.backend_states.read({"gpu": scene.backend}))["gpu"]
+        assert known.warmth.further
+        called_at = asyncio.get_running_loop().time()
+        await one_turn(scene)
+        lowered = [at for at, count in scene.gpu.calls if not count and at > called_at]
+        assert called_at + 10 < lowered[0] < called_at + TOOL_S
+        log = await scene.cluster.world.app.state.gpu_pauses.of_response(OWNER, scene.responses[-1].id)
+        assert [pause_report(each)["reason"] for each in log] == ["other turns share its session"]
+
+    told(
+        story,
+        lambda: ToolScene(gpu=CallingPool(start_s=lambda: 20.0, concurrency=2, words=4, word_s=5.0), backend=POOL),
+    )
 
 
 @pytest.mark.parametrize("at", [22.5, 500.0, 1195.0, 1205.0])
@@ -241,31 +298,22 @@ def test_a_gpu_that_its_provider_ends_is_left_to_that_and_is_up_when_the_call_en
 
 
 def test_the_report_of_a_turn_says_what_became_of_its_gpu() -> None:
-    async def story(scene: ToolScene) -> None:
-        await learned_turn(scene)
-        [pause] = await pauses_of(scene)
-        log = await scene.cluster.world.log(scene.responses[0])
-        assert pause["calls"] == [item.id for item in log.items if item.kind is ItemKind.MCP_CALL]
-        assert (pause["round"], pause["backend"]) == (1, "gpu")
-        assert pause["reason"] == "the calls are expected to take 1200 s, and at least 1200 s"
-        assert pause["ends_at"] == pause["released_at"] == pytest.approx(pause["at"], abs=1.0)
-        assert pause["starts_at"] == pause["at"] + TOOL_S - 20.0
-        assert pause["started_at"] == pytest.approx(pause["starts_at"], abs=1.0)
-        assert Decimal(pause["saved_usd"]) > 0
-        assert Decimal(pause["waiting_usd"]) > Decimal(pause["late_usd"])
-
-    told(story)
+    scene = ended(learned_turn)
+    [pause], [log] = scene.pauses, scene.logs
+    assert pause["calls"] == [item.id for item in log.items if item.kind is ItemKind.MCP_CALL]
+    assert (pause["round"], pause["backend"]) == (1, "gpu")
+    assert pause["reason"] == "the calls are expected to take 1200 s, and at least 1200 s"
+    assert pause["ends_at"] == pause["released_at"] == pytest.approx(pause["at"], abs=1.0)
+    assert pause["starts_at"] == pause["at"] + TOOL_S - 20.0
+    assert pause["started_at"] == pytest.approx(pause["starts_at"], abs=1.0)
+    assert Decimal(pause["saved_usd"]) > 0
+    assert Decimal(pause["waiting_usd"]) > Decimal(pause["late_usd"])
 
 
 def test_a_decision_against_a_release_says_why() -> None:
-    async def story(scene: ToolScene) -> None:
-        await scene.learn(60.0)
-        await one_turn(scene)
-        [pause] = await pauses_of(scene)
-        assert pause["reason"].startswith("the calls may end within")
-        assert (pause["released_at"], pause["starts_at"], pause["saved_usd"]) == (None, None, "0")
-
-    told(story)
+    [pause] = ended(short_turn).pauses
+    assert pause["reason"].startswith("the calls may end within")
+    assert (pause["released_at"], pause["starts_at"], pause["saved_usd"]) == (None, None, "0")
 
 
 def test_what_was_decided_is_cleared_with_its_turn() -> None:
@@ -286,11 +334,7 @@ def test_what_was_decided_is_cleared_with_its_turn() -> None:
 
 
 def test_a_call_that_may_be_short_changes_nothing() -> None:
-    async def story(scene: ToolScene) -> None:
-        await scene.learn(60.0)
-        await one_turn(scene)
-
-    assert (told(story).gpu.lives[0].ended or 0.0) > 100
+    assert (ended(short_turn).gpu.lives[0].ended or 0.0) > 100
 
 
 @pytest.mark.parametrize("deadline_s", [TOOL_S - 100, TOOL_S + 10])

@@ -16,6 +16,7 @@ from clients.tools.port import (
     ToolRequest,
     ToolTask,
 )
+from domain.tools.call_record import STEP_LOOKS_S
 from domain.tools.catalog import ToolServers
 from domain.tools.outcomes import TASK_ASKED, TASK_CANCELLED, TASK_LATE, TASK_LOST, UNKNOWN
 from tests.api.harness import Api
@@ -29,6 +30,7 @@ FIND = ("shop__find_order", {"number": "A-1"})
 NOTE = ("shop__send_note", {"text": "hello"})
 REFUND = ("shop__refund_order", {"number": "A-1"})
 POLL_S = 5.0
+LOOKS_OF_THE_STEP = 4
 WORKING = ToolAnswer(status=200, text="", task=ToolTask(id="t1", poll_s=POLL_S))
 DOWN = ToolError(CallFailure.NO_ANSWER, "The server did not answer.")
 ASKED_BACK = TaskStatus.INPUT_REQUIRED
@@ -147,33 +149,48 @@ async def test_calls_of_a_round_that_run_as_tasks_end_one_after_the_other() -> N
 
 
 async def test_a_task_is_looked_at_less_and_less_often() -> None:
-    """Each look is a step of the history: an hour takes some thirty of them."""
+    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day 33."""
     server = TaskServer(states=[WORKING])
     one = serving(server, FIND)
     made = await outcome(one, metadata={"deadline_ms": "86400000"})
     assert made["mcp_call"]["error"]["content"] == TASK_LATE
-    hour = [each for each in server.looks if each < server.looks[0] + 3600]
-    assert 20 < len(hour) < 45
-    assert len(server.looks) < 350
+    in_step = [each for each in server.looks if each <= server.looks[0] + STEP_LOOKS_S - POLL_S]
+    hour = [each for each in server.looks if each <= server.looks[0] + 3600]
+    assert (len(in_step), len(hour) - len(in_step)) == (LOOKS_OF_THE_STEP, 14)
+    assert len(server.looks) - len(in_step) <= 36
+
+
+async def test_a_task_of_some_seconds_needs_no_timer() -> None:
+    server = TaskServer(states=[WORKING, WORKING, answers("found A-1")])
+    one = serving(server, FIND)
+    made = await outcome(one)
+    assert made["mcp_call"]["output"] == "found A-1"
+    [run] = [each.result() for each in one.orchestrations.tasks]
+    assert [each for each in run.done if "call_tool" in each] == ["try_call_tool"]
 
 
 @dataclass(slots=True)
 class Interrupted(TaskServer):
-    """Something happens at the first look."""
+    """Something happens at one look, the first unless `at` says otherwise."""
 
+    at: int = 1
     happens: Callable[[], Any] = lambda: None
 
     @override
     async def look(self) -> None:
-        if len(self.looks) == 1:
+        if len(self.looks) == self.at:
             await self.happens()
 
 
+@pytest.mark.parametrize("at", [1, LOOKS_OF_THE_STEP + 1])
 @pytest.mark.parametrize("named", [FIND, NOTE])
 @pytest.mark.parametrize("has_ended", [True, False])
-async def test_a_cancelled_turn_cancels_the_task(named: tuple[str, dict[str, Any]], *, has_ended: bool) -> None:
+async def test_a_cancelled_turn_cancels_the_task(
+    named: tuple[str, dict[str, Any]], *, at: int, has_ended: bool
+) -> None:
     """A task that had ended before has its result recorded; of another one it is unknown whether it wrote."""
-    server = Interrupted(states=[WORKING, answers("done") if has_ended else ended(TaskStatus.CANCELLED)])
+    last = answers("done") if has_ended else ended(TaskStatus.CANCELLED)
+    server = Interrupted(states=[*[WORKING] * at, last], at=at)
     one = serving(server, named)
 
     async def cancel() -> None:
@@ -214,7 +231,7 @@ async def test_a_call_whose_tool_is_gone_while_its_task_runs_is_not_said_to_be_u
 
 
 async def test_a_step_that_fails_looks_again_and_calls_nothing_again() -> None:
-    server = Interrupted(states=[WORKING, answers("done")])
+    server = Interrupted(states=[*[WORKING] * LOOKS_OF_THE_STEP, answers("done")], at=LOOKS_OF_THE_STEP + 1)
 
     async def crash() -> None:
         raise RuntimeError("the process is gone")
@@ -224,15 +241,19 @@ async def test_a_step_that_fails_looks_again_and_calls_nothing_again() -> None:
     assert (made["mcp_call"]["output"], len(server.sent)) == ("done", 1)
 
 
-async def test_a_deleted_turn_leaves_no_record_of_its_task() -> None:
-    server = Interrupted(states=[WORKING])
+@pytest.mark.parametrize("place", ["/v1/responses/{}", "/v1/owners/me"])
+@pytest.mark.parametrize("at", [1, LOOKS_OF_THE_STEP + 1])
+async def test_a_deleted_turn_cancels_its_task_and_leaves_no_record_of_it(at: int, place: str) -> None:
+    server = Interrupted(states=[WORKING], at=at)
     one = serving(server, FIND)
 
     async def delete() -> None:
         [turn] = one.orchestrations.started
-        assert (await one.http.delete(f"/v1/responses/{turn}")).status_code == 200
+        assert (await one.http.delete(place.format(turn))).status_code == 200
 
     server.happens = delete
     with pytest.raises(Exception, match="not found"):
         await outcome(one)
-    assert await one.world.app.state.tool_calls.of_response(OWNER, one.orchestrations.started[0]) == ()
+    [turn] = one.orchestrations.started
+    assert server.cancelled == ["t1"]
+    assert await one.world.app.state.tool_calls.documents(OWNER, turn) == []

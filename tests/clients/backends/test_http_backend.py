@@ -14,6 +14,7 @@ from clients.backends.port import AnswerEnd, BackendError, TextPiece, Withdrawab
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 from domain.log.events import TokenUsage
+from tests.checks import at_most
 from tests.clients.backends.model_server import (
     DONE,
     HANG,
@@ -175,7 +176,7 @@ async def test_an_answer_that_stops_without_a_reason_is_truncated(body: bytes) -
     assert caught.value.failure.text_received == (b"content" in body)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=at_most(80), deadline=None)
 @given(
     pieces=st.lists(
         st.binary(max_size=30)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 from clients.backends.port import BackendError
 from clients.identity.token_cache import EARLY_S, LAST_S, RETRY_S, YOUNG_S, CachedCredential
-from tests.checks import every
+from tests.checks import at_most, every
 from tests.fakes.clocks import FakeClock
 
 LIFE_S = 3600.0
@@ -142,7 +142,7 @@ async def test_instances_that_start_together_do_not_renew_together() -> None:
     assert EARLY_S / 2 <= min(early) <= max(early) <= EARLY_S
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=at_most(50))
 @given(st.floats(1, 7200), st.lists(st.floats(0, 4000), min_size=1, max_size=20))
 async def test_no_expired_token_is_returned(life_s: float, steps: list[float]) -> None:
     one, issuer, clock = cached(life_s)

@@ -5,10 +5,10 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
-  Agent, hostedMcpTool, OpenAIConversationsSession, run, RunState, setOpenAIAPI, setTracingDisabled, tool,
+  Agent, fileSearchTool, hostedMcpTool, OpenAIConversationsSession, run, RunState, setOpenAIAPI, setTracingDisabled, tool,
 } from "@openai/agents";
 import { z } from "zod";
-import { counted, holds, model, notes, noting, says, shopping, tell } from "./telling.mjs";
+import { counted, holds, lost, model, notes, noting, says, searching, shopping, tell } from "./telling.mjs";
 
 setTracingDisabled(true);
 const city = z.enum(["Rome", "Paris"]);
@@ -44,6 +44,22 @@ async function resume(word) {
 }
 
 const serverTools = (using) => ({
+  async "failed server tools"() {
+    const able = agent({ tools: [hostedMcpTool({ serverLabel: "shop", serverUrl: process.env.SHOP_URL })] });
+    const answer = await using(able, lost);
+    says(answer.finalOutput, "sorry");
+    const call = answer.newItems.find((item) => item.rawItem.providerData?.type === "mcp_call");
+    assert.match(JSON.stringify(call), /http_error/);
+    says((await using(able, [...answer.history, { role: "user", content: "RECALL" }])).finalOutput, lost);
+  },
+  async "file search"() {
+    const able = agent({ tools: [fileSearchTool(["documents"], { includeSearchResults: true })] });
+    const answer = await using(able, searching);
+    says(answer.finalOutput, "36 months");
+    const call = answer.newItems.find((item) => item.type === "tool_call_item").rawItem;
+    assert.match(JSON.stringify(call), /file_search_call/);
+    says((await using(able, [...answer.history, { role: "user", content: "RECALL" }])).finalOutput, searching);
+  },
   // One process asks, another approves or denies: the state goes between them as JSON.
   async approval() {
     for (const [word, effects] of [["approve", 1], ["deny", 0]]) {
@@ -54,6 +70,12 @@ const serverTools = (using) => ({
       says(await decided(word, asked.state.toString()), "noted");
       assert.equal(await notes(), before + effects);
     }
+  },
+  async "streamed server tools"() {
+    const able = agent({ tools: [hostedMcpTool({ serverLabel: "shop", serverUrl: process.env.SHOP_URL })] });
+    const running = await using(able, shopping, { stream: true });
+    await running.completed;
+    says(running.finalOutput, "refunded");
   },
   async "server tools"() {
     const able = agent({ tools: [hostedMcpTool({ serverLabel: "shop", serverUrl: process.env.SHOP_URL })] });

@@ -5,7 +5,9 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { createOpenResponses } from "@ai-sdk/open-responses";
 import { generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
-import { apiKey, baseURL, counted, exact, holds, model as name, notes, noting, says, shopping, tell } from "./telling.mjs";
+import {
+  apiKey, baseURL, counted, exact, holds, lost, model as name, notes, noting, says, searching, shopping, tell,
+} from "./telling.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
 const models = {
@@ -45,6 +47,43 @@ const serverTools = {
   },
 };
 
+
+serverTools["failed server tools"] = async () => {
+  const given = { model: openai.responses(name), tools: served, prompt: lost };
+  const { text, content } = await generateText(given);
+  says(text, "sorry");
+  const result = content.find((part) => ["tool-result", "tool-error"].includes(part.type));
+  assert.match(JSON.stringify(result), /http_error/);
+  says(await streamText(given).text, "sorry");
+};
+
+serverTools["file search"] = async () => {
+  const tools = { file_search: openai.tools.fileSearch({ vectorStoreIds: ["documents"] }) };
+  const include = ["file_search_call.results"];
+  const given = { model: openai.responses(name), tools, prompt: searching, providerOptions: { openai: { include } } };
+  const { text, toolResults } = await generateText(given);
+  says(text, "36 months");
+  assert.match(toolResults[0].output.results[0].text, /36 months/);
+  says(await streamText(given).text, "36 months");
+};
+
+// The kit streams the request; what follows its answer is streamed too.
+serverTools["streamed approval"] = async () => {
+  const asks = { shop: openai.tools.mcp({ serverLabel: "shop", serverUrl: process.env.SHOP_URL, requireApproval: "always" }) };
+  for (const approved of [true, false]) {
+    const before = await notes();
+    const messages = [{ role: "user", content: noting }];
+    const given = { model: openai.responses(name), tools: asks };
+    const asked = streamText({ ...given, messages });
+    const requests = (await asked.content).filter((part) => part.type === "tool-approval-request");
+    assert.equal(requests.length, 1);
+    messages.push(...(await asked.response).messages);
+    const [{ approvalId }] = requests;
+    messages.push({ role: "tool", content: [{ type: "tool-approval-response", approvalId, approved, providerExecuted: true }] });
+    says(await streamText({ ...given, messages }).text, "noted");
+    assert.equal(await notes(), before + (approved ? 1 : 0));
+  }
+};
 
 // The server asks for an approval: the kit shows it, and sends the answer with a reference to the request.
 serverTools.approval = async () => {

@@ -4,7 +4,9 @@ import { HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { z } from "zod";
-import { apiKey, asking, baseURL, counted, holds, model as name, notes, noting, says, shop, shopping, tell } from "./telling.mjs";
+import {
+  apiKey, asking, baseURL, counted, holds, lost, model as name, notes, noting, says, search, searching, shop, shopping, tell,
+} from "./telling.mjs";
 
 const city = z.enum(["Rome", "Paris"]);
 const weather = tool(async ({ city }) => `sunny in ${city}`, {
@@ -14,12 +16,34 @@ const weather = tool(async ({ city }) => `sunny in ${city}`, {
 });
 const Trip = z.object({ city, days: z.number().int().min(1).max(30) });
 
+// Asks and streams the same, gives the message back as input, and returns the item of the call.
+async function shown(model, tool, prompt, said) {
+  const able = model.bindTools([tool]);
+  const answer = await able.invoke(prompt);
+  says(answer.text, said);
+  let text = "";
+  for await (const chunk of await able.stream(prompt)) text += chunk.text;
+  says(text, said);
+  const messages = [new HumanMessage("ECHO green"), answer, new HumanMessage("RECALL")];
+  says((await model.invoke(messages)).text, "ECHO green");
+  return answer.response_metadata.output.find((item) => item.type.endsWith("_call"));
+}
+
 const serverTools = (model) => ({
   async "server tools"() {
     const answer = await model.bindTools([shop]).invoke(shopping);
     says(answer.text, "refunded");
     const messages = [new HumanMessage("ECHO green"), answer, new HumanMessage("RECALL")];
     says((await model.invoke(messages)).text, "ECHO green");
+  },
+  async "failed server tools"() {
+    const call = await shown(model, shop, lost, "sorry");
+    assert.deepEqual([call.type, call.status, call.error.code], ["mcp_call", "failed", 404]);
+  },
+  async "file search"() {
+    const call = await shown(model, search, searching, "36 months");
+    assert.deepEqual([call.type, call.status], ["file_search_call", "completed"]);
+    assert.deepEqual(call.queries, ["warranty of the telescope"]);
   },
   // The request is in the metadata of the message; its answer is a block of the next one.
   async approval() {

@@ -4,7 +4,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import OpenAI, { NotFoundError, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { asking, counted, exact, holds, model, notes, noting, says, shop, shopping, tell } from "./telling.mjs";
+import {
+  asking, breakNextNote, counted, exact, holds, lost, model, notes, noting, says, search, searching, shop, shopping, tell,
+} from "./telling.mjs";
 
 const client = new OpenAI();
 const parameters = {
@@ -16,6 +18,19 @@ const parameters = {
 const weather = { type: "function", name: "weather", description: "Tells the weather.", parameters, strict: true };
 const chatWeather = { type: "function", function: { name: "weather", description: "Tells the weather.", parameters } };
 const Trip = z.object({ city: z.enum(["Rome", "Paris"]), days: z.number().int().min(1).max(30) });
+
+// Streams a turn with one call, gives all of it back as input, and returns the item of the call.
+async function shown({ ends, said, ...given }) {
+  const stream = client.responses.stream({ model, ...given });
+  const seen = [];
+  for await (const event of stream) seen.push(event.type);
+  const { output, output_text } = await stream.finalResponse();
+  assert.ok(seen.includes(ends), seen.join());
+  says(output_text, said);
+  const input = [{ role: "user", content: "ECHO green" }, ...output, { role: "user", content: "RECALL" }];
+  says((await client.responses.create({ model, input })).output_text, "ECHO green");
+  return output.at(-2);
+}
 
 const called = ["mcp_list_tools", "mcp_call", "mcp_call", "message"];
 const responses = {
@@ -102,6 +117,23 @@ const responses = {
     says(asked.output_text, "refunded");
     const input = [{ role: "user", content: "ECHO green" }, ...asked.output, { role: "user", content: "RECALL" }];
     says((await client.responses.create({ model, input })).output_text, "ECHO green");
+  },
+  async "failed server tools"() {
+    const ends = "response.mcp_call.failed";
+    const failed = await shown({ input: lost, tools: [shop], ends, said: "sorry" });
+    assert.deepEqual([failed.type, failed.status, failed.output], ["mcp_call", "failed", null]);
+    assert.deepEqual([failed.error.type, failed.error.code], ["http_error", 404]);
+    await breakNextNote();
+    const unknown = await shown({ input: noting, tools: [shop], ends, said: "noted" });
+    assert.deepEqual([unknown.type, unknown.status, unknown.output], ["mcp_call", "incomplete", null]);
+    assert.equal(unknown.error.type, "mcp_tool_execution_error");
+  },
+  async "file search"() {
+    const given = { input: searching, tools: [search], include: ["file_search_call.results"] };
+    const call = await shown({ ...given, ends: "response.file_search_call.completed", said: "36 months" });
+    assert.deepEqual([call.type, call.status], ["file_search_call", "completed"]);
+    assert.deepEqual(call.queries, ["warranty of the telescope"]);
+    assert.match(call.results[0].text, /36 months/);
   },
   async approval() {
     for (const approve of [true, false]) {

@@ -20,6 +20,13 @@ SHOPPING = (
 NOTING = 'PLAN [[["shop__send_note", {"number": "A-1001", "text": "hello"}]]] THEN noted'
 """A prompt that makes the scripted model ask for a call that needs an approval."""
 
+LOST = 'PLAN [[["shop__find_order", {"number": "Z-9"}]]] THEN sorry'
+"""A prompt whose call fails: there is no such order."""
+
+SEARCH = {"type": "file_search", "vector_store_ids": ["documents"]}
+SEARCHING = 'PLAN [[["file_search__search", {"query": "warranty of the telescope"}]]] THEN 36 months'
+"""A prompt that makes the scripted model search the caller's own documents."""
+
 type Check = Callable[[], Awaitable[None]]
 
 

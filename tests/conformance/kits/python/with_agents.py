@@ -11,6 +11,7 @@ from typing import Any, Literal
 import httpx
 from agents import (
     Agent,
+    FileSearchTool,
     HostedMCPTool,
     ModelSettings,
     OpenAIConversationsSession,
@@ -21,7 +22,7 @@ from agents import (
     set_tracing_disabled,
 )
 from pydantic import BaseModel, Field
-from telling import MODEL, NOTING, SHOP, SHOPPING, Check, counted, holds, says, tell
+from telling import LOST, MODEL, NOTING, SEARCHING, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 set_tracing_disabled(True)
 
@@ -87,6 +88,24 @@ class Checks:
         kinds = [event.item.type async for event in running.stream_events() if event.type == "run_item_stream_event"]
         assert kinds == ["mcp_list_tools_item", "tool_call_item", "tool_call_item", "message_output_item"], kinds
         says(running.final_output, "refunded")
+
+    async def shown(self, prompt: str, tool: Any, said: str) -> Any:
+        """Run a turn, give all of it back as input, and return the item of its call."""
+        answer = await self.run(agent(tools=[tool]), prompt)
+        says(answer.final_output, said)
+        again = [*answer.to_input_list(), {"role": "user", "content": "RECALL"}]
+        says((await self.run(agent(tools=[tool]), again)).final_output, prompt)
+        return next(each.raw_item for each in answer.new_items if each.type == "tool_call_item")
+
+    async def failed_server_tools(self) -> None:
+        call = await self.shown(LOST, HostedMCPTool(tool_config=SHOP), "sorry")
+        assert (call.type, call.status, call.error.code) == ("mcp_call", "failed", 404)
+
+    async def file_search(self) -> None:
+        tool = FileSearchTool(vector_store_ids=["documents"], include_search_results=True)
+        call = await self.shown(SEARCHING, tool, "36 months")
+        assert (call.type, call.status) == ("file_search_call", "completed")
+        assert "36 months" in call.results[0].text
 
     async def approval(self) -> None:
         """One process asks, another approves or denies: the state goes between them as JSON."""
@@ -156,6 +175,8 @@ def checks_of(api: Literal["responses", "chat_completions"]) -> dict[str, Check]
     servers = {
         "server tools": checks.server_tools,
         "streamed server tools": checks.streamed_server_tools,
+        "failed server tools": checks.failed_server_tools,
+        "file search": checks.file_search,
         "approval": checks.approval,
     }
     return {

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from telling import MODEL, NOTING, SHOP, SHOPPING, Check, counted, holds, says, tell
+from telling import LOST, MODEL, NOTING, SEARCH, SEARCHING, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 type City = Literal["Rome", "Paris"]
 
@@ -59,6 +59,25 @@ class Checks:
         answer = await able.ainvoke([HumanMessage("ECHO green"), answer, HumanMessage("RECALL")])
         says(answer.text, "ECHO green")
 
+    async def shown(self, prompt: str, tool: dict[str, object], said: str) -> dict[str, object]:
+        """Ask and stream the same, give the message back as input, and return the block of the call."""
+        able = self.model.bind_tools([tool])
+        answer = await able.ainvoke(prompt)
+        says(answer.text, said)
+        says("".join([chunk.text async for chunk in able.astream(prompt)]), said)
+        again = await self.model.ainvoke([HumanMessage("ECHO green"), answer, HumanMessage("RECALL")])
+        says(again.text, "ECHO green")
+        return next(block for block in answer.content if block["type"].endswith("_call"))
+
+    async def failed_server_tools(self) -> None:
+        call = await self.shown(LOST, SHOP, "sorry")
+        assert (call["type"], call["status"], call["error"]["code"]) == ("mcp_call", "failed", 404)
+
+    async def file_search(self) -> None:
+        call = await self.shown(SEARCHING, SEARCH, "36 months")
+        assert (call["type"], call["status"]) == ("file_search_call", "completed")
+        assert call["queries"] == ["warranty of the telescope"]
+
     async def approval(self) -> None:
         """The request is a block of the message; its answer is a block of the next one."""
         able = self.model.bind_tools([{**SHOP, "require_approval": "always"}])
@@ -98,6 +117,8 @@ def checks_of(*, responses: bool) -> dict[str, Check]:
     servers = {
         "server tools": checks.server_tools,
         "streamed server tools": checks.streamed_server_tools,
+        "failed server tools": checks.failed_server_tools,
+        "file search": checks.file_search,
         "approval": checks.approval,
     }
     return {

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from openai import AsyncOpenAI, NotFoundError
 from openai.types.responses.response_output_item import McpApprovalResponse
 from pydantic import BaseModel, Field
-from telling import EXACT, MODEL, NOTING, SHOP, SHOPPING, counted, holds, says, tell
+from telling import EXACT, LOST, MODEL, NOTING, SEARCH, SEARCHING, SHOP, SHOPPING, counted, holds, says, tell
 
 client = AsyncOpenAI()
 PARAMETERS = {
@@ -98,6 +98,42 @@ async def server_tools() -> None:
     assert all(item.status == "completed" for item in response.output[1:])
     again: Any = [user("ECHO green"), *response.output, user("RECALL")]
     says((await client.responses.create(model=MODEL, input=again)).output_text, "ECHO green")
+
+
+async def shown(prompt: str, tool: Any, *, ends: str, said: str, **more: Any) -> Any:
+    """Stream a turn with one call, give all of it back as input, and return the item of the call."""
+    async with client.responses.stream(model=MODEL, input=prompt, tools=[tool], **more) as events:
+        seen = [event.type async for event in events]
+        final = await events.get_final_response()
+    assert ends in seen
+    says(final.output_text, said)
+    again: Any = [user("ECHO green"), *final.output, user("RECALL")]
+    says((await client.responses.create(model=MODEL, input=again)).output_text, "ECHO green")
+    return final.output[-2]
+
+
+async def failed_server_tools() -> None:
+    """A call that fails, and one of which nobody knows whether it had its effect: its connection breaks after it."""
+    failed = await shown(LOST, SHOP, ends="response.mcp_call.failed", said="sorry")
+    assert (failed.type, failed.status, failed.output) == ("mcp_call", "failed", None)
+    assert (failed.error.type, failed.error.code) == ("http_error", 404)
+    await client.with_options(base_url=os.environ["SHOP_URL"]).put(
+        "/__faults", body={"path": "/v1/notes", "fault": {"reset": True, "times": 1}}, cast_to=object
+    )
+    unknown = await shown(NOTING, SHOP, ends="response.mcp_call.failed", said="noted")
+    assert (unknown.type, unknown.status, unknown.output) == ("mcp_call", "incomplete", None)
+    assert unknown.error.type == "mcp_tool_execution_error"
+
+
+async def file_search() -> None:
+    included: Any = {"include": ["file_search_call.results"]}
+    call = await shown(SEARCHING, SEARCH, ends="response.file_search_call.completed", said="36 months", **included)
+    assert (call.type, call.status, call.queries) == (
+        "file_search_call",
+        "completed",
+        ["warranty of the telescope"],
+    )
+    assert "36 months" in call.results[0].text
 
 
 async def approval() -> None:
@@ -332,6 +368,8 @@ RESPONSES = {
     "resume": resume,
     "server tools": server_tools,
     "streamed server tools": streamed_server_tools,
+    "failed server tools": failed_server_tools,
+    "file search": file_search,
     "approval": approval,
     "denial": denial,
     "approval in place": approval_in_place,
