@@ -105,7 +105,9 @@ class FurtherInstances:
         began = self.clock.now()
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
-            log.warning("%s: instances up to %d started after they were needed, and are ended", asked.backend.name, asked.count)
+            log.warning(
+                "%s: instances up to %d started after they were needed, and are ended", asked.backend.name, asked.count
+            )
             await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
         for one in asked.ones:
