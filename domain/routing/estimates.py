@@ -258,8 +258,7 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
 
 def held_s(option: RoutingOption, demand: Demand) -> float:
     """Return how long an attempt may wait to be let in: as long as a start where further instances may be starting."""
-    longest_s = longest_start_s(option.backend, option.backend_state, option.now)
-    if longest_s:
+    if longest_s := longest_start_s(option.backend, option.backend_state, option.now):
         return max(demand.attempt_limits.hold_s, longest_s)
     return 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
 
