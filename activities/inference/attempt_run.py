@@ -139,14 +139,15 @@ class AttemptRun:
             try:
                 end = await self.write_pieces(stream)
             finally:
-                self.meter.count_untaken(await stream.stop(), was_cut=stream.was_cut)
+                untaken = await stream.stop()
+                self.meter.count_untaken(untaken, was_cut=stream.was_cut, first_text_at=stream.first_text_at)
         return await (self.finish_answer(end) if end else self.stop_at_limit())
 
     async def write_pieces(self, stream: StreamReader) -> AnswerEnd | None:
         """Write the pieces into the log as they arrive; return the answer's end, or None where the time is up."""
         while (left_s := self.ends_at - self.clock.now()) > 0:
             pieces = await stream.take(within_s=min(POLL_S, left_s, self.hold_left_s(stream)))
-            self.meter.count(pieces)
+            self.meter.count(pieces, first_text_at=stream.first_text_at)
             await self.check_opened(stream)
             await self.answer.write(pieces)
             if end := answer_end(pieces):
