@@ -1,4 +1,4 @@
-"""Which options start the front doors? `python -m standins.systems --rate 50 --start-s 1 --idle-s 30`."""
+"""Which options start the stand-ins? `python -m standins.systems --rate 50 --start-s 1 --idle-s 30`."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from standins.systems.service import Systems
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m standins.systems", description="the front doors of all systems")
+    parser = argparse.ArgumentParser(prog="python -m standins.systems", description="the stand-ins of all systems")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
     parser.add_argument("--start-s", type=float, default=1.0, help="seconds that an instance takes to start")
