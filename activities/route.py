@@ -250,7 +250,7 @@ class RouteTurn:
             "has_alternative": planned.route.has_alternative,
             "delay_s": 0.0,
             "cold": chosen.readiness is not Readiness.UP,
-            "hold_s": hold_for(chosen, state, backend, planned.turn),
+            "hold_s": hold_for(chosen, state, backend, planned.turn, now=planned.decided.at),
             "limit_s": chosen.worst_s if is_billed_by_time else None,
             "input_tokens": planned.prompt_tokens(backend),
         }

@@ -29,6 +29,9 @@ LONGEST_S: Final = 5 * 86_400.0
 """A timer of more than six days can't be cancelled."""
 
 SHORTEST_S: Final = 1.0
+LEAST_LINE_S: Final = 1 / 40
+"""However fast a backend is, a process of the app may run no more than 40 lines a second."""
+
 NOW: Final[BatchTimedWire] = {"delay_s": 0.0}
 
 
@@ -74,12 +77,13 @@ class StartPlanner(Struct, frozen=True, kw_only=True):
     def option(self, found: Candidate, state: BackendState) -> BatchOption:
         """Return what an average line costs and takes.
 
-        A backend whose requests take longer than the tokens of a line should, is planned for at its own pace.
+        A backend whose requests take longer than the tokens of a line should, is planned for at its own pace, and one
+        that is faster than the app at the pace of the app.
         """
         backend = self.fleet.backends[found.backend]
         price, room = backend.price, room_beside_others(backend.limits.concurrency)
         lasts_s = max(found.busy_s, state.speed.service_s or 0.0)
-        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=lasts_s / room)
+        line = BatchOption(backend=backend.name, line_cost=found.cost, line_s=max(lasts_s / room, LEAST_LINE_S))
         if not (isinstance(price, TimePrice) and backend.cold_start.scales_to_zero):
             return line
         line = replace(

@@ -17,13 +17,15 @@ from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held, held_fleet
+from domain.fleet.instances.numbered import backend_of
 from domain.log.capped_answers import CappedAnswer
 from domain.log.escalations import Escalation
 from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.difficulty import Difficulty, difficulty
 from domain.routing.estimates import AttemptLimits, Demand
+from domain.routing.further_rule import FurtherTerms, next_instance, overflow
 from domain.routing.rent_or_buy import DEFAULT_RULE, SpendPart, unspent, window_s
-from domain.routing.router import RouteDecision, route
+from domain.routing.router import NO_RENTAL_SPEND, RouteDecision, route
 from domain.routing.rules.rule_choice import RuleChoice
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
@@ -42,13 +44,17 @@ It counts until enough answers of the tenant are known."""
 class DecidedRoute(Struct, frozen=True, kw_only=True):
     """A decision with the backend states that it is based on; `at` is in seconds since the epoch.
 
-    A line of a batch `is_deferrable`: it counts neither as rental spend nor as demand of its backend.
+    A line of a batch `is_deferrable`: it counts neither as rental spend nor as demand of its backend. `overflow` is
+    what a turn would save on the next instance of a backend that has no room for it, and `spent` the rental spend; both
+    name an instance as `NAME#1`.
     """
 
     route: RouteDecision
     backend_states: Mapping[str, BackendState]
     at: float
     is_deferrable: bool = False
+    overflow: Mapping[str, Decimal] = NO_RENTAL_SPEND
+    spent: Mapping[str, Decimal] = NO_RENTAL_SPEND
 
 
 class RouteDecider:
@@ -133,20 +139,30 @@ class RouteDecider:
         decision = decide(demand)
         if decision.lacks_budget_alone and not (escalation and is_repeated):
             decision = decide(replace(demand, budget=None))
-        return DecidedRoute(route=decision, backend_states=states, at=now, is_deferrable=bool(response.options.batch))
+        terms = FurtherTerms(now=now, time_value=demand.time_value, left_s=response.deadline_at - now)
+        return DecidedRoute(
+            route=decision,
+            backend_states=states,
+            at=now,
+            is_deferrable=bool(response.options.batch),
+            overflow=overflow(decision, self.fleet.backends, states, terms),
+            spent=spent,
+        )
 
     async def recent_rental_spend(
         self, documents: Sequence[Document], states: Mapping[str, BackendState], rules: Mapping[str, RuleChoice]
     ) -> Mapping[str, Sequence[SpendPart]]:
         """Return the rental spend of the window of its rule for each backend that scales to zero."""
-        windows = {
-            each.name: SpendWindow(
+        windows: dict[str, SpendWindow] = {}
+        for each in self.scaling_backends:
+            window = SpendWindow(
                 backend=each,
                 seconds=window_s(each, states[each.name].start_times.p50_s),
                 reach=rules[each.name].rule.window if each.name in rules else DEFAULT_RULE.window,
             )
-            for each in self.scaling_backends
-        }
+            windows[each.name] = window
+            if more := next_instance(each, states[each.name], self.clock.now()):
+                windows[more] = replace(window, backend=replace(each, name=more))
         return await self.rental_spend.recent_among(documents, windows)
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
@@ -160,6 +176,10 @@ class RouteDecider:
             window = window_s(backend, decided.backend_states[name].start_times.p50_s)
             spent = self.rental_spend.addition(backend, saved, window_s=window, shared=others)
             additions += spent, self.demand_log.addition(backend, saved, busy_s=busy_s.get(name, 0.0))
+        for name, saved in sorted(decided.overflow.items()):
+            one = replace(self.backend(backend_of(name)), name=name)
+            window = window_s(one, decided.backend_states[backend_of(name)].start_times.p50_s)
+            additions.append(self.rental_spend.addition(one, saved, window_s=window, shared={}))
         with suppress(Retryable):
             await self.rental_spend.counters.add(additions)
 

@@ -5,6 +5,7 @@ and the lease after it was lowered. So whoever comes after a crash lowers the co
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import replace
 
@@ -16,6 +17,7 @@ from clients.clock import Clock
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import StartTimes
 from domain.fleet.instances.count_failures import changed_nothing
 from domain.fleet.instances.lease import LOOK_S, LeasePhase, with_target
 from domain.fleet.instances.numbered import instance
@@ -30,23 +32,24 @@ log = logging.getLogger("ganglion.activities")
 
 
 class FurtherStart(Struct, frozen=True, kw_only=True):
-    """One more instance that the turn `by` of an owner starts, and the state that has it as the last one."""
+    """The instances that the turn `by` of an owner starts: the last `more` of `count`."""
 
     backend: Backend
-    claimed: BackendState
+    count: int
+    more: int
+    times: StartTimes
     by: str
     owner: Owner
     following: FollowingAttempt
 
     @property
-    def count(self) -> int:
-        """The number of instances with this one."""
-        return wanted_count(self.claimed)
+    def ones(self) -> Sequence[Backend]:
+        """The backend as each of these instances alone."""
+        return [instance(self.backend, number) for number in range(self.count - self.more, self.count)]
 
-    @property
-    def one(self) -> Backend:
-        """The backend as that instance alone."""
-        return instance(self.backend, self.count - 1)
+    def first(self, more: int) -> "FurtherStart":
+        """Return the start of the first ones alone."""
+        return replace(self, count=self.count - self.more + more, more=more)
 
 
 class FurtherInstances:
@@ -68,18 +71,31 @@ class FurtherInstances:
         self.clock = clock
 
     async def claim(
-        self, backend: Backend, by: str, owner: Owner, following: FollowingAttempt = NO_ATTEMPT
+        self, backend: Backend, by: str, owner: Owner, following: FollowingAttempt = NO_ATTEMPT, *, more: int = 1
     ) -> FurtherStart | None:
-        """Reserve the start of one more instance for the turn `by`; None where none may start now."""
-        claimed = await self.states.claim(backend, by)
+        """Reserve the start of `more` instances for the turn `by`, or of fewer; None where none may start now."""
+        claimed = await self.states.claim(backend, by, more)
         if claimed is None:
             return None
-        return FurtherStart(backend=backend, claimed=claimed, by=by, owner=owner, following=following)
+        return FurtherStart(
+            backend=backend,
+            count=wanted_count(claimed),
+            more=sum(each.by == by and not each.is_set for each in claimed.warmth.further),
+            times=claimed.start_times,
+            by=by,
+            owner=owner,
+            following=following,
+        )
 
-    async def start(self, asked: FurtherStart) -> bool:
-        """Start the instance, with a session that its owner is charged for first; False where it was not started."""
-        if not await self.is_charged(asked):
-            await self.give_up(asked)
+    async def start(self, claimed: FurtherStart) -> bool:
+        """Start the instances that budgets cover, each with a session that its owner is charged for first.
+
+        Their count is set in one call. False where none was started.
+        """
+        asked = claimed.first(await self.charged(claimed))
+        if asked.more < claimed.more:
+            await self.states.give_up(asked.backend, asked.by, kept=asked.more)
+        if not asked.more:
             return False
         try:
             await self.counts.set_to(asked.backend, asked.count, asked.by)
@@ -89,30 +105,39 @@ class FurtherInstances:
         began = self.clock.now()
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
-            log.warning("%s got its instance %d too late; it is ended", asked.backend.name, asked.count)
+            log.warning("%s got its instances up to %d too late; they are ended", asked.backend.name, asked.count)
             await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
-        with suppress(Retryable):
-            await self.sessions.record_begun(asked.one, began)
+        for one in asked.ones:
+            with suppress(Retryable):
+                await self.sessions.record_begun(one, began)
         return True
 
-    async def is_charged(self, asked: FurtherStart) -> bool:
-        """Charge the owner, then let the lease have the instance; False where either is not possible."""
-        times = asked.claimed.start_times
+    async def charged(self, asked: FurtherStart) -> int:
+        """Charge the owner, then let the lease have the instances; return how many of the first ones that was for."""
+        covered = 0
         try:
-            is_covered = await self.sessions.warm_up(
-                asked.one, asked.owner, asked.by, cold_s=times.p50_s, worst_s=times.p99_s, following=asked.following
-            )
-            if not is_covered or await self.raise_target(asked.backend, asked.count):
-                return is_covered
+            for one in asked.ones:
+                if not await self.is_covered(asked, one):
+                    break
+                covered += 1
+            if not covered or await self.raise_target(asked.backend, asked.first(covered).count):
+                return covered
         except Retryable:
             pass
         await self.cancel(asked)
-        return False
+        return 0
+
+    async def is_covered(self, asked: FurtherStart, one: Backend) -> bool:
+        cold_s, worst_s = asked.times.p50_s, asked.times.p99_s
+        return await self.sessions.warm_up(
+            one, asked.owner, asked.by, cold_s=cold_s, worst_s=worst_s, following=asked.following
+        )
 
     async def cancel(self, asked: FurtherStart) -> None:
-        with suppress(Retryable):
-            await self.sessions.cancel_warm_up(asked.one, asked.owner, asked.by)
+        for one in asked.ones:
+            with suppress(Retryable):
+                await self.sessions.cancel_warm_up(one, asked.owner, asked.by)
 
     async def raise_target(self, backend: Backend, count: int) -> bool:
         """Let the lease say that so many instances may run; False where they are about to be ended.
@@ -125,17 +150,16 @@ class FurtherInstances:
         return await self.leases.replace(backend, found, with_target(found.lease, count))
 
     async def note_failed_start(self, asked: FurtherStart, error: BackendError) -> None:
-        """Charge nothing for a start that did not happen; one that may have happened is ended and paid."""
-        log.warning("%s could not get its instance %d: %s", asked.backend.name, asked.count, error)
+        """Charge nothing for a start that did not happen; one that may have happened is ended and paid.
+
+        The claim is given up. Where its lease lets more instances run than are wanted then, the count is lowered.
+        """
+        log.warning("%s could not get its instances up to %d: %s", asked.backend.name, asked.count, error)
         if changed_nothing(error.failure):
             await self.cancel(asked)
         else:
             await self.counts.renew_lease(asked.backend, asked.by, asked.count)
-        await self.give_up(asked)
-
-    async def give_up(self, asked: FurtherStart) -> None:
-        """Give up a claim. Where its lease lets more instances run than are wanted now, the count is lowered."""
-        await self.states.give_up(asked.backend, asked.by)
+        await self.states.record_refusal(asked.backend, asked.by)
 
     async def look(self, backend: Backend, found: StoredLease, state: BackendState) -> float:
         """End the last further instance where it is due; return when to look again, in seconds since the epoch."""

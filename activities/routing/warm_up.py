@@ -92,13 +92,19 @@ class BackendWarmer:
         return True
 
     async def warm_up_further(
-        self, backend: Backend, response_id: str, *, owner: Owner, following: FollowingAttempt = NO_ATTEMPT
+        self,
+        backend: Backend,
+        response_id: str,
+        *,
+        owner: Owner,
+        following: FollowingAttempt = NO_ATTEMPT,
+        more: int = 1,
     ) -> bool:
-        """Start one more instance of a backend that is up; False where another turn starts one, or no more may run.
+        """Start `more` instances of a backend that is up; False where another turn starts some, or no more may run.
 
         This returns before the count is set. The owner of the response pays for the time that no turn uses.
         """
-        asked = await self.keeper.further.claim(backend, response_id, owner, following)
+        asked = await self.keeper.further.claim(backend, response_id, owner, following, more=more)
         if asked is None:
             return False
         self.start_task(self.start_further(asked))

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.money.ledger_records import NANOS
-from domain.money.usage import ATTEMPTS, FUNCTIONS, STORE, UsageRow, grouped
+from domain.money.usage import ATTEMPTS, ESTIMATED, FUNCTIONS, SESSION_CAUSES, STORE, UsageRow, grouped
 
 DIMENSIONS: Final = ("day", "owner", "backend", "model")
 PROVIDER: Final = "Ganglion"
@@ -71,8 +71,14 @@ def charge(tenant: str, row: UsageRow, cause: str, cost: str) -> Mapping[str, st
         "SubAccountId": row.dimensions["owner"],
         "SubAccountName": "",
         "SubAccountType": "Owner",
-        "Tags": json.dumps({"model": model, "cause": cause}),
+        "Tags": json.dumps({"model": model, "cause": cause, **estimate_tag(row, cause)}),
     }
+
+
+def estimate_tag(row: UsageRow, cause: str) -> Mapping[str, str]:
+    """Return a tag with the dollars of the row that are estimates, for the causes which GPU sessions have."""
+    nanos = row.counts.get(ESTIMATED, 0) if cause in SESSION_CAUSES else 0
+    return {"row_estimated_usd": f"{Decimal(nanos) / NANOS:.9f}"} if nanos else {}
 
 
 def midnight(day: date) -> str:

@@ -41,7 +41,8 @@ class Cell:
     A start takes `start_s` in the median and is drawn log-normal with `spread`; the fleet file says `configured` times
     the median. Every turn may take `deadline_s`. An hour of the GPU costs `gpu_hour_usd`, or what the shipped L4 costs.
     It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set. A GPU
-    that is `counted` has no idle period of its own: the product ends it. Its service runs up to `instances` of it.
+    that is `counted` has no idle period of its own: the product ends it, after `counted_idle_s` at first. Its service
+    runs up to `instances` of it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Cell:
     more_apis: tuple[str, ...] = ()
     box_room: int = 0
     counted: bool = False
+    counted_idle_s: float = COUNTED_IDLE_S
     instances: int = 1
 
     @property
@@ -89,7 +91,7 @@ class Cell:
         cold = replace(shipped.cold_start, p50_s=start_s, p99_s=SLOWEST_START * start_s, idle_s=self.idle_s)
         gpu = replace(sized(shipped, self.room), name=name, speed=self.gpu_speed)
         gpu = replace(gpu, price=self.time_price, cold_start=cold, max_instances=self.instances)
-        return counted_gpu(gpu) if self.counted else gpu
+        return counted_gpu(gpu, self.counted_idle_s) if self.counted else gpu
 
     def hosted(self, name: str = API, price: Price | None = None) -> Backend:
         api = sized(shipped_fleet().backends["azure-openai"], 1000)
@@ -101,9 +103,9 @@ class Cell:
         return replace(self.hosted(BOX, owned), limits=sized(self.hosted(), self.box_room).limits)
 
 
-def counted_gpu(gpu: Backend) -> Backend:
-    """Return the GPU as one whose instances the product counts."""
-    cold = replace(gpu.cold_start, idle_s=COUNTED_IDLE_S)
+def counted_gpu(gpu: Backend, idle_s: float = COUNTED_IDLE_S) -> Backend:
+    """Return the GPU as one whose instances the product counts, which begins with this idle period."""
+    cold = replace(gpu.cold_start, idle_s=idle_s)
     service = "projects/p/locations/europe-west4/services/llm"
     control = InstanceControl(service=service, maximum=gpu.max_instances)
     return replace(gpu, cold_start=cold, scaling=Scaling.COUNT, instances=control)

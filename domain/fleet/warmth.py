@@ -9,7 +9,7 @@ from msgspec import Struct
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import FailedWarmUp, WarmUp
 from domain.fleet.failure_classes import Diagnosis
-from domain.fleet.instances.further import FurtherInstance
+from domain.fleet.instances.further import FurtherInstance, FurtherPause
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.retry_policy import WARM_UP_POLICIES, retry_delay
 
@@ -20,7 +20,8 @@ class Warmth(Struct, frozen=True, kw_only=True):
     A backend that never scales to zero has no `warm_until`. `warm_up` is a start under way, and `started_at` is when
     the last start began. `lost_warm_ups` counts the warm-ups that started nothing. `failed_warm_up` is the last one
     that the backend rejected or that could not be sent. `idle_s` is the idle period of a session that the product ends.
-    `further` are the instances beside the first one that the product counts, in the order of their numbers.
+    `further` are the instances beside the first one that the product counts, in the order of their numbers;
+    `further_pause` follows a refusal to start one.
     """
 
     warm_until: float | None = None
@@ -30,6 +31,7 @@ class Warmth(Struct, frozen=True, kw_only=True):
     failed_warm_up: FailedWarmUp | None = None
     idle_s: float | None = None
     further: tuple[FurtherInstance, ...] = ()
+    further_pause: FurtherPause | None = None
 
     def idle_period_s(self, backend: Backend) -> float:
         return backend.cold_start.idle_s if self.idle_s is None else self.idle_s
@@ -43,6 +45,10 @@ class Warmth(Struct, frozen=True, kw_only=True):
     def is_growing(self, now: float) -> bool:
         """Return whether a process is about to set a higher count."""
         return any(not each.is_set and not each.is_lost(now) for each in self.further)
+
+    def is_further_paused(self, now: float) -> bool:
+        """Return whether the last start of a further instance was refused a short while ago."""
+        return self.further_pause is not None and now < self.further_pause.until
 
     def start_under_way(self, now: float) -> WarmUp | None:
         return self.warm_up if self.warm_up and self.warm_up.under_way(now) else None
@@ -109,7 +115,8 @@ class Warmth(Struct, frozen=True, kw_only=True):
     def to_document(self) -> dict[str, Any]:
         """Return the document. A field of a later release is left out while it has no value."""
         further = [each.to_document() for each in self.further] or None
-        later = {"started_at": self.started_at, "idle_s": self.idle_s, "further": further}
+        pause = self.further_pause.to_document() if self.further_pause else None
+        later = {"started_at": self.started_at, "idle_s": self.idle_s, "further": further, "further_pause": pause}
         return {
             "warm_until": self.warm_until,
             "waking": self.warm_up.to_document() if self.warm_up else None,
@@ -128,4 +135,5 @@ class Warmth(Struct, frozen=True, kw_only=True):
             failed_warm_up=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
             idle_s=body.get("idle_s"),
             further=tuple(FurtherInstance.from_document(each) for each in body.get("further", ())),
+            further_pause=FurtherPause.from_document(body["further_pause"]) if body.get("further_pause") else None,
         )

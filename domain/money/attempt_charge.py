@@ -92,6 +92,11 @@ class AttemptCharge(Struct, frozen=True, kw_only=True):
         lines = {name: sum((amount for line, amount in parts if line == name), Decimal(0)) for name, _ in parts}
         return {name: amount for name, amount in lines.items() if name in self.lines}
 
+    @property
+    def estimated(self) -> Decimal:
+        """The part of its cost that is an estimate: its sessions were inferred."""
+        return sum((share.amount for share in self.shares.values() if share.is_estimate), Decimal(0))
+
     def reopened(self, worst: Decimal) -> "AttemptCharge":
         """Return the charge of an attempt that runs again: the worst case is added to its cost or reservation."""
         owed = self.reserved if self.is_open else self.cost or Decimal(0)

@@ -52,8 +52,14 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType(
 UNUSED: Final = "unused_warm_up"
 """The cause that counts the whole session of a warm-up which answered nothing, in place of its start and idle time."""
 
+SESSION_CAUSES: Final = ("running", "start", "idle", UNUSED)
+"""The causes of what GPU sessions cost."""
+
 PROVISIONAL: Final = "provisional"
 """What of the cost may still change: the charges of attempts and warm-ups whose GPU session has not ended."""
+
+ESTIMATED: Final = "estimated"
+"""What of the cost is an estimate: shares of GPU sessions that are over, and that the product has inferred."""
 
 CAUSE: Final = "cause"
 """Grouped by it, usage shows what its money was spent for."""
@@ -82,7 +88,7 @@ MISS: Final = f"{OriginKind.CACHE}:miss"
 ITEMS, WARM_UPS, JOINS, HITS = ORIGIN_COUNTS = ("items", "warm_ups", "joins", "hits")
 """The turns of an origin, the starts that they sent, the GPU sessions that they joined, and the cached answers."""
 
-LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL, *ORIGIN_COUNTS)
+LATER_COUNTS: Final = (*CAUSES, UNUSED, PROVISIONAL, ESTIMATED, *ORIGIN_COUNTS)
 """The counts that rows of earlier releases lack."""
 
 ALL_COUNTS: Final = (*COUNTS, *LATER_COUNTS)
@@ -217,12 +223,13 @@ def hour_of(at: float) -> str:
 def counted_usage(attempt: AttemptRecord | None) -> Counts:
     """Return an attempt's counts in its row: zeros while it is open. A warm-up is not counted as an attempt."""
     if attempt is None or attempt.is_open:
-        return dict.fromkeys((*COUNTS, *CAUSES, UNUSED, PROVISIONAL), 0)
+        return dict.fromkeys((*COUNTS, *CAUSES, UNUSED, PROVISIONAL, ESTIMATED), 0)
     usage = attempt.progress.usage or TokenUsage()
     cost = 0 if attempt.charge.cost is None else nanos(attempt.charge.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
     provisional = cost if attempt.charge.status is AttemptStatus.PROVISIONAL else 0
-    counts = {ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **cause_counts(attempt), PROVISIONAL: provisional}
+    kinds = {PROVISIONAL: provisional, ESTIMATED: nanos(attempt.charge.estimated)}
+    counts = {ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **cause_counts(attempt), **kinds}
     return {**dict.fromkeys(COUNTS, 0), **counts}
 
 
@@ -236,7 +243,8 @@ def cause_counts(attempt: AttemptRecord) -> Counts:
 def usage_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
     """Return the changes of a row when an attempt's record changes; a count that stays is left out.
 
-    A store adds to ten fields of a document at once: an attempt has at most ten counts that are not zero.
+    A store adds to ten fields of a document at once. An attempt has at most ten counts that are not zero when it ends;
+    the end of its session, which may make it an estimate, changes none of its tokens.
     """
     was, now = counted_usage(before), counted_usage(after)
     return {name: now[name] - was[name] for name in now if now[name] != was[name]}

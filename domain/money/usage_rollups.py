@@ -34,6 +34,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "lost": "x",
         "unused_warm_up": "u",
         "provisional": "p",
+        "estimated": "m",
         "items": "e",
         "warm_ups": "w",
         "joins": "j",

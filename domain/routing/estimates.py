@@ -14,7 +14,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
-from domain.fleet.instances.places import grows_itself, places
+from domain.fleet.instances.places import longest_start_s, places
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
@@ -257,9 +257,9 @@ def durations(option: RoutingOption, demand: Demand) -> Durations:
 
 
 def held_s(option: RoutingOption, demand: Demand) -> float:
-    """Return how long an attempt may wait to be let in: as long as a start where its provider starts instances."""
-    if grows_itself(option.backend):
-        return max(demand.attempt_limits.hold_s, option.backend_state.start_times.p99_s)
+    """Return how long an attempt may wait to be let in: as long as a start where further instances may be starting."""
+    if longest_s := longest_start_s(option.backend, option.backend_state, option.now):
+        return max(demand.attempt_limits.hold_s, longest_s)
     return 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
-from domain.fleet.instances.places import grows_itself, is_growing, next_instance_s, places
+from domain.fleet.instances.places import grows_itself, is_growing, longest_start_s, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
@@ -88,16 +88,16 @@ class QueueWait(Struct, frozen=True, kw_only=True):
         return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
 
 
-def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:
+def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> float | None:
     """Return how long a request may wait to be let in; None where it may wait as long as the backend lets it.
 
-    A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not. A provider
-    that starts further instances holds a request until one of them is up.
+    A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not. A service
+    of which further instances start holds a request until one of them is up.
     """
     if not backend.cold_start.scales_to_zero or grows_itself(backend):
         return None
     reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.speed.prefill_tokens_s
-    return round(turn.hold_s + reading_s, 3)
+    return round(max(turn.hold_s, longest_start_s(backend, state, now)) + reading_s, 3)
 
 
 def wait_for(

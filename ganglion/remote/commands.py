@@ -32,6 +32,7 @@ USAGE: Final = (
     "store_usd",
     "functions_usd",
     "provisional_usd",
+    "estimated_usd",
     "cost_usd",
 )
 ITEMS: Final = ("items", "cost_per_item_usd", "warm_ups", "joins", "hits", "cost_usd")

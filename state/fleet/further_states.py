@@ -4,7 +4,13 @@ from clients.clock import Clock
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.lease import CountLease
-from domain.fleet.instances.several import after_claim, after_count, after_giving_up, after_last_end
+from domain.fleet.instances.several import (
+    after_claim,
+    after_count,
+    after_giving_up,
+    after_last_end,
+    after_refusal,
+)
 from state.fleet.backend_state import BackendStates
 
 
@@ -15,19 +21,24 @@ class FurtherStates:
         self.states = states
         self.clock = clock
 
-    async def claim(self, backend: Backend, by: str) -> BackendState | None:
-        """Reserve the start of one more instance for `by`; None where another one starts, or no more may run."""
+    async def claim(self, backend: Backend, by: str, more: int = 1) -> BackendState | None:
+        """Reserve the start of `more` instances for `by`, or of as many as may run; None where none may start now."""
         now = self.clock.now()
-        return await self.states.update(backend, lambda state: after_claim(state, backend, by=by, now=now))
+        return await self.states.update(backend, lambda state: after_claim(state, backend, by=by, now=now, more=more))
 
     async def record_count(self, backend: Backend, by: str) -> BackendState | None:
         """Record that the count was set that includes the instance of `by`; None where that could not be written."""
         now = self.clock.now()
         return await self.states.update(backend, lambda state: after_count(state, by=by, now=now))
 
-    async def give_up(self, backend: Backend, by: str) -> None:
-        """Record that the instance that `by` has claimed was not started."""
-        await self.states.update(backend, lambda state: after_giving_up(state, by=by))
+    async def give_up(self, backend: Backend, by: str, *, kept: int = 0) -> None:
+        """Record that the instances that `by` has claimed were not started, but for the first `kept` of them."""
+        await self.states.update(backend, lambda state: after_giving_up(state, by=by, kept=kept))
+
+    async def record_refusal(self, backend: Backend, by: str) -> None:
+        """Record that the API has refused what `by` has claimed; others ask again after a pause."""
+        now = self.clock.now()
+        await self.states.update(backend, lambda state: after_refusal(after_giving_up(state, by=by), now=now))
 
     async def record_end(self, backend: Backend, lease: CountLease) -> BackendState | None:
         """Record that the product ends the last further instance; None where it is needed again."""

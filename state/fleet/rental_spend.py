@@ -15,6 +15,7 @@ from clients.storage.damage import readable
 from clients.storage.paging import list_all
 from clients.storage.port import Body, Document, DocumentStore
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.numbered import MARK
 from domain.money.ledger_records import NANOS, nanos
 from domain.routing.rent_or_buy import SpendPart
 from state.fleet.fleet_counters import Addition, FleetCounters
@@ -29,6 +30,9 @@ PREFIX = f"{NOW}rent_"
 SEPARATOR = "~"
 EARLIER_PREFIX = "rent_"
 """Begins the ids of earlier releases, in the partition of each backend."""
+
+IN_ID = "+"
+"""Stands in an id for the mark before the number of an instance: Azure Cosmos DB allows no # there."""
 
 SHARED = "with_"
 """The prefix of the counters of what the same turns added for other backends."""
@@ -88,7 +92,7 @@ class RentalSpend:
         await self.read_earlier([each.backend for each in windows.values()])
         parts: dict[str, list[Document]] = {name: list(self.earlier[name]) for name in windows}
         for each in found:
-            name = each.id.removeprefix(PREFIX).partition(SEPARATOR)[0] if each.id.startswith(PREFIX) else ""
+            name = counted_for(each.id) if each.id.startswith(PREFIX) else ""
             if name in parts:
                 parts[name].append(each)
         return {name: self.within(each, parts[name]) for name, each in windows.items()}
@@ -139,7 +143,12 @@ def length_s(window_s: float) -> float:
 
 
 def part_prefix(backend: str) -> str:
-    return f"{PREFIX}{backend}{SEPARATOR}"
+    return f"{PREFIX}{backend.replace(MARK, IN_ID)}{SEPARATOR}"
+
+
+def counted_for(part: str) -> str:
+    """Return the name of the backend, or of its instance, that a part was counted for."""
+    return part.removeprefix(PREFIX).partition(SEPARATOR)[0].replace(IN_ID, MARK)
 
 
 def part_id(backend: str, at: float, window_s: float) -> str:

@@ -14,6 +14,7 @@ from clients.backends.port import BackendClient
 from domain.batches.batch import Batch, BatchRequest, BatchStatus
 from domain.batches.batch_wire import BatchWire
 from domain.batches.line_ids import batch_id
+from domain.batches.start_time import ALONE
 from domain.fleet.catalog import Backend
 from domain.money.prices import TokenPrice
 from domain.money.usage import grouped
@@ -317,5 +318,16 @@ def test_of_two_gpus_only_the_one_starts_where_all_lines_cost_less(lines: int, s
         assert (done.status, done.totals.completed) == (BatchStatus.COMPLETED, lines)
         assert {name: len(each.lives) for name, each in gpus.items()} == {"small": 0, "large": 0, started: 1}
         assert len(gpus[started].admitted) == lines
+
+    plays(story)
+
+
+def test_the_latest_start_leaves_time_for_the_pace_of_the_app() -> None:
+    async def story() -> None:
+        fast = paid("fast", tokens_s=100_000, count=1)
+        world = Cluster(backends={"fast": (replace(fast, limits=replace(fast.limits, concurrency=400)), gpu())}).world
+        batch = replace(await batch_of(world, 1, window_s=HOUR), lines=4000, model="model", output_tokens=64)
+        decision = await world.app.batches.planner.decide(batch, ALONE)
+        assert decision.latest_start == pytest.approx(batch.expires_at - 1.5 * (SHORT_START_S + 4000 / 40))
 
     plays(story)

@@ -3,6 +3,7 @@
 import asyncio
 from copy import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.fleet.instances.numbered import number_of
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.instances.several import FIRST_PAUSE_S
 from domain.identity.owners import Owner
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
 from tests.activities.test_counted_instances import SERVICE, Scene, run, schedule, usage_of
@@ -71,8 +73,8 @@ def test_a_burst_starts_instances_that_end_one_after_the_other() -> None:
         await asyncio.gather(*burst(scene, 24))
         await assert_all_paid(scene)
         found = counts(scene)
-        assert found[:3] == [1, 2, 3]
-        assert found[3:] == sorted({2, 1, 0} & set(found[3:]), reverse=True)
+        assert found[:2] == [1, 3]
+        assert found[2:] == sorted({2, 1, 0} & set(found[2:]), reverse=True)
         assert found[-1] == 0
 
     run(story, scene)
@@ -130,11 +132,11 @@ def test_one_more_instance_starts_as_soon_as_the_api_lets_it(status: int) -> Non
     busy = Failure(kind=FailureKind.STATUS, status=status, body="not now")
 
     async def story(scene: Scene) -> None:
-        scene.refuse_while(busy, lambda count: count > 1 and scene.gpu.now < 40)
+        scene.refuse_while(busy, lambda count: count > 1 and scene.gpu.now < 20)
         await asyncio.gather(*burst(scene, 24))
         await assert_all_paid(scene)
         assert len(scene.gpu.lives) > 1
-        assert scene.gpu.lives[1].started >= 40
+        assert scene.gpu.lives[1].started >= 20
 
     run(story, scene)
 
@@ -232,6 +234,20 @@ def test_a_budget_that_does_not_cover_one_more_instance_starts_none() -> None:
         await asyncio.gather(*burst(scene, 12))
         await assert_all_paid(scene)
         assert counts(scene) == [1, 0]
+
+    run(story, scene)
+
+
+def test_an_api_that_refuses_every_further_instance_is_asked_after_pauses() -> None:
+    denied = Failure(kind=FailureKind.STATUS, status=403, body="Permission 'run.services.update' denied")
+
+    async def story(scene: Scene) -> None:
+        scene.refuse_while(denied, lambda count: count > 1)
+        await asyncio.gather(*burst(scene, 24))
+        asked = [at for at, count in scene.gpu.calls if count > 1]
+        assert len(asked) >= 2
+        assert every(after - before >= FIRST_PAUSE_S for before, after in pairwise(asked))
+        await assert_all_paid(scene)
 
     run(story, scene)
 

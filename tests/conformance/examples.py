@@ -26,6 +26,14 @@ def blocks_in(part: str) -> dict[str, str]:
     return {found[1]: found[2] for found in BLOCK.finditer(part)}
 
 
+def blocks_by_language(page: str) -> dict[str, list[str]]:
+    """Return all blocks of a page by their language, in their order."""
+    found: dict[str, list[str]] = {}
+    for block in re.finditer(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        found.setdefault(block[1], []).append(block[2])
+    return found
+
+
 def beginnings() -> dict[str, str]:
     """Return what stands before every example, by language."""
     return blocks_in(PAGE.read_text(encoding="utf-8").partition("\n## Set-up\n")[2].partition("\n## ")[0])

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from clients.tools.port import AnsweredBy, TaskStatus, ToolAnswer, ToolRequest
+from clients.clock import SystemClock
+from clients.tools.port import AnsweredBy, TaskStatus, ToolAnswer, ToolRequest, ToolTask
+from domain.tools.call_record import RemoteTask
 from domain.tools.catalog import ServerTool
 from standins.cluster.local_cluster import LocalCluster
+from state.turns.tool_calls import ToolCalls
 from tests.conformance.installing import task_server
 from tests.conformance.test_mcp_servers import NEW, Judged, judged_by
-from tests.end_to_end.books import books_of
+from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import Json, Reading, asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.end_to_end.test_agent import SHOP, plan
@@ -88,6 +91,38 @@ async def test_a_task_goes_on_while_worker_and_host_are_killed(tmp_path: Path) -
         assert (answer["status"], call["status"]) == ("completed", "completed")
         assert "built boat" in call["output"]
         assert await counted(one) == {"begun": ["boat"], "built": ["boat"]}
+
+
+async def test_the_task_of_a_deleted_turn_is_cancelled(tmp_path: Path) -> None:
+    async with judged_by(tmp_path, task_server()) as one:
+        file = tmp_path / "tools.toml"
+        file.write_text(FILE.format(url=one.server.address))
+        with LocalCluster(hasty(tmp_path / "cluster", GANGLION_TOOLS=str(file))) as cluster:
+            begun = await deleted_in_mid_task(cluster)
+        stopped = await end_of(one, begun)
+        assert stopped.task
+        assert stopped.task.status is TaskStatus.CANCELLED
+        assert await counted(one) == {"begun": ["ark"], "built": []}
+
+
+async def deleted_in_mid_task(cluster: LocalCluster) -> ToolAnswer:
+    """Delete a turn whose task has begun, and return that when nothing is left of its call."""
+    rounds: Any = [("build", {"what": "ark", "seconds": LONG_S})]
+    async with calling(cluster) as caller, books_of(cluster.data) as books:
+        body = {**asking(plan(rounds), tools=[SHOP]), "background": True}
+        turn = (await caller.create(body)).json()["id"]
+        calls = ToolCalls(books.store, SystemClock())
+
+        async def task() -> RemoteTask | None:
+            return next((each.task for each in await calls.of_response(ALICE, turn)), None)
+
+        async def nothing() -> bool | None:
+            return None if await calls.documents(ALICE, turn) else True
+
+        begun = await eventually(task, within_s=60, what="the task is in the record of its call")
+        assert (await caller.http.delete(f"/v1/responses/{turn}")).is_success
+        await eventually(nothing, within_s=60, what="nothing is left of the call")
+        return ToolAnswer(status=200, text="", task=ToolTask(id=begun.id))
 
 
 async def killed_in_mid_task(cluster: LocalCluster, one: Judged) -> Json:

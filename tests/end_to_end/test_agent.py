@@ -59,6 +59,17 @@ async def test_calls_of_several_rounds_have_their_effects_once(scene: Scene) -> 
     await scene.books.settled(scene.caller, answer["id"])
 
 
+async def test_no_argument_and_no_result_is_in_the_histories(scene: Scene) -> None:
+    first = [("find_order", {"number": "A-1001"}), ("find_order", {"number": "Z-heron-7319"})]
+    body = asking(plan(first, [("send_note", {"number": "A-1002", "text": "heron-7320"})]), tools=[SHOP])
+    answer = (await scene.caller.create(body)).json()
+    await scene.caller.orchestration_ended(answer["id"])
+    assert "telescope" in json.dumps(answer["output"])
+    hub = b"".join(file.read_bytes() for file in sorted(scene.cluster.data.glob("hub.db*")))
+    assert answer["output"][1]["id"].encode()[-24:] in hub
+    assert [word for word in (b"heron", b"telescope", b"A-1002", b"no such order") if word in hub] == []
+
+
 async def test_a_model_that_calls_for_ever_is_held_to_an_answer(scene: Scene) -> None:
     answer = (await scene.caller.create(asking("PLAN FOREVER", tools=[SHOP]))).json()
     assert (answer["status"], answer["metadata"]["ganglion_ending"]) == ("completed", "max_rounds")

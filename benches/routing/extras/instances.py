@@ -41,7 +41,7 @@ def cells(requests: int = REQUESTS) -> Iterator[Cell]:
 
 
 def replace_instances(cell: Cell, *, counted: bool = False) -> Cell:
-    return replace(cell, instances=INSTANCES, counted=counted)
+    return replace(cell, instances=INSTANCES, counted=counted, counted_idle_s=cell.idle_s)
 
 
 def busy_s(cell: Cell, request: TrafficRequest) -> float:
@@ -50,7 +50,9 @@ def busy_s(cell: Cell, request: TrafficRequest) -> float:
     )
 
 
-async def served_alone(cell: Cell, requests: Sequence[TrafficRequest]) -> tuple[float, Sequence[float], int]:
+async def served_alone(
+    cell: Cell, requests: Sequence[TrafficRequest], *, most: int = INSTANCES
+) -> tuple[float, Sequence[float], int]:
     """Return what the service costs that gets every request at once, how long each waited, and how often it started."""
     random = Random(f"starts {cell.name}")  # noqa: S311 - draws starts
     pool = GpuPoolService(
@@ -61,7 +63,7 @@ async def served_alone(cell: Cell, requests: Sequence[TrafficRequest]) -> tuple[
         average_s=cell.start_s,
         concurrency=cell.room,
         idle_s=cell.idle_s,
-        max_instances=INSTANCES,
+        max_instances=most,
     )
 
     async def wait_of(request: TrafficRequest) -> float:

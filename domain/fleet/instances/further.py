@@ -42,6 +42,20 @@ class FurtherInstance(Struct, frozen=True, kw_only=True):
         return cls(by=body["by"], since=body["since"], is_set=body["set"], used_at=body["used_at"])
 
 
+class FurtherPause(Struct, frozen=True, kw_only=True):
+    """No further instance is asked for until then: so many calls in a row have failed."""
+
+    until: float
+    tries: int
+
+    def to_document(self) -> dict[str, Any]:
+        return {"until": self.until, "tries": self.tries}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(until=body["until"], tries=body["tries"])
+
+
 def used(
     further: tuple[FurtherInstance, ...], *, running: int, concurrency: int, now: float
 ) -> tuple[FurtherInstance, ...]:

@@ -1,22 +1,36 @@
 """How many requests have room in all instances of a backend that run now?"""
 
 import math
+from typing import Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.scaling import Scaling
 
+LEAD_S: Final = 8.0
+"""Requests for a further instance are sent so long before half of all starts have ended.
+
+The service holds them until an instance has room: an idle machine costs more than a request that is held.
+"""
+
+
+def lets_in_after_s(state: BackendState) -> float:
+    """Return how long after its count was set a further instance is sent requests, in seconds."""
+    return max(0.0, state.start_times.p50_s - LEAD_S)
+
 
 def instances_up(backend: Backend, state: BackendState, now: float) -> int:
     """Return how many instances take requests of now; one counts even if it is cold or starts.
 
-    A provider starts further ones itself, as soon as the others have no room.
+    A provider starts further ones itself, as soon as the others have no room. While the first of several starts, all
+    that start count: the service holds their requests.
     """
     if backend.max_instances == 1:
         return 1
     if backend.scaling is not Scaling.COUNT:
         return backend.max_instances
-    return 1 + sum(each.is_up(now, state.start_times.p99_s) for each in state.warmth.further)
+    after_s = 0.0 if state.warmth.is_starting(now) else lets_in_after_s(state)
+    return 1 + sum(each.is_up(now, after_s) for each in state.warmth.further)
 
 
 def grows_itself(backend: Backend) -> bool:
@@ -25,12 +39,17 @@ def grows_itself(backend: Backend) -> bool:
 
 
 def is_growing(backend: Backend, state: BackendState, now: float, *, more: int = 0) -> bool:
-    """Return whether the provider should see all requests of a start at once: one instance has no room for them.
+    """Return whether the service should see all requests of a start at once: one instance has no room for them.
 
-    It starts as many instances as the requests need that it holds. `more` turns are not in the state.
+    It holds them, and starts as many instances as they need where the product has not set their number. `more` turns
+    are not in the state.
     """
+    if not state.warmth.is_starting(now):
+        return False
+    if backend.scaling is Scaling.COUNT:
+        return any(each.is_set for each in state.warmth.further)
     requests = state.load.running(now) + state.load.queued(now) + more
-    return grows_itself(backend) and requests > backend.limits.concurrency and state.warmth.is_starting(now)
+    return grows_itself(backend) and requests > backend.limits.concurrency
 
 
 def places(backend: Backend, state: BackendState, now: float) -> int:
@@ -40,5 +59,13 @@ def places(backend: Backend, state: BackendState, now: float) -> int:
 
 def next_instance_s(state: BackendState, now: float) -> float:
     """Return in how many seconds the next further instance takes requests; infinite where none is starting."""
-    ready = (each.since + state.start_times.p99_s - now for each in state.warmth.further if each.is_set)
+    ready = (each.since + lets_in_after_s(state) - now for each in state.warmth.further if each.is_set)
     return min((seconds for seconds in ready if seconds > 0), default=math.inf)
+
+
+def longest_start_s(backend: Backend, state: BackendState, now: float) -> float:
+    """Return how long a request may be held until a further instance is up; 0 where none may be starting."""
+    if grows_itself(backend):
+        return state.start_times.p99_s
+    ends = (each.since + state.start_times.p99_s - now for each in state.warmth.further if each.is_set)
+    return max([0.0, *ends])

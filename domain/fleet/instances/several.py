@@ -10,11 +10,15 @@ from typing import Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
-from domain.fleet.instances.further import CLAIM_S, FurtherInstance
+from domain.fleet.instances.further import CLAIM_S, FurtherInstance, FurtherPause
 from domain.fleet.instances.lease import LOOK_S, CountLease
 from domain.fleet.instances.scaling import FREE
 
 SHORTEST_LOOK_S: Final = 1.0
+
+FIRST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 900.0
+"""How long no further instance is asked for after the first refusal, and after many. Each call tries for a while."""
 
 
 def wanted_count(state: BackendState) -> int:
@@ -22,26 +26,47 @@ def wanted_count(state: BackendState) -> int:
     return 1 + len(state.warmth.further)
 
 
-def after_claim(state: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
-    """Let the turn `by` start one more instance; None where another turn starts one, or no more may run."""
+def after_claim(state: BackendState, backend: Backend, *, by: str, now: float, more: int = 1) -> BackendState | None:
+    """Let the turn `by` start `more` instances, or as many as may still run.
+
+    None where another turn starts some, where none more may run, and for a while after the API has refused one.
+    """
     further = state.warmth.further
     is_open = state.is_up(now) or state.warmth.is_starting(now)
     most = backend.instances.limits(now).maximum if backend.instances else 1
     is_claimed = any(not each.is_set or each.by == by for each in further)
-    if not is_open or is_claimed or wanted_count(state) >= most:
+    free = min(more, most - wanted_count(state))
+    if not is_open or is_claimed or free < 1 or state.warmth.is_further_paused(now):
         return None
-    return with_further(state, (*further, FurtherInstance(by=by, since=now)))
+    return with_further(state, (*further, *[FurtherInstance(by=by, since=now)] * free))
 
 
 def after_count(state: BackendState, *, by: str, now: float) -> BackendState:
-    """Learn that the count was set that includes the instance of `by`: it starts now."""
+    """Learn that the count was set that includes the instances of `by`: they start now."""
     started = (replace(each, is_set=True, since=now) if each.by == by else each for each in state.warmth.further)
-    return with_further(state, tuple(started))
+    return without_pause(with_further(state, tuple(started)))
 
 
-def after_giving_up(state: BackendState, *, by: str) -> BackendState:
-    """Learn that the instance that `by` has claimed was not started."""
-    return with_further(state, tuple(each for each in state.warmth.further if each.is_set or each.by != by))
+def after_giving_up(state: BackendState, *, by: str, kept: int = 0) -> BackendState:
+    """Learn that the instances that `by` has claimed were not started, but for the first `kept` of them."""
+    claimed = [each for each in state.warmth.further if not each.is_set and each.by == by]
+    others = tuple(each for each in state.warmth.further if each.is_set or each.by != by)
+    return with_further(state, (*others, *claimed[:kept]))
+
+
+def after_refusal(state: BackendState, *, now: float) -> BackendState:
+    """Learn that the API has refused a higher count: the next one is asked for after a pause, longer each time."""
+    before = state.warmth.further_pause
+    tries = 1 + (before.tries if before else 0)
+    pause_s = min(FIRST_PAUSE_S * 2.0 ** min(tries - 1, 10), LONGEST_PAUSE_S)
+    pause = FurtherPause(until=now + pause_s, tries=tries)
+    return replace(state, warmth=replace(state.warmth, further_pause=pause))
+
+
+def without_pause(state: BackendState) -> BackendState:
+    if state.warmth.further_pause is None:
+        return state
+    return replace(state, warmth=replace(state.warmth, further_pause=None))
 
 
 def after_last_end(state: BackendState, lease: CountLease, backend: Backend, *, now: float) -> BackendState | None:

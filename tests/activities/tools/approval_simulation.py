@@ -8,9 +8,10 @@ the decisions, the records, the log and the ledger are the product's own.
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, cast, override
 
 from activities.approvals.ask import AskApprovals
 from activities.call_tools import CallTools
@@ -54,7 +55,7 @@ from tests.activities.tools.call_simulation import (
     SleepyStore,
 )
 from tests.fakes.histories import judged
-from tests.fakes.orchestration import EventBoard, FakeContext, FakeOrchestrations, Run, sent_result
+from tests.fakes.orchestration import EventBoard, FakeContext, FakeOrchestrations, Run, TimerOrEvent, sent_result
 from tests.fakes.stores import CrashError, Faults
 from tests.fakes.worlds import OWNER
 
@@ -95,12 +96,26 @@ class Signals(FakeOrchestrations):
         return self.history.is_waiting
 
 
+class PassingTime(Run):
+    """Lets a moment pass after each wait: the host's orchestrations see no time again at which a timer was due."""
+
+    @override
+    async def timer(self, waits: Sequence[TimerOrEvent]) -> int:
+        index = await Run.timer(self, waits)
+        await self.clock.sleep(0.001)
+        return index
+
+
 @dataclass
 class WaitingHistory:
-    """One history. `calls` has the store, the clock, the server and the chances."""
+    """One history. `calls` has the store, the clock, the server and the chances.
+
+    `announces`: other calls of the round run first, and the requests are announced before them.
+    """
 
     seed: int
     parts: ApprovalParts = field(default_factory=ApprovalParts)
+    announces: bool = False
     replies: dict[str, set[tuple[bool, str]]] = field(default_factory=dict[str, set[tuple[bool, str]]])
     requests: list[str] = field(default_factory=list[str])
     follows: str = ""
@@ -136,7 +151,7 @@ class WaitingHistory:
         helpers = [asyncio.create_task(each()) for each in (self.tick, self.sweep)]
         people = [self.person(name) for name in self.requests for _ in range(self.random.randint(0, 3))]
         try:
-            await asyncio.gather(self.orchestrate(), self.end(), *people)
+            await asyncio.gather(self.play(), self.end(), *people)
             await asyncio.gather(*self.tasks, *self.calls.server.working)
         finally:
             for each in helpers:
@@ -146,6 +161,29 @@ class WaitingHistory:
             await self.clock.sleep(1200)
             await self.sweep_once()
         await self.calls.ledger(self.calls.store).settle(OWNER, self.calls.response.id)
+
+    async def play(self) -> None:
+        """Announce the requests where the history does so, and settle them when the other calls have ended."""
+        if self.announces:
+            for _ in range(self.random.randint(0, 2)):
+                self.tasks.add(asyncio.create_task(self.announce_late()))
+            await self.announce(self.calls.kills)
+            await self.clock.sleep(self.random.choice([0.0, 1.0, 100.0, 400.0]) * self.random.random())
+        await self.orchestrate()
+
+    async def announce_late(self) -> None:
+        """Deliver an attempt once more, which announces again, while the turn waits or has ended."""
+        await self.clock.sleep(self.random.choice([0.01, 1.0, 100.0, 400.0]) * self.random.random())
+        await self.announce(self.calls.kills)
+
+    async def announce(self, kills: float) -> None:
+        turns = self.turns(self.faulty(is_calm=False))
+        task = asyncio.create_task(self.waits(turns).announce(self.calls.response))
+        killer = asyncio.create_task(self.calls.kill(task)) if self.random.random() < kills else None
+        with suppress(CrashError, asyncio.CancelledError):
+            await task
+        if killer:
+            killer.cancel()
 
     async def admit(self) -> None:
         """Admit a turn whose model has asked for a few calls."""
@@ -189,7 +227,8 @@ class WaitingHistory:
         """Run the orchestrator's wait over a host that delivers its steps again, and end the turn."""
         steps: dict[str, Callable[[Any], Awaitable[Any]]] = {ASK: self.ask, wire.TRY_CALL_TOOL: self.call}
         steps[wire.TRY_CALL_TOOLS] = CallTools(self.call).call
-        run = Run(clock=self.clock, steps=steps, done=[], history=[], events=self.board)
+        host = PassingTime if self.announces else Run
+        run = host(clock=self.clock, steps=steps, done=[], history=[], events=self.board)
         context = FakeContext({}, self.clock)
         owner = {"tenant": OWNER.tenant, "subject": OWNER.subject}
         turn: Any = {**owner, "response": self.calls.response.id, "traceparent": ""}
@@ -306,6 +345,8 @@ class WaitingHistory:
         assert not self.calls.server.late, self.calls.server.late
         await self.judge_books()
         if self.calls.ends == "delete":
+            left = await self.calls.store.list(self.calls.key(), prefix="approval_")
+            assert not left, "a request was left after the deletion"
             return
         log = await self.turns().transcript(OWNER, self.calls.response.id)
         answers = [item for item in log.items if item.kind is ItemKind.APPROVAL_RESPONSE]
@@ -349,6 +390,6 @@ class WaitingHistory:
         assert not await self.turns().approvals.ended_waits(before=self.clock.now() + 1), "a wait was not ended"
 
 
-def simulate(seed: int, parts: ApprovalParts | None = None) -> WaitingHistory:
+def simulate(seed: int, parts: ApprovalParts | None = None, *, announces: bool = False) -> WaitingHistory:
     """Run and judge one history. Raises AssertionError where a rule is broken; its note names the seed."""
-    return judged(WaitingHistory(seed, parts or ApprovalParts()))
+    return judged(WaitingHistory(seed, parts or ApprovalParts(), announces))

@@ -1,7 +1,7 @@
 """Is every request for an approval decided once and carried out once, whatever dies, sleeps or comes at once?"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import replace
 from typing import override
@@ -10,7 +10,8 @@ import pytest
 
 from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import turns_key
-from clients.storage.port import Create, DocumentKey, Operation, Replace
+from clients.storage.port import Create, Delete, Document, DocumentKey, Operation, Replace
+from domain.content.items import Item
 from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
 from domain.ids import thread_of
@@ -20,7 +21,7 @@ from state.turns.approvals import Approvals
 from tests.activities.tools.approval_simulation import ApprovalParts, simulate
 from tests.fakes.histories import first_failure
 
-CHUNK, CHUNKS = 1000, 100
+CHUNK, CHUNKS, ANNOUNCED_CHUNKS = 1000, 100, 20
 RECORD = "approval_"
 
 
@@ -44,6 +45,13 @@ def test_no_record_of_an_approved_call_is_left_of_a_deleted_turn() -> None:
     assert simulate(1802).calls.ends == "delete"
 
 
+@pytest.mark.slow
+def test_the_same_holds_of_requests_that_are_announced_before() -> None:
+    """The other calls of the round run meanwhile, and an attempt that is delivered again announces them once more."""
+    found = Counter(simulate(seed, announces=True).follows for seed in range(40))
+    assert set(found) >= {"answer", "end", "ended"}
+
+
 @pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(900)
@@ -51,6 +59,15 @@ def test_no_record_of_an_approved_call_is_left_of_a_deleted_turn() -> None:
 def test_the_same_holds_in_many_histories(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         simulate(seed)
+
+
+@pytest.mark.campaign
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chunk", range(ANNOUNCED_CHUNKS))
+def test_the_same_holds_of_announced_requests_in_many_histories(chunk: int) -> None:
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        simulate(seed, announces=True)
 
 
 class DecidesAgain(Approvals):
@@ -108,6 +125,40 @@ class AsksWithoutARecord(ApprovalWaits):
         await super().commit(key, [each for each in operations if each not in made])
 
 
+class Announcer(ApprovalWaits):
+    """Knows when it announces."""
+
+    is_announcing: bool = False
+
+    @override
+    async def record_new(self, owner: Owner, response_id: str) -> None:
+        self.is_announcing = True
+        await super().record_new(owner, response_id)
+        self.is_announcing = False
+
+
+class AnnouncesBlindly(Announcer):
+    """Announces whatever became of the turn since it was read."""
+
+    @override
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
+        checks = {each.id for each in operations if isinstance(each, Replace)} if self.is_announcing else set[str]()
+        await super().commit(key, [each for each in operations if each.id not in checks])
+
+
+class AnnouncesAgain(Announcer):
+    """Announces over what is recorded of a request."""
+
+    @override
+    async def records(self, key: DocumentKey, requests: Sequence[Item]) -> Mapping[str, Document]:
+        found = await super().records(key, requests)
+        if not self.is_announcing:
+            return found
+        for each in found.values():
+            await self.turns.store.commit(key, (Delete(id=each.id),))
+        return {}
+
+
 MUTANTS = {
     "the last decision wins": ApprovalParts(approvals=DecidesAgain),
     "two commits": ApprovalParts(waits=CommitsApart),
@@ -115,6 +166,18 @@ MUTANTS = {
     "an early decision that is lost": ApprovalParts(waits=ForgetsEarlyDecisions),
     "a request without a record": ApprovalParts(waits=AsksWithoutARecord),
 }
+
+
+ANNOUNCING_MUTANTS = {
+    "an announcement of a turn that has ended": ApprovalParts(waits=AnnouncesBlindly),
+    "an announcement over a decision": ApprovalParts(waits=AnnouncesAgain),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", ANNOUNCING_MUTANTS)
+def test_a_defect_of_announcements_is_found(mutant: str) -> None:
+    assert first_failure(lambda seed: simulate(seed, ANNOUNCING_MUTANTS[mutant], announces=True)) is not None
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Any, override
+from typing import Any, cast, override
 
 import pytest
 
@@ -25,17 +25,20 @@ from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster
 from tests.activities.test_counted_instances import Scene, counted
+from tests.activities.test_several_instances import several
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
 from tests.fakes.counted_gpus import CountedGpu
+from tests.fakes.gpu_pools import GpuPool
 from tests.fakes.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
-from tests.fakes.worlds import World
+from tests.fakes.worlds import OWNER, World
 
 TOOL_S = 1200.0
 SHOP = shop(FILE.replace('effect = "read"', 'effect = "read"\ntimeout_s = 3000'))
 OFFER = ToolConfig(functions=(offered_function(SHOP.known["shop"], SHOP.known["shop"].tools["find_order"]),))
 OTHER_THREAD = "b" * 24
+POOL = several(2)
 
 
 class SlowTool(FakeTools):
@@ -191,6 +194,37 @@ def test_another_conversation_prevents_it() -> None:
     scene = told(story)
     first = scene.gpu.lives[0]
     assert (first.ended or 0.0) - first.started > 100
+
+
+class CallingPool(GpuPool):
+    """Calls the tool where it is asked to, and talks in all other turns."""
+
+    @override
+    async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
+        calls = any(item.text == "look it up" for item in call.items)
+        async for each in CallingGpu.speak(cast("CallingGpu", self), call) if calls else super().speak(call):
+            yield each
+
+
+def test_one_of_several_instances_is_left_to_its_idle_period_and_all_are_paid() -> None:
+    """The turns of a burst have begun a second instance; no count is changed for the call, only after idle periods."""
+
+    async def story(scene: ToolScene) -> None:
+        await scene.learn()
+        await asyncio.gather(*(scene.turn() for _ in range(24)))
+        known = (await scene.cluster.world.app.state.backend_states.read({"gpu": scene.backend}))["gpu"]
+        assert known.warmth.further
+        called_at = asyncio.get_running_loop().time()
+        await one_turn(scene)
+        lowered = [at for at, count in scene.gpu.calls if not count and at > called_at]
+        assert called_at + 10 < lowered[0] < called_at + TOOL_S
+        log = await scene.cluster.world.app.state.gpu_pauses.of_response(OWNER, scene.responses[-1].id)
+        assert [pause_report(each)["reason"] for each in log] == ["other turns share its session"]
+
+    told(
+        story,
+        lambda: ToolScene(gpu=CallingPool(start_s=lambda: 20.0, concurrency=2, words=4, word_s=5.0), backend=POOL),
+    )
 
 
 @pytest.mark.parametrize("at", [22.5, 500.0, 1195.0, 1205.0])

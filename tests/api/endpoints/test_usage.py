@@ -1,6 +1,10 @@
 """Does each caller see its own usage, and with the role that of its tenant?"""
 
+import csv
+import io
+import json
 from collections.abc import Mapping
+from copy import replace
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +56,7 @@ async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
         "functions_usd": "0.000000000",
         "cost_usd": "0.000022000",
         "provisional_usd": "0.000000000",
+        "estimated_usd": "0.000000000",
     }
 
 
@@ -69,6 +74,30 @@ async def test_what_a_gpu_session_may_still_change_is_provisional_until_it_ends(
         await state.gpu_session_billing.post(found)
     (final,) = (await usage(one, "operator"))["data"]
     assert (final["provisional_usd"], final["cost_usd"] > "0.000000000") == ("0.000000000", True)
+
+
+async def test_what_an_inferred_session_costs_is_an_estimate_in_every_format() -> None:
+    one = api(FakeBackend(), deployed={"gpu": replace(GPU, max_instances=3)})
+    state = one.world.app.state
+    assert await state.gpu_sessions.warm_up(replace(GPU, max_instances=3), OPERATOR, "resp_a", cold_s=10, worst_s=40)
+    one.world.clock.advance(10 + PRICE.idle_s)
+    for found in await state.gpu_session_billing.finished_sessions():
+        await state.gpu_session_billing.close(found)
+    for found in await state.gpu_session_billing.unposted_sessions():
+        await state.gpu_session_billing.post(found)
+    for by in ("day", "conversation", "backend"):
+        (final,) = (await usage(one, "operator", group_by=by))["data"]
+        assert final["estimated_usd"] == final["backends_usd"] > "0.000000000"
+    texts = {form: await exported(one, form) for form in ("csv", "focus")}
+    assert next(csv.DictReader(io.StringIO(texts["csv"])))["estimated_usd"] == final["backends_usd"]
+    (charge,) = csv.DictReader(io.StringIO(texts["focus"]))
+    assert json.loads(charge["Tags"])["row_estimated_usd"] == charge["BilledCost"] == final["backends_usd"]
+
+
+async def exported(one: Api, form: str) -> str:
+    answer = await one.http.get("/v1/usage", params={"format": form}, headers={"authorization": "Bearer operator"})
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 async def test_callers_see_their_own_usage_and_with_the_role_that_of_their_tenant() -> None:

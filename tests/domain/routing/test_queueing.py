@@ -127,7 +127,7 @@ def test_a_backend_that_never_sleeps_is_never_waited_for() -> None:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(steady), {}, NOW).candidates
     assert wait_for(found, crowd(initial_state(steady), running=9, before=9), steady, TURN, now=NOW) is None
-    assert hold_for(found, initial_state(steady), steady, TURN) is None
+    assert hold_for(found, initial_state(steady), steady, TURN, now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
 def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (cold,) = route(demand, fleet(GPU), {}, NOW).candidates
-    assert hold_for(cold, initial_state(GPU), GPU, TURN) == 10
+    assert hold_for(cold, initial_state(GPU), GPU, TURN, now=NOW) == 10
     (warm,) = route(demand, fleet(GPU), {"gpu": up()}, NOW).candidates
-    assert hold_for(warm, up(), GPU, TURN) == 14
+    assert hold_for(warm, up(), GPU, TURN, now=NOW) == 14
 
 
 @given(

@@ -7,6 +7,7 @@ import pytest
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import WarmUp
 from domain.fleet.instances.further import CLAIM_S, FurtherInstance, used
 from domain.fleet.instances.lease import CountLease
 from domain.fleet.instances.numbered import (
@@ -17,25 +18,30 @@ from domain.fleet.instances.numbered import (
     number_of,
     whole,
 )
-from domain.fleet.instances.places import instances_up, next_instance_s, places
+from domain.fleet.instances.places import LEAD_S, instances_up, is_growing, longest_start_s, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.instances.several import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
     after_claim,
     after_count,
     after_giving_up,
     after_last_end,
+    after_refusal,
     last_due_at,
     look_s,
     with_further,
 )
 from domain.fleet.load import Load, QueuePlace
 from domain.fleet.warmth import Warmth
+from tests.checks import every
 from tests.domain.fleet.instances.test_lease import COUNTED, NOW, SERVICE, UP, with_limits
 
 THREE = replace(COUNTED, max_instances=3, instances=replace(SERVICE, maximum=3))
 ROOM = THREE.limits.concurrency
 START_S = UP.start_times.p99_s
 LEASE = CountLease(by="resp", at=NOW - 100, target=3)
+WARM_UP = WarmUp(by="resp", since=NOW - 2, until=NOW + 500, cold_at=NOW - 2)
 
 
 def further(*ages_s: float, used_s: float = 1e6, is_set: bool = True) -> BackendState:
@@ -92,13 +98,50 @@ def test_a_backend_that_is_cold_gets_no_further_instance() -> None:
     assert after_claim(replace(UP, warmth=Warmth()), THREE, by="one", now=NOW) is None
 
 
-def test_an_instance_has_places_once_a_slow_start_would_have_ended() -> None:
-    state = further(START_S, START_S - 5)
+def test_one_turn_starts_as_many_as_are_needed_and_no_more_than_may_run() -> None:
+    both = after_claim(UP, THREE, by="one", now=NOW, more=5)
+    assert both
+    assert [each.by for each in both.warmth.further] == ["one", "one"]
+    assert every(each.is_set for each in after_count(both, by="one", now=NOW + 3).warmth.further)
+    kept = after_giving_up(both, by="one", kept=1)
+    assert kept.warmth.further == both.warmth.further[:1]
+    assert after_giving_up(kept, by="one").warmth.further == ()
+
+
+def test_after_refusals_no_more_is_asked_for_during_ever_longer_pauses() -> None:
+    up = replace(UP, warmth=replace(UP.warmth, warm_until=NOW + 2 * LONGEST_PAUSE_S))
+    once = after_refusal(up, now=NOW)
+    assert after_claim(once, THREE, by="one", now=NOW + FIRST_PAUSE_S - 1) is None
+    assert after_claim(once, THREE, by="one", now=NOW + FIRST_PAUSE_S)
+    twice = after_refusal(once, now=NOW)
+    assert after_claim(twice, THREE, by="one", now=NOW + FIRST_PAUSE_S) is None
+    assert BackendState.from_document(twice.to_document()) == twice
+    often = twice
+    for _ in range(20):
+        often = after_refusal(often, now=NOW)
+    assert after_claim(often, THREE, by="one", now=NOW + LONGEST_PAUSE_S)
+    assert after_count(often, by="one", now=NOW).warmth.further_pause is None
+    assert "further_pause" not in UP.to_document()
+
+
+def test_a_service_holds_all_requests_while_its_first_instances_start() -> None:
+    starting = replace(UP, warmth=replace(UP.warmth, warm_until=None, warm_up=WARM_UP))
+    two = with_further(starting, further(1).warmth.further)
+    assert (is_growing(THREE, starting, NOW), is_growing(THREE, two, NOW)) == (False, True)
+    assert places(THREE, two, NOW) == 2 * ROOM
+    assert longest_start_s(THREE, two, NOW) == START_S - 1
+    assert longest_start_s(THREE, two, NOW + START_S) == 0
+    assert longest_start_s(THREE, starting, NOW) == 0
+
+
+def test_an_instance_gets_requests_shortly_before_half_of_all_starts_have_ended() -> None:
+    soon_s = UP.start_times.p50_s - LEAD_S
+    state = further(soon_s, soon_s - 5)
     assert (instances_up(THREE, state, NOW), places(THREE, state, NOW)) == (2, 2 * ROOM)
     assert next_instance_s(state, NOW) == 5
     assert places(THREE, state, NOW + 5) == 3 * ROOM
     assert next_instance_s(state, NOW + 5) == math.inf
-    assert places(THREE, further(START_S, is_set=False), NOW) == ROOM
+    assert places(THREE, further(soon_s, is_set=False), NOW) == ROOM
     assert places(replace(THREE, scaling=Scaling.PROVIDER, instances=None), UP, NOW) == 3 * ROOM
 
 
