@@ -2,14 +2,12 @@
 
 `python -m benches.turns [TURNS]`: starts everything on this machine with a model whose words are their sending times,
 and calls it alternately directly and through the application. Figures in milliseconds. The last table is what the
-functions of one short turn cost on instances of two sizes. Each answer takes 2 s, and the whole about 3 minutes: each
-pair of turns is reported as it ends.
+functions of one short turn cost on instances of two sizes.
 """
 
 import asyncio
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.streams.stamping_model import serving
 from benches.tables import most_memory_mib, percentile, print_table
 from domain.config.prices_toml import overheads_from_toml
@@ -100,8 +99,8 @@ async def measure_dollars(model: str) -> None:
                 rows.append((memory_gb, *await dollars_of(cluster, http, text)))
     head = (
         "memory of an instance, GB",
-        "each step for itself, as in the bill",
-        "an instance that runs this turn alone",
+        "sum of all steps, as in the bill, $",
+        "an instance that runs only this turn, $",
     )
     print_table((*head, "worker, MiB"), rows)
 
@@ -140,10 +139,9 @@ async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, tu
         "max_output_tokens": 100,
     }
     headers = {"Authorization": f"Bearer {cluster.token()}"}
-    for number in range(1, turns + 1):
+    for _ in counted(range(turns), "turns"):
         await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
         await ask(http, f"{cluster.base_url}/v1/responses", body, headers, through)
-        print(f"turn {number} of {turns}", file=sys.stderr, flush=True)
     report(straight, through)
 
 
@@ -170,13 +168,13 @@ def report(straight: TurnTimes, through: TurnTimes) -> None:
         ("each word, p95", percentile(straight.word_ms, 0.95), percentile(through.word_ms, 0.95)),
     ]
     print_table(
-        ("ms", "straight", "through the application", "added"),
+        ("ms", "called directly", "through the application", "added"),
         [(name, f"{a:.1f}", f"{b:.1f}", f"{b - a:.1f}") for name, a, b in rows],
     )
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    asyncio.run(measure(chosen_number(TURNS, "turns")))
 
 
 if __name__ == "__main__":

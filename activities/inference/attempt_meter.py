@@ -86,7 +86,11 @@ class AttemptMeter:
         self.usage, self.billed_s = end.usage, end.billed_s
         longest_s = max(0.0, self.clock.now() - self.record.started_at) + MOST_BEYOND_S
         if end.billed_s is not None and not 0 <= end.billed_s <= longest_s:
-            log.warning("%s: billed by our clock, not by %g s", self.record.id, end.billed_s)
+            log.warning(
+                "attempt %s is billed by the measured time: the backend reports %g s, which is impossible",
+                self.record.id,
+                end.billed_s,
+            )
             self.billed_s = None
 
     @property

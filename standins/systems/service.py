@@ -150,7 +150,7 @@ class Systems:
             record.outcome = "failed"
             return answered(door.wire.error(Operation(chat={}, streams=False), 400, str(problem).encode()))
         if operation is None and not door.lists_models and path not in {HEALTH, READY}:
-            return web.json_response({"message": "no such path"}, status=404)
+            return web.json_response({"message": "path not found"}, status=404)
         if not door.never_sleeps and not instance.is_up:
             instance.wake()
             if door.asleep:
