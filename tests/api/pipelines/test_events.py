@@ -154,7 +154,7 @@ async def test_an_event_without_the_part_that_is_read_is_dead() -> None:
     answer = await send(one, EVENT | {"data": {"other": 1}})
     assert answer.json()["data"][0]["status"] == "dead"
     (found,) = await dead(one)
-    assert found["reason"] == "the event has nothing at the place that the pipeline reads"
+    assert found["reason"] == "the event has no value where the pipeline reads its input"
 
 
 async def test_a_turn_that_could_cost_more_than_its_budget_is_not_begun() -> None:
