@@ -57,6 +57,7 @@ class AttemptMeter:
         self.margin = 0
         self.usage: TokenUsage | None = None
         self.billed_s: float | None = None
+        self.beside: int | None = None
 
     def start_call(self) -> None:
         """Record that the request goes to the backend now."""
@@ -148,6 +149,7 @@ class AttemptMeter:
             cached_tokens=self.usage.cached_tokens,
             output_tokens=self.usage.output_tokens,
             cold_s=None if self.opened_at is None else self.opened_at - self.called_at,
+            beside=self.beside,
         )
 
     @property
