@@ -56,7 +56,7 @@ class CallTools:
         except NoResponse:
             return {"outcome": "ended", "added": NOTHING}
         except GanglionError as error:
-            log.warning("a call of %s: %s: %s", request["response"], type(error).__name__, error)
+            log.warning("%s: a tool call failed: %s: %s", request["response"], type(error).__name__, error)
             return None
 
 

@@ -22,6 +22,8 @@ from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
+NOT_STARTED = "%s: its webhook deliveries were not started; the sweeper starts them within a minute: %s"
+
 type InferStep = Callable[[wire.InferWire], Awaitable[wire.InferredWire]]
 type AskStep = Callable[[wire.TurnWire], Awaitable[AskedWire]]
 type BatchStep = Callable[[BatchWire], Awaitable[BatchFinishedWire]]
@@ -89,9 +91,7 @@ class FollowUps:
             if self.wake_batches:
                 await self.wake_batches(self.open_orchestrations(client))
         except GanglionError as error:
-            log.warning(
-                "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
-            )
+            log.warning(NOT_STARTED, request["response"], error)
 
     def after_inferring(self, step: InferStep) -> Callable[[wire.InferWire, Any], Awaitable[wire.InferredWire]]:
         """Return the step of an attempt: deciders hear of its requests before the other calls of the round run."""
@@ -103,7 +103,7 @@ class FollowUps:
                 try:
                     await self.announce_round(wire.owner_from_wire(turn), turn["response"], client)
                 except GanglionError as error:
-                    log.warning("webhook deliveries of %s not started: %s", turn["response"], error)
+                    log.warning(NOT_STARTED, turn["response"], error)
             return inferred
 
         return infer
@@ -125,7 +125,7 @@ class FollowUps:
             try:
                 await self.announce_requests(wire.owner_from_wire(request), asked["open"], client)
             except GanglionError as error:
-                log.warning("webhook deliveries of %s not started: %s", request["response"], error)
+                log.warning(NOT_STARTED, request["response"], error)
             return asked
 
         return ask
@@ -146,7 +146,7 @@ class FollowUps:
             try:
                 await self.follow_batch(request, client)
             except GanglionError as error:
-                log.warning("webhook deliveries of %s not started: %s", request["response"], error)
+                log.warning(NOT_STARTED, request["response"], error)
             return finished
 
         return finish

@@ -140,11 +140,11 @@ def log_and_mask[Request: TurnWire, Result](
             try:
                 return await step(request)
             except GanglionError as error:
-                log.warning("%s of %s: %s: %s", name, response_id, type(error).__name__, error)
+                log.warning("%s of %s failed: %s: %s", name, response_id, type(error).__name__, error)
                 raise error from None  # the host logs an error's cause too, and that may hold content
             except Exception as error:  # noqa: BLE001 - the one broad except of every activity
                 frames = "".join(traceback.format_tb(error.__traceback__))
-                log.error("%s of %s failed with %s\n%s", name, response_id, type(error).__name__, frames)  # noqa: TRY400 - the message may hold content
+                log.error("%s of %s failed: %s\n%s", name, response_id, type(error).__name__, frames)  # noqa: TRY400 - the message may hold content
                 raise StepFailed(f"{name} failed: {type(error).__name__}") from None
 
     return run

@@ -6,7 +6,6 @@ figure is the seconds from the cancel request until the model saw its connection
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.json_values import Json
@@ -63,13 +63,16 @@ async def measure(turns: int) -> None:
             bench = CancelBench(cluster, http)
             rows: list[tuple[str, ...]] = []
             for name, command in PHASES.items():
-                seconds = [await bench.cancel_s(command, number) for number in range(turns)]
+                seconds = [
+                    await bench.cancel_s(command, number)
+                    for number in counted(range(turns), f"turns, cancelled {name}")
+                ]
                 rows.append((name, f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}"))
-    print_table(("cancelled", "closed after s, median", "longest"), rows)
+    print_table(("cancelled", "closed after, median s", "longest s"), rows)
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    asyncio.run(measure(chosen_number(TURNS, "turns")))
 
 
 if __name__ == "__main__":

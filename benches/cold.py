@@ -7,13 +7,13 @@ seconds.
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
@@ -60,7 +60,7 @@ async def measure(turns: int) -> None:
     """Each cold turn has its own cluster, in which the GPU is cold and nothing is known about it."""
     cold: list[float] = []
     warm: list[float] = []
-    for _ in range(turns):
+    for _ in counted(range(turns), "turns"):
         with tempfile.TemporaryDirectory() as folder:
             environment = {"GANGLION_TELEMETRY": "none"}
             options = ClusterOptions(
@@ -82,11 +82,11 @@ def report(cold: list[float], warm_s: float) -> None:
         ("cold, median", f"{statistics.median(cold):.3f}", f"{statistics.median(cold) - bound:.3f}"),
         ("cold, longest", f"{max(cold):.3f}", f"{max(cold) - bound:.3f}"),
     ]
-    print_table(("first word, s", "after", "beyond max(start, data) + warm"), rows)
+    print_table(("first word of a turn", "seconds", "more than max(start, data) + a warm turn"), rows)
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    asyncio.run(measure(chosen_number(TURNS, "turns")))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ with the double price of strongly consistent reads; milliseconds are this machin
 
 import asyncio
 import ssl
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from benches.command_line import chosen_number
 from benches.store import BODY, PAGE, partition, slot
 from benches.streams.app_folder import folder_of_app
 from benches.tables import percentile, print_table
@@ -123,7 +123,7 @@ def calls(store: CosmosStore) -> dict[str, StoreCall]:
         f"list {PAGE} slots": lambda number: store.list(
             key, prefix="slot_", after=slot(max(number - PAGE, 0)), limit=PAGE
         ),
-        "list none (tail)": lambda _: store.list(key, prefix="slot_", after=slot(999_999)),
+        "list none (the end of a log)": lambda _: store.list(key, prefix="slot_", after=slot(999_999)),
     }
 
 
@@ -169,4 +169,4 @@ def figures(options: ClusterOptions, seconds: int) -> float:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main(chosen_number(SECONDS, "seconds"))

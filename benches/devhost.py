@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 import psutil
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 
 RUNS = 15
@@ -235,7 +236,7 @@ async def slowdown(one: Host, other: Host, runs: int) -> RunCost:
     costs: dict[Host, list[RunCost]] = {one: [], other: []}
     await median(WARM_UPS, lambda: one.run("chain", HOPS))
     await median(WARM_UPS, lambda: other.run("chain", HOPS))
-    for number in range(runs):
+    for number in counted(range(runs), "runs"):
         for host in (one, other) if number % 2 else (other, one):
             costs[host].append(await cost(host, "chain", HOPS, 1))
     medians = [statistics.median(each.ms for each in found) for found in costs.values()]
@@ -265,24 +266,24 @@ async def measure(folder: Path, runs: int) -> list[list[str]]:
         ratio = await slowdown(full, empty, runs)
     return [
         [f"orchestrations of 3 activities a second, {AT_ONCE} at once", f"{rate:.0f}", ">= 60"],
-        [f"one more activity, in a chain of {HOPS}", f"{one_hop.ms:.2f}", "<= 3"],
-        ["its CPU, of host and worker", f"{one_hop.cpu_ms:.2f}", ""],
-        [f"fan-out of {WIDTH}", f"{fan_out:.0f}", "<= 600"],
+        [f"one more activity, in a chain of {HOPS}, ms", f"{one_hop.ms:.2f}", "<= 3"],
+        ["its CPU time, of host and worker, ms", f"{one_hop.cpu_ms:.2f}", ""],
+        [f"fan-out of {WIDTH} activities, ms", f"{fan_out:.0f}", "<= 600"],
         ["requests a second to a trivial function", f"{requests:.0f}", ">= 1000"],
-        ["start to first 200", f"{start_ms:.0f}", "<= 1000"],
+        ["from the start of the host to the first answer, ms", f"{start_ms:.0f}", "<= 1000"],
         ["CPU of a host that rests, % of a core", f"{idle:.1f}", ""],
-        [f"the same with {TIMERS} timers pending", f"{with_timers_cpu:.1f}", "no more"],
-        [f"chain beside {ENDED} ended instances / beside none", f"{ratio.ms:.2f}", "<= 1.10"],
-        ["the same in CPU", f"{ratio.cpu_ms:.2f}", ""],
-        [f"a round of {AGE * ROUNDS} continued as new / one of {ROUNDS}", f"{aged.ms:.2f}", "<= 1.10"],
+        [f"the same with {TIMERS:,} timers pending", f"{with_timers_cpu:.1f}", "no more"],
+        [f"a chain in a hub with {ENDED:,} ended instances / in an empty one, time", f"{ratio.ms:.2f}", "<= 1.10"],
+        ["the same, CPU time", f"{ratio.cpu_ms:.2f}", ""],
+        [f"a round of {AGE * ROUNDS} continued as new / one of {ROUNDS}, time", f"{aged.ms:.2f}", "<= 1.10"],
     ]
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    runs = chosen_number(RUNS, "runs")
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), runs))
-    print_table(["", "measured", "aim"], rows)
+    print_table(["figure", "measured", "limit"], rows)
 
 
 if __name__ == "__main__":

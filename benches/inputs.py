@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
@@ -74,7 +74,7 @@ async def measure(turns: int) -> None:
 
 async def compare(http: httpx.AsyncClient, turns: int) -> None:
     without, image = list[float](), list[float]()
-    for _ in range(turns):
+    for _ in counted(range(turns), "turns"):
         without.append(await answer_ms(http, 0))
         image.append(await answer_ms(http, IMAGE_BYTES))
     few, many = list[float](), list[float]()
@@ -86,11 +86,11 @@ async def compare(http: httpx.AsyncClient, turns: int) -> None:
         ("a turn, without and with an image of 1 MB", f"{plain:.1f}", f"{seen:.1f}", f"{seen - plain:.1f} ms more"),
         (f"admission of an item, of {FEW} and of {MANY:,}", f"{one:.3f}", f"{other:.3f}", f"{other / one:.2f} times"),
     ]
-    print_table(("ms", "small", "large", "difference"), rows)
+    print_table(("ms", "small input", "large input", "difference"), rows)
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    asyncio.run(measure(chosen_number(TURNS, "turns")))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ limits; then for many concurrent callers, who share one compare-and-swap documen
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api.turns.deliveries import both
+from benches.command_line import chosen_number
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore
@@ -70,7 +70,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
         limits.leave(OWNER, response)
 
     rows: list[tuple[str, ...]] = []
-    for name, step in (("claim", claim), ("claim in parallel with limits", limited)):
+    for name, step in (("idempotency record alone", claim), ("idempotency record and limits, in parallel", limited)):
         for how, run in (("one by one", one_by_one), (f"{AT_ONCE} at once", at_once)):
             times = await run(step, turns)
             rows.append((name, how, *(f"{percentile(times, share):.2f}" for share in (0.5, 0.95))))
@@ -79,7 +79,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
 
 
 def main() -> None:
-    turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
+    turns = max(AT_ONCE, chosen_number(TURNS, "turns"))
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), turns))
     print_table(("step of admission", "callers", "median ms", "p95 ms"), rows)

@@ -8,7 +8,6 @@ token and for a GPU that is paid by its time.
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +15,7 @@ from copy import replace
 from decimal import Decimal
 from pathlib import Path
 
+from benches.command_line import chosen_number, report
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
@@ -119,6 +119,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     ledger = Ledger(store, clock, WIDE)
     rows: list[tuple[str, ...]] = []
     for callers, answer_s in ((AT_ONCE, ANSWER_S), (1, 0.0), (AT_ONCE, 0.0)):
+        report(f"{turns} turns, {callers} at once")
         times = await at_once(ledger, turns, callers, answer_s)
         how = f"{callers} at once, answers of {answer_s:.0f} s"
         rows.append(row("reserve", how, [reserve for reserve, _ in times]))
@@ -167,7 +168,7 @@ async def units(cluster: LocalCluster) -> list[tuple[str, ...]]:
 
 
 def main() -> None:
-    turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
+    turns = max(AT_ONCE, chosen_number(TURNS, "turns"))
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), turns))
     print_table(("step of a turn", "turns", "median ms", "p95 ms"), rows)

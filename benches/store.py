@@ -4,13 +4,14 @@
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benches.command_line import chosen_number
+from benches.tables import print_table
 from clients.clock import SystemClock
 from clients.storage.port import Add, Container, Create, DocumentKey
 from clients.storage.sqlite.store import SqliteStore
@@ -56,7 +57,7 @@ def actions(store: SqliteStore) -> dict[str, StoreAction]:
         f"list {PAGE} slots": lambda key, number: store.list(
             key, prefix="slot_", after=slot(max(number - PAGE, 0)), limit=PAGE
         ),
-        "list none (tail)": lambda key, _: store.list(key, prefix="slot_", after=slot(999_999)),
+        "list none (the end of a log)": lambda key, _: store.list(key, prefix="slot_", after=slot(999_999)),
     }
 
 
@@ -101,11 +102,12 @@ def main(operations: int = OPERATIONS) -> list[StoreRow]:
     with tempfile.TemporaryDirectory() as folder:
         for tasks in TASKS:
             rows += asyncio.run(measure_all(Path(folder), operations=operations, tasks=tasks))
-    print(f"{'SQLite store':<20} {'tasks':>5} {'ops/s':>8} {'median ms':>10} {'p95 ms':>8}")
-    for row in rows:
-        print(f"{row.name:<20} {row.tasks:>5} {row.per_s:>8.0f} {row.median_ms:>10.2f} {row.p95_ms:>8.2f}")
+    shown = [
+        (row.name, str(row.tasks), f"{row.per_s:.0f}", f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}") for row in rows
+    ]
+    print_table(("SQLite store", "tasks at once", "operations a second", "median ms", "p95 ms"), shown)
     return rows
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(chosen_number(OPERATIONS, "operations"))

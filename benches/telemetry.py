@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 
 from activities.guard import as_activity
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.log.events import TokenUsage
@@ -81,9 +82,9 @@ def main() -> None:
     if "--child" in sys.argv:
         child(sys.argv[-1])
         return
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    pairs = chosen_number(PAIRS, "pairs")
     with receiving() as receiver:
-        found = [(run("none", receiver.url), run("standard", receiver.url)) for _ in range(pairs)]
+        found = [(run("none", receiver.url), run("standard", receiver.url)) for _ in counted(range(pairs), "pairs")]
         spans = len(receiver.spans())
     rows = [
         row(name, [off[side] for off, _ in found], [on[side] for _, on in found])

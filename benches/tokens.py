@@ -4,13 +4,13 @@
 """
 
 import asyncio
-import sys
 import time
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
+from benches.command_line import chosen_number
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.identity.authenticator import TokenAuthenticator
@@ -76,7 +76,7 @@ async def measure(bits: int, tokens: int) -> list[float]:
 
 
 def main() -> None:
-    tokens = int(sys.argv[1]) if len(sys.argv) > 1 else TOKENS
+    tokens = chosen_number(TOKENS, "tokens")
     rows: list[tuple[str, ...]] = []
     for bits in (2048, 4096):
         times = asyncio.run(measure(bits, tokens))

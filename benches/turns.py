@@ -8,7 +8,6 @@ functions of one short turn cost on instances of two sizes.
 import asyncio
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.streams.stamping_model import serving
 from benches.tables import most_memory_mib, percentile, print_table
 from domain.config.prices_toml import overheads_from_toml
@@ -99,8 +99,8 @@ async def measure_dollars(model: str) -> None:
                 rows.append((memory_gb, *await dollars_of(cluster, http, text)))
     head = (
         "memory of an instance, GB",
-        "each step for itself, as in the bill",
-        "an instance that runs this turn alone",
+        "sum of all steps, as in the bill, $",
+        "an instance that runs only this turn, $",
     )
     print_table((*head, "worker, MiB"), rows)
 
@@ -139,7 +139,7 @@ async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, tu
         "max_output_tokens": 100,
     }
     headers = {"Authorization": f"Bearer {cluster.token()}"}
-    for _ in range(turns):
+    for _ in counted(range(turns), "turns"):
         await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
         await ask(http, f"{cluster.base_url}/v1/responses", body, headers, through)
     report(straight, through)
@@ -168,13 +168,13 @@ def report(straight: TurnTimes, through: TurnTimes) -> None:
         ("each word, p95", percentile(straight.word_ms, 0.95), percentile(through.word_ms, 0.95)),
     ]
     print_table(
-        ("ms", "straight", "through the application", "added"),
+        ("ms", "called directly", "through the application", "added"),
         [(name, f"{a:.1f}", f"{b:.1f}", f"{b - a:.1f}") for name, a, b in rows],
     )
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+    asyncio.run(measure(chosen_number(TURNS, "turns")))
 
 
 if __name__ == "__main__":

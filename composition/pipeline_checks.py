@@ -24,7 +24,7 @@ def problems_of(pipeline: Pipeline, configuration: Configuration) -> Iterator[st
         yield f"owner.tenant: expected one of GANGLION_TOKEN_TENANTS, found {pipeline.owner.tenant!r}"
     app = pipeline.owner.subject.removeprefix("app:")
     if not is_guid(app):
-        yield f"owner.app: expected the client id of an application, a GUID in small letters, found {app!r}"
+        yield f"owner.app: expected the client id of an application, a GUID in lower case, found {app!r}"
     for step in pipeline.steps:
         place = f"steps.{step.name}." if step.name else ""
         yield from (f"{place}{problem}" for problem in step_problems(pipeline, step, configuration))

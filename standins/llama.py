@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--context", type=int, default=2048, help="tokens of context of each slot")
     parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
-    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--threads", type=int, default=default_threads(), help="by default half of the cores")
     parser.add_argument(
         "--sleep-idle-s", type=int, default=-1, help="idle seconds until it unloads its model; -1: never"
     )

@@ -33,6 +33,11 @@ Ganglion serves {url}/v1 with the {model} model. Its data and logs are in {data}
   stop         Ctrl-C
 """
 
+VARIABLES = (
+    "Environment variables: PORT (7071), DATA (.run/PORT), MODEL (real or scripted), STORE (sqlite or cosmos), COLD"
+    " (seconds that a GPU needs to start; 0: models that are always warm) and GANGLION_TELEMETRY."
+)
+
 PARTS_EXAMPLE = """
 The models and the token issuer run. Their settings are in {file}, until this ends.
 
@@ -43,7 +48,9 @@ The models and the token issuer run. Their settings are in {file}, until this en
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m standins.run", description="run the whole product on this machine")
+    parser = argparse.ArgumentParser(
+        prog="python -m standins.run", description="run the whole product on this machine", epilog=VARIABLES
+    )
     parser.add_argument("--without-host", action="store_true", help="write the settings for `func start` instead")
     parser.add_argument("--settings", type=Path, default=SETTINGS_FILE, help="the file for these settings")
     options = parser.parse_args()

@@ -34,7 +34,9 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m standins.token", description="print an access token of the local token issuer"
     )
-    parser.add_argument("--port", type=int, default=int(variable("PORT") or 7071))
+    parser.add_argument(
+        "--port", type=int, default=int(variable("PORT") or 7071), help="of the running cluster (default: 7071)"
+    )
     parser.add_argument("--user", default=variable("TOKEN_USER") or "alice", help="a name or a GUID")
     parser.add_argument("--tenant", default=variable("TOKEN_TENANT") or "contoso", help="contoso, fabrikam or a GUID")
     parser.add_argument(

@@ -77,7 +77,7 @@ def sends_otlp(environment: Mapping[str, str], signal: str) -> bool:
     protocol = environment.get(name) or environment.get(OTLP_PROTOCOL) or HTTP_PROTOBUF
     if protocol != HTTP_PROTOBUF:
         variable = name if environment.get(name) else OTLP_PROTOCOL
-        logger.warning("%s: expected %s, found %r; nothing is sent", variable, HTTP_PROTOBUF, protocol)
+        logger.warning("%s: expected %s, found %r; no telemetry is sent there", variable, HTTP_PROTOBUF, protocol)
     return protocol == HTTP_PROTOBUF
 
 

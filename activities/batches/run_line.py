@@ -114,7 +114,7 @@ class RunLine:
         tries = self.failures[batch.id, line] = self.failures.get((batch.id, line), 0) + 1
         kind = type(error).__name__
         frames = "".join(traceback.format_tb(error.__traceback__))
-        log.error("line %d of %s failed with %s for the %d. time\n%s", line, batch.id, kind, tries, frames)
+        log.error("line %d of %s failed outside of its turn (try %d): %s\n%s", line, batch.id, tries, kind, frames)
         if tries < MOST_TRIES:
             return waits(LOCKED_S * 2**tries)
         content = await self.source.line_or_none(batch, line)

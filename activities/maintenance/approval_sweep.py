@@ -42,7 +42,7 @@ class ApprovalSweep:
         await tolerate_failure(self.wake_decided(orchestrations), "wake turns whose requests were decided")
         await tolerate_failure(self.wake_ended(orchestrations), "wake turns that ended while they waited")
         await tolerate_failure(self.end_lost(orchestrations), "end turns that were lost while they waited")
-        await tolerate_failure(self.take_up_forgotten(), "take up reservations")
+        await tolerate_failure(self.take_up_forgotten(), "reopen forgotten reservations")
 
     async def wake_decided(self, orchestrations: Orchestrations) -> None:
         """Wake turns again: the event of a decision was lost, or comes late."""

@@ -52,7 +52,7 @@ class BatchSweep:
         await self.wake(active, orchestrations)
         if len(active) > self.most // 2:  # less than a page: damaged ones are not among those found
             for batch in active:
-                await tolerate_failure(self.batches.put_behind(batch), f"put {batch.id} behind")
+                await tolerate_failure(self.batches.put_behind(batch), f"postpone the check of {batch.id}")
 
     async def wake_where_warm(self, orchestrations: Orchestrations) -> None:
         """Wake the batches that would join a backend which has just become warm."""

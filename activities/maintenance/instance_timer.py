@@ -33,7 +33,7 @@ class InstanceTimer:
     async def run(self) -> None:
         await tolerate_failure(self.keeper.adopt(), "end instances")
         for backend in self.keeper.kept:
-            await tolerate_failure(self.keep_minimum(backend), f"keep the minimum of {backend.name}")
+            await tolerate_failure(self.keep_minimum(backend), f"keep the minimum instances of {backend.name}")
 
     async def keep_minimum(self, backend: Backend) -> None:
         """Start an instance where the schedule wants one more than are held; its payer pays for it."""

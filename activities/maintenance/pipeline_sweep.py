@@ -37,7 +37,7 @@ class PipelineSweep:
             for each in found:
                 await tolerate_failure(self.look(each, orchestrations), f"advance the event {each.digest}")
                 if len(found) > self.most // 2:  # less than a page: damaged ones are not among those found
-                    await tolerate_failure(self.runs.put_behind(each), f"put the event {each.digest} behind")
+                    await tolerate_failure(self.runs.put_behind(each), f"postpone the event {each.digest}")
 
     async def look(self, run: EventRun, orchestrations: Orchestrations) -> None:
         await self.advance(run, orchestrations)

@@ -59,4 +59,4 @@ class RuleReplay:
             choice = choose_rule(demand, terms, now=self.clock.now())
         await self.rules.adopt(backend, choice)
         if known is None or choice.rule != known.rule:
-            log.info("%s: rule %s, %s", backend.name, tuple(choice.rule), choice.reason)
+            log.info("%s: warm-ups follow the rule %s: %s", backend.name, choice.rule.to_document(), choice.reason)

@@ -105,7 +105,9 @@ class FurtherInstances:
         began = self.clock.now()
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
-            log.warning("%s got its instances up to %d too late; they are ended", asked.backend.name, asked.count)
+            log.warning(
+                "%s: instances up to %d started after they were needed, and are ended", asked.backend.name, asked.count
+            )
             await self.counts.renew_lease(asked.backend, asked.by, asked.count)
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
         for one in asked.ones:
@@ -154,7 +156,7 @@ class FurtherInstances:
 
         The claim is given up. Where its lease lets more instances run than are wanted then, the count is lowered.
         """
-        log.warning("%s could not get its instances up to %d: %s", asked.backend.name, asked.count, error)
+        log.warning("%s: instances up to %d could not be started: %s", asked.backend.name, asked.count, error)
         if changed_nothing(error.failure):
             await self.cancel(asked)
         else:

@@ -83,7 +83,7 @@ class GpuPauses:
             pause.cancel()
             [ended] = await asyncio.gather(pause, return_exceptions=True)
             if isinstance(ended, Exception):
-                log.error("the GPU of %s is left to its idle period", request["response"], exc_info=ended)
+                log.error("%s: its GPU is not released during its tool calls", request["response"], exc_info=ended)
             await self.durations.write()
 
     async def pause(self, request: wire.TurnWire, calls: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ class GpuPauses:
             if turn := await self.paused_turn(request, calls):
                 await self.carry_out(turn, await self.decide(turn))
         except GanglionError as error:
-            log.warning("the GPU of %s is left to its idle period: %s", request["response"], error)
+            log.warning("%s: its GPU is not released during its tool calls: %s", request["response"], error)
 
     async def paused_turn(self, request: wire.TurnWire, calls: Sequence[str]) -> PausedTurn | None:
         """Return what the decision needs; None where the calls are not known to be long, or there is no such GPU."""
@@ -154,7 +154,7 @@ class GpuPauses:
         if decided.releases:
             if not await self.is_released(backend, noted):
                 return
-            log.info("%s is released during the calls of %s: %s, saved $%.6f", *words(backend, response, decided))
+            log.info("%s is released during the tool calls of %s: %s, saves $%.6f", *words(backend, response, decided))
             noted = replace(noted, released_at=self.clock.now())
             etag = await self.records.write(response.owner, response.id, noted, etag=etag)
         if noted.starts_at is None:

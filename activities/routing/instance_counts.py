@@ -109,7 +109,13 @@ class InstanceCounts:
         if found is None:
             return now
         tries = found.lease.tries + 1
-        log.error("%s runs on: its count could not be set to %d (%d tries): %s", backend.name, count, tries, error)
+        log.error(
+            "%s: its instance count could not be set to %d, so instances still run (try %d): %s",
+            backend.name,
+            count,
+            tries,
+            error,
+        )
         await self.leases.replace(backend, found, replace(found.lease, tries=tries))
         self.paused_until[backend.name] = now + pause_s(tries, error.failure)
         return self.paused_until[backend.name]

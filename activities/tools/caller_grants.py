@@ -68,7 +68,7 @@ class CallerGrants:
 
     def kept(self, label: str) -> Grants:
         if self.grants is None:
-            raise refused(label, "the service has no key to keep a token")
+            raise refused(label, "the service has no key to encrypt a token with")
         return self.grants
 
     async def token(self, response: Response, server: ToolServer) -> str:

@@ -11,7 +11,7 @@ from domain.tools.result_pages import FROM, NUMBER, SCHEMA, cut_results, longest
 from domain.turns.response import Response
 from state.tools.whole_results import WholeResults
 
-GONE = "The whole result is not kept any more."
+GONE = "The whole result is no longer stored."
 DEFAULT_TOKENS = 1000
 
 

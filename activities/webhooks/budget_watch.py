@@ -83,7 +83,7 @@ class BudgetWatch:
         try:
             await self.look(tenant)
         except GanglionError as error:
-            log.warning("the forecast of tenant %s could not be compared: %s", tenant, error)
+            log.warning("tenant %s: its spending could not be compared with its forecast: %s", tenant, error)
 
     async def look(self, tenant: str) -> None:
         """Announce each step that the tenant's day has reached and that was not announced before."""

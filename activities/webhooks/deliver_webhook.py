@@ -76,7 +76,7 @@ class DeliverWebhook:
         if receipt.result is DeliveryResult.RETRY_LATER:
             return await self.postpone(found, delivery, receipt)
         if receipt.result is DeliveryResult.GONE:
-            log.error("webhook %s answered that it is gone; it gets no more deliveries", endpoint.name)
+            log.error("webhook %s answered 410 Gone and gets no more deliveries", endpoint.name)
             await self.outbox.mark_gone(delivery.owner.tenant, endpoint)
         await self.outbox.close(replace(delivery, tries=delivery.tries + 1), OUTCOMES[receipt.result])
         return finished(receipt.result.value)
@@ -87,11 +87,20 @@ class DeliverWebhook:
         """Schedule the next try; after the last one give the delivery up."""
         delay_s = delivery.next_delay_s()
         if delay_s is None:
-            log.error("webhook %s: %s given up after the last try: %s", delivery.endpoint, delivery.id, receipt.reason)
+            log.error(
+                "webhook %s: the last try of %s failed, so it is not delivered: %s",
+                delivery.endpoint,
+                delivery.id,
+                receipt.reason,
+            )
             await self.outbox.close(replace(delivery, tries=delivery.tries + 1), "given up")
             return finished("given up")
         log.warning(
-            "webhook %s: %s failed, next try in %.0f s: %s", delivery.endpoint, delivery.id, delay_s, receipt.reason
+            "webhook %s: %s was not delivered, next try in %.0f s: %s",
+            delivery.endpoint,
+            delivery.id,
+            delay_s,
+            receipt.reason,
         )
         due_at = self.clock.now() + delay_s
         await self.outbox.postpone(found, replace(delivery, due_at=due_at, tries=delivery.tries + 1))

@@ -175,7 +175,9 @@ def check_agreement(answers: Sequence[ApprovalAnswer]) -> None:
     for each in answers:
         before = first.setdefault(each.approval.request, each)
         if before.item.approves is not each.item.approves:
-            message = f"Invalid '{each.field}': '{before.field}' answers the same request otherwise. Send one answer."
+            message = (
+                f"Invalid '{each.field}': '{before.field}' gives another answer to the same request. Send one answer."
+            )
             raise Invalid(message, field=each.field, code="invalid_value")
 
 
@@ -197,7 +199,7 @@ def still_waits(response_id: str, field: str) -> Invalid:
 
 def not_found(request_id: str, field: str) -> Invalid:
     message = (
-        f"Invalid '{field}': no approval request {request_id[:80]!r} in what the turn reads. Continue the response "
+        f"Invalid '{field}': the conversation has no approval request {request_id[:80]!r}. Continue the response "
         "that asks, or send its request with the answer."
     )
     return Invalid(message, field=field, code="approval_not_found")

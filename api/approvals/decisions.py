@@ -182,7 +182,7 @@ def not_waiting(turn: Turn) -> Invalid:
     if not turn.options.approval_wait_s or turn.status.value == "completed":
         message = f"Invalid '{FIELD}': the response has ended. Answer in the input of a response that continues it."
         return Invalid(message, field=FIELD, code="approval_not_found")
-    message = f"Invalid '{FIELD}': the response is {turn.status.value} and waits for nobody any more."
+    message = f"Invalid '{FIELD}': the response is {turn.status.value} and no longer waits for a decision."
     return Invalid(message, field=FIELD, code="approval_expired")
 
 

@@ -56,4 +56,6 @@ class Cancellations:
             try:
                 await self.cancel(response, client)
             except GanglionError as error:
-                log.warning("%s was not cancelled after its caller hung up: %s", response.id, type(error).__name__)
+                log.warning(
+                    "%s could not be cancelled after its caller disconnected: %s", response.id, type(error).__name__
+                )

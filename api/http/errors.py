@@ -162,4 +162,4 @@ def protect(response: Response) -> None:
 def log_unexpected(error: Exception, name: str, request_id: str) -> None:
     """Log where the exception was raised, but not its message: that may contain a caller's text."""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s of %s failed: %s\n%s", request_id, name, type(error).__name__, frames)
+    logger.error("%s failed (%s): %s\n%s", name, request_id, type(error).__name__, frames)

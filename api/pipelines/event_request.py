@@ -76,7 +76,7 @@ def validation_code(headers: Mapping[str, str], raw: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         code = None
     if not isinstance(code, str) or not code:
-        raise wrong("validationCode", "expected the code of one event", "[0].data")
+        raise wrong("validationCode", "expected one event with a validation code", "[0].data")
     return code
 
 

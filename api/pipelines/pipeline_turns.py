@@ -28,10 +28,10 @@ from state.webhook_outbox import DUE, WebhookOutbox
 ACCEPTED: Final = "accepted"
 """The outcome of a delivery that its webhook has accepted."""
 
-NOTHING_READ: Final = "the event has nothing at the place that the pipeline reads"
-NO_PIPELINE: Final = "the pipeline is not configured any more"
-NO_STEP: Final = "the pipeline has no such step any more"
-NO_ANSWER: Final = "the step before has no text as its answer"
+NOTHING_READ: Final = "the event has no value where the pipeline reads its input"
+NO_PIPELINE: Final = "the pipeline is no longer configured"
+NO_STEP: Final = "the pipeline no longer has this step"
+NO_ANSWER: Final = "the answer of the previous step has no text"
 DELETED: Final = "the response was deleted before its answer had arrived"
 NO_DELIVERY: Final = RequestDelivery(key="", body_hash="", repeat=False)
 

@@ -54,7 +54,9 @@ class Queues(Struct, frozen=True, kw_only=True):
         try:
             return await self.turns.advance(run, orchestrations)
         except Retryable as error:
-            log.warning("the turn of %s has not begun, the sweep will begin it: %s", run.digest, error)
+            log.warning(
+                "event %s: its turn was not started; the sweeper starts it within a minute: %s", run.digest, error
+            )
             return run
 
     async def bury(self, run: EventRun) -> None:
@@ -62,7 +64,7 @@ class Queues(Struct, frozen=True, kw_only=True):
         try:
             await self.turns.refuse(run, LAST_TRY)
         except GanglionError:
-            log.exception("the message %s goes to the poison queue only", run.digest)
+            log.exception("event %s could not be recorded as dead: only the poison queue has its message", run.digest)
 
 
 def event_of(pipeline: Pipeline, message: QueueMessage) -> CloudEvent:
@@ -78,7 +80,9 @@ def event_of(pipeline: Pipeline, message: QueueMessage) -> CloudEvent:
         try:
             return read_event(data)
         except Invalid as error:
-            log.warning("a message of %s is no CloudEvent after all, and is read as it is: %s", pipeline.name, error)
+            log.warning(
+                "pipeline %s: a message is not a valid CloudEvent and is read as plain data: %s", pipeline.name, error
+            )
     return CloudEvent(source=source_of(pipeline), id=message.id, content={DATA: data})
 
 

@@ -162,7 +162,7 @@ def check_any_list(listed: Sequence[ListedServer], *, has_others: bool) -> None:
 def no_such_tool(asked: RequestedServer, server: ToolServer) -> Invalid:
     where = asked.field("allowed_tools")
     known = ", ".join(server.tools) or "none"
-    message = f"Invalid '{where}': the server has no such tool; it has {known}."
+    message = f"Invalid '{where}': the server has no tool of this name; its tools are {known}."
     return Invalid(message, field=where, code="invalid_value")
 
 

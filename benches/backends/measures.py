@@ -19,6 +19,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from benches.command_line import chosen_number
 from benches.imports.app import SETTINGS
 from benches.tables import print_table
 from clients.backends.credentials import HttpCall, NoCredentials
@@ -168,7 +169,7 @@ def memory() -> tuple[float, str, float]:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    runs = chosen_number(RUNS, "runs")
     pieces, signed = adapters(runs), signatures(runs)
     sse, converse = (statistics.median(pair[side] for pair in pieces) for side in (0, 1))
     bare, ours = (statistics.median(pair[side] for pair in signed) for side in (0, 1))

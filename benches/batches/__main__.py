@@ -9,6 +9,7 @@ from benches.batches.cached import print_cached
 from benches.batches.measured import measure_batch, measure_turns
 from benches.batches.on_gpu import print_on_gpu
 from benches.batches.traces import print_traces
+from benches.command_line import chosen_number
 from benches.tables import print_table
 from domain.batches.start_time import BatchOption, decide_start
 
@@ -26,7 +27,7 @@ API = Decimal("0.00036")
 
 async def measure(lines: int) -> None:
     plain, batch = await measure_turns(lines), await measure_batch(lines)
-    head = ("", "a second", "store operations each", "history events each, at most")
+    head = ("", "number a second", "store operations each", "history events each, at most")
     print_table(head, [("plain turns", *plain.row), ("lines of a batch", *batch.row)])
     print(f"\na line takes {batch.seconds / plain.seconds:.2f} times as long as a plain turn\n")
     await print_beside()
@@ -65,7 +66,7 @@ def print_costs() -> None:
 
 
 def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else LINES))
+    asyncio.run(measure(chosen_number(LINES, "lines")))
     print()
     print_on_gpu()
 

@@ -100,7 +100,7 @@ async def print_beside() -> None:
     alone, beside = await measure_beside(lines=0), await measure_beside(lines=LINES)
     rows = [
         ("without a batch", f"{alone.p95_s:.3f}", "0", str(alone.full)),
-        ("beside a batch", f"{beside.p95_s:.3f}", str(beside.lines), str(beside.full)),
+        ("while a batch runs", f"{beside.p95_s:.3f}", str(beside.lines), str(beside.full)),
     ]
-    print_table((f"{TURNS} turns", "p95, s", "lines meanwhile", "calls without a place"), rows)
+    print_table((f"{TURNS} turns", "p95, s", "lines meanwhile", "calls that found no free place"), rows)
     print(f"\nthe p95 is {beside.p95_s / alone.p95_s:.2f} times that without a batch\n")

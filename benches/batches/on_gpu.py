@@ -130,10 +130,13 @@ def print_on_gpu() -> None:
     all_places = START_S + LINES * ANSWER_S / PLACES + IDLE_S
     full = float(found.dollars * LINES / per_second()) / all_places
     rows = [
-        ("dollars a line", f"{found.dollars:.9f}"),
-        ("starts", f"{found.starts}"),
-        (f"÷ (start + {found.worked_s:.0f} s of work + idle period), limit {LIMIT}", f"{found.ratio:.3f}"),
-        ("÷ the same with all places in use all the time", f"{full:.3f}"),
+        ("dollars for each line", f"{found.dollars:.9f}"),
+        ("starts of the GPU", f"{found.starts}"),
+        (
+            f"cost ÷ (start + {found.worked_s:.0f} s of work + idle period), limit {LIMIT}",
+            f"{found.ratio:.3f}",
+        ),
+        ("cost ÷ the same, with all places in use all the time", f"{full:.3f}"),
     ]
-    print_table((f"{LINES:,} lines on a GPU that is started for them", ""), rows)
+    print_table((f"{LINES:,} lines on a GPU that is started for them", "figure"), rows)
     print()

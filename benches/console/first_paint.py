@@ -8,11 +8,11 @@ browser's own first contentful paint, in milliseconds from the beginning of the 
 import asyncio
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benches.command_line import chosen_number
 from benches.tables import percentile, print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
@@ -68,4 +68,4 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    main(chosen_number(ROUNDS, "rounds"))

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 
 RUNS = 9
@@ -38,12 +39,12 @@ def once(imports: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    pairs = [(once(LIBRARIES), once(APPLICATION)) for _ in range(runs)]
+    runs = chosen_number(RUNS, "runs")
+    pairs = [(once(LIBRARIES), once(APPLICATION)) for _ in counted(range(runs), "pairs of imports")]
     libraries_s, application_s = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
     libraries_mib, application_mib = (statistics.median(pair[side][1] for pair in pairs) for side in (0, 1))
     print_table(
-        ("import", "libraries alone", "function_app", "ratio", "limit"),
+        ("import", "libraries alone", "function_app", "ratio", "limit of function_app"),
         [
             ("seconds", f"{libraries_s:.2f}", f"{application_s:.2f}", f"{application_s / libraries_s:.2f}", "1.00"),
             ("MiB", f"{libraries_mib:.0f}", f"{application_mib:.0f}", f"{application_mib / libraries_mib:.2f}", "100"),

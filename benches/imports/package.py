@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from benches.command_line import chosen_number, counted, report
 from benches.imports.app import APPLICATION, LIBRARIES, RUNS, SETTINGS
 from benches.tables import print_table
 from scripts.package.__main__ import ROOT, build
@@ -36,13 +37,14 @@ def once(imports: str, folder: Path) -> float:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    runs = chosen_number(RUNS, "runs")
     with tempfile.TemporaryDirectory() as scratch:
+        report("building the package")
         package = build(ROOT, Path(scratch) / "output")
         folder = Path(scratch) / "wwwroot"
         with zipfile.ZipFile(package.archive) as archive:
             archive.extractall(folder)
-        pairs = [(once(LIBRARIES, folder), once(APPLICATION, folder)) for _ in range(runs)]
+        pairs = [(once(LIBRARIES, folder), once(APPLICATION, folder)) for _ in counted(range(runs), "pairs of imports")]
     libraries_s, application_s = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratio = application_s / libraries_s
     row = ("CPU seconds", f"{libraries_s:.2f}", f"{application_s:.2f}", f"{ratio:.2f}", f"{LIMIT:.2f}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from settings import ROOT
 from standins.cluster.local_cluster import LocalCluster
@@ -50,13 +51,13 @@ def doctor_s(cluster: LocalCluster) -> float:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    runs = chosen_number(RUNS, "runs")
     with tempfile.TemporaryDirectory() as scratch, receiving() as receiver:
         environment = {"GANGLION_TELEMETRY": "standard", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         options = ClusterOptions(data=Path(scratch), cold="1", warm_models=True, environment=environment)
         with LocalCluster(options) as cluster:
-            spans = [first_span_s(cluster, receiver, number) for number in range(runs)]
-            examined = [doctor_s(cluster) for _ in range(runs)]
+            spans = [first_span_s(cluster, receiver, number) for number in counted(range(runs), "starts")]
+            examined = [doctor_s(cluster) for _ in counted(range(runs), "runs of the doctor")]
     print_table(
         ("measure", "seconds", "limit"),
         [

@@ -6,7 +6,6 @@ of a second, so that it is read anew. Milliseconds are this machine's; the ratio
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.keys import money_key
@@ -118,4 +118,4 @@ def main(calls: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else CALLS)
+    main(chosen_number(CALLS, "calls"))

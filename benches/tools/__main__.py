@@ -6,9 +6,9 @@ stand-ins. WAITING is the number of turns that wait in place.
 
 import asyncio
 import statistics
-import sys
 from collections.abc import Iterator
 
+from benches.command_line import chosen_number
 from benches.tables import print_table
 from benches.tools import mcp_calls, rounds, waiting
 
@@ -45,10 +45,10 @@ def of_calls(found: mcp_calls.CallFigures) -> Iterator[Row]:
 
 
 def main() -> None:
-    given = [int(each) for each in sys.argv[1:]] or [waiting.WAITING]
+    count = chosen_number(waiting.WAITING, "waiting")
     times = asyncio.run(rounds.measure(rounds.TURNS))
     rounds.show(times)
-    waits = asyncio.run(waiting.measure(waiting.TURNS, given[0]))
+    waits = asyncio.run(waiting.measure(waiting.TURNS, count))
     waiting.show(waits)
     calls = mcp_calls.figures(mcp_calls.CALLS)
     mcp_calls.show(calls)

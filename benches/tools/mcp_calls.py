@@ -21,6 +21,7 @@ from time import perf_counter
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.imports.app import SETTINGS
 from benches.tables import print_table
 from clients.clock import SystemClock
@@ -106,7 +107,7 @@ async def measure(folder: Path, era: str, calls: int) -> list[tuple[str, list[fl
             ways["plain POST on a kept connection"] = lambda: plain(kept, server.url)
             ways[PLAIN] = lambda: plain(fresh, server.url)
         times = {name: list[float]() for name in ways}
-        for number in range(WARM + calls):
+        for number in counted(range(WARM + calls), "calls"):
             for name, call in ways.items():
                 lasted = await milliseconds(call)
                 if number >= WARM:
@@ -169,7 +170,7 @@ def show(found: CallFigures) -> None:
 
 
 def main() -> None:
-    show(figures(int(sys.argv[1]) if len(sys.argv) > 1 else CALLS))
+    show(figures(chosen_number(CALLS, "calls")))
 
 
 if __name__ == "__main__":

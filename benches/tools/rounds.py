@@ -8,7 +8,6 @@ import asyncio
 import json
 import sqlite3
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import chosen_number, counted
 from benches.tables import print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.json_values import Json, json_list
@@ -116,7 +116,7 @@ async def measure(turns: int) -> RoundTimes:
             fault = {"path": "/v1/orders/SLOW", "fault": {"delay_s": DELAY_S}}
             await http.put(f"{bench.shop}/__faults", json=fault)
             await bench.turn([["warm"]], "the first turn")
-            for number in range(turns):
+            for number in counted(range(turns), "turns with rounds of calls"):
                 await bench.three_calls(number)
                 await bench.eight_calls(number)
     return bench.times
@@ -124,11 +124,11 @@ async def measure(turns: int) -> RoundTimes:
 
 def show(times: RoundTimes) -> None:
     rows = [
-        ("last token to tool request, ms", times.to_tool_ms),
-        ("last result to model request, ms", times.to_model_ms),
-        ("eight calls beyond the slowest, ms", times.beyond_slowest_ms),
+        ("last token of the model to the first request of a tool, ms", times.to_tool_ms),
+        ("last result to the next request of the model, ms", times.to_model_ms),
+        ("eight parallel calls, in addition to 0.5 s, ms", times.beyond_slowest_ms),
         ("history events of a round of three", times.events),
-        ("history KiB of a round of three", times.kib),
+        ("inputs and results of a round of three in the history, KiB", times.kib),
     ]
     print_table(
         ("figure", "median", "lowest", "highest"),
@@ -137,7 +137,7 @@ def show(times: RoundTimes) -> None:
 
 
 def main() -> None:
-    show(asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS)))
+    show(asyncio.run(measure(chosen_number(TURNS, "turns"))))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def error_of(failed: AzureError, what: str) -> GanglionError:
     """Return the product's error for one of the SDK: Terminal where a retry can't help. `what` names the place."""
     status = failed.status_code if isinstance(failed, HttpResponseError) else None
     if status in REFUSED:
-        return Terminal(f"{what} refused the app: its identity needs a data role there.")
+        return Terminal(f"{what} rejected the app: its identity needs a data role there.")
     if status is None or status == THROTTLED or status >= SERVER_ERROR or status < CLIENT_ERROR:
         return Unavailable(f"{what} did not answer.")
     return Terminal(f"{what} rejected the request: {code_of(failed) or status}.")

@@ -86,7 +86,7 @@ def readable[D, T](documents: Iterable[D], read: Callable[[D], T]) -> Iterator[T
 
 
 def report(damage: DamagedRecord) -> None:
-    logger.error("%s It is left out.", damage)
+    logger.error("%s It is skipped.", damage)
 
 
 def read_or_none[D, T](document: D | None, read: Callable[[D], T]) -> T | None:

@@ -61,7 +61,7 @@ class TokenizerFile:
 
     def report(self, loading: Future[Encoder]) -> None:
         if reason := problem_of(loading.exception()):
-            logger.warning("tokenizer %s: %s. Tokens are estimated.", self.path, reason)
+            logger.warning("tokenizer %s cannot be loaded (%s): the tokens are estimated", self.path, reason)
 
     async def problem(self, within_s: float) -> str:
         """Return why it can't be loaded; empty where it can."""

@@ -79,7 +79,7 @@ class OnBehalfOf:
         try:
             proof = await self.identity.token(EXCHANGE_SCOPE)
         except SourceError as error:
-            raise Unavailable(f"The app could not prove its own identity: {error}.", delay_s=RETRY_S) from None
+            raise Unavailable(f"The app could not authenticate: {error}.", delay_s=RETRY_S) from None
         return {
             "grant_type": JWT_BEARER,
             "requested_token_use": "on_behalf_of",

@@ -44,4 +44,4 @@ def ranked_rows(fetched: Sequence[FetchedRows]) -> Sequence[tuple[str, Mapping[s
 
 def problem_text(problems: Mapping[str, str]) -> str:
     told = "; ".join(f"{source}: {problem}" for source, problem in problems.items())
-    return f"The data could not be read: {told or 'no source may be read any more'}."
+    return f"The data could not be read: {told or 'no source may be read now'}."

@@ -36,12 +36,14 @@ def recording_to_json(recording: HistoryRecording) -> str:
 
 
 def recording_from_file(path: Path) -> HistoryRecording:
-    """Raises OSError or InvalidRecordingError."""
+    """Raises InvalidRecordingError."""
     try:
         wire: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         events = tuple(event_from_json(json.dumps(event)) for event in wire.pop("events"))
         wire["status"] = RuntimeStatus(wire["status"])
         instance = OrchestrationInstance(**wire, created=events[0].at, updated=events[-1].at)
+    except OSError as error:
+        raise InvalidRecordingError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         text = f"{path} is not a recording of `devhost history ID --full`: {type(error).__name__}: {error}"
         raise InvalidRecordingError(text) from None

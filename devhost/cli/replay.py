@@ -108,7 +108,7 @@ async def replay(recording: HistoryRecording, app: Path) -> str | None:
 
 
 def run_replay(path: Path, app: Path, *, as_json: bool) -> int:
-    """Returns 0 if there is no difference, otherwise 1. Raises OSError or InvalidRecordingError for the file."""
+    """Returns 0 if there is no difference, otherwise 1. Raises InvalidRecordingError for the file."""
     recording = recording_from_file(path)
     found = asyncio.run(replay(recording, app.resolve()))
     if as_json:

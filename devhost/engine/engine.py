@@ -76,7 +76,7 @@ class Engine:
         await self.redeliveries.recover()
         if backlog.work or backlog.instances:
             log_line(
-                f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again"
+                f"recovering: {len(backlog.instances)} instances continue, {len(backlog.work)} activities run again"
             )
         self.apply_effects(
             CommitEffects(work=tuple(backlog.work), timers=tuple(backlog.timers), wake=tuple(backlog.instances))

@@ -139,5 +139,7 @@ def with_function_keys(path: Path | None, keys: HostKeys, names: Iterable[str]) 
         try:
             Path(write_temporary(found, path.parent)).replace(path)
         except OSError as error:
-            log_line(f"warning: {path} can't be written ({error}): the keys of {', '.join(lacking)} end with this host")
+            log_line(
+                f"warning: {path} can't be written ({error}): this host's end loses the keys of {', '.join(lacking)}"
+            )
     return found

@@ -106,7 +106,7 @@ class QueueListener:
         try:
             await self.complete(message, succeeded=succeeded)
         except (QueueUnavailableError, MessageLostError) as error:
-            log_line(f"warning: the message {message.id} of {self.queue.name} comes again: {error}")
+            log_line(f"warning: the message {message.id} of {self.queue.name} is delivered again: {error}")
 
     async def complete(self, message: QueueMessage, *, succeeded: bool) -> None:
         if succeeded:

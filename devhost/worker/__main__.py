@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
 
+from devhost.console import AppLogFormatter
 from devhost.frames import Header, Pipe
 from devhost.worker import protos
 from devhost.worker.messages import (
@@ -116,9 +117,17 @@ def exit_with_host(lifeline: int) -> None:
 
 
 def configure_logging() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(AppLogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn.error").addFilter(is_warning)  # uvicorn sets the level itself, and keeps the filter
     for noisy in ("azure.functions", "azure_functions_runtime", "azure.core.pipeline.policies.http_logging_policy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def is_warning(record: logging.LogRecord) -> bool:
+    """Tell whether a record is worth a line: the worker's inner address, which uvicorn announces, misleads a reader."""
+    return record.levelno >= logging.WARNING
 
 
 async def serve(channel: socket.socket, app: str) -> None:

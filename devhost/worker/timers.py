@@ -11,7 +11,7 @@ from typing import Any
 ACTION = "azure.durable_functions.models.actions.CreateTimerAction"
 LIBRARIES = ("azure/durable_functions", "devhost/worker")
 WARNING = (
-    "warning: %s creates a timer for %s. SDK 1.x drops the UTC offset, and the timer fires hours off: use "
+    "%s creates a timer for %s. SDK 1.x drops the UTC offset, and the timer fires hours off: use "
     "context.current_utc_datetime, or convert the time with astimezone(UTC)."
 )
 

@@ -138,15 +138,15 @@ DEFAULTS: Final = (
     kind_row(FailureClass.COLD, FailureKind.PROBE_STARTING, "it is still starting"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.PROBE_STARTING, "it stopped before its end"),
     kind_row(FailureClass.BROKEN, FailureKind.PROBE_REFUSED, "it refuses to start"),
-    row(FailureClass.THROTTLED, "its quota is spent for now", 429),
-    row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
-    row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
+    row(FailureClass.THROTTLED, "its quota is used up for now", 429),
+    row(FailureClass.THROTTLED, "it asks clients to retry later", 503, headers=("retry-after",)),
+    row(FailureClass.THROTTLED, "it asks clients to retry later", 503, headers=("retry-after-ms",)),
     row(FailureClass.THROTTLED, "it is overloaded", 529),
     row(FailureClass.INDETERMINATE, "it ran out of time and may have done the work", 408, 425, 504),
     row(FailureClass.BROKEN, NOT_ACCEPTED, 401, 403, 407),
     row(FailureClass.BROKEN, "it does not serve this address or model", 404, 405, 410),
     row(FailureClass.BROKEN, "its model failed", 424),
-    row(FailureClass.UNFIT, "the request is too big for it", 413),
+    row(FailureClass.UNFIT, "the request is too large for it", 413),
     *(
         FailureSignature(
             failure_class=FailureClass.UNFIT,
@@ -156,11 +156,11 @@ DEFAULTS: Final = (
         )
         for pattern in TOO_LONG
     ),
-    row(FailureClass.CLIENT, "it refuses the request as wrong", *(s for s in range(400, 500) if s not in {409, 423})),
+    row(FailureClass.CLIENT, "it rejects the request as invalid", *(s for s in range(400, 500) if s not in {409, 423})),
     FailureSignature(
         failure_class=FailureClass.BROKEN, kinds=(FailureKind.STATUS,), note="it answers with an error of its own"
     ),
-    kind_row(FailureClass.BROKEN, FailureKind.REFUSED, "nothing listens there"),
+    kind_row(FailureClass.BROKEN, FailureKind.REFUSED, "nothing accepts connections at its address"),
     kind_row(FailureClass.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
     kind_row(FailureClass.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
     kind_row(FailureClass.BROKEN, FailureKind.FINISH_REASON, "it ended the answer without completing it"),
@@ -169,15 +169,15 @@ DEFAULTS: Final = (
         FailureClass.UNFIT, FailureKind.NO_LOGPROBS, 'it returns no log probabilities; set logprobs = "no" in its entry'
     ),
     kind_row(FailureClass.CLIENT, FailureKind.IMAGE, "the image cannot be loaded"),
-    kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
-    kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
+    kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "the app could not authenticate"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "the app could not authenticate"),
     FailureSignature(
         failure_class=FailureClass.COLD, kinds=(FailureKind.HELD,), delay_s=AFTER_HOLD_S, note="it is still starting"
     ),
-    kind_row(FailureClass.INDETERMINATE, FailureKind.HELD, "it went silent"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.HELD, "it sent nothing for too long"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
-    kind_row(FailureClass.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
-    kind_row(FailureClass.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.READ_TIMEOUT, "it sent nothing for too long"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is malformed"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.TRUNCATED, "its stream stopped before its end"),
 )
 """First match wins. Where a status is not named it is an error of the backend's own."""

@@ -161,7 +161,7 @@ def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcri
     return transcript
 
 
-BROKEN_OFF: Final = "The answer broke off, and no backend could go on with it."
+BROKEN_OFF: Final = "The answer broke off, and no backend could continue it."
 
 
 def whole_ending(transcript: Transcript, ending: Ending) -> Ending:

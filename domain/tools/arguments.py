@@ -21,7 +21,7 @@ def parsed_arguments(text: str) -> dict[str, Any] | str:
     if not is_within_levels(body):
         return f"the arguments are nested in more than {MAX_LEVELS} levels"
     if not is_writable(body):
-        return "the arguments have half a character (a lone surrogate) or a number that is too large"
+        return "the arguments have a lone surrogate, which is half a character, or a number that is too large"
     return cast("dict[str, Any]", body) if isinstance(body, dict) else "the arguments are not a JSON object"
 
 

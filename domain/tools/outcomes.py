@@ -29,7 +29,7 @@ REPEATED: Final = (
 OVER_BUDGET: Final = "This call is not covered by a budget. It was not sent."
 DEADLINE_PASSED: Final = "The turn has time for its answer only. The call was not sent."
 TASK_LATE: Final = "The server's task for this call did not end in time, and was cancelled."
-TASK_LOST: Final = "The server does not know its task for this call any more."
+TASK_LOST: Final = "The server no longer knows its task for this call."
 TASK_CANCELLED: Final = "The server has cancelled its task for this call."
 TASK_ASKED: Final = "The server's task for this call asked back, which is not supported, and was cancelled."
 TURN_ENDED: Final = "The turn has ended. The call was not sent, or its connection was closed."
@@ -40,7 +40,7 @@ def completed(output: str, *, whole: int = 0, images: tuple[str, ...] = ()) -> C
 
 
 def failed(message: str) -> CallOutcome:
-    """Return the outcome of a call that failed without having had an effect."""
+    """Return the outcome of a call that failed: it has had no effect, or may be sent again under its key."""
     return CallOutcome(status=ItemStatus.FAILED, error={"type": EXECUTION, "content": message})
 
 

@@ -51,12 +51,38 @@ STEPS: Final[Mapping[str, Step]] = {
     "entra-remove": remove_applications,
 }
 
+ABOUT_STEPS: Final = """
+steps:
+  check             check the sign-in and the settings before anything is created
+  before-provision  create the identity, the applications in Entra and Google's part (azd runs it)
+  after-deployment  wait until the new app answers (azd runs it)
+  before-removal    remove Google's part and the applications (azd down runs it)
+  entra-show        list the applications in Entra and their roles
+  entra-create      create the applications, or what they lack
+  entra-remove      remove the applications
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.deployment")
-    parser.add_argument("step", choices=STEPS)
+With make: make deployment STEP=check, and DRY_RUN=1 for --dry-run.
+"""
+
+
+def read_options() -> argparse.Namespace:
+    """Return the options of the command line; without a step, print the help and end."""
+    about = "Run one step of a deployment."
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.deployment", description=about, epilog=ABOUT_STEPS, formatter_class=form
+    )
+    parser.add_argument("step", nargs="?", choices=STEPS, metavar="STEP", help="one of the steps below")
     parser.add_argument("--dry-run", action="store_true", help="print each command line instead of running it")
     options = parser.parse_args()
+    if options.step is None:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    return options
+
+
+def main() -> None:
+    options = read_options()
     given = {name: value for name, value in os.environ.items() if name.startswith(("AZURE_", "GOOGLE_", "GANGLION_"))}
     # The last step waits by itself, for whatever reason the app is not ready.
     commands, environment = run if options.step == AFTER_DEPLOYMENT else patient(run, Patience()), given

@@ -43,7 +43,10 @@ def main() -> None:
         "--invoker", action="append", default=[], help="e-mail address of a permitted caller; repeatable"
     )
     parser.add_argument(
-        "--editor", action="append", default=[], help="e-mail address of who may set the count; by default the callers"
+        "--editor",
+        action="append",
+        default=[],
+        help="e-mail address of a caller that may set the instance count; by default all permitted callers",
     )
     parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which the service's clock is ahead")
     chosen = parser.parse_args(own)

@@ -129,7 +129,7 @@ class AdminApi:
         if rejected := await self.rejection(request):
             return rejected
         found = self.operations.get(request.path.removeprefix("/v2/"))
-        return error(404, "no such operation") if found is None else web.json_response(found.to_json())
+        return error(404, "operation not found") if found is None else web.json_response(found.to_json())
 
     async def wait_operation(self, request: web.Request) -> web.Response:
         """Answers when the operation is done, or after the timeout of the request."""
@@ -137,7 +137,7 @@ class AdminApi:
             return rejected
         found = self.operations.get(request.path.removeprefix("/v2/").removesuffix(":wait"))
         if found is None:
-            return error(404, "no such operation")
+            return error(404, "operation not found")
         asked = str(json.loads(await request.read() or b"{}").get("timeout", "30s")).removesuffix("s")
         try:
             async with asyncio.timeout(min(float(asked), LONGEST_WAIT_S)):
@@ -148,7 +148,7 @@ class AdminApi:
 
     async def rejection(self, request: web.Request) -> web.Response | None:
         if failure := self.pool.options.count_failure:
-            return error(failure, "the stand-in was told to fail")
+            return error(failure, "the stand-in fails every call, because --count-failure is set")
         if self.editor_check is None:
             return None
         status = await self.editor_check.status(request.headers.get("Authorization"))

@@ -59,7 +59,7 @@ class InvokerCheck:
     async def claims(self, token: str, audience: str) -> dict[str, Any]:
         key = await self.keys.find(str(jwt.get_unverified_header(token).get("kid")))
         if key is None:
-            raise jwt.InvalidTokenError("no key of Google signed this token")
+            raise jwt.InvalidTokenError("the token is not signed by a key of Google")
         claims = jwt.decode(
             token,
             key,

@@ -97,7 +97,7 @@ def count_from(text: str) -> int:
 def status_from(text: str) -> int:
     status = int(text)
     if status and not 400 <= status < 600:  # noqa: PLR2004 - the statuses of errors
-        raise ValueError(f"{text} is no status of an error")
+        raise ValueError(f"{text} is not the status of an error")
     return status
 
 
@@ -136,13 +136,14 @@ OPTION_SPECS: Mapping[str, OptionSpec] = {
         convert=count_from, help="requests that may wait for an instance; the next one gets 500"
     ),
     "abandoned_starts": OptionSpec(
-        convert=flag_from, help="yes or no: a start continues after its requests were abandoned"
+        convert=flag_from, help="yes or no: a start continues when every request that waited for it was abandoned"
     ),
     "count_delay": OptionSpec(
         convert=seconds_from, help="seconds that the Admin API takes to change the number of instances"
     ),
     "count_failure": OptionSpec(
-        convert=status_from, help="status with which the Admin API refuses every call: 403, 409, 429, 503; 0 for none"
+        convert=status_from,
+        help="status with which the Admin API rejects every call: 403, 409, 429 or 503; 0: it accepts them",
     ),
     "speed": OptionSpec(convert=speed_from, help="time scale: at 10 a start of 300 s takes 30 s"),
 }

@@ -174,7 +174,7 @@ class LocalCluster:
             "GANGLION_TOKEN_AUDIENCE": entra_tokens.AUDIENCE,
             "GANGLION_TOKEN_TENANTS": ",".join(tenants),
             "GANGLION_CONSOLE_CLIENT_ID": entra_tokens.guid_of("app", "console"),
-            "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "console",
+            "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "standard",
             "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
             "IDENTITY_HEADER": self.issuer.secret,
             "GANGLION_PRIVATE_DATA_URL": self.model_url(PRIVATE_DATA),

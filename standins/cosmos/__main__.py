@@ -17,9 +17,11 @@ from standins.processes.http_server import HOST
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m standins.cosmos", description="serve a local Cosmos DB")
-    parser.add_argument("--port", type=int, default=8081)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--keys", type=Path)
+    parser.add_argument("--port", type=int, default=8081, help="0 takes a free port (default: 8081)")
+    parser.add_argument("--data", type=Path, required=True, help="folder for the account, its journal and its CA")
+    parser.add_argument(
+        "--keys", type=Path, help="file of public keys (JWKS): with it, access tokens are accepted, too"
+    )
     options = parser.parse_args()
     try:
         node = find_node()

@@ -3,6 +3,7 @@
 MODEL chooses the real or the scripted model, COLD the start-up time of the GPU in seconds.
 """
 
+import argparse
 import asyncio
 import os
 import shutil
@@ -31,6 +32,7 @@ START_S = "5"
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m standins.demo", description=__doc__).parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data = Path(tempfile.mkdtemp(prefix="ganglion-demo-"))
     try:

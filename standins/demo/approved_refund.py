@@ -108,7 +108,7 @@ class ApprovedRefund:
         if request is None:
             raise DemoError("the turn does not ask for an approval")
         check("nothing is refunded before the approval", holds=not await self.refunds())
-        waits = "The turn waits, for days if need be, and nothing runs"
+        waits = "The turn waits for an answer, up to days, while nothing runs"
         self.screen.field("asks", f"{request.name} {request.arguments}? {waits}")
         return reader, request.id
 
@@ -122,7 +122,9 @@ class ApprovedRefund:
         self.screen.field("you", "approved", "you")
         await self.kill_in_mid_call()
         async for piece in resumed(self.client, reader):
-            self.screen.write("resumed", piece)
+            self.screen.write("model", piece)
+        if "refund" not in reader.checked_response().output_text.casefold():
+            self.screen.field("note", "the call has run; a model of this size may not say so")
         await self.check_effect(request_id)
         return reader
 

@@ -3,6 +3,7 @@
 MODEL chooses the real or the scripted model, COLD the start-up time of the GPU in seconds.
 """
 
+import argparse
 import asyncio
 import json
 import sys
@@ -32,6 +33,7 @@ ENDED = ("completed", "failed", "expired", "cancelled")
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m standins.demo.batch", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="ganglion-batch-") as folder:
         options = options_in(Path(folder))
         screen = open_screen()
@@ -91,7 +93,7 @@ async def ended(client: AsyncOpenAI, batch: Batch, screen: TerminalScreen) -> Ba
         if shown != (shown := f"{batch.status}, {done - done % SHOWN_LINES} of {LINES} lines"):
             screen.field("batch", shown)
         if batch.status in ENDED:
-            check(f"the batch completes, it is {batch.status}", holds=batch.status == "completed" and done == LINES)
+            check(f"the batch completes (status {batch.status})", holds=batch.status == "completed" and done == LINES)
             return batch
         await asyncio.sleep(POLL_S)
 

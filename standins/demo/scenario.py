@@ -246,9 +246,8 @@ class DemoScenario:
         check("the turn was routed with reasons", holds=bool(route["route"]["reason"]))
         self.screen.field("timeline", timeline_text(route["timeline"]))
         self.show_route(route)
-        self.screen.field(
-            "tokens", f"{usage.input_tokens} input, {usage.output_tokens} output, ${cost} ({route['bill']['status']})"
-        )
+        so_far = " so far; the bill at the end is final" if route["bill"]["status"] == "provisional" else ""
+        self.screen.field("tokens", f"{usage.input_tokens} input, {usage.output_tokens} output, ${cost:.6f}{so_far}")
         self.finished.append((question, final.id))
         return AnsweredTurn(
             response_id=final.id,

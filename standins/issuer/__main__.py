@@ -15,7 +15,10 @@ from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m standins.issuer", description="stand-in for Entra and Google")
+    parser = argparse.ArgumentParser(
+        prog="python -m standins.issuer",
+        description="stand-in for Microsoft Entra, managed identity, Google STS and AWS STS",
+    )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--data", type=Path, required=True, help="folder for its keys")
     options = parser.parse_args()

@@ -63,7 +63,7 @@ async def kill_worker(state: IssuerState, request: web.Request) -> web.Response:
     headers = {"access-control-allow-origin": origin}
     worker = int((read_json(state.data / "devhost.json") or {}).get("worker_pid") or 0)
     if not worker:
-        return web.json_response({"error": "no worker runs"}, status=409, headers=headers)
+        return web.json_response({"error": "no worker is running"}, status=409, headers=headers)
     kill_pid(worker)
     return web.json_response({"killed": worker}, headers=headers)
 

@@ -12,9 +12,14 @@ from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m standins.mcp_tools", description="a shop that speaks MCP")
+    parser = argparse.ArgumentParser(prog="python -m standins.mcp_tools", description="a shop as an MCP server")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--era", choices=("new", "old"), default="new", help="old: sessions, as up to 2025-11-25")
+    parser.add_argument(
+        "--era",
+        choices=("new", "old"),
+        default="new",
+        help="old: the protocol with sessions, up to revision 2025-11-25; new: without",
+    )
     options = parser.parse_args()
     end_with_stdin()
     asyncio.run(serve(McpShop(is_old=options.era == "old"), options.port))

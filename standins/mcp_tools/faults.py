@@ -66,7 +66,7 @@ class McpFaults:
             return JSONResponse({"jsonrpc": "2.0", "id": body.get("id"), "error": error}, status_code=400)
         if self.forgets and session:
             self.forgets = False
-            return JSONResponse({"error": "no such session"}, status_code=404)
+            return JSONResponse({"error": "session not found"}, status_code=404)
         return faulty_answer(self.next(), body) if method == CALL else None
 
     async def asking_back(self) -> AsyncIterator[str]:

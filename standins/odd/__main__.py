@@ -11,11 +11,12 @@ from standins.processes.parent_watch import end_with_stdin
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m standins.odd", description="a chat server that answers as public reports show"
+        prog="python -m standins.odd",
+        description="a chat server whose answers differ from the specification, as users of real servers reported",
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument(
-        "--answer", choices=sorted(ANSWERS), help="the answer to every request; by default the model names it"
+        "--answer", choices=sorted(ANSWERS), help="the answer to every request; by default the request's model names it"
     )
     options = parser.parse_args()
     end_with_stdin()

@@ -61,7 +61,7 @@ class PrivateData:
                 {"error": {"code": "", "message": f"the api-version must be {VERSION}"}}, status=400
             )
         if request.match_info["index"] != "documents":
-            return web.json_response({"error": {"code": "", "message": "no such index"}}, status=404)
+            return web.json_response({"error": {"code": "", "message": "index not found"}}, status=404)
         try:
             conditions = conditions_in(str(body.get("filter", "")))
         except FilterError as error:

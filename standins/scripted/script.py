@@ -154,7 +154,7 @@ def recall(request: ScriptedRequest, _argument: str, _attempt: int) -> str:
 def fact(request: ScriptedRequest, argument: str, _attempt: int) -> str:
     """Gives the first line of an earlier user message that contains the word."""
     lines = [line for message in request.messages[:-1] if message.role == "user" for line in message.text.splitlines()]
-    return next((line for line in lines if argument.casefold() in line.casefold()), "no such fact")
+    return next((line for line in lines if argument.casefold() in line.casefold()), "fact not found")
 
 
 def call(request: ScriptedRequest, argument: str, _attempt: int) -> str:

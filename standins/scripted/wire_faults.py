@@ -27,7 +27,7 @@ async def throttle(_request: web.Request) -> web.Response:
 
 
 async def break_down(_request: web.Request) -> web.Response:
-    return web.json_response(error(500, "the model broke down"), status=500)
+    return web.json_response(error(500, "the model failed"), status=500)
 
 
 async def unavailable(_request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Does a front door accept the identity of its caller?"""
+"""Does a stand-in accept the identity of its caller?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class TokenKeys:
         listed = published_keys(self.data / "identity" / "jwks.json")
         found = next((entry for entry in listed if entry["kid"] == key_id), None)
         if found is None:
-            raise jwt.InvalidTokenError("no key of its issuer signed the token")
+            raise jwt.InvalidTokenError("the token is not signed by a key of its issuer")
         return jwt.PyJWK(found)
 
 
@@ -42,7 +42,7 @@ ISSUERS = web.AppKey("issuers", TokenKeys)
 
 
 class Identity(Protocol):
-    """What a front door demands of its callers."""
+    """What a stand-in demands of its callers."""
 
     def refusal(self, request: web.Request, body: bytes) -> web.Response | None:
         """Return the answer to a caller that is not accepted."""
@@ -132,7 +132,7 @@ class Entra(Tokens):
         key = keys.entra_key(str(jwt.get_unverified_header(token).get("kid")))
         issuer = ENTRA_ISSUERS["1.0"].format(tenant=guid_of("tenant", TENANTS[0]))
         if decoded(token, key, self.resource, issuer)["sub"] != MANAGED_IDENTITY:
-            raise jwt.InvalidTokenError("the identity has no role here")
+            raise jwt.InvalidTokenError("the identity has no role that permits this call")
 
 
 class GoogleAccess(Tokens):
@@ -140,7 +140,7 @@ class GoogleAccess(Tokens):
 
     def verify(self, token: str, request: web.Request, keys: TokenKeys) -> None:  # noqa: ARG002 - as above
         if keys.google.subject_of(token, now()) != SERVICE_ACCOUNT:
-            raise jwt.InvalidTokenError("no access token of the service account")
+            raise jwt.InvalidTokenError("the access token is not one of the service account")
 
 
 class GoogleId(Tokens):

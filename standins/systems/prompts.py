@@ -26,7 +26,7 @@ def messages_of(prompt: str) -> list[Json]:
     """Return the conversation of a ChatML prompt, whose last turn is open. Raises BadCall for another text."""
     turns = [*TURN.finditer(prompt)]
     if "".join(turn[0] for turn in turns) != prompt or not turns or turns[-1][1] != "assistant" or turns[-1][3]:
-        raise BadCall("the prompt does not end with an open turn of the assistant")
+        raise BadCall("the prompt must end with the beginning of an assistant turn")
     messages = [{"role": turn[1], "content": turn[2]} for turn in turns]
     return messages if messages[-1]["content"] else messages[:-1]
 
@@ -125,7 +125,7 @@ class InferDoor(WholeDoor):
         tensors = {each["name"]: each for each in given["inputs"]}
         text = tensors["text_input"]
         if text["datatype"] != "BYTES" or len(text["data"]) != text["shape"][0]:
-            raise BadCall("the shape of text_input is not that of its data")
+            raise BadCall("the shape of text_input does not match its data")
         return Operation(chat=chat_of(messages_of(text["data"][0]), given.get("parameters", {})), streams=False)
 
     def answer(self, text: str) -> Json:

@@ -1,4 +1,4 @@
-"""How is a request served that comes to the front door of a system: identity, sleep, the model's answer, the books?"""
+"""How is a request served that comes to the stand-in of a system: identity, sleep, the model's answer, the books?"""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ class Served:
 
 
 class Systems:
-    """All front doors, with the scripted model behind them."""
+    """All stand-ins, with the scripted model behind them."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Systems:
             record.outcome = "failed"
             return answered(door.wire.error(Operation(chat={}, streams=False), 400, str(problem).encode()))
         if operation is None and not door.lists_models and path not in {HEALTH, READY}:
-            return web.json_response({"message": "no such path"}, status=404)
+            return web.json_response({"message": "path not found"}, status=404)
         if not door.never_sleeps and not instance.is_up:
             instance.wake()
             if door.asleep:

@@ -58,7 +58,7 @@ class Shop:
 
     async def order(self, request: web.Request) -> web.Response:
         found = ORDERS.get(request.match_info["number"])
-        return web.json_response(found or {"error": "no such order"}, status=200 if found else 404)
+        return web.json_response(found or {"error": "order not found"}, status=200 if found else 404)
 
     async def refund(self, request: web.Request) -> web.Response:
         """Refund once for each key; a request without a key is refunded each time."""

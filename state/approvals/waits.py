@@ -76,7 +76,11 @@ class ApprovalWaits:
         try:
             await compare_and_swap(self.clock, lambda: self.record_new(response.owner, response.id))
         except GanglionError as error:
-            logger.warning("the requests of %s are announced later: %s", response.id, type(error).__name__)
+            logger.warning(
+                "%s: its approval requests are not announced yet; the sweeper announces them: %s",
+                response.id,
+                type(error).__name__,
+            )
 
     async def record_new(self, owner: Owner, response_id: str) -> None:
         """Record and announce, in one commit that fails where the turn has changed since it was read."""

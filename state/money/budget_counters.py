@@ -180,7 +180,12 @@ class BudgetCounters:
             scope=counter.scope, limit=limit, needed=needed, taken=counts[TAKEN], at=self.clock.now()
         )
         may_return = counter.scope is not BudgetScope.RESPONSE and spent(counts) + needed <= limit
-        log.log(logging.INFO if may_return else logging.WARNING, "%s is rejected: %s", response, shortfall.message)
+        log.log(
+            logging.INFO if may_return else logging.WARNING,
+            "%s: its reservation is rejected: %s",
+            response,
+            shortfall.message,
+        )
         return Exhausted(shortfall.message, identifier=counter.scope.name.lower(), may_return=may_return)
 
     async def write_attempts(

@@ -207,7 +207,7 @@ class GpuSessions:
         try:
             await self.ledger.reserve_warm_up(owner, response_id, whole(backend), name, share, beside=beside)
         except Exhausted as error:
-            log.warning("no warm-up of %s: %s", backend.name, error)
+            log.warning("%s is not warmed up, because its cost cannot be reserved: %s", backend.name, error)
             record = await self.ledger.warm_up_record(owner, response_id, whole(backend))
             await self.change(backend, charge.session, record.id, warm_up_removed)
             return False

@@ -112,7 +112,9 @@ class Retention:
             try:
                 await self.clear_marked(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
             except GanglionError as error:
-                log.warning("clearing the expired %s failed: %s", found.document.id, error)
+                log.warning(
+                    "the expired %s could not be deleted; the sweeper tries again: %s", found.document.id, error
+                )
         return len(due)
 
     async def clear_marked(self, owner: Owner, identifier: str) -> None:

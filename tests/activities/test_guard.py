@@ -41,7 +41,7 @@ async def test_an_expected_error_is_raised_without_its_cause(
         await failing(error)(REQUEST)
     assert caught.value is error
     assert SECRET not in "".join(traceback.format_exception(caught.value))
-    assert caplog.messages == [f"step of resp_1: {type(error).__name__}: {error}"]
+    assert caplog.messages == [f"step of resp_1 failed: {type(error).__name__}: {error}"]
 
 
 @pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), RecursionError(SECRET), OSError(SECRET)])

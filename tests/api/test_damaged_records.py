@@ -132,7 +132,7 @@ async def test_lists_leave_a_damaged_record_out_and_log_it(caplog: pytest.LogCap
         with at.holding(Place(key=key, identifier=at.ids["thread"]), b"x"), caplog.at_level(logging.ERROR):
             listed = await at.one.http.get("/v1/conversations")
     assert (listed.status_code, listed.json()["data"]) == (200, [])
-    assert f"The stored record '{at.ids['thread']}' is damaged and cannot be read. It is left out." in caplog.text
+    assert f"The stored record '{at.ids['thread']}' is damaged and cannot be read. It is skipped." in caplog.text
 
 
 SHARED = ("budget_", "usage_", "rollup")

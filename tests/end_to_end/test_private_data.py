@@ -39,13 +39,13 @@ async def test_a_question_that_only_the_private_data_can_answer_is_answered(scen
 async def test_everybody_reads_his_own_rows_alone(scene: Scene) -> None:
     async with calling(scene.cluster, scene.cluster.token("bob")) as bob:
         answer = (await bob.create(asking("FACT telescope", metadata=BOTH))).json()
-        assert text_of(answer) == "no such fact"
+        assert text_of(answer) == "fact not found"
         assert answer["metadata"]["ganglion_sources"].startswith("orders: 1 row (B-2001)")
 
 
 async def test_a_turn_that_names_no_source_reads_none(scene: Scene) -> None:
     answer = (await scene.caller.create(asking("FACT telescope"))).json()
-    assert text_of(answer) == "no such fact"
+    assert text_of(answer) == "fact not found"
     assert "ganglion_sources" not in answer["metadata"]
 
 

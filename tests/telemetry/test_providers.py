@@ -126,7 +126,7 @@ def test_a_protocol_that_is_not_spoken_is_named(caplog: pytest.LogCaptureFixture
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     assert destinations("standard", environment) == ()
     assert set(caplog.messages) == {
-        "OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, found 'grpc'; nothing is sent"
+        "OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, found 'grpc'; no telemetry is sent there"
     }
 
 

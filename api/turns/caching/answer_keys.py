@@ -57,9 +57,9 @@ class AnswerKeys:
         if (request.cache_s or 0.0) > self.longest_s:
             raise refused(f"an answer may be {self.longest_s:g} s old at most. The limit is set with GANGLION_CACHE_S")
         if request.sampling.temperature != 0:
-            raise refused("only an answer with 'temperature' 0 can be taken over")
+            raise refused("only an answer with 'temperature' 0 can be reused")
         if any(each.writes for each in plan.tool_config.functions if each.server):
-            raise refused("a turn with tools that write needs an answer of its own")
+            raise refused("the answer of a turn with tools that write is never reused")
 
 
 def refused(why: str) -> Invalid:

@@ -66,7 +66,7 @@ class LiveCopies:
             except Retryable:
                 delay_s = RETRY_S
             except GanglionError as error:
-                logger.warning("the copy of an answer for %s stopped: %s", response.id, error)
+                logger.warning("%s no longer follows the running answer of an equal request: %s", response.id, error)
                 return
 
     async def copy_on(self, response: Response, use: RequestUse, logs: ReadLogs) -> float | None:

@@ -21,7 +21,7 @@ from domain.errors import Retryable, Unavailable
 
 logger = logging.getLogger("ganglion.store")
 
-RESTORE = "Restore a backup of the folder if they matter; what was settled before them is intact."
+RESTORE = "Restore a backup of the folder if you need them; earlier transactions are intact."
 FORGET_S = 60
 FORGET_LIMIT = 200
 

@@ -101,7 +101,7 @@ def rules_for(terms: SessionTerms) -> Sequence[Rule]:
 def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> RuleChoice:
     """Replay the demand with every rule; `now` is in seconds since the epoch."""
     if demand.turns < ENOUGH_TURNS or demand.lasts_s < ENOUGH_S:
-        reason = f"{demand.turns} turns in {demand.lasts_s / DAY_S:.1f} days are too few to choose a rule by"
+        reason = f"too few turns to choose another rule: {demand.turns} in {demand.lasts_s / DAY_S:.1f} days"
         return RuleChoice(
             rule=DEFAULT_RULE, at=now, second_usd=terms.second_usd, turns=demand.turns, reason=reason, dollars={}
         )

@@ -107,7 +107,7 @@ async def test_where_the_store_fails_to_the_end_the_message_is_left_to_the_poiso
     monkeypatch.setattr(one.world.app.pipelines.turns.runs, "accept", failing)
     with pytest.raises(Unavailable):
         await arrive(one, message(TEXT, tries=5))
-    assert "goes to the poison queue only" in caplog.text
+    assert "only the poison queue has its message" in caplog.text
 
 
 async def test_a_turn_that_cannot_begin_now_is_begun_by_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:

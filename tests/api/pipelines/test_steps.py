@@ -129,7 +129,7 @@ async def test_a_step_that_a_changed_file_does_not_have_any_more_is_dead() -> No
     after = piped(stepped(steps=STEPS[:1]), store=before.world.store, clock=before.world.clock)
     await after.world.app.pipelines.turns.advance(await run_of(after), after.orchestrations)
     (found,) = await dead(after, "stepped")
-    assert found["reason"] == "the pipeline has no such step any more"
+    assert found["reason"] == "the pipeline no longer has this step"
 
 
 async def test_the_next_step_of_a_turn_that_was_deleted_is_dead() -> None:

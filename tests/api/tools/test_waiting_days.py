@@ -1,7 +1,7 @@
 """Does a turn survive thirty days of waiting, with restarts and a new release between?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from clients.tools.port import ToolConnector
 from domain.turns.webhook_events import ACTION_REQUIRED, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls
-from tests.fakes.backends import says
+from tests.fakes.backends import Act, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import EventBoard, Run
 from tests.fakes.stores import MemoryStore
@@ -27,6 +27,14 @@ type Json = dict[str, Any]
 CLOSE = ("shop__close_shop", dict[str, Any]())
 DAY = 86_400
 MONTH = FILE + f"\n[limits]\napproval_ttl_s = {30 * DAY}\n"
+OTHER_TOOL = """
+[servers.shop.tools.open_shop]
+description = "Opens the shop."
+method = "POST"
+path = "/v1/opening"
+effect = "write"
+
+"""
 ENDPOINTS = WebhookEndpoints(
     known={
         "approvals": WebhookEndpoint(
@@ -52,6 +60,7 @@ class Days:
     fire_times: dict[int, float] = field(default_factory=dict[int, float])
     times: list[float] = field(default_factory=list[float])
     lives: int = 0
+    scripts: Sequence[list[Act]] = (says("done"),)
     made: Json = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
@@ -60,8 +69,8 @@ class Days:
         self.one = self.start()
 
     def start(self, connector: ToolConnector | None = None) -> Api:
-        """Start the app anew over the same store; its model has still to answer after the calls."""
-        scripts = (calls(CLOSE), says("done")) if not self.lives else (says("done"),)
+        """Start the app anew over the same store; its model has still to do what the scripts say."""
+        scripts = self.scripts if self.lives else (calls(CLOSE), *self.scripts)
         self.lives += 1
         servers = shop(self.file)
         options: Json = {"store": self.store, "clock": self.clock, "servers": servers, "endpoints": ENDPOINTS}
@@ -114,8 +123,11 @@ class Days:
             await self.live(self.three_days)
             self.start()
 
-    async def decide(self, *, approve: bool, by: str = "mine") -> int:
-        request = next(each["id"] for each in (await self.response())["output"] if each["type"].endswith("request"))
+    async def requests(self) -> list[str]:
+        return requests_of(await self.response())
+
+    async def decide(self, *, approve: bool, by: str = "mine", number: int = 0) -> int:
+        request = (await self.requests())[number]
         body = {"approval_request_id": request, "approve": approve}
         headers = {"authorization": f"Bearer {by}"}
         place = f"/v1/responses/{self.made['id']}/approvals"
@@ -125,14 +137,23 @@ class Days:
         return (await self.one.http.get(f"/v1/responses/{self.made['id']}")).json()
 
     async def end(self) -> Json:
+        return await self.live_until(lambda made: made["status"] != "in_progress")
+
+    async def live_until(self, is_so: Callable[[Json], bool]) -> Json:
+        """Let the turn run through some lives until something holds; return the response."""
+
         async def nothing() -> None:
             await asyncio.sleep(0)
 
         for _ in range(8):
             await self.live(nothing)
-            if (await self.response())["status"] != "in_progress":
+            if is_so(await self.response()):
                 break
         return await self.response()
+
+
+def requests_of(made: Json) -> list[str]:
+    return [each["id"] for each in made["output"] if each["type"].endswith("request")]
 
 
 @pytest.mark.parametrize("approve", [True, False])
@@ -183,6 +204,41 @@ async def test_after_thirty_days_without_an_answer_the_call_is_denied() -> None:
     (shown,) = [each for each in last["output"] if each["type"] == "mcp_approval_response"]
     assert (shown["approve"], days.tools.sent) == (False, [])
     assert await days.decide(approve=True) == 400
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_an_early_answer_never_answers_a_later_request(*, approve: bool) -> None:
+    """The second request is for the same call, and the first answer is given once more while it waits."""
+    days = Days(scripts=(calls(CLOSE), says("done")))
+    await days.begin()
+    await days.pass_days(9)
+    assert await days.decide(approve=True) == 200
+    days.start()
+    await days.live_until(lambda made: len(requests_of(made)) > 1)
+    assert (len(await days.requests()), len(days.tools.sent)) == (2, 1)
+    days.scripts = (says("done"),)
+    days.start()
+    assert await days.decide(approve=True) == 200
+    await days.pass_days(9)
+    assert ((await days.response())["status"], len(days.tools.sent)) == ("in_progress", 1)
+    assert await days.decide(approve=approve, number=1) == 200
+    last = await days.end()
+    assert (last["status"], len(days.tools.sent)) == ("completed", 1 + approve)
+    shown = [each["approve"] for each in last["output"] if each["type"] == "mcp_approval_response"]
+    assert shown == [True, approve]
+
+
+async def test_a_new_release_that_leaves_the_tool_as_it_was_runs_the_approved_call() -> None:
+    days = Days()
+    await days.begin()
+    await days.pass_days(15)
+    days.file = MONTH.replace("[servers.shop.tools.find_order]", OTHER_TOOL + "[servers.shop.tools.find_order]")
+    assert days.file != MONTH
+    days.start()
+    await days.pass_days(12)
+    assert await days.decide(approve=True) == 200
+    last = await days.end()
+    assert (last["status"], [each.tool for each in days.tools.sent]) == ("completed", ["close_shop"])
 
 
 async def test_a_tool_that_a_new_release_calls_elsewhere_is_not_called_with_an_old_approval() -> None:

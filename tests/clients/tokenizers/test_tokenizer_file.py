@@ -80,7 +80,7 @@ async def test_a_broken_file_is_one_warning_and_nothing_is_counted(
     assert not await tokenizer.loaded(30)
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert "Tokens are estimated" in record.getMessage()
+    assert "the tokens are estimated" in record.getMessage()
     assert await tokenizer.problem(30) in record.getMessage()
 
 

@@ -126,7 +126,7 @@ async def test_a_refusal_has_entras_number_and_nothing_else(
 
 
 async def test_an_app_without_an_identity_can_exchange_nothing() -> None:
-    with pytest.raises(Unavailable, match="could not prove its own identity"):
+    with pytest.raises(Unavailable, match="could not authenticate"):
         await answering(200, {}, proof="").exchange(ALICE, "user-token", SCOPE)
 
 

@@ -166,7 +166,7 @@ def test_keys_that_can_not_be_saved_are_valid_until_the_host_stops(
 ) -> None:
     found = with_function_keys(tmp_path / "missing" / "keys.json", ALL, ["g"])
     assert found.accepts(found.functions["g"], AuthLevel.FUNCTION, "g")
-    assert "the keys of g end with this host" in capsys.readouterr().out
+    assert "this host's end loses the keys of g" in capsys.readouterr().out
 
 
 def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:

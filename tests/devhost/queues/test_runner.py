@@ -153,7 +153,7 @@ async def test_a_message_that_cannot_be_deleted_comes_again(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await listener(FakeQueue(fails=error), FakeSupervisor()).process(message())
-    assert "comes again" in "".join(capsys.readouterr())
+    assert "is delivered again" in "".join(capsys.readouterr())
 
 
 async def test_no_more_messages_are_taken_than_there_is_room_for() -> None:

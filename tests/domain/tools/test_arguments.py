@@ -72,8 +72,14 @@ def test_an_unknown_argument_is_named_with_the_known_ones() -> None:
         ("{", "the arguments are not valid JSON"),
         ('{"a": NaN}', "the arguments are not valid JSON"),
         ("[" * 100_000, "the arguments are not valid JSON"),
-        ('{"a": "\\ud800"}', "the arguments have half a character (a lone surrogate) or a number that is too large"),
-        ('{"a": 1e999}', "the arguments have half a character (a lone surrogate) or a number that is too large"),
+        (
+            '{"a": "\\ud800"}',
+            "the arguments have a lone surrogate, which is half a character, or a number that is too large",
+        ),
+        (
+            '{"a": 1e999}',
+            "the arguments have a lone surrogate, which is half a character, or a number that is too large",
+        ),
         ('{"a": ' + "[" * 64 + "]" * 64 + "}", "the arguments are nested in more than 64 levels"),
     ],
 )

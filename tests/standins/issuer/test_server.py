@@ -337,7 +337,7 @@ def test_no_page_of_another_machine_kills_the_worker(provider: Provider, origin:
 
 def test_where_no_worker_runs_none_is_killed(provider: Provider) -> None:
     answer = provider.client.post("/console/worker/kill", headers={"origin": "http://127.0.0.1:7071"})
-    assert (answer.status_code, answer.json()) == (409, {"error": "no worker runs"})
+    assert (answer.status_code, answer.json()) == (409, {"error": "no worker is running"})
 
 
 @pytest.mark.parametrize("port", ["", "x", "0", "65536", "80@evil.example", "80/"])

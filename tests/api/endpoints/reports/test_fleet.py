@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.fleet.catalog import Auth, AuthKind, ColdStart
 from domain.fleet.failure_classes import Diagnosis, Failure, FailureClass, FailureKind, diagnose
+from domain.fleet.learned_speed import Observation
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import time_cost
@@ -69,6 +70,29 @@ async def test_a_starting_and_then_warm_backend() -> None:
     assert warm["start"]["warm_until"] == now + 12 + PRICE.idle_s
 
 
+async def test_the_memory_that_attempts_claim_and_the_speed_beside_others_are_shown() -> None:
+    paged = replace(GPU, limits=replace(GPU.limits, kv_tokens=8000))
+    one = api(FakeBackend(), FakeBackend(), deployed={"gpu": paged, "spare": backend("spare")})
+    states, now = one.world.app.state.backend_states, one.world.clock.now()
+    assert (await fleet(one))["spare"]["kv_memory"] is None
+    for name in ("attempt_a", "attempt_b"):
+        await states.record_start(paged, name, until=now + 60, claim=1600)
+    seen = Observation(
+        attempt="attempt_a",
+        started_at=now,
+        first_token_at=now + 1,
+        ended_at=now + 3,
+        input_tokens=300,
+        output_tokens=61,
+        beside=1,
+    )
+    await states.record_success(paged, seen)
+    one.world.clock.advance(2)
+    found = (await fleet(one))["gpu"]
+    assert found["kv_memory"] == {"tokens": 8000, "claimed": 1600}
+    assert found["speed"]["decode_by_load"] == [{"up_to": 2, "tokens_s": 46.0}]
+
+
 async def test_an_obstacle_is_shown_with_its_end() -> None:
     one = mixed_fleet()
     throttled = Diagnosis(failure_class=FailureClass.THROTTLED, reason="busy", delay_s=30)
@@ -116,8 +140,8 @@ async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> 
     }
 
 
-async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_whose_they_were() -> None:
-    one = mixed_fleet()
+async def run_session(one: Api) -> None:
+    """Run a session of 30 s, of which it was up for 18 s, and an idle period, to its end."""
     state, began = one.world.app.state, one.world.clock.now()
     entry = await state.gpu_sessions.enter(GPU, FOREIGN, attempt(FOREIGN, "2"), limit_s=60)
     assert entry is not None
@@ -126,6 +150,12 @@ async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_w
     one.world.clock.advance(PRICE.idle_s)
     for found in await state.gpu_session_billing.finished_sessions():
         await state.gpu_session_billing.close(found)
+
+
+async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_whose_they_were() -> None:
+    one = mixed_fleet()
+    began = one.world.clock.now()
+    await run_session(one)
     (ended,) = (await fleet(one))["gpu"]["sessions"]
     assert (ended["started_at"], ended["ready_at"], ended["requests_ended_at"]) == (began, began + 12, [began + 30])
     assert (ended["ended_at"], ended["members"], ended["served"]) == (began + 30 + PRICE.idle_s, 1, True)

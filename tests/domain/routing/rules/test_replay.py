@@ -78,7 +78,7 @@ def test_demand_that_saves_nothing_starts_nothing(demand: list[PastDemand], rule
 @pytest.mark.parametrize(
     ("demand", "why"),
     [
-        (ObservedDemand((), 0), "0 turns in 0.0 days are too few"),
+        (ObservedDemand((), 0), "too few turns to choose another rule: 0 in 0.0 days"),
         (bursts(10, size=2, saved=0.03), "too few"),
         (bursts(2, size=60, saved=0.03), "too few"),
     ],
