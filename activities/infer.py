@@ -142,6 +142,7 @@ class Infer:
             hold_s=request.get("hold_s"),
             limit_s=request.get("limit_s"),
             input_tokens=request.get("input_tokens", 0),
+            claim=request.get("claim", 0),
             is_capped=request.get("capped", False),
             escalates=request.get("escalates", False),
         )
@@ -178,9 +179,8 @@ class Infer:
         except Exhausted:
             if not (can_be_less and task.is_open_ended and task.output_tokens > self.default_output_tokens):
                 raise
-            state = await self.backend_states.read({task.backend.name: task.backend})
-            speed = state[task.backend.name].speed.decode_tokens_s
-            for less in smaller_reservations(task, least=self.default_output_tokens, decode_tokens_s=speed):
+            speed = (await self.backend_states.read({task.backend.name: task.backend}))[task.backend.name].speed
+            for less in smaller_reservations(task, least=self.default_output_tokens, speed=speed):
                 with suppress(Exhausted):
                     return less, await self.billing.open(less, at=at)
             raise

@@ -208,13 +208,14 @@ class RouteTurn:
         if chosen is None:
             return None
         backend, state = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
-        if not turn.is_deferrable:
+        if not turn.is_deferrable and not chosen.memory:
             return wait_for(chosen, state, backend, turn, now=decided.at)
-        places = self.backend_states.promised
-        beside = places.beside(backend.name, state.load.in_flight, response=turn.response, now=decided.at)
-        found = wait_for(chosen, state, backend, replace(turn, beside=beside), now=decided.at)
+        places, claim = self.backend_states.promised, chosen.found.claim
+        others = places.beside(backend.name, state.load.in_flight, response=turn.response, now=decided.at)
+        beside = replace(turn, beside=len(others) if turn.is_deferrable else 0, promised=sum(others))
+        found = wait_for(chosen, state, backend, beside, now=decided.at)
         if found is None:
-            places.give(backend.name, turn.response, now=decided.at)
+            places.give(backend.name, turn.response, claim=claim, now=decided.at)
         return found
 
     async def warm_up(self, planned: PlannedRoute, owner: Owner) -> bool:
@@ -254,7 +255,8 @@ class RouteTurn:
             "limit_s": chosen.worst_s if is_billed_by_time else None,
             "input_tokens": planned.prompt_tokens(backend),
         }
-        return {**taken, "escalates": True} if planned.route.escalates else taken
+        claim: wire.RoutedWire = {**taken, "claim": chosen.found.claim} if chosen.memory else taken
+        return {**claim, "escalates": True} if planned.route.escalates else claim
 
 
 def no_backend(decision: RouteDecision, left_s: float) -> wire.RoutedWire:

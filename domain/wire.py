@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from domain.identity.owners import Owner
 from domain.log.capped_answers import CappedWire
 from domain.log.escalations import EscalationWire
+from domain.place_wire import ClaimWire
 from domain.tokens.sizes import SizeWire
 
 RESPOND: Final = "respond"
@@ -151,7 +152,7 @@ class WaitWire(WaitReasonWire):
     until: float
 
 
-class RoutedWire(TypedDict):
+class RoutedWire(ClaimWire):
     """The chosen backend and the reason. Where it is None, `delay_s` above 0 is the delay before the next route.
 
     `worst_cost` is a decimal string of dollars; `output_tokens` is the output limit. `cold`: the backend is
@@ -173,7 +174,7 @@ class RoutedWire(TypedDict):
     escalates: NotRequired[bool]
 
 
-class InferWire(TurnWire):
+class InferWire(TurnWire, ClaimWire):
     """One attempt: `attempt` counts from 1 in the turn; `retries` counts consecutive failures at this backend.
 
     `failures` counts all of them there by class. `capped`: this round's answer has reached its cap before.
@@ -199,7 +200,6 @@ FAILOVER: Final = "elsewhere"
 
 BUDGET_EXHAUSTED: Final = "insufficient_quota"
 """The code of a turn that no budget covers."""
-
 NO_COVER: Final = "budget"
 """The `posture` of an attempt without a call: other turns hold what it lacks of a budget."""
 

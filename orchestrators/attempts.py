@@ -50,6 +50,7 @@ class AttemptHistory(Struct, frozen=True, kw_only=True):
             "input_tokens": routed.get("input_tokens", 0),
             **({"capped": True} if self.capped else {}),
             **({"escalates": True} if routed.get("escalates") and not self.escalation else {}),
+            **({"claim": routed["claim"]} if "claim" in routed else {}),
         }
 
     def between_rounds(self) -> dict[str, Any]:

@@ -57,24 +57,28 @@ class AttemptMeter:
         self.margin = 0
         self.usage: TokenUsage | None = None
         self.billed_s: float | None = None
+        self.beside: int | None = None
 
     def start_call(self) -> None:
         """Record that the request goes to the backend now."""
         self.called_at = self.clock.now()
         self.is_called = True
 
-    def count(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
+    def count(self, pieces: Sequence[TextPiece | AnswerEnd], *, first_text_at: float | None = None) -> None:
+        """Count what was taken; the first words, where they are among it, may have arrived before."""
         texts = [piece.text for piece in pieces if isinstance(piece, TextPiece)]
         text_pieces = len(texts)
         self.characters += sum(map(len, texts))
         self.last_piece_at = self.clock.now() if pieces else self.last_piece_at
         if text_pieces and self.first_token_at is None:
-            self.first_token_at = self.clock.now()
+            self.first_token_at = first_text_at or self.clock.now()
         self.pieces += text_pieces
 
-    def count_untaken(self, pieces: Sequence[TextPiece | AnswerEnd], *, was_cut: bool) -> None:
+    def count_untaken(
+        self, pieces: Sequence[TextPiece | AnswerEnd], *, was_cut: bool, first_text_at: float | None = None
+    ) -> None:
         """Count what arrived after the last take. `was_cut`: the backend was still sending when the call was closed."""
-        self.count(pieces)
+        self.count(pieces, first_text_at=first_text_at)
         end = next((piece for piece in pieces if isinstance(piece, AnswerEnd)), None)
         if end:
             self.end(end)
@@ -145,6 +149,7 @@ class AttemptMeter:
             cached_tokens=self.usage.cached_tokens,
             output_tokens=self.usage.output_tokens,
             cold_s=None if self.opened_at is None else self.opened_at - self.called_at,
+            beside=self.beside,
         )
 
     @property

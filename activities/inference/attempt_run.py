@@ -41,6 +41,7 @@ MAX_DELIVERIES = 5
 """An attempt whose worker died this often fails instead of running again."""
 
 INTERRUPTED = f"The attempt was interrupted {MAX_DELIVERIES} times."
+NO_MEMORY = "Other turns have taken the KV memory of the backend meanwhile."
 DEADLINE_PASSED = "The deadline has passed."
 POLL_S = 0.5
 """How often an attempt checks whether its response has ended; cancel promises to close within 1 s."""
@@ -101,7 +102,8 @@ class AttemptRun:
         if self.meter.record.progress.deliveries > MAX_DELIVERIES:
             return await self.write_outcome("failed", code="server_error", message=INTERRUPTED)
         with chat_span(self.task.backend, self.task.response, max_tokens=self.task.output_tokens) as span:
-            await self.record_start()
+            if not await self.record_start():
+                return await self.write_outcome("handover", message=NO_MEMORY)
             try:
                 outcome = await self.stream_answer()
             except BackendError as error:
@@ -115,12 +117,14 @@ class AttemptRun:
             span.record(outcome, self.meter.call_measures(self.finish_reason))
         return outcome
 
-    async def record_start(self) -> None:
-        """Count the call as in flight; a call that is never recorded as ended counts until the handover."""
-        until = self.meter.called_at + self.pace.handover_s
-        await self.backend_states.record_start(
-            self.task.backend, self.meter.record.id, until=until, response=self.task.response.id
+    async def record_start(self) -> bool:
+        """Count the call as in flight, until the handover if its end is never recorded; False where it may not run."""
+        task, record, until = self.task, self.meter.record.id, self.meter.called_at + self.pace.handover_s
+        start = await self.backend_states.record_start(
+            task.backend, record, until=until, response=task.response.id, claim=task.claim
         )
+        self.meter.beside = start.beside
+        return start.has_memory
 
     async def stream_answer(self) -> AttemptOutcome:
         """Stream the answer into the log until it ends or the time is up. Raises BackendError and Superseded."""
@@ -135,14 +139,15 @@ class AttemptRun:
             try:
                 end = await self.write_pieces(stream)
             finally:
-                self.meter.count_untaken(await stream.stop(), was_cut=stream.was_cut)
+                untaken = await stream.stop()
+                self.meter.count_untaken(untaken, was_cut=stream.was_cut, first_text_at=stream.first_text_at)
         return await (self.finish_answer(end) if end else self.stop_at_limit())
 
     async def write_pieces(self, stream: StreamReader) -> AnswerEnd | None:
         """Write the pieces into the log as they arrive; return the answer's end, or None where the time is up."""
         while (left_s := self.ends_at - self.clock.now()) > 0:
             pieces = await stream.take(within_s=min(POLL_S, left_s, self.hold_left_s(stream)))
-            self.meter.count(pieces)
+            self.meter.count(pieces, first_text_at=stream.first_text_at)
             await self.check_opened(stream)
             await self.answer.write(pieces)
             if end := answer_end(pieces):

@@ -7,6 +7,7 @@ from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
 from activities.inference.task import AttemptTask
 from clients.backends.port import AnswerEnd
+from domain.fleet.learned_speed import LearnedSpeed
 from domain.log.capped_answers import CappedAnswer, CutAnswer
 from domain.log.events import TokenUsage
 from domain.money.costing import BackendWork, attempt_cost, worst_token_cost
@@ -53,12 +54,12 @@ def tokens_of_run(meter: AttemptMeter, end: AnswerEnd) -> int:
     return end.usage.output_tokens if end.usage else max(meter.pieces, meter.characters // BYTES_PER_TOKEN)
 
 
-def smaller_reservations(task: AttemptTask, *, least: int, decode_tokens_s: float) -> Iterator[AttemptTask]:
+def smaller_reservations(task: AttemptTask, *, least: int, speed: LearnedSpeed) -> Iterator[AttemptTask]:
     """Yield the task with half of its output, a quarter, and so on down to `least` tokens.
 
     The caller set no limit, so that the answer goes on after each of them.
     """
-    tokens = task.output_tokens
+    tokens, decode_tokens_s = task.output_tokens, speed.decode_at(task.backend.limits.concurrency)
     while task.is_open_ended and tokens > least:
         tokens = max(tokens // 2, least)
         yield with_output(task, tokens, decode_tokens_s=decode_tokens_s)

@@ -24,8 +24,8 @@ WITHDRAW_S = 0.25
 class StreamReader:
     """Reads a backend's stream in a task of its own. Leaving the context closes the connection.
 
-    `opened_at` is when the backend accepted the request; None until then. `was_cut` tells, after `stop`, whether the
-    backend was still sending.
+    `opened_at` is when the backend accepted the request, `first_text_at` when its first words arrived; None until then.
+    `was_cut` tells, after `stop`, whether the backend was still sending.
     """
 
     def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock, *, is_followed: bool = True) -> None:
@@ -34,6 +34,7 @@ class StreamReader:
         self.is_followed = is_followed
         self.clock = clock
         self.opened_at: float | None = None
+        self.first_text_at: float | None = None
         self.stream: AsyncIterator[TextPiece | AnswerEnd] | None = None
         self.was_cut = False
         self.pieces: list[TextPiece | AnswerEnd] = []
@@ -93,6 +94,8 @@ class StreamReader:
 
     async def read_pieces(self, stream: AsyncIterator[TextPiece | AnswerEnd]) -> None:
         async for piece in stream:
+            if self.first_text_at is None and isinstance(piece, TextPiece):
+                self.first_text_at = self.clock.now()
             self.pieces.append(piece)
             self.has_news.set()
 

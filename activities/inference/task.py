@@ -45,6 +45,7 @@ class AttemptTask(Struct, frozen=True, kw_only=True):
     hold_s: float | None = None
     limit_s: float | None = None
     input_tokens: int = 0
+    claim: int = 0
     limit: str = ""
     calls_left: int = 0
     approvals: ApprovalRules | None = None

@@ -42,7 +42,8 @@ class Cell:
     the median. Every turn may take `deadline_s`. An hour of the GPU costs `gpu_hour_usd`, or what the shipped L4 costs.
     It writes `gpu_tokens_s`. There are `gpus` of the kind, `more_apis`, and an owned box where `box_room` is set. A GPU
     that is `counted` has no idle period of its own: the product ends it, after `counted_idle_s` at first. Its service
-    runs up to `instances` of it.
+    runs up to `instances` of it. With `kv_tokens` it has so much KV memory and writes more
+    slowly under load; the fleet file `knows_memory` or not.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Cell:
     counted: bool = False
     counted_idle_s: float = COUNTED_IDLE_S
     instances: int = 1
+    kv_tokens: int = 0
+    knows_memory: bool = False
 
     @property
     def token_price(self) -> TokenPrice:
@@ -90,6 +93,8 @@ class Cell:
         start_s = self.start_s * self.configured
         cold = replace(shipped.cold_start, p50_s=start_s, p99_s=SLOWEST_START * start_s, idle_s=self.idle_s)
         gpu = replace(sized(shipped, self.room), name=name, speed=self.gpu_speed)
+        if self.knows_memory:
+            gpu = replace(gpu, limits=replace(gpu.limits, kv_tokens=self.kv_tokens))
         gpu = replace(gpu, price=self.time_price, cold_start=cold, max_instances=self.instances)
         return counted_gpu(gpu, self.counted_idle_s) if self.counted else gpu
 
@@ -113,7 +118,11 @@ def counted_gpu(gpu: Backend, idle_s: float = COUNTED_IDLE_S) -> Backend:
 
 def sized(backend: Backend, room: int) -> Backend:
     limits = replace(
-        backend.limits, context_tokens=CONTEXT_TOKENS, max_output_tokens=MOST_ANSWER_TOKENS, concurrency=room
+        backend.limits,
+        context_tokens=CONTEXT_TOKENS,
+        max_output_tokens=MOST_ANSWER_TOKENS,
+        concurrency=room,
+        kv_tokens=None,
     )
     return replace(backend, model=MODEL, speed=SPEED, limits=limits)
 

@@ -15,7 +15,7 @@ from statistics import median
 from benches.routing.arrivals import TrafficRequest
 from benches.routing.cells import API, BOX, CONTEXT_TOKENS, GPU, MODEL, MOST_ANSWER_TOKENS, SPEED, Cell, api_price
 from benches.routing.demand import counted_requests
-from benches.routing.services import ApiService, BoxService, GpuPoolService, GpuService
+from benches.routing.services import ApiService, BoxService, GpuPoolService, GpuService, PagedGpuService
 from benches.tables import percentile
 from clients.backends.port import BackendClient
 from clients.orchestrations import turn_wire
@@ -24,6 +24,7 @@ from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
+from tests.fakes.paged_engine import PagedEngine
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World
 
@@ -106,8 +107,12 @@ class VirtualProduct:
 
     def gpu_service(self, name: str, named: Mapping[str, TrafficRequest]) -> GpuService | GpuPoolService:
         cell, random = self.cell, Random(f"starts {self.cell.name}{name.removeprefix(GPU)}")  # noqa: S311 - draws starts
+        if cell.kv_tokens:
+            kind = partial(PagedGpuService, engine=PagedEngine(tokens=cell.kv_tokens, speed=cell.gpu_speed))
+        else:
+            kind = GpuService if cell.instances == 1 else GpuPoolService
         service = partial(
-            GpuService if cell.instances == 1 else GpuPoolService,
+            kind,
             requests=named,
             speed=cell.gpu_speed,
             is_counted=cell.counted,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import override
 
 from benches.routing.arrivals import TrafficRequest
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
@@ -13,6 +14,7 @@ from domain.money.prices import TokenPrice
 from tests.fakes.counted_gpus import CountedGpu
 from tests.fakes.gpu_pools import GpuPool
 from tests.fakes.gpus import Life
+from tests.fakes.paged_engine import PagedEngine
 
 
 async def answer(call: BackendCall, request: TrafficRequest, speed: Speed) -> AsyncIterator[TextPiece | AnswerEnd]:
@@ -79,6 +81,28 @@ class GpuService(BilledGpu, CountedGpu):
     requests: Mapping[str, TrafficRequest]
     speed: Speed
     work: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PagedGpuService(GpuService):
+    """One instance, whose engine has room for tokens and writes more slowly under load."""
+
+    engine: PagedEngine
+
+    @override
+    async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
+        request, began = named(call, self.requests), now()
+        sequence = self.engine.add(request.input_tokens, request.output_tokens)
+        try:
+            await sequence.first
+            if not call.partial:
+                yield TextPiece(text="answer")
+            await sequence.done
+        finally:
+            self.engine.drop(sequence)
+        usage = TokenUsage(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
+        yield AnswerEnd(reason="stop", usage=usage)
+        self.work.append((began, now()))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -42,6 +43,7 @@ from domain.fleet.catalog import (
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.request_forms import ServiceTier
 from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
+from domain.tokens.estimates import kv_tokens
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 UNPRICED: Final = TokenPrice(
@@ -153,7 +155,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         url=url,
         served_model=table.any_text("served_model", model),
         price=read_price(table, known.prices),
-        limits=read_limits(table.table("limits", required=True)),
+        limits=read_limits(table.table("limits", required=True), known.models.get(model)),
         speed=read_speed(table.table("speed", required=True)),
         auth=read_auth(table.table("auth"), url, known.variables),
         cold_start=read_cold(table.table("cold")),
@@ -247,7 +249,8 @@ def missing_variable(table: TomlTable, variables: Mapping[str, str]) -> str | No
     return next((name for name in names if not variables.get(name)), None)
 
 
-def read_limits(table: TomlTable) -> BackendLimits:
+def read_limits(table: TomlTable, model: Model | None) -> BackendLimits:
+    """Read the limits; KV memory that the table does not name follows from the GPU and the model's shape."""
     limits = BackendLimits(
         context_tokens=table.whole("context_tokens"),
         max_output_tokens=table.whole("max_output_tokens"),
@@ -256,9 +259,10 @@ def read_limits(table: TomlTable) -> BackendLimits:
         request_bytes=table.optional("request_bytes", table.whole),
         gpu_memory_gb=table.optional("gpu_memory_gb", table.above_zero),
         kv_value_bytes=table.above_zero("kv_value_bytes", 2.0),
+        kv_tokens=table.optional("kv_tokens", table.whole),
     )
     table.close()
-    return limits
+    return replace(limits, kv_tokens=kv_tokens(model, limits)) if model and limits.kv_tokens is None else limits
 
 
 def read_cold(table: TomlTable) -> ColdStart:

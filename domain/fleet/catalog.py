@@ -180,7 +180,10 @@ class Auth(Struct, frozen=True, kw_only=True):
 
 
 class BackendLimits(Struct, frozen=True, kw_only=True):
-    """What one deployment bears. `concurrency` counts requests at once; None means unknown or unlimited."""
+    """What one deployment bears. `concurrency` counts requests at once; None means unknown or unlimited.
+
+    `kv_tokens` is the KV memory of one instance, in tokens.
+    """
 
     context_tokens: int
     max_output_tokens: int
@@ -189,6 +192,7 @@ class BackendLimits(Struct, frozen=True, kw_only=True):
     request_bytes: int | None = None
     gpu_memory_gb: float | None = None
     kv_value_bytes: float = 2
+    kv_tokens: int | None = None
 
 
 class ColdStart(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Each process counts in a part of its own, which no other process changes; the lo
 began in one process may end in another one: there the entry is marked as left, until it would have ended by itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 from msgspec import Struct, field
 
 NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
+NO_CLAIMS: Final[Mapping[str, int]] = MappingProxyType({})
 KEPT_S: Final = 60.0
 """A process's part is kept for this long after its last entry has ended."""
 
@@ -19,12 +20,14 @@ KEPT_S: Final = 60.0
 class QueuePlace(NamedTuple):
     """A turn's place in a queue: when it was admitted, until when the place is kept, and the number of its wait.
 
-    An event that has this number ends the wait; without one only the turn's timer does.
+    An event that has this number ends the wait; without one only the turn's timer does. `claim` is the tokens of KV
+    memory that the turn needs, 0 where that is not known.
     """
 
     admitted_at: float
     until: float
     wait: int = 0
+    claim: int = 0
 
 
 NO_QUEUE_PLACES: Final[Mapping[str, QueuePlace]] = MappingProxyType({})
@@ -34,14 +37,21 @@ class Load(Struct, frozen=True, kw_only=True):
     """The running attempts and the queue of one backend.
 
     `in_flight` maps each running attempt to the time by which it must have ended; later it no longer counts, so an
-    attempt that died is not counted for ever. `queue_places` maps each queued turn to its place.
+    attempt that died is not counted for ever. `queue_places` maps each queued turn to its place. `claims` maps running
+    attempts to the tokens of KV memory that each may need.
     """
 
     in_flight: Mapping[str, float] = NO_ATTEMPTS
     queue_places: Mapping[str, QueuePlace] = NO_QUEUE_PLACES
+    claims: Mapping[str, int] = NO_CLAIMS
 
     def running(self, now: float) -> int:
         return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
+
+    def claimed(self, now: float, *, unknown: int = 0, apart_from: str = "") -> int:
+        """Return the tokens that running attempts claim; each without a claim counts as `unknown`."""
+        alive = (name for name, until in self.in_flight.items() if until > now and name != apart_from)
+        return sum(self.claims.get(name, unknown) for name in alive)
 
     def queued(self, now: float, *, apart_from: str = "") -> int:
         """Return how many turns hold a place in the queue now, not counting the response `apart_from`."""
@@ -51,21 +61,33 @@ class Load(Struct, frozen=True, kw_only=True):
 
     def queued_before(self, response: str, admitted_at: float, now: float) -> int:
         """Return how many queued turns were admitted before this one."""
-        mine = (admitted_at, response)
-        return sum(place.until > now and (place.admitted_at, name) < mine for name, place in self.queue_places.items())
+        return len(self.places_before(response, admitted_at, now)) if self.queue_places else 0
+
+    def places_before(self, response: str, admitted_at: float, now: float) -> Sequence[QueuePlace]:
+        """Return the places of the queued turns that were admitted before this one."""
+        mine, places = (admitted_at, response), self.queue_places.items()
+        return [place for name, place in places if place.until > now and (place.admitted_at, name) < mine]
 
     def first_in_line(self, room: int, now: float) -> Mapping[str, QueuePlace]:
         """Return the first `room` turns that hold a place now, in their order."""
         kept = {name: place for name, place in self.queue_places.items() if place.until > now}
         return dict(sorted(kept.items(), key=lambda each: (each[1].admitted_at, each[0]))[: max(0, room)])
 
-    def with_attempt(self, attempt: str, *, until: float, now: float) -> "Load":
+    def with_attempt(self, attempt: str, *, until: float, now: float, claim: int = 0) -> "Load":
         """Return the load while an attempt runs, until `until` at the latest. A repeated call counts once."""
         alive = {name: end for name, end in self.in_flight.items() if end > now}
-        return replace(self, in_flight={**alive, attempt: until})
+        claims = self.claims if not claim else {**self.claims, attempt: claim}
+        return replace(self, in_flight={**alive, attempt: until}, claims=claims).with_known_claims()
 
     def without_attempt(self, attempt: str) -> "Load":
-        return replace(self, in_flight={name: until for name, until in self.in_flight.items() if name != attempt})
+        in_flight = {name: until for name, until in self.in_flight.items() if name != attempt}
+        return replace(self, in_flight=in_flight).with_known_claims()
+
+    def with_known_claims(self) -> "Load":
+        """Return the load without the claims of attempts that do not run."""
+        if all(name in self.in_flight for name in self.claims):
+            return self
+        return replace(self, claims={name: claim for name, claim in self.claims.items() if name in self.in_flight})
 
     def with_place(self, response: str, place: QueuePlace, *, now: float) -> "Load":
         """Return the load while a turn keeps its place in the queue."""
@@ -79,22 +101,27 @@ class Load(Struct, frozen=True, kw_only=True):
         return replace(self, queue_places=kept)
 
     def to_document(self) -> dict[str, Any]:
-        """Return the document. Earlier releases read a ticket as two times, so the numbers of waits are apart."""
+        """Return the document. Earlier releases read a ticket as two times, so what came later is apart."""
         waits = {name: place.wait for name, place in self.queue_places.items() if place.wait}
+        in_line = {name: place.claim for name, place in self.queue_places.items() if place.claim}
+        claims = {**self.claims, **in_line}
         return {
             "in_flight": dict(self.in_flight),
             "tickets": {name: [place.admitted_at, place.until] for name, place in self.queue_places.items()},
             **({"waits": waits} if waits else {}),
+            **({"claims": claims} if claims else {}),
         }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        waits = body.get("waits", {})
+        waits, claims, in_flight = body.get("waits", {}), body.get("claims", {}), body.get("in_flight", NO_ATTEMPTS)
         return cls(
-            in_flight=body.get("in_flight", NO_ATTEMPTS),
+            in_flight=in_flight,
             queue_places={
-                name: QueuePlace(at, until, waits.get(name, 0)) for name, (at, until) in body.get("tickets", {}).items()
+                name: QueuePlace(at, until, waits.get(name, 0), claims.get(name, 0))
+                for name, (at, until) in body.get("tickets", {}).items()
             },
+            claims={name: claim for name, claim in claims.items() if name in in_flight},
         )
 
 
@@ -122,7 +149,8 @@ class LoadPart(Struct, frozen=True, kw_only=True):
             load=Load(
                 in_flight=own(load.in_flight, self.load.in_flight, others.in_flight),
                 queue_places=own(load.queue_places, self.load.queue_places, others.queue_places),
-            ),
+                claims=load.claims,
+            ).with_known_claims(),
             left={name: until for name, until in {**self.left, **gone}.items() if until > now and name not in counted},
         )
 
@@ -153,6 +181,7 @@ def merged(parts: Iterable[LoadPart]) -> Load:
             whole,
             in_flight=latest(whole.in_flight, part.load.in_flight),
             queue_places=latest_places(whole.queue_places, part.load.queue_places),
+            claims={**whole.claims, **part.load.claims} if part.load.claims else whole.claims,
         )
     left: Mapping[str, float] = NO_ATTEMPTS
     for part in all_parts:
@@ -164,7 +193,8 @@ def without_left(load: Load, left: Mapping[str, float]) -> Load:
     return Load(
         in_flight={name: until for name, until in load.in_flight.items() if until > left.get(name, 0.0)},
         queue_places={name: place for name, place in load.queue_places.items() if place.until > left.get(name, 0.0)},
-    )
+        claims=load.claims,
+    ).with_known_claims()
 
 
 def latest(some: Mapping[str, float], more: Mapping[str, float]) -> Mapping[str, float]:

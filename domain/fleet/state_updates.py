@@ -10,14 +10,21 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, observed_start_s
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.instances.further import used
+from domain.fleet.instances.places import beside_each_other
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.learned_speed import Observation
 from domain.fleet.load import QueuePlace
 
 
-def after_start(state: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
-    """Count an attempt as running until it ends or `until` has passed; its turn leaves the queue."""
-    return replace(state, load=state.load.without_place(response).with_attempt(attempt, until=until, now=now))
+def after_start(
+    state: BackendState, *, attempt: str, until: float, now: float, response: str = "", claim: int = 0
+) -> BackendState:
+    """Count an attempt as running until it ends or `until` has passed; its turn leaves the queue.
+
+    `claim` is the tokens of KV memory that it may need.
+    """
+    load = state.load.without_place(response).with_attempt(attempt, until=until, now=now, claim=claim)
+    return replace(state, load=load)
 
 
 def after_end(state: BackendState, *, attempt: str) -> BackendState:
@@ -36,11 +43,18 @@ def after_success(state: BackendState, seen: Observation, backend: Backend) -> B
         warmth = state.warmth.warm(seen.ended_at + state.warmth.idle_period_s(backend))
     return replace(
         state,
-        speed=state.speed.after(seen),
+        speed=state.speed.after(seen, running=mean_load(state, seen, backend)),
         warmth=warmth,
         health=state.health.after_success(asked_at=seen.started_at),
         load=state.load.without_attempt(seen.attempt),
     )
+
+
+def mean_load(state: BackendState, seen: Observation, backend: Backend) -> int:
+    """Return how many requests ran on the instance of an answer, itself included: between its begin and its end."""
+    at_end = max(1, state.load.running(seen.ended_at))
+    at_begin = at_end if seen.beside is None else seen.beside + 1
+    return beside_each_other(backend, state, -(-(at_begin + at_end) // 2), seen.ended_at)
 
 
 def after_failure(

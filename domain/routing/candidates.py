@@ -8,8 +8,9 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from domain.fleet.catalog import ContinuationMode
+from domain.fleet.instances.memory import KvMemory
 from domain.routing.costs import added_cost, estimate, score_terms, waiting_value
-from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 from domain.routing.filters import (
     LATE,
     Filters,
@@ -19,13 +20,14 @@ from domain.routing.filters import (
     rejection_before_estimate,
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, session_price, window_s
+from domain.routing.work.durations import durations
 
 
 class Candidate(Struct, frozen=True):
     """A backend that can serve the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
     `remaining_start_s` is the part of the expected seconds until the backend is up; `session` says whether a GPU
-    session of this backend is worth its price.
+    session of this backend is worth its price. `memory` is the KV memory of the backend, None where it is not known.
     """
 
     backend: str
@@ -35,6 +37,7 @@ class Candidate(Struct, frozen=True):
     readiness: Readiness = Readiness.UP
     remaining_start_s: float = 0.0
     session: RentOrBuy | None = None
+    memory: KvMemory | None = None
 
     @property
     def cost(self) -> Decimal:
@@ -181,7 +184,9 @@ def candidate(
     session = rental_decision(option, saved) if option.backend.cold_start.scales_to_zero else None
     terms = score_terms(found, option, demand, session, cost_of_warm=cost_of_warm)
     score = sum(terms.values(), NOTHING)
-    return Candidate(option.backend.name, found, terms, score, option.readiness, option.remaining_start_s, session)
+    return Candidate(
+        option.backend.name, found, terms, score, option.readiness, option.remaining_start_s, session, option.memory
+    )
 
 
 def rental_decision(option: RoutingOption, saved: Decimal | None) -> RentOrBuy | None:

@@ -15,8 +15,9 @@ from domain.money.costing import (
 )
 from domain.money.prices import TimePrice, TokenPrice
 from domain.money.sessions.transitions import joint_worst_case
-from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, durations
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy
+from domain.routing.work.durations import durations
 
 LATENESS: Final = Decimal(10)
 """A second past the deadline weighs as much as this many seconds before it."""
@@ -49,6 +50,8 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
         why_cost,
         found.long_seconds,
         found.queue_s,
+        found.claim,
+        found.decode_tokens_s if option.backend_state.speed.by_load else 0.0,
     )
 
 

@@ -14,12 +14,12 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
-from domain.fleet.instances.places import longest_start_s, places
+from domain.fleet.instances.memory import KvMemory, claimed_ahead, memory_of
+from domain.fleet.instances.places import beside_each_other, places
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
-from domain.routing.reservations import next_reservation
 from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
 
 SLOW: Final = 2.0
@@ -169,6 +169,27 @@ class RoutingOption(Struct, frozen=True):
         """How many requests may run at once."""
         return places(self.backend, self.backend_state, self.now)
 
+    def decode_tokens_s(self, requests: int) -> float:
+        """Return the speed of each of so many requests, of which those run that have a place."""
+        speed, backend = self.backend_state.speed, self.backend
+        if not speed.by_load:
+            return speed.decode_tokens_s
+        requests = min(requests, self.places)
+        return speed.decode_at(beside_each_other(backend, self.backend_state, requests, self.now))
+
+    @property
+    def memory(self) -> KvMemory | None:
+        """The KV memory; None where it is not known."""
+        return memory_of(self.backend, self.backend_state, self.now)
+
+    def memory_rounds(self, demand: Demand, claim: int) -> float:
+        """Return how many rounds of requests have to end before there is memory for a claim."""
+        memory = self.memory
+        if memory is None:
+            return 0.0
+        ahead = claimed_ahead(self.backend_state.load, self.backend, demand.response, demand.admitted_at, self.now)
+        return memory.rounds(claim, ahead=ahead)
+
     @property
     def window(self) -> int:
         return min(self.backend.limits.context_tokens, self.model.context_tokens)
@@ -191,7 +212,8 @@ class Estimate(Struct, frozen=True):
 
     `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
     less where it can't continue an answer that outlasts an attempt. `late_s` is by how much a slow start would pass the
-    deadline. `long_seconds` is what is expected with a long answer. `queue_s` of the seconds pass in line.
+    deadline. `long_seconds` is what is expected with a long answer. `queue_s` of the seconds pass in line. `claim` is
+    the tokens of KV memory that it may need. It is written at `decode_tokens_s`; 0 where that does not depend on load.
     """
 
     seconds: float
@@ -204,97 +226,5 @@ class Estimate(Struct, frozen=True):
     why_cost: str
     long_seconds: float = 0.0
     queue_s: float = 0.0
-
-
-class Durations(Struct, frozen=True):
-    """How long a turn takes on a backend, as in `Estimate`, `queue_s` of it in line, and the tokens that this assumes.
-
-    Of the expected input, `cached` tokens are in the prompt cache of the backend, and `fresh` ones are not.
-    """
-
-    seconds: float
-    busy_s: float
-    queue_s: float
-    late_s: float
-    worst_s: float
-    long_seconds: float
-    output_tokens: int
-    fresh: int
-    cached: int
-    expected_output: int
-
-
-def durations(option: RoutingOption, demand: Demand) -> Durations:
-    """Return how long the turn takes; `demand` is that at this backend (`Demand.read_by`)."""
-    speed, limits = option.backend_state.speed, option.backend.limits
-    output = writable(option, demand)
-    known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
-    known_output, long_output = demand.expected_answer(option.model.name, output)
-    cached = cached_tokens(option, demand, known_input) if demand.cached else 0
-    reading_s = (known_input - cached) / speed.prefill_tokens_s
-    busy_s = long_s = reading_s + known_output / speed.decode_tokens_s
-    if long_output != known_output:
-        long_s = reading_s + long_output / speed.decode_tokens_s
-    queue_s = busy_s * (option.waiting(demand) // option.places)
-    worst_s = max(LEAST_WORST_S, SLOW * (demand.input_tokens / speed.prefill_tokens_s + output / speed.decode_tokens_s))
-    late_after_s = 0.0
-    worst_s += held_s(option, demand)
-    if option.readiness is not Readiness.UP:
-        late_after_s = late_s(option, demand, queue_s + long_s)
-    seconds = option.remaining_start_s + queue_s + busy_s
-    return Durations(
-        seconds,
-        busy_s,
-        queue_s,
-        late_after_s,
-        min(limits.request_timeout_s, worst_s),
-        seconds + long_s - busy_s,
-        output,
-        known_input - cached,
-        cached,
-        known_output,
-    )
-
-
-def held_s(option: RoutingOption, demand: Demand) -> float:
-    """Return how long an attempt may wait to be let in: as long as a start where further instances may be starting."""
-    if longest_s := longest_start_s(option.backend, option.backend_state, option.now):
-        return max(demand.attempt_limits.hold_s, longest_s)
-    return 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
-
-
-def cached_tokens(option: RoutingOption, demand: Demand, input_tokens: int) -> int:
-    """Return how many tokens of the input the backend is expected to have in its prompt cache; none if it is not up."""
-    cached = demand.cached
-    if cached is None or cached.backend != option.backend.name or option.readiness is not Readiness.UP:
-        return 0
-    return min(input_tokens, cached.tokens)
-
-
-def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
-    """Return by how many seconds a slow start would pass the deadline, to the millisecond that is kept of it."""
-    if demand.deadline_s is None or option.readiness is Readiness.UP:
-        return 0.0
-    return max(0.0, round(option.slow_remaining_start_s + work_s - demand.deadline_s, 3))
-
-
-def writable(option: RoutingOption, demand: Demand) -> int:
-    """Return how many tokens the backend may write in this attempt."""
-    continues = option.backend.continues is not ContinuationMode.NO
-    if not demand.is_open_ended:
-        return demand.output_tokens if continues else writable_in_time(option, demand, demand.output_tokens)
-    least, tokens = next_reservation(demand.first_reservation(option.model.name), demand.capped, continues=continues)
-    room = min(option.window - demand.input_tokens, option.backend.limits.max_output_tokens)
-    most = min(tokens, room) if continues else writable_in_time(option, demand, min(tokens, room))
-    return most if most >= least else 0
-
-
-def writable_in_time(option: RoutingOption, demand: Demand, tokens: int) -> int:
-    """Return how many of these tokens a backend that can't continue an answer writes within one attempt.
-
-    Of a start, an attempt waits for the last `hold_s` seconds at most; the turn waits for the others without one.
-    """
-    attempt_s = min(demand.attempt_limits.handover_s, option.backend.limits.request_timeout_s)
-    held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
-    left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)
-    return min(tokens, int(max(0.0, left_s) * option.backend_state.speed.decode_tokens_s / SLOW))
+    claim: int = 0
+    decode_tokens_s: float = 0.0

@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from domain.content.capabilities import Capability
 from domain.fleet.catalog import ImageMode, LogprobsMode
-from domain.routing.estimates import Demand, Durations, Estimate, Readiness, RoutingOption
+from domain.fleet.instances.memory import why_too_large
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
+from domain.routing.work.durations import Durations
 from domain.tokens.counts import CountedBy
 from domain.tokens.estimates import fits, memory_gb, usable_gb
 
@@ -130,7 +132,7 @@ def by_output(option: RoutingOption, demand: Demand) -> str | None:
 def by_memory(option: RoutingOption, demand: Demand) -> str | None:
     limits = option.backend.limits
     if limits.gpu_memory_gb is None or fits(option.model, limits, demand.window_tokens):
-        return None
+        return why_too_large(limits, demand.window_tokens)
     need = memory_gb(option.model, demand.window_tokens, value_bytes=limits.kv_value_bytes) or 0.0
     return f"the turn needs {need:.1f} GB of GPU memory; {usable_gb(limits) or 0.0:.1f} GB are usable"
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
+from domain.fleet.instances.memory import KvMemory, claimed_ahead, memory_of, with_memory
 from domain.fleet.instances.places import grows_itself, is_growing, longest_start_s, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
@@ -56,7 +57,8 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
     One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
-    it are others that have their route and do not run yet. An event with the number of its `route` ends its wait.
+    it are others that have their route and do not run yet, with KV memory of `promised` tokens. An event with the
+    number of its `route` ends its wait.
     """
 
     response: str
@@ -65,6 +67,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     hold_s: float
     is_deferrable: bool = False
     beside: int = 0
+    promised: int = 0
     route: int = 0
 
     @property
@@ -76,16 +79,45 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
 class QueueWait(Struct, frozen=True, kw_only=True):
     """Seconds until the next check, and why; the place is kept until `kept_until`, in seconds since the epoch.
 
-    `cause` is `start`, or `ROOM` if other turns come first.
+    `cause` is `start`, or `ROOM` if other turns come first. `claim` is the tokens of KV memory that the turn needs, 0
+    where that is not known.
     """
 
     delay_s: float
     kept_until: float
     reason: str
     cause: str = "start"
+    claim: int = 0
 
     def to_document(self) -> dict[str, Any]:
         return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
+
+
+class LineAhead(Struct, frozen=True, kw_only=True):
+    """The line for a backend before one turn: the turns `ahead`, the free `room`, and the KV memory.
+
+    `claim` is the tokens of memory that the turn needs, after the `claimed` ones of the turns before it.
+    """
+
+    ahead: int
+    room: float
+    memory: KvMemory | None = None
+    claim: int = 0
+    claimed: int = 0
+    is_deferrable: bool = False
+
+    @property
+    def has_place(self) -> bool:
+        return self.ahead < self.room
+
+    @property
+    def has_memory(self) -> bool:
+        memory, later = self.memory, self.is_deferrable
+        return memory is None or memory.has_room(self.claim, ahead=self.claimed, beside_others=later)
+
+    @property
+    def memory_rounds(self) -> float:
+        return self.memory.rounds(self.claim, ahead=self.claimed) if self.memory else 0.0
 
 
 def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> float | None:
@@ -104,15 +136,12 @@ def wait_for(
     found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float
 ) -> QueueWait | None:
     """Return how long the turn waits before it calls its backend; None if it calls now."""
-    if not backend.cold_start.scales_to_zero and not turn.is_deferrable:
+    line = line_before(found, state, backend, turn, now=now)
+    ahead, is_new = line.ahead, turn.response not in state.load.queue_places
+    has_room = line.has_place and line.has_memory
+    if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now, more=is_new)):
         return None
-    ahead = state.load.queued_before(turn.response, turn.place, now)
-    all_places = places(backend, state, now)
-    room = room_for(turn, all_places) - state.load.running(now) - turn.beside
-    is_new = turn.response not in state.load.queue_places
-    if ahead < room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now, more=is_new)):
-        return None
-    if ahead < room:
+    if has_room:
         lead_s = (FIRST_LEAD if backend.scaling is Scaling.COUNT and not ahead else LEAD) * turn.hold_s
         trust_s = LONGEST_TRUST_S if state.warmth.must_hold_request(backend) else math.inf
         delay_s, reason = (
@@ -121,25 +150,53 @@ def wait_for(
         )
         cause = "start"
     else:
-        waves = math.ceil((ahead - room + 1) / all_places)
-        queue_s = queueing_s(waves, state, found)
-        delay_s, reason = (
-            found.remaining_start_s + min(queue_s, next_instance_s(state, now)),
-            f"at its concurrency limit, with {ahead} turns queued before this one",
-        )
+        waves = 0 if line.has_place else math.ceil((ahead - line.room + 1) / places(backend, state, now))
+        queue_s = queueing_s(max(waves, line.memory_rounds), state, found)
+        delay_s, reason = found.remaining_start_s + min(queue_s, next_instance_s(state, now)), why_full(line)
         cause = ROOM
     delay_s = min(delay_s, LONGEST_DOUBT_S) if state.warmth.failed_warm_up else delay_s
     kept_until = now + delay_s + KEEP_S
     return QueueWait(
-        delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
+        delay_s=round(delay_s, 3),
+        kept_until=kept_until,
+        reason=f"{backend.name} is {reason}",
+        cause=cause,
+        claim=line.claim,
     )
+
+
+def line_before(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> LineAhead:
+    """Return the line before a turn. A backend that is always on queues what is beyond its places itself."""
+    memory, load = memory_of(backend, state, now), state.load
+    is_open = not backend.cold_start.scales_to_zero and not turn.is_deferrable
+    room = math.inf if is_open else room_for(turn, places(backend, state, now)) - load.running(now) - turn.beside
+    claimed = claimed_ahead(load, backend, turn.response, turn.place, now) if memory else 0
+    return LineAhead(
+        ahead=load.queued_before(turn.response, turn.place, now),
+        room=room,
+        memory=memory,
+        claim=found.found.claim if memory else 0,
+        claimed=claimed + turn.promised,
+        is_deferrable=turn.is_deferrable,
+    )
+
+
+def why_full(line: LineAhead) -> str:
+    """Say what a turn waits for."""
+    before = f"with {line.ahead} turns queued before this one"
+    if not line.has_place or line.memory is None:
+        return f"at its concurrency limit, {before}"
+    free = max(0, line.memory.free - line.claimed)
+    return f"out of KV memory: this turn needs {line.claim:,} tokens and {free:,} are free, {before}"
 
 
 def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Mapping[str, QueuePlace]:
     """Return the turns in line that a backend has places for which is up, or whose provider should see them."""
-    if not (state.load.queue_places and (state.is_up(now) or is_growing(backend, state, now))):
+    load, scales = state.load, backend.cold_start.scales_to_zero
+    if not (load.queue_places and (not scales or state.is_up(now) or is_growing(backend, state, now))):
         return NO_QUEUE_PLACES
-    return state.load.first_in_line(places(backend, state, now) - state.load.running(now), now)
+    room = places(backend, state, now) - load.running(now) if scales else len(load.queue_places)
+    return with_memory(load.first_in_line(room, now), memory_of(backend, state, now), backend)
 
 
 def room_for(turn: QueuedTurn, concurrency: int) -> int:
@@ -152,7 +209,7 @@ def room_beside_others(concurrency: int) -> int:
     return max(1, concurrency - -(-concurrency // KEPT_FREE))
 
 
-def queueing_s(waves: int, state: BackendState, found: Candidate) -> float:
+def queueing_s(waves: float, state: BackendState, found: Candidate) -> float:
     """Return how long the backend takes to serve this many full rounds of turns."""
     if state.speed.service_s is None:
         return min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_GUESS_S)

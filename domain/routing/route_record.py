@@ -91,7 +91,18 @@ def candidate_to_document(each: Candidate) -> dict[str, Any]:
         "late_s": round(each.late_s, 3),
         "last": each.why_last,
         "session": None if each.session is None else rent_or_buy_to_document(each.session),
+        **load_to_document(each),
     }
+
+
+def load_to_document(each: Candidate) -> dict[str, Any]:
+    """Return the KV memory of the backend and what the turn claims of it, and its speed beside the others that run.
+
+    Nothing where neither is known.
+    """
+    memory = {"kv_memory": {**each.memory.to_document(), "claim": each.found.claim}} if each.memory else {}
+    speed = each.found.decode_tokens_s
+    return {**memory, **({"decode_tokens_s": round(speed, 3)} if speed else {})}
 
 
 def rent_or_buy_to_document(verdict: RentOrBuy) -> dict[str, Any]:

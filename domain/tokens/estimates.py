@@ -112,6 +112,14 @@ def usable_gb(limits: BackendLimits) -> float | None:
     return None if limits.gpu_memory_gb is None else limits.gpu_memory_gb * USABLE_MEMORY
 
 
+def kv_tokens(model: Model, limits: BackendLimits) -> int | None:
+    """Return the tokens of KV memory that the GPU has beside the weights; None where memory or shape is unknown."""
+    have, per_token = usable_gb(limits), kv_bytes_per_token(model, value_bytes=limits.kv_value_bytes)
+    if have is None or per_token is None or model.weights_gb is None:
+        return None
+    return int((have - model.weights_gb) * BYTES_IN_GB / per_token) or None if have > model.weights_gb else None
+
+
 def fits(model: Model, limits: BackendLimits, tokens: int) -> bool:
     """Tell whether one request of so many tokens fits the GPU. Where memory or shape is unknown, it does."""
     have = usable_gb(limits)

@@ -17,6 +17,7 @@ from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
+from domain.fleet.instances.memory import UNKNOWN, AttemptStart, start_of
 from domain.fleet.learned_speed import Observation
 from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import (
@@ -39,7 +40,7 @@ from domain.fleet.state_updates import (
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
-from state.fleet.learned_news import learn_s, shows_nothing_new
+from state.fleet.learned_news import claims_more, learn_s, shows_nothing_new
 from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
@@ -69,7 +70,7 @@ class BackendStates:
 
     Within one process, concurrent updates of one backend share a commit. Between processes only what is learned may
     conflict. An answer that shows nothing new is therefore written at most once in a few seconds, see `learn_s`; until
-    then this process alone knows of it.
+    then this process alone knows of it. An attempt that claims KV memory conflicts too: none is given away twice.
     """
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
@@ -98,11 +99,21 @@ class BackendStates:
         found = await self.stored(documents, backends)
         return {name: self.known(each) for name, each in found.items()}
 
-    async def record_start(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
+    async def record_start(
+        self, backend: Backend, attempt: str, *, until: float, response: str = "", claim: int = 0
+    ) -> AttemptStart:
+        """Count an attempt as running, unless others have claimed the KV memory that it may need meanwhile."""
         now = self.clock.now()
-        await self.update(
-            backend, lambda state: after_start(state, attempt=attempt, until=until, now=now, response=response)
-        )
+        found: list[AttemptStart] = []
+
+        def started(state: BackendState) -> BackendState | None:
+            found.append(start_of(state, backend, attempt, claim=claim, now=now))
+            if not found[-1].has_memory:
+                return None
+            return after_start(state, attempt=attempt, until=until, now=now, response=response, claim=claim)
+
+        await self.update(backend, started)
+        return found[-1] if found else UNKNOWN
 
     async def record_opening(self, backend: Backend, *, asked_at: float) -> None:
         """Record that a backend which was not known to be warm accepted a request, and count the cold start, if any."""
@@ -184,7 +195,7 @@ class BackendStates:
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Record the place in the queue of a turn that waits for a free slot."""
-        now, place = self.clock.now(), QueuePlace(turn.admitted_at, wait.kept_until, turn.route)
+        now, place = self.clock.now(), QueuePlace(turn.admitted_at, wait.kept_until, turn.route, wait.claim)
         await self.update(backend, lambda state: after_queueing(state, turn.response, place, now=now))
 
     async def leave_queue(self, backend: Backend, response: str) -> None:
@@ -220,7 +231,7 @@ class BackendStates:
             results.append(after)
             state = after or state
         state = after_use(before, state, backend, self.clock.now())
-        must_learn = not self.may_wait(found, state, within_s=learn_s(backend))
+        must_learn = claims_more(before, state) or not self.may_wait(found, state, within_s=learn_s(backend))
         operations = [found.write_learned(state)] if must_learn else []
         if state.load != before.load:
             operations.append(found.write_load(state.load, process=self.process, now=self.clock.now()))

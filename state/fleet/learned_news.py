@@ -28,6 +28,11 @@ def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: fl
     return same == before and used_s is not None and max(moved_s, used_s) < within_s
 
 
+def claims_more(before: BackendState, after: BackendState) -> bool:
+    """Tell whether an attempt has claimed KV memory: no other process may give away the same."""
+    return not after.load.claims.keys() <= before.load.claims.keys()
+
+
 def longer_used_s(before: tuple[FurtherInstance, ...], after: tuple[FurtherInstance, ...]) -> float | None:
     """Return for how much longer instances are known to be used; None where others run than before."""
     if before == after:

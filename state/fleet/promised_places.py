@@ -1,38 +1,45 @@
-"""Which places of a backend has this process given to lines of batches whose attempts do not run yet?
+"""Which places and which KV memory of a backend has this process given to turns whose attempts do not run yet?
 
-Between its route and its attempt a line is in no stored state, so many lines at once would take the same place.
+Between its route and its attempt a turn is in no stored state, so many at once would take the same place.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
 from domain.money.ledger_records import attempt_prefix
 
 PROMISED_S: Final = 30.0
-"""A place that was promised for so long is free: its line has not come."""
+"""A place that was promised for so long is free: its turn has not come."""
+
+
+class Promise(NamedTuple):
+    """Until when it holds, in seconds since the epoch, and the tokens of KV memory."""
+
+    until: float
+    claim: int
 
 
 class PromisedPlaces(Struct):
-    """The responses with a promise by backend, each with the time until which it holds."""
+    """The promises to responses by backend."""
 
-    until: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    given: dict[str, dict[str, Promise]] = field(default_factory=dict[str, dict[str, Promise]])
 
-    def give(self, backend: str, response: str, *, now: float) -> None:
-        known = self.until.setdefault(backend, {})
-        for name in [name for name, until in known.items() if until <= now]:
+    def give(self, backend: str, response: str, *, now: float, claim: int = 0) -> None:
+        known = self.given.setdefault(backend, {})
+        for name in [name for name, promise in known.items() if promise.until <= now]:
             del known[name]
-        known[response] = now + PROMISED_S
+        known[response] = Promise(now + PROMISED_S, claim)
 
     def give_back(self, backend: str, attempt: str) -> None:
         """Forget the promise for an attempt that has ended."""
-        known = self.until.get(backend, {})
+        known = self.given.get(backend, {})
         for name in [name for name in known if attempt.startswith(attempt_prefix(name))]:
             del known[name]
 
-    def beside(self, backend: str, running: Iterable[str], *, response: str, now: float) -> int:
-        """Return how many others have a promise and are not among the attempts that run."""
-        promised = {name for name, until in self.until.get(backend, {}).items() if until > now and name != response}
-        begun = {attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running}
-        return len(promised - begun)
+    def beside(self, backend: str, running: Iterable[str], *, response: str, now: float) -> Sequence[int]:
+        """Return what was promised to each other that is not among the attempts that run."""
+        begun = {response, *(attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running)}
+        promises = self.given.get(backend, {}).items()
+        return [promise.claim for name, promise in promises if promise.until > now and name not in begun]

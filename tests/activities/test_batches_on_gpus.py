@@ -331,3 +331,15 @@ def test_the_latest_start_leaves_time_for_the_pace_of_the_app() -> None:
         assert decision.latest_start == pytest.approx(batch.expires_at - 1.5 * (SHORT_START_S + 4000 / 40))
 
     plays(story)
+
+
+def test_the_lines_of_a_batch_teach_the_true_speed_of_their_backend() -> None:
+    async def story() -> None:
+        service = SleepingGpu(start_s=lambda: START_S, words=25, word_s=0.02, first_word_s=0.1)
+        cluster = alone(service)
+        world = cluster.world
+        await run(world, await batch_of(world, 60, window_s=HOUR))
+        states = await world.app.state.backend_states.read({"gpu": cluster.backends["gpu"][0]})
+        assert states["gpu"].speed.decode_tokens_s == pytest.approx(1 / 0.02, rel=0.2)
+
+    plays(story)

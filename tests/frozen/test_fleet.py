@@ -149,6 +149,28 @@ async def test_the_load_of_a_process_is_read_and_written_as_it_was(store: Sqlite
     assert known[BACKEND.name].load == part.load
 
 
+async def test_the_claims_of_a_process_are_read_and_written_as_they_were(store: SqliteStore, clock: FakeClock) -> None:
+    document = frozen(Container.FLEET, "load_claims")
+    part = LoadPart.from_document(document.body)
+    place = QueuePlace(NOW, NOW + 90, 2, 608)
+    assert part.load == Load(
+        in_flight={"attempt_4": NOW + 60}, queue_places={"resp_5": place}, claims={"attempt_4": 1040}
+    )
+    assert as_json({"kind": "load", **part.to_document()}) == document.body
+    await insert(store, Container.FLEET, "load", "load_claims")
+    load = (await BackendStates(store, clock).read({BACKEND.name: BACKEND}))[BACKEND.name].load
+    assert load.claimed(NOW, unknown=16) == 16 + 1040
+
+
+async def test_the_speed_by_load_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    document = frozen(Container.FLEET, "belief_by_load")
+    found = BackendState.from_document(document.body)
+    assert found == replace(STATE, speed=replace(STATE.speed, by_load=((0, 60.5), (3, 20.5))))
+    assert as_json({"kind": STATE_ID, **found.to_document()}) == document.body
+    await insert(store, Container.FLEET, "belief_by_load")
+    assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: found}
+
+
 async def test_the_part_of_a_process_in_a_session_is_read_and_written_as_it_was(
     store: SqliteStore, clock: FakeClock
 ) -> None:

@@ -16,8 +16,10 @@ from api.rendering.response import Json
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Auth, AuthKind, Backend
 from domain.fleet.failure_classes import NOT_ACCEPTED
+from domain.fleet.instances.memory import memory_of
 from domain.fleet.instances.places import instances_up
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.learned_speed import LearnedSpeed, most_at
 from domain.fleet.status import obstacle_of, status_of
 from domain.identity.owners import Owner
 from domain.identity.roles import AppRole, has_role
@@ -71,7 +73,7 @@ class FleetReports:
 def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
     """Return a backend. Times are seconds since the epoch, amounts dollars as decimal strings."""
     backend, state = summary.backend, summary.state
-    found = obstacle_of(state, now)
+    found, memory = obstacle_of(state, now), memory_of(backend, state, now)
     return {
         "id": backend.name,
         "object": "backend",
@@ -83,15 +85,22 @@ def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
         "running": state.load.running(now),
         "queued": state.load.queued(now),
         "concurrency": backend.limits.concurrency,
-        "speed": {
-            "prefill_tokens_s": round(state.speed.prefill_tokens_s, 3),
-            "decode_tokens_s": round(state.speed.decode_tokens_s, 3),
-        },
+        "kv_memory": memory and memory.to_document(),
+        "speed": speed_object(state.speed),
         "start": start_object(summary, now) if backend.cold_start.scales_to_zero else None,
         "rule": rule_object(summary) if backend.cold_start.scales_to_zero else None,
         "sessions": [ended_object(each) for each in summary.ended],
         "session": summary.session and session_object(summary.session, summary.sharers, backend, now, tenant),
         **instances_object(summary, now, tenant),
+    }
+
+
+def speed_object(speed: LearnedSpeed) -> Json:
+    """Return the tokens a second, on average and by how many requests ran at once."""
+    return {
+        "prefill_tokens_s": round(speed.prefill_tokens_s, 3),
+        "decode_tokens_s": round(speed.decode_tokens_s, 3),
+        "decode_by_load": [{"up_to": most_at(level), "tokens_s": round(each, 3)} for level, each in speed.by_load],
     }
 
 

@@ -38,6 +38,18 @@ def grows_itself(backend: Backend) -> bool:
     return backend.max_instances > 1 and backend.scaling is Scaling.PROVIDER
 
 
+def instances_serving(backend: Backend, state: BackendState, requests: int, now: float) -> int:
+    """Return how many instances share so many requests: a provider starts no more than those need places."""
+    if not grows_itself(backend):
+        return instances_up(backend, state, now)
+    return max(1, min(backend.max_instances, -(-requests // backend.limits.concurrency)))
+
+
+def beside_each_other(backend: Backend, state: BackendState, requests: int, now: float) -> int:
+    """Return how many of so many requests run on the same instance."""
+    return max(1, -(-requests // instances_serving(backend, state, requests, now)))
+
+
 def is_growing(backend: Backend, state: BackendState, now: float, *, more: int = 0) -> bool:
     """Return whether the service should see all requests of a start at once: one instance has no room for them.
 

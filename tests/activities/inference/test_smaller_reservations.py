@@ -8,6 +8,7 @@ import pytest
 from activities.inference.output_cap import smaller_reservations, with_output
 from activities.inference.task import AttemptTask
 from domain.fleet.catalog import ColdStart
+from domain.fleet.learned_speed import LearnedSpeed
 from domain.ids import member_id
 from domain.money.costing import worst_token_cost
 from domain.money.prices import TimePrice
@@ -15,6 +16,8 @@ from domain.routing.estimates import LEAST_WORST_S
 from domain.turns.response import Response, ResponseOptions, Sampling
 from tests.domain.fleets import GPU
 from tests.fakes.worlds import OWNER, PRICE, THREAD, backend
+
+SPEED = LearnedSpeed(prefill_tokens_s=1000, decode_tokens_s=50)
 
 
 def task(
@@ -44,7 +47,7 @@ def task(
 
 
 def test_a_reservation_is_halved_down_to_the_least() -> None:
-    found = list(smaller_reservations(task(), least=150, decode_tokens_s=50))
+    found = list(smaller_reservations(task(), least=150, speed=SPEED))
     assert [each.output_tokens for each in found] == [400, 200, 150]
     assert [each.worst_cost for each in found] == [
         worst_token_cost(PRICE, input_tokens=100, output=tokens) for tokens in (400, 200, 150)
@@ -53,11 +56,11 @@ def test_a_reservation_is_halved_down_to_the_least() -> None:
 
 @pytest.mark.parametrize("least", [800, 900])
 def test_there_is_nothing_below_the_least(least: int) -> None:
-    assert list(smaller_reservations(task(), least=least, decode_tokens_s=50)) == []
+    assert list(smaller_reservations(task(), least=least, speed=SPEED)) == []
 
 
 def test_a_limit_of_the_caller_is_reserved_as_a_whole() -> None:
-    assert list(smaller_reservations(task(limit=800), least=100, decode_tokens_s=50)) == []
+    assert list(smaller_reservations(task(limit=800), least=100, speed=SPEED)) == []
 
 
 def test_on_a_machine_less_output_is_less_time() -> None:

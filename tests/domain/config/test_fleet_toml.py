@@ -185,6 +185,11 @@ def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
             "backends.one.limits.concurrency: expected a whole number above 0, found 0",
         ),
         (
+            "concurrency = 4",
+            "concurrency = 4, kv_tokens = 0",
+            "backends.one.limits.kv_tokens: expected a whole number above 0, found 0",
+        ),
+        (
             "decode_tokens_s = 50",
             "decode_tokens_s = 0",
             "backends.one.speed.decode_tokens_s: expected a number above 0, found 0",
@@ -309,6 +314,22 @@ def test_the_handbook_names_every_filter_and_every_field() -> None:
     shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth, Probe)
     fields = {field for shape in shapes for field in shape.__struct_fields__} - {"name"}
     assert {word for word in codes | fields if word not in handbook} == set()
+
+
+def test_memory_that_is_not_named_follows_from_the_gpu_and_the_shape_of_the_model() -> None:
+    l4 = fleet_from_toml(SHIPPED, CLOUDS, SHIPPED_PRICES, SHIPPED_SYSTEMS).backends["cloud-run-l4"]
+    assert l4.limits.kv_tokens == int((0.9 * 24 - 5.5) * 10**9 / (2 * 32 * 8 * 128 * 2))
+    named = GOOD.replace("concurrency = 4", "concurrency = 4, gpu_memory_gb = 24, kv_tokens = 4096")
+    assert fleet_from_toml(named, VARIABLES, PRICES).backends["one"].limits.kv_tokens == 4096
+    shapeless = GOOD.replace("concurrency = 4", "concurrency = 4, gpu_memory_gb = 24")
+    assert fleet_from_toml(shapeless, VARIABLES, PRICES).backends["one"].limits.kv_tokens is None
+
+
+def test_a_gpu_that_has_no_memory_beside_the_weights_has_no_number_of_tokens() -> None:
+    """The filter `memory` refuses its turns, and names the gigabytes."""
+    shape = "tier = 1\nweights_gb = 5.5\nlayers = 32\nkv_heads = 8\nhead_dim = 128"
+    tight = GOOD.replace("tier = 1", shape).replace("concurrency = 4", "concurrency = 4, gpu_memory_gb = 6")
+    assert fleet_from_toml(tight, VARIABLES, PRICES).backends["one"].limits.kv_tokens is None
 
 
 FORMER_NAMES = {"failure_class": "posture", "warm_up_hold_s": "wake_hold_s", "idle_s": "tail_s"}

@@ -15,15 +15,11 @@ from domain.money.prices import TimePrice
 from domain.routing.answer_lengths import CachedPrefix
 from domain.routing.candidates import if_up, rental_decision
 from domain.routing.costs import estimate, expiry, warm_up_cost
-from domain.routing.estimates import (
-    Demand,
-    Readiness,
-    RoutingOption,
-    cached_tokens,
-)
+from domain.routing.estimates import Demand, Readiness, RoutingOption
 from domain.routing.filters import LOOK_AGAIN_S
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price, window_s
 from domain.routing.router import route
+from domain.routing.work.durations import cached_tokens
 from tests.domain.fleets import API as API_PRICE
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, SMALL, backend, fleet
 from tests.domain.fleets import GPU as PRICE

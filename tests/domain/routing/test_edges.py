@@ -11,16 +11,10 @@ from domain.fleet.catalog import Backend, ContinuationMode
 from domain.money.costing import time_cost
 from domain.money.prices import TimePrice
 from domain.routing.costs import expected_cost, worst_cost
-from domain.routing.estimates import (
-    Demand,
-    Estimate,
-    Readiness,
-    RoutingOption,
-    late_s,
-    writable,
-)
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 from domain.routing.filters import by_budget, by_output, by_payload, by_room, by_time, by_window
 from domain.routing.router import options
+from domain.routing.work.durations import late_s, writable
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, SMALL, backend, fleet, limits
 from tests.domain.fleets import GPU as PRICE
 

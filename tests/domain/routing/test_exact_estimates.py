@@ -14,16 +14,8 @@ from domain.money.costing import marginal_cost, time_cost, token_cost, worst_tok
 from domain.money.sessions.transitions import joint_worst_case
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.costs import estimate, expected_cost, expiry, warm_up_cost, worst_cost
-from domain.routing.estimates import (
-    LEAST_WORST_S,
-    SLOW,
-    Demand,
-    Estimate,
-    Readiness,
-    RoutingOption,
-    cached_tokens,
-    writable,
-)
+from domain.routing.estimates import LEAST_WORST_S, SLOW, Demand, Estimate, Readiness, RoutingOption
+from domain.routing.work.durations import cached_tokens, writable
 from domain.tokens.counts import CountedBy, TokenCount
 from domain.tokens.estimates import TokenEstimate
 from tests.domain.fleets import API, ATTEMPT_LIMITS, SERVERLESS, SMALL, backend, limits

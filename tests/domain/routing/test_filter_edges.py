@@ -10,7 +10,7 @@ from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, ImageMode, LogprobsMode, Model
 from domain.fleet.cold_start import FailedWarmUp
 from domain.log.capped_answers import CappedAnswer
-from domain.routing.estimates import Demand, Durations, Readiness, RoutingOption
+from domain.routing.estimates import Demand, Readiness, RoutingOption
 from domain.routing.filters import (
     Filters,
     ModelChoice,
@@ -25,6 +25,7 @@ from domain.routing.filters import (
     pause_of,
     rejection_before_estimate,
 )
+from domain.routing.work.durations import Durations
 from tests.domain.fleets import ATTEMPT_LIMITS, LARGE, SERVERLESS, SMALL, backend, limits
 
 NOW = 1_000_000.0
@@ -113,7 +114,7 @@ def test_a_final_failure_ends_the_turns_that_waited_for_it_alone(admitted_at: fl
 
 
 def room(tokens: int) -> Durations:
-    return Durations(10.0, 10.0, 0.0, 0.0, 30.0, 10.0, tokens, 500, 0, 500)
+    return Durations(10.0, 10.0, 0.0, 0.0, 30.0, 10.0, tokens, 500, 0, 500, 1008, 50.0)
 
 
 def test_a_turn_that_wants_one_token_needs_room_for_it() -> None:

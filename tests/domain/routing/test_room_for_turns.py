@@ -12,17 +12,9 @@ from domain.fleet.load import Load
 from domain.routing.answer_lengths import AnswerLength, CachedPrefix
 from domain.routing.candidates import Candidate
 from domain.routing.costs import estimate
-from domain.routing.estimates import (
-    Demand,
-    Estimate,
-    Readiness,
-    RoutingOption,
-    cached_tokens,
-    durations,
-    late_s,
-    writable,
-)
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 from domain.routing.queueing import KEEP_S, QueuedTurn, room_for, wait_for
+from domain.routing.work.durations import cached_tokens, durations, late_s, writable
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, SMALL, backend, limits
 
 NOW = 1_000_000.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.fleet.catalog import Auth, AuthKind, ColdStart
 from domain.fleet.failure_classes import Diagnosis, Failure, FailureClass, FailureKind, diagnose
+from domain.fleet.learned_speed import Observation
 from domain.identity.owners import Owner
 from domain.money.attempt_charge import AttemptCharge
 from domain.money.costing import time_cost
@@ -67,6 +68,29 @@ async def test_a_starting_and_then_warm_backend() -> None:
     warm = (await fleet(one))["gpu"]
     assert (warm["status"], warm["start"]["samples"], warm["start"]["longest_s"]) == ("warm", 1, 12)
     assert warm["start"]["warm_until"] == now + 12 + PRICE.idle_s
+
+
+async def test_the_memory_that_attempts_claim_and_the_speed_beside_others_are_shown() -> None:
+    paged = replace(GPU, limits=replace(GPU.limits, kv_tokens=8000))
+    one = api(FakeBackend(), FakeBackend(), deployed={"gpu": paged, "spare": backend("spare")})
+    states, now = one.world.app.state.backend_states, one.world.clock.now()
+    assert (await fleet(one))["spare"]["kv_memory"] is None
+    for name in ("attempt_a", "attempt_b"):
+        await states.record_start(paged, name, until=now + 60, claim=1600)
+    seen = Observation(
+        attempt="attempt_a",
+        started_at=now,
+        first_token_at=now + 1,
+        ended_at=now + 3,
+        input_tokens=300,
+        output_tokens=61,
+        beside=1,
+    )
+    await states.record_success(paged, seen)
+    one.world.clock.advance(2)
+    found = (await fleet(one))["gpu"]
+    assert found["kv_memory"] == {"tokens": 8000, "claimed": 1600}
+    assert found["speed"]["decode_by_load"] == [{"up_to": 2, "tokens_s": 46.0}]
 
 
 async def test_an_obstacle_is_shown_with_its_end() -> None:

@@ -1,0 +1,118 @@
+"""Is there KV memory for one more request at a backend?
+
+An engine keeps the keys and values of every token that a running request has read or written, in blocks. It takes no
+further request without free blocks for its prompt, and where the blocks run out while answers grow it throws requests
+out and computes them again. So each attempt claims what it may come to need, and the claims never exceed the memory.
+
+The cached beginning of a conversation takes as much as the rest of it: an engine counts the blocks of its prompt cache
+as free until a request uses them again (vLLM, `SingleTypeKVCacheManager.get_num_blocks_to_allocate`).
+"""
+
+from collections.abc import Mapping
+from copy import replace
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend, BackendLimits
+from domain.fleet.instances.places import instances_serving
+from domain.fleet.load import NO_QUEUE_PLACES, Load, QueuePlace
+
+BLOCK_TOKENS: Final = 16
+"""Memory is taken in blocks of so many tokens: vLLM's default `block_size`."""
+
+
+def claim_of(tokens: int) -> int:
+    """Return the tokens of memory that a request takes which reads and writes so many: whole blocks."""
+    return -(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS
+
+
+def why_too_large(limits: BackendLimits, tokens: int) -> str | None:
+    """Return why no instance can ever serve a request of so many tokens; None where one can."""
+    claim, most = claim_of(tokens), limits.kv_tokens
+    if most is None or claim <= most:
+        return None
+    return f"the turn needs {claim:,} tokens of KV memory; an instance has {most:,}"
+
+
+class KvMemory(Struct, frozen=True, kw_only=True):
+    """The tokens of KV memory of all instances that run, and those that running attempts claim.
+
+    With several instances they are one sum: which of them gets a request is the provider's choice.
+    """
+
+    tokens: int
+    claimed: int = 0
+
+    @property
+    def free(self) -> int:
+        return max(0, self.tokens - self.claimed)
+
+    def has_room(self, claim: int, *, ahead: int = 0, beside_others: bool = False) -> bool:
+        """Return whether a request may run, after the claims of those ahead of it.
+
+        With `beside_others` a quarter stays free for them. A request that would be alone always may.
+        """
+        kept = self.tokens // 4 if beside_others else 0
+        return not (self.claimed or ahead) or self.claimed + ahead + claim <= self.tokens - kept
+
+    def rounds(self, claim: int, *, ahead: int = 0) -> float:
+        """Return how many rounds of requests have to end before there is room: they free their memory one by one."""
+        return max(0.0, (self.claimed + ahead + claim - self.tokens) / self.tokens)
+
+    def to_document(self) -> dict[str, Any]:
+        return {"tokens": self.tokens, "claimed": self.claimed}
+
+
+def share_of(backend: Backend) -> int:
+    """Return what a request of unknown size claims: an even share of an instance."""
+    return (backend.limits.kv_tokens or 0) // backend.limits.concurrency
+
+
+def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | None:
+    """Return the memory of a backend and what is claimed of it; None where it is not known.
+
+    A provider starts further instances for requests beyond the concurrency of the others, never for their size.
+    """
+    if backend.limits.kv_tokens is None:
+        return None
+    instances = instances_serving(backend, state, state.load.running(now) + 1, now)
+    claimed = state.load.claimed(now, unknown=share_of(backend))
+    return KvMemory(tokens=instances * backend.limits.kv_tokens, claimed=claimed)
+
+
+class AttemptStart(NamedTuple):
+    """Whether there was memory for an attempt, and how many others ran beside it; None where that is not known."""
+
+    has_memory: bool
+    beside: int | None
+
+
+UNKNOWN: Final = AttemptStart(has_memory=True, beside=None)
+
+
+def start_of(state: BackendState, backend: Backend, attempt: str, *, claim: int, now: float) -> AttemptStart:
+    """Return whether an attempt may start. One that runs already, in a process that died, gives its own claim back."""
+    others = replace(state, load=state.load.without_attempt(attempt))
+    memory = memory_of(backend, others, now)
+    return AttemptStart(not claim or memory is None or memory.has_room(claim), others.load.running(now))
+
+
+def with_memory(line: Mapping[str, QueuePlace], memory: KvMemory | None, backend: Backend) -> Mapping[str, QueuePlace]:
+    """Return the first turns of a line that there is memory for: none passes a larger one before it."""
+    if memory is None:
+        return line
+    taken, ahead = dict(NO_QUEUE_PLACES), 0
+    for name, place in line.items():
+        claim = place.claim or share_of(backend)
+        if not memory.has_room(claim, ahead=ahead):
+            break
+        taken[name], ahead = place, ahead + claim
+    return taken
+
+
+def claimed_ahead(load: Load, backend: Backend, response: str, admitted_at: float, now: float) -> int:
+    """Return what the turns claim that were admitted before this one and are in line."""
+    unknown = share_of(backend)
+    return sum(place.claim or unknown for place in load.places_before(response, admitted_at, now))
