@@ -247,7 +247,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 def print_wrong_bills(measured: Iterable[Measured]) -> None:
     """Print the cells whose ledger differs from the bills by more than 2 %.
 
-    It does where a GPU whose start is believed to be longer than its idle period scales in unseen.
+    It does where a GPU whose start is configured longer than its idle period scales in unseen.
     """
     for each in measured:
         outcome = each.outcome

@@ -38,7 +38,7 @@ class RemoteTask(Struct, frozen=True, kw_only=True):
     """A call that its server runs as a task: it has answered with an id, and goes on.
 
     The server is asked for it every `poll_s` seconds at most, until `until`. Times are seconds since the epoch.
-    Each look of a timer is a step of the orchestration, so they become less frequent: 14 in an hour, 33 in a day.
+    Each look of a timer is a step of the orchestration, so they become less frequent: 16 in an hour, 37 in a day.
     """
 
     id: str

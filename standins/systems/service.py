@@ -1,4 +1,4 @@
-"""How is a request served that comes to the front door of a system: identity, sleep, the model's answer, the books?"""
+"""How is a request served that comes to the stand-in of a system: identity, sleep, the model's answer, the books?"""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ class Served:
 
 
 class Systems:
-    """All front doors, with the scripted model behind them."""
+    """All stand-ins, with the scripted model behind them."""
 
     def __init__(
         self,

@@ -18,6 +18,9 @@ from domain.identity.owners import Owner
 from domain.tools.approvals import approval_id
 from domain.tools.call_record import ORPHAN, CallOutcome, CallRecord, call_id, call_prefix
 
+KEPT_S = 600.0
+"""How long a note stays after the time of its task: a turn forgets it at the end of the call."""
+
 
 class ToolCalls:
     """The records of calls. Every method is safe to repeat."""
@@ -106,6 +109,13 @@ class ToolCalls:
         """Return the records of a response, in the order of their items."""
         found = await self.documents(owner, response_id)
         return tuple(each.read_as(CallRecord.from_document) for each in found if not is_orphan(each))
+
+    async def note(self, owner: Owner, record: CallRecord) -> None:
+        """Keep what a deletion of its response leaves of a record, as long as its task may last."""
+        until = record.task.until if record.task else self.clock.now()
+        body = {**record.to_document(), "kind": ORPHAN}
+        create = Create(id=record.id, body=body, expires_at=until + KEPT_S)
+        await with_retries(self.clock, create_once, self.store, response_key(owner, record.response), create)
 
     async def orphans(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
         """Return what is left of a deleted response's calls whose servers run them as tasks."""

@@ -72,6 +72,16 @@ CONTINUED: dict[str, Any] = {
 }
 """What an earlier history leaves to the next one, as version 1.3 wrote it first."""
 
+OPEN_ROUND: dict[str, Any] = {
+    "called": {
+        "mcp_1": {"outcome": "completed", "added": CONTINUED["size"]},
+        "mcp_2": {"outcome": "running", "added": CONTINUED["size"], "until": 1_800_000_060.0},
+    },
+    "added": CONTINUED["size"],
+    "asks": False,
+}
+"""What it leaves of a round whose calls run as tasks, as version 1.9 wrote it first."""
+
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ESCALATION = {"backend": "gpu-l4", "reason": "unparsed", "result": "completed", "code": ""}
 ADDED: dict[type, dict[str, Any]] = {
@@ -145,6 +155,7 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
     check(wire.WaitWire, WAITED)
     check(wire.CappedWire, CAPPED)
     check(wire.EscalationWire, ESCALATION)
+    check(call_wire.OpenRoundWire, OPEN_ROUND)
 
 
 def test_every_shape_is_frozen() -> None:
@@ -157,6 +168,7 @@ def test_every_shape_is_frozen() -> None:
         wire.SpentWire,
         wire.WaitReasonWire,
         wire.WaitWire,
+        call_wire.OpenRoundWire,
     }
     modules = (wire, call_wire, webhook_wire, batch_wire, approval_wire)
     shapes = {name: value for module in modules for name, value in vars(module).items()}
@@ -182,6 +194,8 @@ def test_a_turn_goes_on_with_what_an_earlier_release_left_to_it() -> None:
     assert escalated.between_rounds() == {**CONTINUED["attempts"], "escalation": ESCALATION}
     assert costs.for_settle()["spent"] == CONTINUED["spent"]
     assert waits.for_settle() == {"waits": [WAITED]}
+    assert progress.open_round is None
+    assert Progress.from_wire({**CONTINUED, "open_round": OPEN_ROUND}).open_round == OPEN_ROUND
 
 
 def test_the_end_of_an_attempt_is_read_and_written_as_it_was() -> None:
