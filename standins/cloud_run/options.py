@@ -110,7 +110,9 @@ def speed_from(text: str) -> float:
 
 
 def flag_from(text: str) -> bool:
-    return {"yes": True, "no": False}[text]
+    if text not in {"yes", "no"}:
+        raise ValueError(f"{text} is neither yes nor no")
+    return text == "yes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

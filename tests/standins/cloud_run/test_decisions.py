@@ -42,6 +42,8 @@ def test_an_invalid_option_is_explained() -> None:
         with_changes(CloudRunOptions(), {"max_instances": "two"})
     with pytest.raises(ValueError, match=r"^count_failure=200: 200 is not the status of an error$"):
         with_changes(CloudRunOptions(), {"count_failure": "200"})
+    with pytest.raises(ValueError, match=r"^abandoned_starts=maybe: maybe is neither yes nor no$"):
+        with_changes(CloudRunOptions(), {"abandoned_starts": "maybe"})
     with pytest.raises(ValueError, match=r"^unknown option colour; choose one of start, "):
         with_changes(CloudRunOptions(), {"colour": "red"})
 
