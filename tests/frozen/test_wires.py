@@ -7,7 +7,7 @@ import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
 from activities.infer import inferred
-from domain import approval_wire, call_wire, webhook_wire, wire
+from domain import approval_wire, call_wire, place_wire, webhook_wire, wire
 from domain.batches import batch_wire
 from domain.identity.owners import Owner
 from domain.log.capped_answers import CappedAnswer
@@ -86,9 +86,9 @@ CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ESCALATION = {"backend": "gpu-l4", "reason": "unparsed", "result": "completed", "code": ""}
 ADDED: dict[type, dict[str, Any]] = {
     wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True, "escalation": ESCALATION},
-    wire.InferWire: {"capped": True, "escalates": True},
+    wire.InferWire: {"capped": True, "escalates": True, "claim": 4096},
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
-    wire.RoutedWire: {"wait": WAIT, "escalates": True},
+    wire.RoutedWire: {"wait": WAIT, "escalates": True, "claim": 4096},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
     batch_wire.RunBatchWire: {"looks": 3, "at_once": 4},
     batch_wire.BatchCheckedWire: {"at_once": 4},
@@ -161,6 +161,7 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
     nested = {
+        place_wire.ClaimWire,
         wire.CappedWire,
         wire.EscalationWire,
         wire.SizeWire,
