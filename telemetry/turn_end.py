@@ -107,14 +107,14 @@ def show_turn(turn: EndedTurn) -> None:
 
 
 def log_line(turn: EndedTurn) -> dict[str, Any]:
-    """Return the one line about the turn: ids and figures, never content."""
+    """Return the one line about the turn: ids and figures, never content. Without a trace, its two ids are empty."""
     usage, calls = turn.usage, turn.calls
     return {
         "event": "turn_ended",
         "response": turn.response_id,
         "tenant": turn.tenant,
         "trace_id": turn.traceparent.split("-")[1] if turn.traceparent else "",
-        "span_id": f"{span_id(turn.response_id):016x}",
+        "span_id": f"{span_id(turn.response_id):016x}" if turn.traceparent else "",
         "status": turn.status,
         "reason": turn.code,
         "backend": calls[-1].backend if calls else None,
