@@ -24,7 +24,6 @@ from domain.tools.arguments import call_problem, parsed_arguments
 from domain.tools.call_record import CallOutcome, CallRecord, hash_of
 from domain.tools.catalog import (
     OnUnknown,
-    ServerAuth,
     ServerKind,
     ServerTool,
     ToolEffect,
@@ -87,7 +86,7 @@ class CallTool:
         try:
             return await self.closed_call(owner, response_id, call)
         except NoResponse:
-            await self.cancel_orphans(owner, response_id)
+            await self.sender.tasks.cancel_orphans(owner, response_id, self.servers)
             await self.sender.calls.clear(owner, response_id)
             raise
 
@@ -102,6 +101,7 @@ class CallTool:
             outcome = await self.outcome(response, item, log)
             if outcome.task:
                 return {"outcome": "running", "added": NOTHING, "until": outcome.task.look_at(self.log.clock.now())}
+            await self.sender.tasks.forget(response, item)
             asks = outcome.unknown and self.on_unknown(response, item) is OnUnknown.ASK
             item = await self.log.close(owner, response.id, item.id, outcome, asks_again=asks)
         return self.called(response, item) if item else ENDED
@@ -221,6 +221,7 @@ class CallTool:
             approval = await self.turns.approvals.find(response.owner, item.approval)
             place = (approval.response, approval.request) if approval else place
         await self.stop(response, item, place)
+        await self.sender.tasks.forget(response, item)
         await self.sender.abandon(response.owner, place, by=response.id, is_write=self.may_write(response, item))
 
     async def stop(self, response: Response, item: Item, place: tuple[str, str]) -> None:
@@ -238,15 +239,6 @@ class CallTool:
                 grant=await self.grants.token(response, server),
             )
             await self.sender.tasks.stop(task, record, record.task)
-
-    async def cancel_orphans(self, owner: Owner, response_id: str) -> None:
-        """Let servers cancel the tasks of a deleted turn, but none that is called in the name of the caller."""
-        for record in await self.sender.calls.orphans(owner, response_id):
-            server = self.servers.open_to(owner, record.server)
-            tool = server.rights(record.tool) if server else None
-            if server and tool and record.task and server.auth is not ServerAuth.OBO:
-                await self.sender.tasks.drop(owner, server, tool, record.task)
-            await self.sender.calls.remove(owner, response_id, record.item)
 
     def may_write(self, response: Response, item: Item) -> bool:
         found = self.find(response, item)

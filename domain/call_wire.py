@@ -2,6 +2,7 @@
 
 from typing import Final, NotRequired, TypedDict
 
+from domain.tokens.sizes import SizeWire
 from domain.wire import ONE_HISTORY, CalledToolWire, TurnWire
 
 ONE_CALL_A_STEP: Final = ONE_HISTORY | {"1.3", "1.4", "1.5", "1.6"}
@@ -16,6 +17,17 @@ class CallToolsWire(TurnWire):
 
     calls: list[str]
     looks: NotRequired[bool]
+
+
+class OpenRoundWire(TypedDict):
+    """A round with calls that run as tasks of their servers: how its calls have ended so far, and what else it adds.
+
+    `asks`: after the calls the turn ends, or asks for approvals.
+    """
+
+    called: dict[str, CalledToolWire]
+    added: SizeWire | None
+    asks: bool
 
 
 class CalledToolsWire(TypedDict):

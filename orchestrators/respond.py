@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain import wire
+from domain.call_wire import OpenRoundWire
 from domain.log.events import CALLS
 from orchestrators.approval_waits import settle_requests
 from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 from orchestrators.context import Context, Steps
-from orchestrators.continuation import Progress, go_on, is_long, take_over
-from orchestrators.rounds import run_calls, size_after
+from orchestrators.continuation import Progress, go_on, is_long, is_long_between_looks, take_over
+from orchestrators.rounds import begin_calls, ended_calls, run_calls, running_in, size_after
 from orchestrators.step_costs import StepCosts
 from orchestrators.steps import call_step, call_together, cancelled_within, first_within, wait_for_place
 from orchestrators.turn_waits import TurnWaits
@@ -118,19 +119,37 @@ def answer(
 
     Returns None where the turn goes on in a new history.
     """
-    size, history = progress.size, progress.history
+    size, history, begun = progress.size, progress.history, progress.open_round
     while True:
-        history, inferred = yield from one_round(context, turn, size, history, waits)
-        if inferred["result"] != CALLS:
-            return ending_of(inferred)
-        called = yield from run_calls(context, turn, inferred.get("calls", []))
-        ending, added = yield from after_calls(context, turn, called, waits, asks=inferred.get("hands_back", False))
+        if begun is None:
+            history, inferred = yield from one_round(context, turn, size, history, waits)
+            if inferred["result"] != CALLS:
+                return ending_of(inferred)
+            begun = yield from begin_round(context, turn, inferred)
+        called = yield from ended_calls(context, turn, begun["called"], lambda: is_long_between_looks(context, costs))
+        if running_in(called):
+            go_on(
+                context,
+                turn,
+                Progress(size=size, history=history, open_round={**begun, "called": called}),
+                costs,
+                waits,
+            )
+            return None
+        results = list(called.values())
+        ending, added = yield from after_calls(context, turn, results, waits, asks=begun["asks"])
         if ending:
             return ending
-        size = size_after(size_after(size, inferred.get("added"), called), added)
+        size, begun = size_after(size_after(size, begun["added"], results), added), None
         if is_long(context, costs):
             go_on(context, turn, Progress(size=size, history=history), costs, waits)
             return None
+
+
+def begin_round(context: Context, turn: wire.TurnWire, inferred: wire.InferredWire) -> Steps[OpenRoundWire]:
+    """Run the calls of a round; some may go on as tasks of their servers."""
+    called = yield from begin_calls(context, turn, inferred.get("calls", []))
+    return {"called": called, "added": inferred.get("added"), "asks": inferred.get("hands_back", False)}
 
 
 def one_round(

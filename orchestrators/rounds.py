@@ -4,7 +4,7 @@ All of them in parallel, several in one step; those that failed for want of the 
 their servers run as tasks are waited for on durable timers, and looked at now and then: those due soon, together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from domain import wire
@@ -24,11 +24,16 @@ CALLS_OF_A_STEP: Final = 8
 
 def run_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> Steps[list[wire.CalledToolWire]]:
     """Run the calls of these items, and return how they ended."""
+    called = yield from begin_calls(context, turn, calls)
+    return list((yield from ended_calls(context, turn, called)).values())
+
+
+def begin_calls(context: Context, turn: wire.TurnWire, calls: Sequence[str]) -> Steps[dict[str, wire.CalledToolWire]]:
+    """Run the calls of these items, and return how they ended, or that they run as tasks of their servers."""
     if not calls:
-        return []
+        return {}
     tried = yield from try_calls(context, turn, calls)
-    called = yield from with_repeats(context, turn, dict(zip(calls, tried, strict=True)))
-    return (yield from ended_calls(context, turn, called))
+    return (yield from with_repeats(context, turn, dict(zip(calls, tried, strict=True))))
 
 
 def with_repeats(
@@ -45,16 +50,26 @@ def with_repeats(
 
 
 def ended_calls(
-    context: Context, turn: wire.TurnWire, called: dict[str, wire.CalledToolWire]
-) -> Steps[list[wire.CalledToolWire]]:
-    """Return how the calls ended; those that run as tasks of their servers are looked at until they have."""
-    while running := {call: result for call, result in called.items() if result["outcome"] == "running"}:
+    context: Context,
+    turn: wire.TurnWire,
+    called: dict[str, wire.CalledToolWire],
+    is_enough: Callable[[], bool] = lambda: False,
+) -> Steps[dict[str, wire.CalledToolWire]]:
+    """Return how the calls ended; those that run as tasks of their servers are looked at until they have.
+
+    Where this history has had enough, some are running still.
+    """
+    while (running := running_in(called)) and not is_enough():
         until = next_look(context, [result.get("until", 0.0) for result in running.values()])
         is_cancelled = yield from cancelled_within(context, max(LEAST_WAIT_S, until - seconds_now(context)))
         now = seconds_now(context)
         due = [call for call, result in running.items() if is_cancelled or result.get("until", 0.0) <= now]
         called |= yield from looked_at(context, turn, due)
-    return list(called.values())
+    return called
+
+
+def running_in(called: dict[str, wire.CalledToolWire]) -> dict[str, wire.CalledToolWire]:
+    return {call: result for call, result in called.items() if result["outcome"] == "running"}
 
 
 def next_look(context: Context, times: Sequence[float]) -> float:

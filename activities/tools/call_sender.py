@@ -134,14 +134,14 @@ class CallSender:
         try:
             opened = await self.billing.open(task)
         except Exhausted:
-            return failed(OVER_BUDGET)
+            return replace(failed(OVER_BUDGET), is_unsent=task.is_write)
         sent_at = self.clock.now()
         outcome, requests = await self.send(record, task)
         if outcome.task is None:
             self.durations.note(task.server.label, task.item.name, self.clock.now() - sent_at)
         await self.billing.close(task, opened, requests=requests)
         self.cache.keep(task, outcome)
-        return outcome
+        return replace(outcome, is_unsent=task.is_write and not requests)
 
     def new_record(self, task: CallTask) -> CallRecord:
         now = self.clock.now()
@@ -218,7 +218,8 @@ class CallSender:
             if within_s <= 0:
                 return (outcome, sent) if number else (failed(DEADLINE_PASSED), 0)
             answered = await self.request(record, task, within_s)
-            outcome, sent = answered.outcome, sent + answered.may_have_arrived
+            outcome = answered.outcome if answered.may_have_arrived or not sent else outcome
+            sent += answered.may_have_arrived
             if answered.is_final:
                 break
         return outcome, sent

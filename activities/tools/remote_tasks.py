@@ -14,11 +14,13 @@ from clients.clock import Clock
 from clients.storage.retry import with_retries
 from clients.tools.credentials import GRANT_EXPIRED
 from clients.tools.port import TaskStatus, ToolAnswer, ToolCaller, ToolError, ToolRequest, ToolTask
+from domain.content.items import Item
 from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.tools.call_record import STEP_LOOKS_S, CallOutcome, CallRecord, RemoteTask
-from domain.tools.catalog import ServerAuth, ServerTool, ToolServer
+from domain.tools.catalog import ServerAuth, ServerTool, ToolServer, ToolServers
 from domain.tools.outcomes import TASK_ASKED, TASK_CANCELLED, TASK_LATE, TASK_LOST, failed, running, unknown
+from domain.turns.response import Response
 from state.tools.durations import LearnedToolDurations
 from state.tools.whole_results import WholeResults
 from state.turns.tool_calls import ToolCalls
@@ -63,6 +65,7 @@ class RemoteTasks:
         So is one whose turn has ended meanwhile, perhaps before there was a task to cancel. Raises NoResponse where the
         response was deleted.
         """
+        await self.note(task, record, remote)
 
         def noted(stored: CallRecord) -> CallRecord | None:
             return None if stored.outcome or stored.task else replace(stored, task=remote)
@@ -78,6 +81,29 @@ class RemoteTasks:
             await self.stop(task, stored, remote)
             return await self.ended(task, stored, remote, closed_early(task))
         return stored.outcome or running(stored.task or remote)
+
+    async def note(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> None:
+        """Note a task beside the turn that has begun it, where the call's record is beside the turn that has asked.
+
+        So the task is found when its own turn is deleted.
+        """
+        if task.place != (task.response.id, task.item.id):
+            copy = replace(record, response=task.response.id, item=task.item.id, task=remote)
+            await self.calls.note(task.owner, copy)
+
+    async def forget(self, response: Response, item: Item) -> None:
+        """Forget what was noted of a task that has ended, or was cancelled."""
+        if item.approval:
+            await self.calls.remove(response.owner, response.id, item.id)
+
+    async def cancel_orphans(self, owner: Owner, response_id: str, servers: ToolServers) -> None:
+        """Let servers cancel the tasks of a deleted turn, but none that is called in the name of the caller."""
+        for record in await self.calls.orphans(owner, response_id):
+            server = servers.open_to(owner, record.server)
+            tool = server.rights(record.tool) if server else None
+            if server and tool and record.task and server.auth is not ServerAuth.OBO:
+                await self.drop(owner, server, tool, record.task)
+            await self.calls.remove(owner, response_id, record.item)
 
     async def follow(self, task: CallTask, record: CallRecord, begun: CallOutcome) -> CallOutcome:
         """Ask for a task that has just begun until it has ended, for some seconds at most: a timer costs history."""

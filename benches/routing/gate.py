@@ -22,9 +22,9 @@ GATE = (
     Cell(name="hours", arrivals=drawn("hours", 240, 100, seed=5), start_s=20, idle_s=300),
     Cell(name="bursts of a client", arrivals=real("40", 240, day=8, days=1, seed=5), start_s=20, idle_s=60),
     Cell(name="a client with long prompts", arrivals=real("30", 200, day=8, days=1, seed=5), api=MINI, idle_s=60),
-    Cell(name="a start believed too long", arrivals=drawn("quarters", 200, 400, seed=5), idle_s=400, configured=3),
+    Cell(name="a start configured too long", arrivals=drawn("quarters", 200, 400, seed=5), idle_s=400, configured=3),
     Cell(
-        name="a start believed too long to be seen",
+        name="a start configured too long to be seen",
         arrivals=drawn("quarters", 200, 400, seed=5),
         idle_s=120,
         configured=5,
@@ -41,7 +41,7 @@ GATE = (
     Cell(name=SECOND_GPU, arrivals=drawn("hours", 200, 300, seed=5), start_s=20, idle_s=120, gpus=2),
     Cell(name="two GPUs of little room", arrivals=drawn("quarters", 200, 120, seed=5), room=1, gpus=2),
     Cell(name="short answers", arrivals=real("16", 250, day=8, days=0.04, seed=5), start_s=20, idle_s=60),
-    Cell(name="a start believed too short", arrivals=drawn("fives", 200, 200, seed=5), idle_s=60, configured=0.2),
+    Cell(name="a start configured too short", arrivals=drawn("fives", 200, 200, seed=5), idle_s=60, configured=0.2),
     Cell(name="starts that no turn waits for", arrivals=drawn("fives", 200, 200, seed=5), idle_s=60, deadline_s=30),
 )
 """Short, so that they take seconds. They are no sample of the world: they are there to notice a change."""

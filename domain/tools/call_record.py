@@ -38,7 +38,7 @@ class RemoteTask(Struct, frozen=True, kw_only=True):
     """A call that its server runs as a task: it has answered with an id, and goes on.
 
     The server is asked for it every `poll_s` seconds at most, until `until`. Times are seconds since the epoch.
-    Each look of a timer is a step of the orchestration, so they become less frequent: 14 in an hour, 33 in a day.
+    Each look of a timer is a step of the orchestration, so they become less frequent: 16 in an hour, 37 in a day.
     """
 
     id: str
@@ -72,6 +72,7 @@ class CallOutcome(Struct, frozen=True, kw_only=True):
 
     `whole` is how many characters the output had before it was cut; 0 where it was not. `images` are data URLs.
     A call that goes on as a task of its server has not ended: it is in progress, and has the `task`.
+    `is_unsent`: it is the outcome of a run that has sent nothing of a write; it says so, and is not stored.
     """
 
     status: ItemStatus
@@ -81,6 +82,7 @@ class CallOutcome(Struct, frozen=True, kw_only=True):
     whole: int = 0
     images: tuple[str, ...] = ()
     task: RemoteTask | None = None
+    is_unsent: bool = False
 
     def to_document(self) -> dict[str, Any]:
         error = dict(self.error) if self.error else None

@@ -40,7 +40,7 @@ def completed(output: str, *, whole: int = 0, images: tuple[str, ...] = ()) -> C
 
 
 def failed(message: str) -> CallOutcome:
-    """Return the outcome of a call that failed without having had an effect."""
+    """Return the outcome of a call that failed: it has had no effect, or may be sent again under its key."""
     return CallOutcome(status=ItemStatus.FAILED, error={"type": EXECUTION, "content": message})
 
 

@@ -20,7 +20,7 @@ STORES = ("sqlite", "cosmos")
 class ClusterOptions:
     """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models.
 
-    `systems` adds the front doors of all inference systems. `cold` is the start-up time of a GPU that scales to zero,
+    `systems` adds the stand-ins of all inference systems. `cold` is the start-up time of a GPU that scales to zero,
     in seconds (5, or a range, 3-9); empty leaves that GPU out. `gpu` are more options of standins.cloud_run.
     `warm_models` adds the always-warm models to a cluster with a GPU. `report` gets a line for each step of the start.
     """

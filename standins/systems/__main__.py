@@ -1,4 +1,4 @@
-"""Which options start the front doors? `python -m standins.systems --rate 50 --start-s 1 --idle-s 30`."""
+"""Which options start the stand-ins? `python -m standins.systems --rate 50 --start-s 1 --idle-s 30`."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from standins.systems.service import Systems
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m standins.systems",
-        description="the front doors of all inference systems, with the scripted model behind them",
+        description="the stand-ins of all inference systems, with the scripted model behind them",
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")

@@ -1,4 +1,4 @@
-"""What does a front door pass on that speaks Chat Completions, and how does it read the model's answer?"""
+"""What does a stand-in pass on that speaks Chat Completions, and how does it read the model's answer?"""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +18,7 @@ class BadCall(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call of a front door: the chat to ask the model, and whether the caller wants a stream.
+    """One call of a stand-in: the chat to ask the model, and whether the caller wants a stream.
 
     `billed_ms` are the milliseconds that the system bills, where it says so.
     """
@@ -38,10 +38,10 @@ class Refusal:
 
 
 class DoorWire(Protocol):
-    """How a front door reads its requests and writes its answers."""
+    """How a stand-in reads its requests and writes its answers."""
 
     def operation(self, path: str, body: bytes) -> Operation | None:
-        """Return what a request asks for; None where the front door has no such path. Raises BadCall."""
+        """Return what a request asks for; None where the stand-in has no such path. Raises BadCall."""
         ...
 
     def headers(self, operation: Operation) -> Mapping[str, str]: ...

@@ -1,4 +1,4 @@
-"""How does Bedrock's front door speak Converse, by the service model of its own SDK?"""
+"""How does Bedrock's stand-in speak Converse, by the service model of its own SDK?"""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping

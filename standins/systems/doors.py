@@ -1,4 +1,4 @@
-"""Which systems have a front door here: on which wire, for whom, and what does each one say while it sleeps?
+"""Which systems have a stand-in here: on which wire, for whom, and what does each one say while it sleeps?
 
 Each answer is the one that docs/backends.md describes, with its source.
 """

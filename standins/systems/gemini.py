@@ -1,6 +1,6 @@
 """How does Vertex AI serve Gemini to Google's own SDK, beside Chat Completions?
 
-The product does not speak this wire. It is here so that Google's SDK takes the front door for the real one, by its
+The product does not speak this wire. It is here so that Google's SDK takes the stand-in for the real one, by its
 addresses, tokens and errors.
 """
 

@@ -1,4 +1,4 @@
-"""Does a front door accept the identity of its caller?"""
+"""Does a stand-in accept the identity of its caller?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ ISSUERS = web.AppKey("issuers", TokenKeys)
 
 
 class Identity(Protocol):
-    """What a front door demands of its callers."""
+    """What a stand-in demands of its callers."""
 
     def refusal(self, request: web.Request, body: bytes) -> web.Response | None:
         """Return the answer to a caller that is not accepted."""

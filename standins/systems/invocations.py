@@ -1,4 +1,4 @@
-"""How do the front doors of SageMaker and Lambda wrap a container's own answer?"""
+"""How do the stand-ins of SageMaker and Lambda wrap a container's own answer?"""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""How does a front door of the Responses API answer?"""
+"""How does a stand-in of the Responses API answer?"""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping

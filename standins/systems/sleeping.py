@@ -1,4 +1,4 @@
-"""Is the instance behind a front door asleep, starting or up?"""
+"""Is the instance behind a stand-in asleep, starting or up?"""
 
 import asyncio
 from collections.abc import Callable

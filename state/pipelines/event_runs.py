@@ -21,6 +21,7 @@ from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 KEPT_S = 30 * 86_400
 """An event that is sent again after this time is a new one, and a dead one is forgotten."""
 
+EVENT: Final = re.compile(r"event_[a-z0-9-]+_[0-9a-f]{64}")
 DATED: Final = re.compile(r"[0-9]{13}_[0-9a-f]{64}")
 """What comes after the pipeline in the entry of a dead event."""
 
@@ -46,6 +47,9 @@ class EventRuns:
             writes = writes[:1]  # the thread is registered: an earlier event of this id has expired
 
     async def find(self, owner: Owner, identifier: str) -> EventRun | None:
+        """Return an event that has arrived; None for a name that none can have."""
+        if not EVENT.fullmatch(identifier):
+            return None
         found = await self.store.read(owner_index_key(owner), identifier)
         return found.read_as(EventRun.from_document) if found else None
 

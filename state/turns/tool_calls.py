@@ -4,6 +4,7 @@ A record is in the partition of its turn, and is created before anything is sent
 """
 
 from collections.abc import Callable, Sequence
+from copy import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap, create_once
@@ -17,6 +18,10 @@ from domain.errors import NoResponse
 from domain.identity.owners import Owner
 from domain.tools.approvals import approval_id
 from domain.tools.call_record import ORPHAN, CallOutcome, CallRecord, call_id, call_prefix
+from domain.tools.outcomes import unknown
+
+KEPT_S = 600.0
+"""How long a note stays after the time of its task: a turn forgets it at the end of the call."""
 
 
 class ToolCalls:
@@ -82,13 +87,17 @@ class ToolCalls:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
         A run records nothing but a success after another turn has taken an approved call over, and while the server
-        runs a task of which this run does not know: the other one has it.
+        runs a task of which this run does not know: the other one has it. That a write was not sent is true of a run
+        that was alone.
         """
         at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
             is_left = not stored.is_run_by(record.turn) or stored.runs_task_unknown_to(record)
-            return None if stored.outcome or (is_left and not is_success) else stored.ended(outcome, at=at)
+            if stored.outcome or (is_left and not is_success):
+                return None
+            known = unknown() if outcome.is_unsent and stored.tries > 1 else replace(outcome, is_unsent=False)
+            return stored.ended(known, at=at)
 
         return await self.change(owner, record, ended)
 
@@ -106,6 +115,13 @@ class ToolCalls:
         """Return the records of a response, in the order of their items."""
         found = await self.documents(owner, response_id)
         return tuple(each.read_as(CallRecord.from_document) for each in found if not is_orphan(each))
+
+    async def note(self, owner: Owner, record: CallRecord) -> None:
+        """Keep what a deletion of its response leaves of a record, as long as its task may last."""
+        until = record.task.until if record.task else self.clock.now()
+        body = {**record.to_document(), "kind": ORPHAN}
+        create = Create(id=record.id, body=body, expires_at=until + KEPT_S)
+        await with_retries(self.clock, create_once, self.store, response_key(owner, record.response), create)
 
     async def orphans(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
         """Return what is left of a deleted response's calls whose servers run them as tasks."""

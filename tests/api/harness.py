@@ -26,6 +26,7 @@ from clients.tools.on_behalf_of import TokenExchange
 from clients.tools.port import ToolConnector
 from domain.approval_wire import decided_event
 from domain.batches.batch import Batch
+from domain.content.capabilities import Capability
 from domain.errors import Unauthenticated
 from domain.fleet.caller_rules import TenantRules
 from domain.fleet.catalog import Backend
@@ -253,6 +254,14 @@ def api(
         answer_storage=answer_storage or NoStorage(),
     )
     return Api(world=world, orchestrations=orchestrations)
+
+
+def with_vision(fake: FakeBackend) -> Api:
+    """Return an API whose model reads images."""
+    one = api(fake)
+    model = replace(one.world.fleet.models["model"], capabilities=frozenset({Capability.VISION}))
+    one.world.fleet.models["model"] = model  # type: ignore[index]
+    return one
 
 
 def events_of(stream: str) -> list[dict[str, Any]]:

@@ -12,17 +12,10 @@ from typing import Any
 import pytest
 
 from domain.content.capabilities import Capability
-from tests.api.harness import Api, api
+from tests.api.harness import Api, api, with_vision
 from tests.fakes.backends import FakeBackend, says
 
 IMAGE = "data:image/png;base64," + "A" * 3_000_000
-
-
-def with_vision(fake: FakeBackend) -> Api:
-    one = api(fake)
-    model = replace(one.world.fleet.models["model"], capabilities=frozenset({Capability.VISION}))
-    one.world.fleet.models["model"] = model  # type: ignore[index]
-    return one
 
 
 def message(content: Any) -> dict[str, Any]:

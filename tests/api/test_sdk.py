@@ -131,7 +131,7 @@ async def test_equal_requests_that_the_sdk_had_to_repeat_are_each_of_them_answer
     narrow = RateLimit(per_minute=6000, burst=3, running=100)
     one = api(clock=(clock := FakeClock()), store=MemoryStore(clock), limits=RateLimits(owner=narrow, tenant=narrow))
     one.orchestrations.hold = True
-    app, rejected = one.app(), list[str]()
+    rejected = list[str]()
 
     async def wait(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await answer(request)
@@ -140,8 +140,8 @@ async def test_equal_requests_that_the_sdk_had_to_repeat_are_each_of_them_answer
             clock.advance(60)
         return response
 
-    app.add_middleware(BaseHTTPMiddleware, dispatch=wait)
-    async with listening(app) as url, AsyncOpenAI(base_url=f"{url}/v1", api_key="mine") as client:
+    patient = BaseHTTPMiddleware(one.app(), dispatch=wait)
+    async with listening(patient) as url, AsyncOpenAI(base_url=f"{url}/v1", api_key="mine") as client:
         line = {"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": {"model": "auto", "input": "hi"}}
         file = await client.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
         batches = [

@@ -1,9 +1,11 @@
-"""What do the checks in a browser share?"""
+"""Which products and which browser do the checks share?"""
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
 from tests.conformance.page import write_section
 
@@ -18,3 +20,13 @@ def chromium(request: pytest.FixtureRequest) -> str:
         write_section(f"## {title}\n\nNot asked in this run: {found.stderr.strip()}\n")
         pytest.skip(found.stderr.strip())
     return found.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def scripted_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A product of the module's own, whose model says at once what it is told to."""
+    options = ClusterOptions(
+        data=tmp_path_factory.mktemp("cluster"), model="scripted", rate=0, environment={"GANGLION_TELEMETRY": "none"}
+    )
+    with LocalCluster(options) as started:
+        yield started

@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.cluster.local_cluster import LocalCluster
 from tests.conformance.installing import CODEX_LOCKS, NODE, codex_cli
 from tests.conformance.judging import judge
 from tests.conformance.programs import Finding, said_by
@@ -36,15 +36,6 @@ CHECKS: Mapping[str, tuple[str, str]] = {
 """What Codex is asked, and what its last words contain if the model, the tool and the result came together."""
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    options = ClusterOptions(
-        data=tmp_path_factory.mktemp("cluster"), model="scripted", rate=0, environment={"GANGLION_TELEMETRY": "none"}
-    )
-    with LocalCluster(options) as started:
-        yield started
-
-
 async def last_words(cluster: LocalCluster, folder: Path, prompt: str) -> str:
     """Return what Codex printed as the answer to a prompt."""
     home, words = folder / "home", folder / "words.txt"
@@ -56,13 +47,13 @@ async def last_words(cluster: LocalCluster, folder: Path, prompt: str) -> str:
     return words.read_text(encoding="utf-8")
 
 
-async def test_codex_cli_works_out_of_the_box(cluster: LocalCluster, tmp_path: Path) -> None:
+async def test_codex_cli_works_out_of_the_box(scripted_cluster: LocalCluster, tmp_path: Path) -> None:
     version = json.loads(CODEX_LOCKS[0].read_text(encoding="utf-8"))["dependencies"]["@openai/codex"]
     findings: list[Finding] = []
     for name, (prompt, expected) in CHECKS.items():
         folder = tmp_path / name.replace(" ", "-")
         folder.mkdir()
-        words = await last_words(cluster, folder, prompt)
+        words = await last_words(scripted_cluster, folder, prompt)
         problem = None if expected in words else f"{expected!r} is not in {words!r}"
         findings.append(Finding(kit=f"@openai/codex {version}", check=name, problem=problem))
     judge("Codex CLI, unmodified, with a custom provider", findings, {})

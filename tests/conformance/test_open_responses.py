@@ -8,14 +8,14 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.cluster.local_cluster import LocalCluster
 from tests.conformance.installing import GIVEN, HOME, alone, called, install_javascript, keep
 from tests.conformance.page import Verdict, section, unexplained, write_section
 
@@ -62,17 +62,9 @@ def clone() -> None:
         pytest.skip(f"{SOURCE} can't be reached; put a checkout into {SUITE}")
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    options = ClusterOptions(
-        data=tmp_path_factory.mktemp("cluster"), model="scripted", rate=0, environment={"GANGLION_TELEMETRY": "none"}
-    )
-    with LocalCluster(options) as started:
-        yield started
-
-
-async def test_the_official_suite_passes_over_http(cluster: LocalCluster, program: Path) -> None:
-    given = ("--base-url", f"{cluster.base_url}/v1", "--api-key", cluster.token(), "--model", "auto", "--json")
+async def test_the_official_suite_passes_over_http(scripted_cluster: LocalCluster, program: Path) -> None:
+    url, token = f"{scripted_cluster.base_url}/v1", scripted_cluster.token()
+    given = ("--base-url", url, "--api-key", token, "--model", "auto", "--json")
     suite = await asyncio.create_subprocess_exec(
         str(bun()), "run", str(program), *given, stdout=asyncio.subprocess.PIPE, cwd=program.parents[1]
     )

@@ -1,4 +1,4 @@
-"""Do the SDKs of Replicate and Google take the front doors of their systems for the real ones?
+"""Do the SDKs of Replicate and Google take the stand-ins of their systems for the real ones?
 
 boto3 and openai are dependencies of development: tests/standins/systems. These two have an environment of their own.
 """
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
 
 
 async def told(program: Path, url: str, token: str) -> dict[str, Any]:
-    """Return what a program with a vendor's SDK saw of a front door."""
+    """Return what a program with a vendor's SDK saw of a stand-in."""
     python = await asyncio.to_thread(vendor_kits)
     environment = {**os.environ, "URL": url, "TOKEN": token, "NO_PROXY": "127.0.0.1"}
     process = await asyncio.create_subprocess_exec(

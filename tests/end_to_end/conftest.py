@@ -12,6 +12,7 @@ import pytest
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
+from tests.end_to_end.crashing_clusters import CrashingCluster, crashing_cluster
 
 SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 RATE = 100.0
@@ -59,3 +60,17 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCl
 async def scene(shared_cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(shared_cluster) as caller, books_of(shared_cluster.data) as books:
         yield Scene(cluster=shared_cluster, caller=caller, books=books)
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
+    with crashing_cluster(tmp_path_factory.mktemp("app"), hasty(tmp_path_factory.mktemp("crashing"))) as one:
+        yield one
+
+
+@pytest.fixture
+async def crashing_scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
+    """Forget what was learned of the backends, so that each crash meets the same steps."""
+    async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
+        await books.forget_backend_states()
+        yield Scene(cluster=crashing.cluster, caller=caller, books=books)

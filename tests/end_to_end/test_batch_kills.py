@@ -1,15 +1,14 @@
 """Is each line of a batch answered and paid once, and are its files whole, wherever the worker is killed?"""
 
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 
 import pytest
 
-from tests.end_to_end.books import ALICE, books_of
-from tests.end_to_end.callers import calling, counted
-from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.books import ALICE
+from tests.end_to_end.callers import counted
+from tests.end_to_end.conftest import Scene
+from tests.end_to_end.crashing_clusters import CrashingCluster
 from tests.end_to_end.test_batches import ended, lines_of, rows_of, start_batch, texts
-from tests.end_to_end.test_crashes import CrashingCluster, crashing_cluster
 
 pytestmark = [pytest.mark.campaign, pytest.mark.long]
 
@@ -33,17 +32,9 @@ LENGTH = 40
 LINES = 4
 
 
-@pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
-    with crashing_cluster(tmp_path_factory.mktemp("app"), hasty(tmp_path_factory.mktemp("crashing"))) as one:
-        yield one
-
-
 @pytest.fixture
-async def scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
-    async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
-        await books.forget_backend_states()
-        yield Scene(cluster=crashing.cluster, caller=caller, books=books)
+def scene(crashing_scene: Scene) -> Scene:
+    return crashing_scene
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

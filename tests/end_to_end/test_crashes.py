@@ -1,30 +1,18 @@
 """Is nothing lost, repeated or left behind where the product dies exactly between two of its steps?"""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from copy import replace
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
 import httpx
 import pytest
 
-from standins.cluster.local_cluster import LocalCluster
-from standins.cluster.process_specs import ClusterOptions
-from standins.paths import ROOT
-from tests.end_to_end.books import books_of
-from tests.end_to_end.callers import Json, Reading, asking, calling, counted
-from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.packages import publish
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.callers import Json, Reading, asking, counted
+from tests.end_to_end.conftest import Scene
+from tests.end_to_end.crashing_clusters import CrashingCluster
 
 LENGTH = 60
 FOLLOWED_S = 60
-DEATHS_OF_A_HOST = 3
-"""After so many quick deaths of its worker a host is started anew, which restarts its next worker at once."""
 
 ADMISSION = ("create claim", "create reservation", "create resp", "start")
 TURN = (
@@ -51,52 +39,9 @@ def crashes(steps: Sequence[str]) -> list[object]:
     return [pytest.param(*each, marks=[] if each in OFTEN else [pytest.mark.campaign]) for each in found]
 
 
-@dataclass(slots=True, kw_only=True)
-class CrashingCluster:
-    """A cluster whose worker dies where it is told to."""
-
-    cluster: LocalCluster
-    deaths: int = 0
-
-    @property
-    def order(self) -> Path:
-        return self.cluster.data / "crash.json"
-
-    async def crash_at(self, step: str, when: str) -> None:
-        self.deaths += 1
-        if self.deaths > DEATHS_OF_A_HOST:
-            self.deaths = 1
-            await asyncio.to_thread(self.cluster.restart_host)
-        self.order.write_text(json.dumps([step, when]))
-
-    async def crashed(self) -> None:
-        async def look() -> bool | None:
-            return None if self.order.exists() else True
-
-        await eventually(look, what="the crash")
-
-
-@contextmanager
-def crashing_cluster(app: Path, options: ClusterOptions) -> Generator[CrashingCluster]:
-    """Publish the product to the folder `app`, with a worker that can be made to die, and start it."""
-    publish(ROOT, app)
-    (app / "function_app.py").rename(app / "product.py")
-    (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
-    with LocalCluster(replace(options, app=app)) as cluster:
-        yield CrashingCluster(cluster=cluster)
-
-
-@pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
-    with crashing_cluster(tmp_path_factory.mktemp("app"), hasty(tmp_path_factory.mktemp("crashing"))) as one:
-        yield one
-
-
 @pytest.fixture
-async def scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
-    async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
-        await books.forget_backend_states()
-        yield Scene(cluster=crashing.cluster, caller=caller, books=books)
+def scene(crashing_scene: Scene) -> Scene:
+    return crashing_scene
 
 
 async def calls(scene: Scene, body: Json) -> int:

@@ -1,14 +1,14 @@
 """Is an answer without a limit of the caller written to its end, whatever an attempt reserves at first?"""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
-from tests.end_to_end.books import books_of
-from tests.end_to_end.callers import AFRESH, PINNED, calling, counted
+from tests.end_to_end.callers import AFRESH, PINNED, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.test_crashes import CrashingCluster, crashing_cluster, survived
+from tests.end_to_end.crashing_clusters import CrashingCluster, crashing_cluster
+from tests.end_to_end.test_crashes import survived
 
 CAP = 20
 LENGTH = 3 * CAP
@@ -22,11 +22,9 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingClust
 
 
 @pytest.fixture
-async def scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
-    async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
-        await books.forget_backend_states()
-        await books.forget_answer_lengths()
-        yield Scene(cluster=crashing.cluster, caller=caller, books=books)
+async def scene(crashing_scene: Scene) -> Scene:
+    await crashing_scene.books.forget_answer_lengths()
+    return crashing_scene
 
 
 async def test_the_sdk_streams_three_times_the_first_reservation_as_one_text(scene: Scene) -> None:

@@ -1,6 +1,6 @@
 """Does each system survive its cold start and the death of the worker, and is the product's bill the system's own?
 
-The product runs as it is deployed; each system is its front door of `standins.systems`, with the identity that the
+The product runs as it is deployed; each system is its stand-in of `standins.systems`, with the identity that the
 system demands: keys and signatures of AWS, tokens of Google and Entra, secrets of the environment. Three turns wait for
 one start: one is read as a stream, two are asked in the background by OpenAI's own SDK.
 """
@@ -29,7 +29,7 @@ from tests.end_to_end.waiting import eventually
 
 NAMES = sorted({*DOORS, REPLICATE})
 WHOLE = ("azure-ml-score", "kserve-infer", "sagemaker-serverless")
-"""They answer as a whole: the worker dies while the front door writes."""
+"""They answer as a whole: the worker dies while the stand-in writes."""
 WORDS = 60
 KILLED_AFTER = 20
 FOLLOWED_S = 120
@@ -66,7 +66,7 @@ async def scene(cluster: LocalCluster) -> AsyncIterator[Scene]:
 
 
 async def seen(caller: Caller, system: str) -> tuple[Sequence[Json], Sequence[Json]]:
-    """Return what a front door's books have, and the lives of its instance."""
+    """Return what a stand-in's books have, and the lives of its instance."""
     front = caller.cluster.model_url(SYSTEMS)
     if system == REPLICATE:
         found = (await caller.http.get(f"{front}/admin/predictions")).json()["predictions"]
@@ -76,7 +76,7 @@ async def seen(caller: Caller, system: str) -> tuple[Sequence[Json], Sequence[Js
 
 
 def as_asked(prediction: Json) -> Json:
-    """Return a prediction as the other front doors' books have their requests."""
+    """Return a prediction as the other stand-ins' books have their requests."""
     counts = {name: prediction["metrics"].get(f"{name[:-1]}_count", 0) for name in ("input_tokens", "output_tokens")}
     outcome = "done" if prediction["status"] == "succeeded" else prediction["status"]
     return {"instructions": prediction["input"].get("system_prompt", ""), "outcome": outcome, **counts}
@@ -86,7 +86,7 @@ async def of_turn(caller: Caller, system: str, body: Json) -> Sequence[Json]:
     return [each for each in (await seen(caller, system))[0] if each.get("instructions") == body["instructions"]]
 
 
-async def read_until_the_front_door_writes(scene: Scene, reading: Reading, system: str) -> None:
+async def read_until_the_stand_in_writes(scene: Scene, reading: Reading, system: str) -> None:
     """Read a stream until text has come or, of an answer that comes as a whole, until it is being written."""
     if system not in WHOLE:
         await scene.caller.follow_on(reading, until=KILLED_AFTER)
@@ -124,7 +124,7 @@ async def test_cold_turns_are_answered_after_one_start_and_a_kill_and_a_warm_one
     reading = Reading(body={**asking(f"COUNT {WORDS}", model), "stream": True})
     async with asyncio.timeout(FOLLOWED_S), caller.sdk(max_retries=20) as sdk:
         others = [asyncio.create_task(background(sdk, model)) for _ in range(2)]
-        await read_until_the_front_door_writes(scene, reading, system)
+        await read_until_the_stand_in_writes(scene, reading, system)
         await asyncio.to_thread(scene.cluster.kill_worker)
         await caller.follow_on(reading)
         assert [await other for other in others] == [counted(3), counted(3)]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
 from activities.infer import inferred
-from domain import approval_wire, call_wire, webhook_wire, wire
+from domain import approval_wire, call_wire, place_wire, webhook_wire, wire
 from domain.batches import batch_wire
 from domain.identity.owners import Owner
 from domain.log.capped_answers import CappedAnswer
@@ -72,13 +72,23 @@ CONTINUED: dict[str, Any] = {
 }
 """What an earlier history leaves to the next one, as version 1.3 wrote it first."""
 
+OPEN_ROUND: dict[str, Any] = {
+    "called": {
+        "mcp_1": {"outcome": "completed", "added": CONTINUED["size"]},
+        "mcp_2": {"outcome": "running", "added": CONTINUED["size"], "until": 1_800_000_060.0},
+    },
+    "added": CONTINUED["size"],
+    "asks": False,
+}
+"""What it leaves of a round whose calls run as tasks, as version 1.9 wrote it first."""
+
 CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
 ESCALATION = {"backend": "gpu-l4", "reason": "unparsed", "result": "completed", "code": ""}
 ADDED: dict[type, dict[str, Any]] = {
     wire.RouteWire: {"capped": CAPPED, "prefers": "gpu-l4", "repeated": True, "escalation": ESCALATION},
-    wire.InferWire: {"capped": True, "escalates": True},
+    wire.InferWire: {"capped": True, "escalates": True, "claim": 4096},
     wire.RespondWire: {"continued": CONTINUED, "in_place": True},
-    wire.RoutedWire: {"wait": WAIT, "escalates": True},
+    wire.RoutedWire: {"wait": WAIT, "escalates": True, "claim": 4096},
     wire.SizeWire: {**COUNTED, "signs": {"code": True, "turns": 2}},
     batch_wire.RunBatchWire: {"looks": 3, "at_once": 4},
     batch_wire.BatchCheckedWire: {"at_once": 4},
@@ -145,11 +155,13 @@ def test_nested_shapes_have_the_fields_that_they_had() -> None:
     check(wire.WaitWire, WAITED)
     check(wire.CappedWire, CAPPED)
     check(wire.EscalationWire, ESCALATION)
+    check(call_wire.OpenRoundWire, OPEN_ROUND)
 
 
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
     nested = {
+        place_wire.ClaimWire,
         wire.CappedWire,
         wire.EscalationWire,
         wire.SizeWire,
@@ -157,6 +169,7 @@ def test_every_shape_is_frozen() -> None:
         wire.SpentWire,
         wire.WaitReasonWire,
         wire.WaitWire,
+        call_wire.OpenRoundWire,
     }
     modules = (wire, call_wire, webhook_wire, batch_wire, approval_wire)
     shapes = {name: value for module in modules for name, value in vars(module).items()}
@@ -182,6 +195,8 @@ def test_a_turn_goes_on_with_what_an_earlier_release_left_to_it() -> None:
     assert escalated.between_rounds() == {**CONTINUED["attempts"], "escalation": ESCALATION}
     assert costs.for_settle()["spent"] == CONTINUED["spent"]
     assert waits.for_settle() == {"waits": [WAITED]}
+    assert progress.open_round is None
+    assert Progress.from_wire({**CONTINUED, "open_round": OPEN_ROUND}).open_round == OPEN_ROUND
 
 
 def test_the_end_of_an_attempt_is_read_and_written_as_it_was() -> None:

@@ -13,7 +13,9 @@ from tests.orchestrators.paths import (
     DONE,
     MINE,
     RECALLED,
+    SIZE,
     TURN,
+    WHOLE,
     Completes,
     asks,
     goes_on,
@@ -23,6 +25,9 @@ from tests.orchestrators.paths import (
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
+MOST_EVENTS = 250
+"""A history that has counted 200 events by its results is ended at the next look, and its frames are not counted."""
+
 EIGHT = tuple(f"mcp_{number}" for number in range(8))
 
 
@@ -38,8 +43,11 @@ def next_looks(host: DurableHost, tasks: Sequence[RemoteTask], *, apart_s: float
     return looked_at(*map(goes_on, times))
 
 
-def after_tasks(seconds: float, *, apart_s: float = 0.05) -> DurableHost:
-    """Return a turn with eight tasks that took so long: each began and is looked at a little after the one before."""
+def after_tasks(seconds: float, *, apart_s: float = 0.05) -> list[DurableHost]:
+    """Return the histories of a turn with eight tasks that took so long.
+
+    Each of them began, and is looked at, a little after the one before.
+    """
     host = DurableHost(TURN)
     host.start()
     for event in (MINE, ANTICIPATED, RECALLED, routed(), asks(*EIGHT)):
@@ -47,23 +55,35 @@ def after_tasks(seconds: float, *, apart_s: float = 0.05) -> DurableHost:
     tasks = [begun(host.now.timestamp() - START.timestamp() + number * apart_s) for number in range(len(EIGHT))]
     host.now = host.now.fromtimestamp(START.timestamp() + STEP_LOOKS_S, host.now.tzinfo)
     host.apply(next_looks(host, tasks, apart_s=apart_s))
-    while host.now.timestamp() < START.timestamp() + seconds:
-        host.apply(Fires())
-        host.apply(next_looks(host, tasks, apart_s=apart_s))
-    host.apply(Fires())
-    host.apply(looked_at(*itertools.repeat(DONE, len(EIGHT))))
-    return host
+    hosts = [host]
+    while hosts[-1].now.timestamp() < START.timestamp() + seconds:
+        hosts[-1].apply(Fires())
+        hosts[-1].apply(next_looks(hosts[-1], tasks, apart_s=apart_s))
+        if hosts[-1].done:
+            hosts.append(DurableHost(hosts[-1].next_request, now=hosts[-1].now))
+            hosts[-1].start()
+    hosts[-1].apply(Fires())
+    hosts[-1].apply(looked_at(*itertools.repeat(DONE, len(EIGHT))))
+    return hosts
 
 
-@pytest.mark.parametrize(("seconds", "looks"), [(HOUR_S, 16), (DAY_S, 36)])
-def test_tasks_that_take_long_are_looked_at_together_and_seldom(seconds: float, looks: int) -> None:
-    """Eight events a look at most, for all tasks together. After a day the turn goes on in a new history."""
-    host = after_tasks(seconds)
-    found = requests_of(host.history, "try_call_tools")
-    assert steps(host.history).count("call_tool") == 0
-    assert len(found) - 1 == steps(host.history).count("timer") <= looks
-    assert every(each["calls"] == list(EIGHT) and each["looks"] for each in found[1:])
-    assert (host.next_request is not None) is (seconds == DAY_S)
+@pytest.mark.parametrize(("seconds", "looks", "histories"), [(HOUR_S, 16, 1), (DAY_S, 37, 2)])
+def test_tasks_that_take_long_are_looked_at_together_and_seldom(seconds: float, looks: int, histories: int) -> None:
+    """A look is eight events for all tasks. A turn that has looked 25 times goes on in a new history."""
+    hosts = after_tasks(seconds)
+    found = [each for host in hosts for each in requests_of(host.history, "try_call_tools")][1:]
+    timers = [each for host in hosts for each in steps(host.history) if each == "timer"]
+    assert len(found) <= looks
+    assert len(found) == len(timers)
+    assert every(each["calls"] == list(EIGHT) and each["looks"] for each in found)
+    assert len(hosts) == histories
+    assert every(len(host.history) < MOST_EVENTS for host in hosts)
+    for event in WHOLE:
+        hosts[-1].apply(event)
+    assert steps(hosts[-1].history)[-4:] == ["route", "infer", "finish", "settle"]
+    [route] = requests_of(hosts[-1].history, "route")[-1:]
+    assert route["size"]["likely"] == SIZE["likely"] * (2 + len(EIGHT))
+    assert requests_of(hosts[-1].history, "infer")[-1]["attempt"] == 2
 
 
 def test_an_instance_of_an_earlier_version_looks_at_each_task_alone() -> None:

@@ -35,12 +35,7 @@ def test_a_start_that_the_api_delays_beyond_the_idle_period_leaves_no_instance_b
 
 def test_an_instance_whose_claim_is_lost_when_its_count_is_set_is_ended() -> None:
     async def story(scene: Scene) -> None:
-        turn = asyncio.create_task(scene.turn())
-        await asyncio.sleep(25)
-        late = LateCounter(scene.gpu)
-        scene.cluster.world.app.activities.keeper.counts.counter = late
-        assert await further(scene)
-        await turn
+        late = await with_a_late_count(scene)
         await asyncio.sleep(200)
         assert await scene.cluster.world.app.state.count_leases.read(scene.backend) is None
         late.may_send.set()
@@ -53,12 +48,7 @@ def test_an_instance_whose_claim_is_lost_when_its_count_is_set_is_ended() -> Non
 
 def test_an_instance_whose_count_is_set_while_the_others_end_is_ended_too() -> None:
     async def story(scene: Scene) -> None:
-        turn = asyncio.create_task(scene.turn())
-        await asyncio.sleep(25)
-        late = LateCounter(scene.gpu)
-        scene.cluster.world.app.activities.keeper.counts.counter = late
-        assert await further(scene)
-        await turn
+        late = await with_a_late_count(scene)
         await until(lambda: 0 in counts(scene))
         late.may_send.set()
         await scene.end()
@@ -164,3 +154,14 @@ async def further(scene: Scene) -> bool:
 
 async def refused(*_: Any, **_options: Any) -> bool:
     return False
+
+
+async def with_a_late_count(scene: Scene) -> LateCounter:
+    """Run a turn that starts one more instance, whose count is held back until `may_send`."""
+    turn = asyncio.create_task(scene.turn())
+    await asyncio.sleep(25)
+    late = LateCounter(scene.gpu)
+    scene.cluster.world.app.activities.keeper.counts.counter = late
+    assert await further(scene)
+    await turn
+    return late

@@ -84,13 +84,13 @@ async def each_minute(cluster: Cluster) -> None:
         await cluster.world.app.maintenance.start_observer.probe_unseen()
 
 
-@pytest.mark.parametrize(("believed_s", "start_s", "idle_s"), [(600.0, 20.0, 120.0), (900.0, 40.0, 300.0)])
+@pytest.mark.parametrize(("configured_s", "start_s", "idle_s"), [(600.0, 20.0, 120.0), (900.0, 40.0, 300.0)])
 def test_a_gpu_does_not_scale_in_unseen_while_a_turn_waits_for_its_start(
-    believed_s: float, start_s: float, idle_s: float
+    configured_s: float, start_s: float, idle_s: float
 ) -> None:
     async def story() -> None:
         gpu = SleepingGpu(start_s=lambda: start_s, idle_s=idle_s)
-        cold = replace(cold_of(believed_s, 2 * believed_s), idle_s=idle_s)
+        cold = replace(cold_of(configured_s, 2 * configured_s), idle_s=idle_s)
         cluster = cluster_with(gpu, cold)
         timer = asyncio.create_task(each_minute(cluster))
         response = await cluster.world.admit("hello", deadline_s=3600)

@@ -132,6 +132,14 @@ class Overwrites(ToolCalls):
         return await self.change(owner, record, lambda stored: stored.ended(outcome, at=at))
 
 
+class SpeaksForAll(ToolCalls):
+    """Lets a run that has sent nothing say so for all runs."""
+
+    @override
+    async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
+        return await super().end(owner, record, replace(outcome, is_unsent=False))
+
+
 class CreatesAgain(ToolCalls):
     """Takes a record that exists for its own."""
 
@@ -270,6 +278,7 @@ MUTANTS: dict[str, Any] = {
     "another key for each request": Parts(sender=UsesANewKeyEachTime),
     "a record that stays open": Parts(sender=LeavesRecordsOpen),
     "the last outcome wins": Parts(calls=Overwrites),
+    "one run that speaks for all": Parts(calls=SpeaksForAll),
     "two starters": Parts(calls=CreatesAgain),
     "a record of a deleted turn": Parts(calls=LeavesRecords),
     "an item that ends twice": Parts(log=ClosesTwice),

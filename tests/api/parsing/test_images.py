@@ -11,7 +11,7 @@ from clients.backends.port import BackendCall
 from domain.content.capabilities import Capability
 from domain.content.items import ImageInput, Item
 from domain.fleet.catalog import ImageMode
-from tests.api.harness import Api, api
+from tests.api.harness import api, with_vision
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 
@@ -27,13 +27,6 @@ WITH_IMAGE: Any = [
     }
 ]
 CHAT: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": URL}}]}]
-
-
-def with_vision(fake: FakeBackend) -> Api:
-    one = api(fake)
-    model = replace(one.world.fleet.models["model"], capabilities=frozenset({Capability.VISION}))
-    one.world.fleet.models["model"] = model  # type: ignore[index]
-    return one
 
 
 def contents_of(call: BackendCall) -> list[Any]:

@@ -203,8 +203,9 @@ async def test_the_last_dead_event_is_the_first_of_the_list_and_pages_follow_eac
             break
         after = page["last_id"]
     assert found == sent[::-1]
-    answer = await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params={"after": "dead_unknown"})
-    assert answer.status_code == 404
+    for unknown in ("dead_unknown", "dead_\x00", f"dead_{'a' * 300}"):
+        answer = await one.http.get("/v1/pipelines/tickets/dead", headers=headers, params={"after": unknown})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (404, "after")
 
 
 async def test_a_page_follows_an_event_that_was_sent_again_meanwhile() -> None:
@@ -271,7 +272,8 @@ async def test_only_operators_see_what_is_dead_and_only_senders_send_it_again() 
     answer = await one.http.get("/v1/pipelines/tickets/dead", headers={"authorization": "Bearer sender"})
     assert answer.status_code == 403
     assert (await send_again(one, found["id"], "operator")).status_code == 403
-    assert (await send_again(one, "dead_unknown")).status_code == 404
+    for unknown in ("dead_unknown", "dead_%00", f"dead_{'a' * 300}"):
+        assert (await send_again(one, unknown)).status_code == 404
 
 
 async def test_the_answer_is_added_to_a_conversation_once() -> None:

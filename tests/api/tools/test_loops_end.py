@@ -10,7 +10,10 @@ from clients.backends.port import AnswerEnd, TextPiece
 from domain.content.tools import FunctionCall
 from domain.log.events import TokenUsage
 from tests.api.harness import Api
-from tests.api.tools.agents import SHOP, agent, widened
+from tests.api.tools.agents import SHOP, InsistentModel, agent, widened
+from tests.api.tools.test_remote_tasks import WORKING, TaskServer
+from tests.api.tools.test_waiting_approvals import ask, decide, requests_in, when_waiting
+from tests.api.tools.test_waiting_approvals import ended as ended_turn
 from tests.fakes.backends import Act, FakeBackend
 from tests.fakes.tools import FakeTools, Reply
 from tests.fakes.tools import says as answers
@@ -65,3 +68,27 @@ async def test_two_tools_that_call_for_each_other_end_with_an_answer(*, is_fresh
     assert [each.tool for each in tools.sent] == (calls if is_fresh else calls[:4]), (
         "no third call with the same result"
     )
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_model_that_asks_for_an_approval_in_each_round_is_held_to_an_answer(*, approve: bool) -> None:
+    tools = FakeTools()
+    one = widened(agent(main=InsistentModel("shop__refund_order"), tools=tools))
+    made = await ask(one, tools=[{**SHOP, "require_approval": "always"}])
+    for number in range(1, 11):
+        assert len(requests_in(made)) == number
+        assert (await decide(one, made, requests_in(made)[-1], approve=approve)).status_code == 200
+        made = await (when_waiting(one, made["id"], more=number) if number < 10 else ended_turn(one, made))
+    assert (made["status"], made["metadata"]["ganglion_ending"]) == ("completed", "max_rounds")
+    assert made["output"][-1]["content"][0]["text"] == "what I know"
+    assert len(tools.sent) == (10 if approve else 0)
+    assert len({each.key for each in tools.sent}) == len(tools.sent)
+
+
+async def test_a_model_that_begins_a_task_in_each_round_is_held_to_an_answer() -> None:
+    server = TaskServer(states=[WORKING, answers("found")] * 20)
+    one = widened(agent(main=InsistentModel(), tools=server))
+    server.now = one.world.clock.now
+    made = await ended(one)
+    assert (made["status"], made["metadata"]["ganglion_ending"]) == ("completed", "max_rounds")
+    assert (len(server.sent), server.cancelled) == (10, [])

@@ -149,7 +149,7 @@ async def test_calls_of_a_round_that_run_as_tasks_end_one_after_the_other() -> N
 
 
 async def test_a_task_is_looked_at_less_and_less_often() -> None:
-    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day 33."""
+    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day some 35."""
     server = TaskServer(states=[WORKING])
     one = serving(server, FIND)
     made = await outcome(one, metadata={"deadline_ms": "86400000"})
@@ -239,6 +239,38 @@ async def test_a_step_that_fails_looks_again_and_calls_nothing_again() -> None:
     server.happens = crash
     made = await outcome(serving(server, NOTE))
     assert (made["mcp_call"]["output"], len(server.sent)) == ("done", 1)
+
+
+CLOSE = ("shop__close_shop", dict[str, Any]())
+
+
+@pytest.mark.parametrize("at", [1, LOOKS_OF_THE_STEP + 1])
+@pytest.mark.parametrize("way", ["delete", "answer"])
+async def test_a_turn_that_was_deleted_cancels_the_task_of_a_call_that_another_one_has_asked_for(
+    at: int, way: str
+) -> None:
+    """The record of an approved call is beside the turn that has asked for it."""
+    server = Interrupted(states=[*[WORKING] * at, answers("closed")], at=at)
+    one = serving(server, CLOSE)
+    asked = await outcome(one)
+    given = {"type": "mcp_approval_response", "approval_request_id": asked["mcp_approval_request"]["id"]}
+
+    async def delete() -> None:
+        if way == "delete":
+            turn = one.orchestrations.started[-1]
+            assert (await one.http.delete(f"/v1/responses/{turn}")).status_code == 200
+
+    server.happens = delete
+    body = {"input": [{**given, "approve": True}], "previous_response_id": asked["id"]}
+    if way == "answer":
+        assert (await outcome(one, **body))["mcp_call"]["output"] == "closed"
+    else:
+        with pytest.raises(Exception, match="not found"):
+            await outcome(one, **body)
+    state, (first, second) = one.world.app.state.tool_calls, one.orchestrations.started
+    assert server.cancelled == (["t1"] if way == "delete" else [])
+    assert await state.documents(OWNER, second) == []
+    assert [each.task.id for each in await state.of_response(OWNER, first) if each.task] == ["t1"]
 
 
 @pytest.mark.parametrize("place", ["/v1/responses/{}", "/v1/owners/me"])

@@ -170,6 +170,18 @@ async def test_two_turns_with_one_approval_of_a_write_with_a_key_send_one_key_an
     assert {call["approval_request_id"] for (call,) in runs} == {requests_in(made)[0]}
 
 
+async def asked_beside_an_open_call(**more: Any) -> tuple[asyncio.Event, FakeTools, Api, Json]:
+    """Return a turn that waits for a decision while another call of its round runs until the event is set."""
+    looking = asyncio.Event()
+    tools = FakeTools(replies={"find_order": [looking]})
+    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools, **more)
+    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
+    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
+    while not tools.open:  # noqa: ASYNC110 - the tools have a count, and no event
+        await asyncio.sleep(0)
+    return looking, tools, one, made
+
+
 async def is_not_announced(_waits: ApprovalWaits, _response: Response) -> None:
     """Stand for a store that fails for a moment."""
     await asyncio.sleep(0)
@@ -182,13 +194,7 @@ async def test_a_request_can_be_decided_while_other_calls_of_its_round_still_run
 ) -> None:
     if not is_announced:
         monkeypatch.setattr(ApprovalWaits, "announce", is_not_announced)
-    looking = asyncio.Event()
-    tools = FakeTools(replies={"find_order": [looking]})
-    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
-    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
-    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
-    while not tools.open:  # noqa: ASYNC110 - the tools have a count, and no event
-        await asyncio.sleep(0)
+    looking, tools, one, made = await asked_beside_an_open_call()
     log = await one.world.turns.transcript(OWNER, made["id"])
     (request,) = [item.id for item in log.items if item.kind is ItemKind.APPROVAL_REQUEST]
     both = await asyncio.gather(*(decide(one, made, request, approve=approve) for _ in range(2)))
@@ -220,13 +226,7 @@ async def announce_again(one: Api, made: Json) -> None:
 
 
 async def test_deciders_learn_of_a_request_before_the_other_calls_of_its_round_have_ended() -> None:
-    looking = asyncio.Event()
-    tools = FakeTools(replies={"find_order": [looking]})
-    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools, servers=shop(FOUR_EYES), endpoints=ENDPOINTS)
-    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
-    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
-    while not tools.open:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0)
+    looking, tools, one, made = await asked_beside_an_open_call(servers=shop(FOUR_EYES), endpoints=ENDPOINTS)
     listed = await one.http.get("/v1/approvals", headers={"authorization": "Bearer approver"})
     (request,) = listed.json()["data"]
     (told,) = await due(one)
@@ -250,13 +250,7 @@ async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decide
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ApprovalWaits, "announce", is_not_announced)
-    looking = asyncio.Event()
-    tools = FakeTools(replies={"find_order": [looking]})
-    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
-    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
-    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
-    while not tools.open:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0)
+    looking, _, one, made = await asked_beside_an_open_call()
     log = await one.world.turns.transcript(OWNER, made["id"])
     (request,) = [item.id for item in log.items if item.kind is ItemKind.APPROVAL_REQUEST]
     response = await one.world.turns.read(OWNER, made["id"])
@@ -273,13 +267,7 @@ async def test_a_request_of_a_turn_that_was_cancelled_before_it_waited_is_decide
 
 
 async def test_a_turn_that_was_cancelled_after_its_request_was_announced_is_decided_by_nobody() -> None:
-    looking = asyncio.Event()
-    tools = FakeTools(replies={"find_order": [looking]})
-    one = waiting(calls(LOOKUP, CLOSE), says("so be it"), tools=tools)
-    body = {"model": "auto", "input": "close", "tools": [SHOP], "background": True}
-    made = (await one.create({**body, "metadata": {"approval_wait_s": "864000"}})).json()
-    while not tools.open:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0)
+    looking, tools, one, made = await asked_beside_an_open_call()
     (request,) = (await approvals(one))["data"]
     await one.http.post(f"/v1/responses/{made['id']}/cancel")
     assert code_of(await decide(one, made, request["id"], approve=True)) == (400, "approval_expired")

@@ -107,6 +107,13 @@ class Turns:
     def read(self, response: Response, *, after: int = -1) -> Reader:
         return Reader(self.one.world, response, after=after)
 
+    async def shown(self, text: str) -> tuple[Response, Response, Reader]:
+        """Begin two turns; return them when the second one's stream shows a text, with what reads it."""
+        first, second = await self.ask(), await self.ask()
+        reader = self.read(second)
+        await reader.shows(text)
+        return first, second, reader
+
     async def answer(self, response: Response) -> dict[str, Any]:
         """Return a turn that has ended and is settled."""
         await self.one.orchestrations.ended()

@@ -247,8 +247,8 @@ async def test_the_status_of_a_probe_means_what_the_table_says(
 @pytest.mark.parametrize(
     "system", ["bedrock", "sagemaker", "vertex", "vertex-managed", "llama.cpp", "ollama", "triton", "kserve"]
 )
-async def test_a_front_door_without_a_list_of_models_does_not_make_its_backend_ready(system: str) -> None:
-    """The front door answers every path but that of the chat by itself, in whatever way."""
+async def test_a_stand_in_without_a_list_of_models_does_not_make_its_backend_ready(system: str) -> None:
+    """The stand-in answers every path but that of the chat by itself, in whatever way."""
 
     async def answer(request: web.Request) -> web.Response:
         is_chat = request.path.endswith("/chat/completions")

@@ -1,4 +1,4 @@
-"""How does the product's client call each system through that system's front door?"""
+"""How does the product's client call each system through that system's stand-in?"""
 
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -65,7 +65,7 @@ def role_credentials() -> RoleCredentials:
 
 @dataclass(slots=True)
 class KeyRing:
-    """The credentials that a front door demands. AWS's are signed by the product; `is_wrong` gives others."""
+    """The credentials that a stand-in demands. AWS's are signed by the product; `is_wrong` gives others."""
 
     is_wrong: bool = False
     rejections: int = 0
@@ -120,7 +120,7 @@ class Scene:
 
     @property
     def last(self) -> Served:
-        """The last request that the front door got."""
+        """The last request that the stand-in got."""
         return self.served.systems.recorded[-1]
 
     async def awake(self) -> None:

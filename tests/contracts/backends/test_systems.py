@@ -47,7 +47,7 @@ UNHEARD = ("nim", "tgi")
 """They do not listen for chats while they load, only their health is told. A refused connection is a row of its own."""
 
 GUARD_S = 60.0
-"""A front door that sees nothing writes for 25 s and ends well; `python -m benches.cancels` has the times."""
+"""A stand-in that sees nothing writes for 25 s and ends well; `python -m benches.cancels` has the times."""
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 LOOK = FunctionTool(name="look", description="Looks.", parameters=SCHEMA)
 FIND = FunctionTool(name="find", description="Finds.", parameters=SCHEMA)
@@ -55,7 +55,7 @@ PIXEL = "data:image/png;base64," + base64.b64encode(b"twelve bytes").decode()
 ACCOUNT = re.compile(r"\d{12}")
 
 
-def test_every_shipped_system_has_a_front_door() -> None:
+def test_every_shipped_system_has_a_stand_in() -> None:
     """Replicate's predictions have contracts of their own: tests/clients/backends/predictions."""
     assert set(SHIPPED_SYSTEMS) - set(SYSTEMS) == {"scripted", "replicate"}
 

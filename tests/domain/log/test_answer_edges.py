@@ -15,16 +15,10 @@ from domain.log.answer_events import (
 from domain.log.events import EventKind, LogEvent
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, after_event
+from tests.domain.log.transcripts import log_of
 
 REASONED = (*opening_events(0, "r", ItemKind.REASONING), LogEvent(kind=EventKind.TEXT, output=0, text="hmm"))
 SAID = (*opening_events(0, "m"), LogEvent(kind=EventKind.TEXT, output=0, text="one"))
-
-
-def log_of(*events: LogEvent) -> Transcript:
-    log = Transcript()
-    for event in events:
-        log = after_event(log, event)
-    return log
 
 
 def done(events: tuple[LogEvent, ...]) -> list[tuple[int, ItemStatus | None]]:

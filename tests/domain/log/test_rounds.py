@@ -18,6 +18,7 @@ from domain.log.transcript import (
     last_message_text,
     opens_answer,
 )
+from tests.domain.log.transcripts import log_of
 
 CAP = CappedAnswer("main", 5)
 USED = TokenUsage(input_tokens=10, output_tokens=7)
@@ -38,13 +39,6 @@ def text(at: int, words: str, **changes: Any) -> LogEvent:
 
 def done(at: int, status: ItemStatus = ItemStatus.COMPLETED) -> LogEvent:
     return LogEvent(kind=EventKind.ITEM_DONE, output=at, status=status)
-
-
-def log_of(*events: LogEvent) -> Transcript:
-    log = Transcript()
-    for event in events:
-        log = after_event(log, event)
-    return log
 
 
 def after(log: Transcript, *events: LogEvent, **changes: Any) -> Transcript:

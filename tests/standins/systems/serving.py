@@ -1,4 +1,4 @@
-"""How are the front doors of all systems served inside a test?"""
+"""How are the stand-ins of all systems served inside a test?"""
 
 import tempfile
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ ADDRESSES = {
     "sagemaker-invocations": "endpoints/e",
     "sagemaker-serverless": "endpoints/e",
 }
-"""What a backend's address ends with where the front door's own paths begin earlier."""
+"""What a backend's address ends with where the stand-in's own paths begin earlier."""
 
 
 @cache
@@ -31,7 +31,7 @@ def issuers() -> tuple[LocalIssuer, TokenKeys]:
 
 
 class ServedSystems:
-    """The front doors at an address of their own."""
+    """The stand-ins at an address of their own."""
 
     def __init__(self, systems: Systems, origin: str) -> None:
         self.systems = systems
@@ -47,7 +47,7 @@ class ServedSystems:
 
 
 def address_of(origin: str, name: str) -> str:
-    """Return the address of a system's backend behind the front doors at `origin`, without a slash at its end."""
+    """Return the address of a system's backend behind the stand-ins at `origin`, without a slash at its end."""
     return f"{origin}/systems/{name}/{ADDRESSES.get(name, DOORS[name].base)}".rstrip("/")
 
 

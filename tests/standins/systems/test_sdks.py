@@ -1,4 +1,4 @@
-"""Does each vendor's own SDK take the front door of its system for the real one?"""
+"""Does each vendor's own SDK take the stand-in of its system for the real one?"""
 
 import asyncio
 import json

@@ -140,8 +140,8 @@ async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> 
     }
 
 
-async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_whose_they_were() -> None:
-    one = mixed_fleet()
+async def run_session(one: Api) -> None:
+    """Run a session of 30 s, of which it was up for 18 s, and an idle period, to its end."""
     state, began = one.world.app.state, one.world.clock.now()
     entry = await state.gpu_sessions.enter(GPU, FOREIGN, attempt(FOREIGN, "2"), limit_s=60)
     assert entry is not None
@@ -150,6 +150,12 @@ async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_w
     one.world.clock.advance(PRICE.idle_s)
     for found in await state.gpu_session_billing.finished_sessions():
         await state.gpu_session_billing.close(found)
+
+
+async def test_a_session_that_is_over_shows_when_requests_ended_and_nothing_of_whose_they_were() -> None:
+    one = mixed_fleet()
+    began = one.world.clock.now()
+    await run_session(one)
     (ended,) = (await fleet(one))["gpu"]["sessions"]
     assert (ended["started_at"], ended["ready_at"], ended["requests_ended_at"]) == (began, began + 12, [began + 30])
     assert (ended["ended_at"], ended["members"], ended["served"]) == (began + 30 + PRICE.idle_s, 1, True)

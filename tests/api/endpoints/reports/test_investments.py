@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tests.api.endpoints.reports.test_fleet import FOREIGN, GPU, PRICE, attempt, mixed_fleet
+from tests.api.endpoints.reports.test_fleet import FOREIGN, GPU, attempt, mixed_fleet, run_session
 from tests.api.harness import Api
 
 PATH = "/v1/fleet/gpu/investment"
@@ -19,16 +19,9 @@ async def investment(one: Api) -> Mapping[str, Any]:
 
 async def one_session(one: Api, *, saved: str) -> None:
     """Let a turn save something, and run a session of 30 s and an idle period."""
-    state, began = one.world.app.state, one.world.clock.now()
     if saved:
-        await state.demand_log.add(GPU, Decimal(saved), busy_s=2.0)
-    entry = await state.gpu_sessions.enter(GPU, FOREIGN, attempt(FOREIGN, "2"), limit_s=60)
-    assert entry is not None
-    one.world.clock.advance(30)
-    await state.gpu_sessions.leave(GPU, entry, ended=began + 30, opened_at=began + 12)
-    one.world.clock.advance(PRICE.idle_s)
-    for found in await state.gpu_session_billing.finished_sessions():
-        await state.gpu_session_billing.close(found)
+        await one.world.app.state.demand_log.add(GPU, Decimal(saved), busy_s=2.0)
+    await run_session(one)
 
 
 async def test_a_session_earns_what_its_turns_save_less_its_cost() -> None:

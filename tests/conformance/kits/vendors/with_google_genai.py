@@ -1,4 +1,4 @@
-"""Does Google's own SDK take the front door of Vertex AI for the real service? Prints what it saw, as JSON."""
+"""Does Google's own SDK take the stand-in of Vertex AI for the real service? Prints what it saw, as JSON."""
 
 import json
 import os

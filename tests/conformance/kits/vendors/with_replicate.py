@@ -1,4 +1,4 @@
-"""Does Replicate's own SDK take the front door for the real service? Prints what it saw, as JSON."""
+"""Does Replicate's own SDK take the stand-in for the real service? Prints what it saw, as JSON."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""Does the doctor find nothing wrong behind the healthy front door of each system, and name each fault behind it?
+"""Does the doctor find nothing wrong behind the healthy stand-in of each system, and name each fault behind it?
 
-The front doors, the product's client and the shipped tables are real; the rest of the application is a healthy one.
+The stand-ins, the product's client and the shipped tables are real; the rest of the application is a healthy one.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(slots=True, kw_only=True)
 class DoorOutside(FakeOutside):
-    """Reaches the front doors as the product does, with credentials of the test."""
+    """Reaches the stand-ins as the product does, with credentials of the test."""
 
     ring: KeyRing
 
@@ -77,7 +77,7 @@ MODEL = '[models.scripted]\ncontext_tokens = 32768\ntier = 1\ncapabilities = ["j
 async def examined(
     root: Path, *systems: str, rate: float = 0.0, is_wrong: bool = False, is_awake: bool = True
 ) -> AsyncGenerator[tuple[Subject, ServedSystems]]:
-    """Serve the front doors, and a fleet with one backend of each of these systems."""
+    """Serve the stand-ins, and a fleet with one backend of each of these systems."""
     case = healthy_case(root)
     secret = "another" if is_wrong else SECRET
     async with served_systems(start_s=60, rate=rate) as served:
