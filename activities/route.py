@@ -21,7 +21,6 @@ from domain.routing.router import RouteDecision
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
-from telemetry.metrics import count_wait
 
 MIN_PAUSE_S = 0.1
 """The shortest pause, so that its cause has passed when it ends."""
@@ -111,7 +110,7 @@ class RouteTurn:
             owner, response.id, number=request["number"], route=document, routed=result
         )
         if recorded is result:
-            await self.count(planned, result, is_repeated=request.get("repeated", False))
+            await self.count(planned, is_repeated=request.get("repeated", False))
         return cast("wire.RoutedWire", recorded)
 
     async def prepare(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
@@ -143,17 +142,13 @@ class RouteTurn:
         if name and wait and not turn.is_deferrable:
             await self.backend_states.record_queued_turn(self.decider.fleet.backends[name], turn, wait)
 
-    async def count(self, planned: PlannedRoute, result: wire.RoutedWire, *, is_repeated: bool) -> None:
-        """Count the rental spend of a turn that does not wait, or the seconds and cause of its wait.
+    async def count(self, planned: PlannedRoute, *, is_repeated: bool) -> None:
+        """Count the rental spend of a turn that does not wait.
 
         An answer that goes on, or that a failed attempt did not give, is not counted again.
         """
         if planned.wait is None and not is_repeated:
             await self.decider.record_rental_spend(planned.decided)
-        if result["delay_s"]:
-            name = planned.route.backend
-            backend = self.decider.fleet.backends[name] if name else None
-            count_wait(backend, result["delay_s"], reason=planned.wait.cause if planned.wait else PAUSE)
 
     async def plan(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
         """Decide. Only one turn at a time may choose an uncertain backend; the others decide again."""

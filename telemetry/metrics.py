@@ -45,7 +45,7 @@ cold_starts = histogram(
 )
 warm_ups = counter(names.WAKES, unit="{wake}", description="Wakes, by what became of them")
 waits = histogram(
-    names.WAIT_DURATION, unit="s", description="Durable timers of turns that wait for a backend", buckets=STARTS_S
+    names.WAIT_DURATION, unit="s", description="How long turns have waited for a backend", buckets=STARTS_S
 )
 
 request_units = counter(names.REQUEST_UNITS, unit="{request_unit}", description="Request units of Azure Cosmos DB")
@@ -80,9 +80,9 @@ def count_cold_start(backend: Backend, seconds: float) -> None:
     cold_starts(seconds, backend_attributes(backend))
 
 
-def count_wait(backend: Backend | None, seconds: float, *, reason: str) -> None:
-    """Count a turn's wait; `backend` is None where every one of them is out for a while."""
-    named = {} if backend is None else backend_attributes(backend)
+def count_wait(backend: str, seconds: float, *, reason: str) -> None:
+    """Count a turn's wait, which has ended; `backend` is empty where every one of them was out for a while."""
+    named = {names.BACKEND: backend} if backend else {}
     waits(seconds, {**named, names.WAIT_REASON: reason})
 
 

@@ -23,7 +23,7 @@ def report_refusal(function: str, *, request_id: str, status: int, cause: str) -
         "function": function,
         "status": status,
         "cause": cause,
-        "trace_id": trace.format_trace_id(context.trace_id),
-        "span_id": trace.format_span_id(context.span_id),
+        "trace_id": trace.format_trace_id(context.trace_id) if context.is_valid else "",
+        "span_id": trace.format_span_id(context.span_id) if context.is_valid else "",
     }
     logger.info("%s", json.dumps(line))

@@ -13,6 +13,7 @@ from domain.money.ledger_records import AttemptRecord
 from domain.money.settlement import Settlement
 from domain.wire import WaitWire
 from telemetry import names
+from telemetry.metrics import count_wait
 from telemetry.spans import parent, record_span
 from telemetry.turn import record_waits, span_id
 from telemetry.turn_metrics import count_turn
@@ -22,6 +23,8 @@ logger = logging.getLogger("ganglion.turns")
 UNANSWERED = frozenset({ResponseStatus.FAILED, ResponseStatus.CANCELLED})
 COLD_CAUSES = frozenset({"start", "cold"})
 """The causes of a wait for a backend's start."""
+NOT_FOR_A_BACKEND = frozenset({"turn", "approval"})
+"""The causes of other waits: for earlier turns of the conversation, and for people."""
 
 
 class EndedTurn(Struct, frozen=True, kw_only=True):
@@ -68,6 +71,9 @@ def report_turn(turn: EndedTurn) -> None:
     if turn.settlement.is_first:
         seconds = turn.ended_at - turn.started_at
         count_turn(turn.tenant, status=turn.status, reason=turn.code, seconds=seconds, settlement=turn.settlement)
+        for wait in turn.waits:
+            if wait["reason"] not in NOT_FOR_A_BACKEND:
+                count_wait(wait["backend"], wait["until"] - wait["since"], reason=wait["reason"])
     show_turn(turn)
     logger.info("%s", json.dumps(log_line(turn)))
 
@@ -101,14 +107,14 @@ def show_turn(turn: EndedTurn) -> None:
 
 
 def log_line(turn: EndedTurn) -> dict[str, Any]:
-    """Return the one line about the turn: ids and figures, never content."""
+    """Return the one line about the turn: ids and figures, never content. Without a trace, its two ids are empty."""
     usage, calls = turn.usage, turn.calls
     return {
         "event": "turn_ended",
         "response": turn.response_id,
         "tenant": turn.tenant,
         "trace_id": turn.traceparent.split("-")[1] if turn.traceparent else "",
-        "span_id": f"{span_id(turn.response_id):016x}",
+        "span_id": f"{span_id(turn.response_id):016x}" if turn.traceparent else "",
         "status": turn.status,
         "reason": turn.code,
         "backend": calls[-1].backend if calls else None,

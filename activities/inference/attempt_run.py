@@ -26,7 +26,7 @@ from domain.content.sampling_parameters import supported_parameters
 from domain.content.schema_tool_calls import ParsedAnswer
 from domain.fleet.backend_words import backend_words
 from domain.fleet.failure_classes import Failure, FailureKind, diagnose
-from domain.fleet.retry_policy import RetryLater, retry_decision
+from domain.fleet.retry_policy import retry_decision
 from domain.log.capped_answers import CappedAnswer
 from domain.log.events import CALLS, AttemptOutcome, TokenUsage
 from domain.log.transcript import closing_events
@@ -34,7 +34,6 @@ from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
 from telemetry.chat import chat_span
-from telemetry.metrics import count_wait
 from telemetry.spans import current_traceparent
 
 MAX_DELIVERIES = 5
@@ -120,11 +119,10 @@ class AttemptRun:
     async def record_start(self) -> bool:
         """Count the call as in flight, until the handover if its end is never recorded; False where it may not run."""
         task, record, until = self.task, self.meter.record.id, self.meter.called_at + self.pace.handover_s
-        start = await self.backend_states.record_start(
+        self.meter.start = await self.backend_states.record_start(
             task.backend, record, until=until, response=task.response.id, claim=task.claim
         )
-        self.meter.beside = start.beside
-        return start.has_memory
+        return self.meter.start.has_memory
 
     async def stream_answer(self) -> AttemptOutcome:
         """Stream the answer into the log until it ends or the time is up. Raises BackendError and Superseded."""
@@ -270,8 +268,6 @@ class AttemptRun:
             has_alternative=task.has_alternative,
             random=self.clock.fraction(),
         )
-        if isinstance(decision, RetryLater):
-            count_wait(task.backend, decision.delay_s, reason=diagnosis.failure_class)
         words = backend_words(error.failure)
         log_failure(task, diagnosis, error.failure, words)
         outcome = replace(outcome_of(task, decision, words), failure_class=diagnosis.failure_class, words=words)

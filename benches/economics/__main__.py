@@ -44,7 +44,7 @@ def command_line() -> argparse.ArgumentParser:
         "requests",
         help="a trace, the CSV of GET /v1/usage?group_by=hour&format=csv, or ledger: the attempts of --tenant",
     )
-    parser.add_argument("--prices", type=Path, default=ROOT / "prices.toml")
+    parser.add_argument("--prices", type=Path, default=ROOT / "prices.toml", help="default: prices.toml")
     parser.add_argument("--api", required=True, help="the name of a price per token")
     parser.add_argument(
         "--gpu",
@@ -53,8 +53,12 @@ def command_line() -> argparse.ArgumentParser:
         help="price=NAME,start_s=…,prefill=…,decode=…,context=…,parallel=…: seconds, tokens/s, tokens, requests "
         "at once; the first machine is compared, all are mixed",
     )
-    parser.add_argument("--controlled-idle-s", required=True, help="after how many idle seconds we end a session")
-    parser.add_argument("--owned", required=True, help="purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…")
+    parser.add_argument(
+        "--controlled-idle-s", required=True, help="idle seconds after which the product ends a session"
+    )
+    parser.add_argument(
+        "--owned", required=True, help="your own machine: purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…"
+    )
     parser.add_argument("--tenant", default="", help="the tenant of the ledger and of what is published")
     parser.add_argument("--settings", type=Path, help="a file like local.settings.json with the settings of the app")
     parser.add_argument("--publish", action="store_true", help="stores the run for GET /v1/economics and the console")

@@ -3,7 +3,9 @@
 `python -m benches.routing [fortnights | counted | development | record]` measures it.
 """
 
+from benches.command_line import check_words
 from benches.routing.comparison import main
 
 if __name__ == "__main__":
+    check_words(("fortnights", "counted", "development", "record"))
     main()

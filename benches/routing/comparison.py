@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from itertools import product as combinations
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ from benches.routing.decisions import print_decisions
 from benches.routing.demand import counted_requests, demand_of, terms_of
 from benches.routing.gate import record
 from benches.routing.measured_cells import DEVELOPMENT, FINAL, counted_fortnights, fortnights
-from benches.routing.optimum import controlled_optimum, optimum
+from benches.routing.optimum import controlled_optimum, drawn_optimum, optimum
 from benches.routing.plots import plot
-from benches.routing.product import Outcome, simulate
+from benches.routing.product import Outcome, simulate, start_times_s
 from benches.tables import percentile, print_table
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rules.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
@@ -33,6 +34,7 @@ RULES = (
 
 IDLE_SHARES = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 LONG_IDLE_S = 600.0
+DRAWN = "product by the drawn starts"
 LITELLM = DATA / "routing-litellm.json"
 PROCESSES = 2
 PLOT = ROOT / ".run" / "routing.svg"
@@ -78,13 +80,19 @@ def measure(cell: Cell) -> Measured:
 def measure_counted(
     cell: Cell, demand: Sequence[PastDemand], counted: Sequence[PastDemand], outcome: Outcome
 ) -> Measured:
-    """Compare the product that ends the GPU itself with the optimum that does, and that with the one that can't."""
+    """Compare the product that ends the GPU itself with the optimum that does, and that with the one that can't.
+
+    The optimum pays the median start each time; a second one meets the same drawn starts as the product.
+    """
     terms, fixed = terms_of(cell), optimum(counted, terms_of(cell))
     least = controlled_optimum(counted, terms, idle_since=outcome.idle_since)
     rules = [rule._replace(idle_s=max(COUNTED_IDLE_S, share * cell.start_s)) for rule in RULES for share in IDLE_SHARES]
     costs = [cost_of(rule, demand, counted, terms, counted_gpu=True) for rule in rules]
+    starts_s = list(islice(start_times_s(cell), outcome.earlier_starts, outcome.earlier_starts + len(counted)))
+    drawn = drawn_optimum(counted, terms, starts_s, idle_since=outcome.idle_since)
     found = {
         "product": Cost(outcome.dollars, outcome.dollars / least),
+        DRAWN: Cost(outcome.dollars, outcome.dollars / drawn),
         "best rule": min(costs, key=lambda cost: cost.multiple),
     }
     return Measured(cell=cell, outcome=outcome, costs=found, controlled=outcome.dollars / fixed)
@@ -210,7 +218,7 @@ def print_counted(measured: Sequence[Measured]) -> None:
     rows = [
         [
             *factors(each.cell),
-            *(multiple(each, policy) for policy in ("product", "best rule")),
+            *(multiple(each, policy) for policy in ("product", DRAWN, "best rule")),
             f"{each.controlled:.2f}",
             *map(str, (each.outcome.lives, each.outcome.wasted, each.outcome.misses)),
             f"{each.outcome.wait_p99_s:.0f}",
@@ -226,12 +234,14 @@ def print_counted(measured: Sequence[Measured]) -> None:
         "provider's idle, s",
         "concurrency",
         "product",
+        DRAWN,
         "best rule",
     )
     print_table((*head, "by the provider's", "starts", "unused", "misses", "p99 wait, s"), rows)
     long = [each.controlled for each in measured if each.cell.idle_s >= LONG_IDLE_S]
     spreads = {
         "product by the controlled optimum": [each.costs["product"].multiple for each in measured],
+        "the same, whose optimum meets the drawn starts": [each.costs[DRAWN].multiple for each in measured],
         "best rule by the controlled optimum": [each.costs["best rule"].multiple for each in measured],
         f"product by the optimum with the provider's idle period of {LONG_IDLE_S:g} s or more": long,
     }

@@ -86,3 +86,33 @@ def least_cost(
         new = OpenSession(turn.at + terms.start_s + turn.busy_s, begun - rents)
         sessions.keep((*sessions.open, *taken, new), turn.at)
     return cost
+
+
+def drawn_optimum(
+    demand: Sequence[PastDemand],
+    terms: SessionTerms,
+    starts_s: Sequence[float],
+    *,
+    idle_since: float | None = None,
+) -> float:
+    """Return the least cost where a session may be ended at any time, and each start takes its own known time.
+
+    There are as many starts as turns. It keeps the least cost for each number of starts so far.
+    """
+    costs, rents = [0.0], 0.0
+    sessions = [OpenSessions(terms=terms, stays_s=math.inf)]
+    if idle_since is not None:
+        sessions[0].open = [OpenSession(idle_since, 0.0)]
+    for turn in demand:
+        rents += turn.saved
+        costs.append(math.inf)
+        sessions.append(OpenSessions(terms=terms, stays_s=math.inf))
+        for number in reversed(range(len(costs))):
+            start_s, before = (starts_s[number - 1], costs[number - 1]) if number else (0.0, math.inf)
+            taken = sessions[number].served(turn)
+            begun = before + terms.second_usd * (start_s + turn.busy_s)
+            cheapest = min((each.cost for each in taken), default=math.inf) + rents
+            costs[number] = min(costs[number] + turn.saved, cheapest, begun)
+            new = OpenSession(turn.at + start_s + turn.busy_s, begun - rents)
+            sessions[number].keep((*sessions[number].open, *taken, new), turn.at)
+    return min(costs)

@@ -5,7 +5,7 @@ the store in memory of its tests.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,7 +43,7 @@ class Outcome:
 
     `bill_usd`, `ledger_usd`, `misses` and `waits_s` (seconds until a turn ended, less its work) are of all requests.
     `start_errors` says how far off the learned starts are. `idle_since` is when the last work before the counted
-    requests ended on a GPU that was up when they began.
+    requests ended on a GPU that was up when they began, and `earlier_starts` counts its starts before that.
     """
 
     api_usd: float
@@ -54,6 +54,7 @@ class Outcome:
     wasted: int
     misses: int
     idle_since: float | None
+    earlier_starts: int
     start_errors: Sequence[float]
     waits_s: Sequence[float]
 
@@ -106,7 +107,7 @@ class VirtualProduct:
         )
 
     def gpu_service(self, name: str, named: Mapping[str, TrafficRequest]) -> GpuService | GpuPoolService:
-        cell, random = self.cell, Random(f"starts {self.cell.name}{name.removeprefix(GPU)}")  # noqa: S311 - draws starts
+        cell = self.cell
         if cell.kv_tokens:
             kind = partial(PagedGpuService, engine=PagedEngine(tokens=cell.kv_tokens, speed=cell.gpu_speed))
         else:
@@ -116,7 +117,7 @@ class VirtualProduct:
             requests=named,
             speed=cell.gpu_speed,
             is_counted=cell.counted,
-            start_s=lambda: cell.start_s * random.lognormvariate(0, cell.spread),
+            start_s=partial(next, start_times_s(cell, name)),
             average_s=cell.start_s,
             concurrency=cell.room,
             idle_s=cell.idle_s,
@@ -201,6 +202,7 @@ class VirtualProduct:
             wasted=sum(each.wasted_lives() for each in gpus),
             start_errors=await self.start_errors(),
             idle_since=idle_since,
+            earlier_starts=sum(life.started < since for life in self.gpus[GPU].lives),
             misses=sum(status is not ResponseStatus.COMPLETED for status in statuses),
             waits_s=waits,
         )
@@ -239,6 +241,13 @@ class GpuCounter:
 
     async def wait(self, backend: Backend, operation: str) -> None:
         await self.gpus[backend.name].wait(backend, operation)
+
+
+def start_times_s(cell: Cell, name: str = GPU) -> Iterator[float]:
+    """Yield how long each start of a GPU takes, in seconds."""
+    random = Random(f"starts {cell.name}{name.removeprefix(GPU)}")  # noqa: S311 - draws starts
+    while True:
+        yield cell.start_s * random.lognormvariate(0, cell.spread)
 
 
 def names(first: str, count: int) -> Sequence[str]:

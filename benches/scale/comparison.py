@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benches.command_line import chosen_numbers
 from benches.scale.figures import ScaleFigures
 from benches.scale.virtual import WORKERS, virtual_figures
 from benches.scale.worker import READY, WorkerTask
@@ -108,5 +109,5 @@ def in_virtual_time(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
 
 
 def main() -> None:
-    counts = [int(each) for each in sys.argv[1:]] or CONCURRENT
+    counts = chosen_numbers(CONCURRENT, "concurrent")
     print_table(HEAD, [*on_sqlite(counts), *on_cosmos(counts), *in_virtual_time(counts)])

@@ -50,7 +50,6 @@ BATCHES: Final = (
 )
 PAUSE: Final = "metadata.ganglion_ending"
 """Why a batch does not run now."""
-
 PIPELINES: Final = ("id", "trigger", "schedule", "model", "sink", "owner", "trusted")
 EVENTS: Final = ("id", "created_at", "status", "sent_again", "response_id", "reason")
 ASLEEP: Final = "asleep"

@@ -81,24 +81,25 @@ def seconds_range_from(text: str) -> SecondsRange:
 
 
 def seconds_from(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{text} is not a number of seconds")
     return seconds
 
 
 def count_from(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(f"{text} is less than one")
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{text} is not a whole number above 0")
+    return int(text)
 
 
 def status_from(text: str) -> int:
-    status = int(text)
-    if status and not 400 <= status < 600:  # noqa: PLR2004 - the statuses of errors
+    if text != "0" and not (text.isdecimal() and 400 <= int(text) < 600):  # noqa: PLR2004 - the statuses of errors
         raise ValueError(f"{text} is not the status of an error")
-    return status
+    return int(text)
 
 
 def speed_from(text: str) -> float:
@@ -109,7 +110,9 @@ def speed_from(text: str) -> float:
 
 
 def flag_from(text: str) -> bool:
-    return {"yes": True, "no": False}[text]
+    if text not in {"yes", "no"}:
+        raise ValueError(f"{text} is neither yes nor no")
+    return text == "yes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +161,10 @@ def with_changes(options: CloudRunOptions, texts: Mapping[str, Any]) -> CloudRun
     """Gives the options with some of them changed; raises a ValueError that names an invalid option."""
     values: dict[str, Any] = {}
     for name, text in texts.items():
+        if name not in OPTION_SPECS:
+            raise ValueError(f"unknown option {name}; choose one of {', '.join(OPTION_SPECS)}")
         try:
             values[name] = OPTION_SPECS[name].convert(str(text))
-        except (KeyError, ValueError) as problem:
+        except ValueError as problem:
             raise ValueError(f"{name}={text}: {problem}") from problem
     return dataclasses.replace(options, **values)

@@ -1,7 +1,6 @@
 """How does a GPU service on Cloud Run answer a request, from cold to busy?"""
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from standins.cloud_run.instance_pool import InstancePool, PoolInstance, StartFa
 from standins.cloud_run.invoker_check import InvokerCheck
 from standins.cloud_run.options import with_changes
 from standins.cloud_run.proxy import CallerConnection, finished_within, forward, new_client
+from standins.json_values import body_object
 
 BODY_LIMIT = 32 * 2**20
 KEPT = 10_000
@@ -217,8 +217,7 @@ class CloudRunService:
 
     async def change(self, request: web.Request) -> web.Response:
         try:
-            changes: dict[str, Any] = json.loads(await request.read())
-            self.pool.options = with_changes(self.pool.options, changes)
+            self.pool.options = with_changes(self.pool.options, body_object(await request.read()))
         except ValueError as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return web.json_response(self.pool.options.to_json())

@@ -89,8 +89,10 @@ def changed(conditions: Conditions, changes: Mapping[str, Any]) -> Conditions:
     """Gives the conditions with some of them changed; raises a ValueError that names an invalid one."""
     values: dict[str, Any] = {}
     for name, value in changes.items():
+        if name not in READERS:
+            raise ValueError(f"unknown condition {name}; choose one of {', '.join(READERS)}")
         try:
             values[name] = READERS[name](value)
-        except (KeyError, TypeError, ValueError) as problem:
+        except (TypeError, ValueError) as problem:
             raise ValueError(f"{name}: {problem}") from problem
     return dataclasses.replace(conditions, **values)

@@ -1,7 +1,6 @@
 """Which addresses does the stand-in for Entra and Google serve?"""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from standins.issuer.console import authorize, console_sign_in, kill_worker
 from standins.issuer.google import GoogleTokenService
 from standins.issuer.google_tokens import google_key_in
 from standins.issuer.issuer_state import IssuerState
+from standins.json_values import body_object
 
 type HopHandler = Callable[[IssuerState, web.Request], Awaitable[web.Response]]
 type WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -74,7 +74,7 @@ def add_admin(app: web.Application, state: IssuerState) -> None:
 
     async def change(request: web.Request) -> web.Response:
         try:
-            state.conditions = changed(state.conditions, json.loads(await request.read()))
+            state.conditions = changed(state.conditions, body_object(await request.read()))
         except ValueError as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return await conditions(request)

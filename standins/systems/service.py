@@ -110,11 +110,14 @@ class Systems:
         return web.json_response({"requests": [each.to_json() for each in self.recorded], "lives": lives})
 
     async def sleep(self, request: web.Request) -> web.Response:
-        self.instances[request.match_info["system"]].put_to_sleep()
+        if (name := request.match_info["system"]) not in self.instances:
+            return unknown_system(name)
+        self.instances[name].put_to_sleep()
         return web.Response(status=204)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["system"]
+        if (name := request.match_info["system"]) not in DOORS:
+            return unknown_system(name)
         record = Served(system=name, method=request.method, path=request.path)
         self.recorded.append(record)
         try:
@@ -203,6 +206,10 @@ def path_behind(request: web.Request, door: Door) -> str:
     """Return the path behind the door's base, with its encoding."""
     _, _, whole = request.rel_url.raw_path.partition(f"/systems/{request.match_info['system']}/")
     return whole.removeprefix(f"{door.base}/") if door.base else whole
+
+
+def unknown_system(name: str) -> web.Response:
+    return web.json_response({"message": f"unknown system {name}; choose one of {', '.join(DOORS)}"}, status=404)
 
 
 def answered(refusal: Refusal, later: Mapping[str, str] | None = None) -> web.Response:

@@ -4,13 +4,14 @@ GET /v1/orders/{number} · POST /v1/refunds (recognizes a repeated Idempotency-K
 GET /__effects (all effects and requests) · PUT /__faults ({"path", "fault"}; see standins.tools.faults)
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from standins.clock import now
-from standins.json_values import Json, json_object
+from standins.json_values import Json, body_object, json_object
 from standins.tools.faults import Faults, answer
 
 ORDERS: dict[str, Json] = {
@@ -62,7 +63,7 @@ class Shop:
 
     async def refund(self, request: web.Request) -> web.Response:
         """Refund once for each key; a request without a key is refunded each time."""
-        body = json_object(await request.json()) or {}
+        body = await read_body(request)
         key = request.headers.get(KEY, "")
         if key and key in self.refunds:
             return web.json_response(self.refunds[key])
@@ -72,7 +73,7 @@ class Shop:
         return web.json_response(made)
 
     async def note(self, request: web.Request) -> web.Response:
-        body = json_object(await request.json()) or {}
+        body = await read_body(request)
         self.effects.append({"kind": "note", "key": "", "body": body})
         return web.json_response({"note": len(self.effects)})
 
@@ -80,6 +81,15 @@ class Shop:
         return web.json_response({"effects": self.effects, "requests": self.requests})
 
     async def set_fault(self, request: web.Request) -> web.Response:
-        body = json_object(await request.json()) or {}
+        body = await read_body(request)
         self.faults.set(str(body.get("path", "/v1")), json_object(body.get("fault")) or {})
         return web.json_response(body)
+
+
+async def read_body(request: web.Request) -> Json:
+    """Return the JSON object of a request; one without it is answered 400."""
+    try:
+        return body_object(await request.read())
+    except ValueError as problem:
+        text = json.dumps({"error": str(problem)})
+        raise web.HTTPBadRequest(text=text, content_type="application/json") from None

@@ -122,7 +122,7 @@ class GpuSessions:
                 entry = await self.join(one, price, record, with_room, cold_s=cold_s)
             if entry:
                 return replace(entry, instance=number)
-        number = places.otherwise if known is None else FIRST
+        number = places.beyond_room(record) if known is None else FIRST
         entry = await self.join(instance(backend, number), price, record, decide, cold_s=cold_s)
         return replace(entry, instance=number)
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benches import command_line
-from benches.command_line import chosen_number, counted
+from benches.command_line import check_words, chosen_number, chosen_numbers, counted
 
 
 def chosen(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -41,3 +41,19 @@ def test_a_long_run_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_short_run_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(counted(range(2), "turns")) == [0, 1]
     assert not capsys.readouterr().err
+
+
+def test_a_benchmark_may_take_several_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "50", "200"])
+    assert chosen_numbers((1,), "streams") == [50, 200]
+    monkeypatch.setattr(sys, "argv", ["bench"])
+    assert chosen_numbers((1,), "streams") == (1,)
+
+
+def test_an_unknown_word_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "counted"])
+    check_words(("counted", "record"))
+    monkeypatch.setattr(sys, "argv", ["bench", "weeks"])
+    with pytest.raises(SystemExit):
+        check_words(("counted", "record"))
+    assert "unknown weeks; choose some of counted, record" in capsys.readouterr().err

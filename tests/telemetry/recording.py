@@ -80,7 +80,7 @@ def report_money() -> None:
 def report_starts() -> None:
     gpu = backend("gpu")
     metrics.count_cold_start(gpu, 310.0)
-    metrics.count_wait(gpu, 42.0, reason="start")
+    metrics.count_wait("gpu", 42.0, reason="start")
     for outcome in metrics.WarmUpOutcome:
         metrics.count_warm_up(gpu, outcome)
 

@@ -1,14 +1,16 @@
-"""Does an hour of a trace cost the same on devhost as in virtual time? `python -m benches.routing.extras.hour`
+"""Does an hour of a trace cost the same on devhost as in virtual time? `python -m benches.routing.extras.hour [SPEED]`
 
 The same requests go through the whole product with a GPU stand-in that is paid by time and an API stand-in that is paid
 by tokens, and through `benches.routing.product`. All times of the services and of the trace are a tenth, all prices are
-ten times as high, so the dollars are those of the hour. Before it, the demand of the trace on four days is put into
-the log of the product, and its timer chooses the rule that both runs follow. It takes seven minutes. While the GPU is
-up, `GET /v1/fleet` is read once a second; the last table has what it said half way.
+ten times as high, so the dollars are those of the hour; a lower speed is for a machine that has other work. Before the
+hour, the demand of the trace on four days is put into the log of the product, and its timer chooses the rule that both
+runs follow. At speed 10 it takes seven minutes. While the GPU is up, `GET /v1/fleet` is read once a second; the last
+table has what it said half way.
 """
 
 import asyncio
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,10 +41,12 @@ from tests.end_to_end.cold import GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
 from tests.fakes.clocks import FakeClock, in_no_time
 
-FAST: Final = 10
+FAST: Final = next((int(each) for each in sys.argv[1:] if each.isdigit()), 10)
+"""How many times as fast as the hour everything happens."""
+
 API: Final = "scripted"
-START_S, IDLE_S, ROOM = 6.0, 60.0, 8
-GPU_HOUR_USD: Final = 14.21
+START_S, IDLE_S, ROOM = 60 / FAST, 600 / FAST, 8
+GPU_HOUR_USD: Final = round(1.421 * FAST, 3)
 PROMPT: Final = 12
 """The tokens of a prompt `COUNT n`, about: they cost little beside the answer."""
 
@@ -53,18 +57,18 @@ LOOKS: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastCell(Cell):
-    """The tokens of an answer are a tenth, so each of them costs ten times as much."""
+    """The tokens of an answer are fewer by the speed, so each of them costs more by it."""
 
     @property
     @override
     def token_price(self) -> TokenPrice:
         price = api_price(GPT_4O)
-        tenfold = {
+        dearer = {
             "input": FAST * price.input,
             "cached_input": FAST * price.cached_input,
             "output": FAST * price.output,
         }
-        return replace(price, **tenfold)
+        return replace(price, **dearer)
 
 
 CELL: Final = FastCell(
@@ -79,7 +83,7 @@ CELL: Final = FastCell(
 
 
 def requests_of_hour() -> Sequence[TrafficRequest]:
-    """Return the requests of the first hour of the trace, in a tenth of the time and with a tenth of the answer."""
+    """Return the requests of the first hour of the trace; time and answers are shorter by the speed."""
     return [
         TrafficRequest(each.at / FAST, PROMPT, max(1, math.ceil(each.output_tokens / FAST)))
         for each in CELL.arrivals.draw()

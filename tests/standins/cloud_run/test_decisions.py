@@ -35,6 +35,19 @@ def test_an_invalid_option_is_rejected(given: dict[str, Any]) -> None:
         with_changes(CloudRunOptions(), given)
 
 
+def test_an_invalid_option_is_explained() -> None:
+    with pytest.raises(ValueError, match=r"^start=soon: soon is not a number of seconds$"):
+        with_changes(CloudRunOptions(), {"start": "soon"})
+    with pytest.raises(ValueError, match=r"^max_instances=two: two is not a whole number above 0$"):
+        with_changes(CloudRunOptions(), {"max_instances": "two"})
+    with pytest.raises(ValueError, match=r"^count_failure=200: 200 is not the status of an error$"):
+        with_changes(CloudRunOptions(), {"count_failure": "200"})
+    with pytest.raises(ValueError, match=r"^abandoned_starts=maybe: maybe is neither yes nor no$"):
+        with_changes(CloudRunOptions(), {"abandoned_starts": "maybe"})
+    with pytest.raises(ValueError, match=r"^unknown option colour; choose one of start, "):
+        with_changes(CloudRunOptions(), {"colour": "red"})
+
+
 @pytest.mark.parametrize(
     ("waiting", "busy", "instances"),
     [(0, 0, 0), (1, 0, 1), (8, 0, 1), (9, 0, 2), (1, 8, 2), (50, 0, 3)],
