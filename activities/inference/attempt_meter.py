@@ -8,6 +8,7 @@ from decimal import Decimal
 from activities.inference.lost_runs import margin_of, unseen_work
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.clock import Clock
+from domain.fleet.instances.memory import UNKNOWN
 from domain.fleet.learned_speed import Observation
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
 from domain.log.writers import is_copy
@@ -57,7 +58,7 @@ class AttemptMeter:
         self.margin = 0
         self.usage: TokenUsage | None = None
         self.billed_s: float | None = None
-        self.beside: int | None = None
+        self.start = UNKNOWN
 
     def start_call(self) -> None:
         """Record that the request goes to the backend now."""
@@ -149,7 +150,7 @@ class AttemptMeter:
             cached_tokens=self.usage.cached_tokens,
             output_tokens=self.usage.output_tokens,
             cold_s=None if self.opened_at is None else self.opened_at - self.called_at,
-            beside=self.beside,
+            beside=self.start.beside,
         )
 
     @property

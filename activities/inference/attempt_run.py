@@ -119,11 +119,10 @@ class AttemptRun:
     async def record_start(self) -> bool:
         """Count the call as in flight, until the handover if its end is never recorded; False where it may not run."""
         task, record, until = self.task, self.meter.record.id, self.meter.called_at + self.pace.handover_s
-        start = await self.backend_states.record_start(
+        self.meter.start = await self.backend_states.record_start(
             task.backend, record, until=until, response=task.response.id, claim=task.claim
         )
-        self.meter.beside = start.beside
-        return start.has_memory
+        return self.meter.start.has_memory
 
     async def stream_answer(self) -> AttemptOutcome:
         """Stream the answer into the log until it ends or the time is up. Raises BackendError and Superseded."""

@@ -104,6 +104,9 @@ class CallSender:
         if task.watch.is_deleted and not task.approval:
             await self.calls.remove(task.owner, record.response, record.item)
         ended = await self.known_to_other_run(task, await self.calls.end(task.owner, record, outcome))
+        is_silent = not ended.has_ended_or_goes_on and ended.is_run_by(task.response.id)
+        if is_silent and not task.watch.has_ended:
+            ended = await self.calls.end(task.owner, ended, unknown())
         return ended.outcome or (running(ended.task) if ended.task else outcome)
 
     async def begun(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
@@ -120,7 +123,7 @@ class CallSender:
         return outcome
 
     async def known_to_other_run(self, task: CallTask, record: CallRecord) -> CallRecord:
-        """Wait for the run that has taken an approved call over: all turns with its approval have one result."""
+        """Wait for the run that has taken the call over: all runs, and all turns with its approval, have one result."""
         until = record.ends_by + MARGIN_S
         while not record.has_ended_or_goes_on and self.clock.now() < until:
             await self.clock.sleep(POLL_S)

@@ -87,13 +87,14 @@ class ToolCalls:
         """Record an outcome, once; return the stored record, whose outcome may be another run's.
 
         A run records nothing but a success after another turn has taken an approved call over, and while the server
-        runs a task of which this run does not know: the other one has it. That a write was not sent is true of a run
-        that was alone.
+        runs a task of which this run does not know: the other one has it. So it is where a run that was replaced has
+        sent nothing of a write; that the write was not sent is true of a run that was alone.
         """
         at, is_success = self.clock.now(), outcome.status is ItemStatus.COMPLETED
 
         def ended(stored: CallRecord) -> CallRecord | None:
             is_left = not stored.is_run_by(record.turn) or stored.runs_task_unknown_to(record)
+            is_left = is_left or (outcome.is_unsent and stored.starter != record.starter)
             if stored.outcome or (is_left and not is_success):
                 return None
             known = unknown() if outcome.is_unsent and stored.tries > 1 else replace(outcome, is_unsent=False)

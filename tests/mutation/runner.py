@@ -50,6 +50,7 @@ CORE = (
     "domain.routing.queueing",
     "domain.routing.rent_or_buy",
     "domain.routing.router",
+    "domain.routing.work.durations",
 )
 
 

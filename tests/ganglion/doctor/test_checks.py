@@ -225,6 +225,7 @@ def missing_file(case: Case) -> None:
 
 SERVICE = "projects/p/locations/us-central1/services/llm"
 HOST = "AzureFunctionsJobHost__extensions__durableTask__"
+METRICS = b'vllm:cache_config_info{block_size="16",enable_prefix_caching="True",num_gpu_blocks="661"} 1.0\n'
 LATE = {"date": formatdate(NOW + 300, usegmt=True)}
 
 FAULTS: dict[str, Callable[[Case], None]] = {
@@ -285,6 +286,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "backends.json": failing("cloud-run-l4", "json", 400),
     "backends.continuation": failing("cloud-run-l4", "partial", 400, "does not support assistant message prefill"),
     "backends.speed": slow_model,
+    "backends.memory": answer("https://gpu.example/metrics", Answer(status=200, body=METRICS)),
     "store.account": setting("GANGLION_COSMOS_URL", "http://account.documents.azure.com"),
     "store.reach": unreachable("account.documents.azure.com"),
     "store.consistency": weak_consistency,

@@ -46,7 +46,7 @@ async def test_a_finding_names_fault_command_and_page(case: Case) -> None:
     assert lines[0].startswith("error    settings.misspelled: GANGLION_BUDGET_TENNANT_DAY: ")
     assert lines[1].strip().startswith("fix: export GANGLION_BUDGET_TENANT_DAY=")
     assert lines[2].strip() == "see: docs/operations.md#settings"
-    assert lines[-1] == "88 checks: 83 passed, 0 with warnings, 1 with errors, 4 not run"
+    assert lines[-1] == "89 checks: 84 passed, 0 with warnings, 1 with errors, 4 not run"
 
 
 async def test_many_checks_that_wait_for_the_same_correction_are_one_line(case: Case) -> None:

@@ -1,0 +1,41 @@
+"""Is the KV memory of an engine read as vLLM tells it?"""
+
+from pathlib import Path
+
+import pytest
+
+from ganglion.doctor.areas.memory_checks import tokens_in
+from ganglion.doctor.outside import Answer
+from tests.ganglion.doctor.harness import Case, healthy_case
+from tests.ganglion.doctor.test_checks import found
+
+ENGINE = 'vllm:cache_config_info{{block_size="16",cache_dtype="auto",engine="{}",num_gpu_blocks="{}"}} 1.0'
+HELP = "# HELP vllm:cache_config_info Information of the LLMEngine CacheConfig\n# TYPE vllm:cache_config_info gauge\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        (HELP, 0),
+        (HELP + ENGINE.format(0, 661), 10_576),
+        (HELP + ENGINE.format(0, 661) + "\n" + ENGINE.format(1, 600), 9600),
+        (ENGINE.format(0, "None"), 0),
+        (ENGINE.format(0, "None") + "\n" + ENGINE.format(1, 600), 9600),
+        ("other_metric 1\n", 0),
+    ],
+)
+def test_the_tokens_are_those_of_all_blocks(text: str, tokens: int) -> None:
+    assert tokens_in(text) == tokens
+
+
+@pytest.mark.parametrize(("blocks", "says"), [(661, ["the engine has KV memory of 10,576 tokens, not"]), (20_000, [])])
+async def test_an_engine_with_less_memory_than_the_file_says_is_named(
+    tmp_path: Path, blocks: int, says: list[str]
+) -> None:
+    case: Case = healthy_case(tmp_path)
+    body = ENGINE.format(0, blocks).encode()
+    case.outside.answers["https://gpu.example/metrics"] = Answer(status=200, body=body)
+    texts = [text for each in (await found(case)).values() for text in each]
+    assert len(texts) == len(says)
+    assert all(part in text for part, text in zip(says, texts, strict=True))
