@@ -110,10 +110,8 @@ def further_verdict(
     if turn.is_deferrable or next_instance(backend, state, now) is None:
         return None
     turns = all_turns(found, state, backend, turn, now)
-    line, in_line = (
-        line_at(found, state, backend, turns),
-        expected_line(state, turn, now, is_up=not found.remaining_start_s),
-    )
+    line = line_at(found, state, backend, turns)
+    in_line = expected_line(state, turn, now, is_up=not found.remaining_start_s)
     price = decimal_of(terms.rule.threshold) * session_price(backend.price, line.start_s)
     saved = terms.time_value * line.all_saved_s(in_line)
     is_too_late = line.is_too_late(found, state, turn, terms)
@@ -123,7 +121,7 @@ def further_verdict(
     more = 1 + sum(worth) if is_too_late or pays else 0
     reason = why(saved, terms.spent, price, in_line=in_line, is_too_late=is_too_late)
     if not more and saved + terms.spent >= price:
-        reason = f"the instances that run or start have room for all {turns.requests} turns"
+        reason = f"{reason}, but the instances that run or start have room for all {turns.requests} turns"
     return FurtherVerdict(backend=backend.name, more=more, reason=reason, saved=saved, price=price, spent=terms.spent)
 
 
