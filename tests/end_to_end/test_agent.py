@@ -67,7 +67,7 @@ async def test_no_argument_and_no_result_is_in_the_histories(scene: Scene) -> No
     assert "telescope" in json.dumps(answer["output"])
     hub = b"".join(file.read_bytes() for file in sorted(scene.cluster.data.glob("hub.db*")))
     assert answer["output"][1]["id"].encode()[-24:] in hub
-    assert [word for word in (b"heron", b"telescope", b"A-1002", b"no such order") if word in hub] == []
+    assert [word for word in (b"heron", b"telescope", b"A-1002", b"order not found") if word in hub] == []
 
 
 async def test_a_model_that_calls_for_ever_is_held_to_an_answer(scene: Scene) -> None:
