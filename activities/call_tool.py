@@ -171,11 +171,12 @@ class CallTool:
     async def approved_outcome(self, response: Response, item: Item, log: Transcript) -> CallOutcome:
         """Return the outcome of an approved call.
 
-        The turn that asked may be deleted meanwhile, with the records of what has been sent.
+        The turn that asked may be deleted meanwhile, with the records of what has been sent. A task is cancelled then.
         """
         try:
             return await self.outcome_of_request(response, item, log)
         except NoResponse:
+            await self.sender.tasks.cancel_orphans(response.owner, response.id, self.servers, item=item.id)
             return unknown() if self.may_write(response, item) else failed(TURN_ENDED)
 
     async def outcome_of_request(self, response: Response, item: Item, log: Transcript) -> CallOutcome:

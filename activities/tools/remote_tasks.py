@@ -96,9 +96,14 @@ class RemoteTasks:
         if item.approval:
             await self.calls.remove(response.owner, response.id, item.id)
 
-    async def cancel_orphans(self, owner: Owner, response_id: str, servers: ToolServers) -> None:
-        """Let servers cancel the tasks of a deleted turn, but none that is called in the name of the caller."""
+    async def cancel_orphans(self, owner: Owner, response_id: str, servers: ToolServers, *, item: str = "") -> None:
+        """Let servers cancel the tasks of a deleted turn, but none that is called in the name of the caller.
+
+        `item`: only the task of this call, whose request was deleted.
+        """
         for record in await self.calls.orphans(owner, response_id):
+            if item not in ("", record.item):
+                continue
             server = servers.open_to(owner, record.server)
             tool = server.rights(record.tool) if server else None
             if server and tool and record.task and server.auth is not ServerAuth.OBO:

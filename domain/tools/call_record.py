@@ -33,6 +33,13 @@ TIMER_LOOK_S: Final = 600.0
 LONG_LOOK_SHARE: Final = 1 / 6
 """Then a timer waits for half of the time that the task has taken so far; above ten minutes, for a sixth of it."""
 
+LAST_LOOK_S: Final = 5.0
+LEFT_SHARE: Final = 0.75
+"""No wait takes more than three quarters of the time that is left of a task, until the last five seconds.
+
+At its end the server may have forgotten the result, and a look waits up to a quarter longer for those of other tasks.
+"""
+
 
 class RemoteTask(Struct, frozen=True, kw_only=True):
     """A call that its server runs as a task: it has answered with an id, and goes on.
@@ -57,7 +64,9 @@ class RemoteTask(Struct, frozen=True, kw_only=True):
         return self.not_before(now, max((now - self.since) * STEP_LOOK_SHARE, STEP_LOOK_S))
 
     def not_before(self, now: float, after_s: float) -> float:
-        return min(now + max(after_s, self.poll_s), max(self.until, now))
+        left_s = max(self.until - now, 0.0)
+        most_s = left_s * LEFT_SHARE if left_s > LAST_LOOK_S else left_s
+        return now + min(max(min(after_s, most_s), self.poll_s), left_s)
 
     def to_document(self) -> dict[str, Any]:
         return {"id": self.id, "poll_s": self.poll_s, "since": self.since, "until": self.until}

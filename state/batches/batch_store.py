@@ -106,13 +106,13 @@ class BatchStore:
         return bool(await self.store.list(owner_index_key(owner), prefix=prefix, limit=1))
 
     async def unended(self, owner: Owner) -> tuple[Batch, ...]:
-        """Return the batches of an owner that have not ended."""
+        """Return the batches of an owner that have not ended, but no damaged ones."""
         entries = await list_all(self.store, owner_index_key(owner), prefix=INPUTS)
-        found: list[Batch] = []
+        found: list[Document] = []
         for entry in entries:
             with suppress(NotFound):
-                found.append(await self.read(owner, f"{BATCH}{entry.id.rpartition(BATCH)[2]}"))
-        return tuple(found)
+                found.append(await self.document(owner, f"{BATCH}{entry.id.rpartition(BATCH)[2]}"))
+        return tuple(readable(found, lambda each: each.read_as(Batch.from_document)))
 
     async def active(self, *, before: float, limit: int = SWEEP_LIMIT) -> tuple[Batch, ...]:
         """Return batches of all owners that have not ended, at most `limit`, for the sweep.

@@ -1,9 +1,13 @@
 """When does a batch begin, by which decision?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import read_or_none
 from clients.storage.port import Create, DocumentStore, Replace
 from domain.batches.batch import Batch
 from domain.batches.start_time import StartDecision
@@ -28,15 +32,8 @@ class BatchStarts:
         self.clock = clock
 
     async def read(self, batch: Batch) -> BatchStart | None:
-        found = await self.store.read(lines_key(batch), START)
-        if found is None:
-            return None
-        body = found.body
-        return BatchStart(
-            decision=found.read_as(lambda stored: StartDecision.from_document(stored["decision"])),
-            at=body["at"],
-            looks=body["looks"],
-        )
+        """Return the last decision; None where there is none, or where it is damaged: then it is made again."""
+        return read_or_none(await self.store.read(lines_key(batch), START), lambda each: each.read_as(start_of))
 
     async def save(self, batch: Batch, decision: StartDecision, *, looks: int) -> None:
         key = lines_key(batch)
@@ -54,3 +51,7 @@ class BatchStarts:
             await self.store.commit(key, (write,))
 
         await compare_and_swap(self.clock, step)
+
+
+def start_of(body: Mapping[str, Any]) -> BatchStart:
+    return BatchStart(decision=StartDecision.from_document(body["decision"]), at=body["at"], looks=body["looks"])

@@ -9,6 +9,9 @@ from domain.identity.owners import Owner
 from state.files.file_store import FileStore
 from state.files.parts import PART_BYTES
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Some programs write it before the first line. It says only that the file is UTF-8, and is no part of the line."""
+
 KEPT_PARTS: Final = 16
 """The parts of files that a process keeps, 4 MiB: the lines of a chunk are beside each other."""
 
@@ -37,11 +40,11 @@ class FileLines:
                 is_long = is_long or len(line) + len(piece) > limit
                 line += b"" if is_long else piece
                 if number < len(pieces) - 1:
-                    yield FileLine(start, None if is_long else bytes(line))
+                    yield line_at(start, None if is_long else bytes(line))
                     position += 1
                     start, line, is_long = position, bytearray(), False
         if position > start:
-            yield FileLine(start, None if is_long else bytes(line))
+            yield line_at(start, None if is_long else bytes(line))
 
     async def read(self, owner: Owner, stored: StoredFile, start: int, end: int) -> bytes:
         """Return the bytes from `start` until before `end`; raises Unavailable where the file is deleted meanwhile."""
@@ -60,3 +63,10 @@ class FileLines:
         if len(self.parts) > KEPT_PARTS:
             self.parts.popitem(last=False)
         return self.parts[name]
+
+
+def line_at(start: int, content: bytes | None) -> FileLine:
+    """Return a line of a file; the first one begins after the byte order mark."""
+    if start or content is None or not content.startswith(BYTE_ORDER_MARK):
+        return FileLine(start, content)
+    return FileLine(len(BYTE_ORDER_MARK), content.removeprefix(BYTE_ORDER_MARK))

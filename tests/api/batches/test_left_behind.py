@@ -13,7 +13,7 @@ from activities.maintenance.batch_sweep import BatchSweep
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.orchestrations import wire_of_batch
 from clients.storage.keys import money_key, owner_index_key
-from clients.storage.port import Add, Create, Delete
+from clients.storage.port import Add, Create, Delete, Replace
 from domain.batches.batch import Batch, BatchStatus
 from domain.batches.start_time import StartDecision
 from domain.batches.totals import BatchTotals
@@ -23,6 +23,7 @@ from domain.log.events import ResponseStatus
 from domain.money.budgets import TAKEN, Budgets, BudgetScope, tenant_day_counter_id
 from domain.money.ledger_records import ReservationStatus, nanos
 from state.batches.line_store import lines_key
+from state.batches.waiting_batches import lines_waiting_with
 from state.money.limit_changes import REFRESH_S
 from tests.api.batches.jobs import create, ended, line, rows, text_of, upload
 from tests.api.endpoints.reports.test_limits import change, serving
@@ -198,6 +199,24 @@ async def test_an_erasure_wakes_the_batches_that_wait_so_that_they_end() -> None
     assert (await one.http.delete("/v1/owners/me")).status_code == 200
     assert one.orchestrations.batch_wakes == [(waits.id, 3)]
     assert (await one.world.app.batches.time.time({**wire_of_batch(waits), "looks": 4}))["delay_s"] == 0.0
+
+
+@pytest.mark.parametrize("damaged", ["the batch", "its decision"])
+async def test_a_damaged_record_of_a_batch_keeps_no_erasure_and_no_other_batch_from_going_on(damaged: str) -> None:
+    one = api()
+    bad, good = [await checked(one, await held(one, [line(number)])) for number in range(2)]
+    decision = StartDecision(starts=False, reason="", latest_start=one.world.clock.now())
+    for batch in (bad, good):
+        await one.world.app.state.batches.starts.save(batch, decision, looks=3)
+    key, name = (owner_index_key(OWNER), bad.id) if damaged == "the batch" else (lines_key(bad), "start")
+    found = await one.world.store.read(key, name)
+    assert found
+    left = {field: found.body[field] for field in ("kind", "v", "at")}
+    await one.world.store.commit(key, (Replace(id=name, body=left, etag=found.etag),))
+    waiting = await lines_waiting_with(one.world.app.state.batches, good, now=one.world.clock.now() + 1.0)
+    assert waiting.together == good.lines
+    assert (await one.http.delete("/v1/owners/me")).status_code == 200
+    assert one.orchestrations.batch_wakes == [(good.id, 3)]
 
 
 async def test_no_results_stay_of_an_owner_who_was_erased_while_they_were_written() -> None:

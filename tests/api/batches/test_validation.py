@@ -74,7 +74,7 @@ async def test_all_wrong_lines_are_named_and_a_list_shows_the_first_hundred() ->
     assert len(listed["errors"]["data"]) == 100
 
 
-@pytest.mark.parametrize(("text", "code"), [("", "empty_file"), ("\n\n", "empty_file")])
+@pytest.mark.parametrize(("text", "code"), [("", "empty_file"), ("\n\n", "empty_file"), ("\ufeff", "empty_file")])
 async def test_a_file_without_lines_is_refused(text: str, code: str) -> None:
     one = api()
     body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": await upload(one, text or " ")}
@@ -85,6 +85,15 @@ async def test_a_file_without_lines_is_refused(text: str, code: str) -> None:
 async def test_blank_lines_and_line_ends_of_windows_do_not_count() -> None:
     one = api()
     text = f"\r\n{json.dumps(line(0))}\r\n\r\n{json.dumps(line(1))}"
+    body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": await upload(one, text)}
+    done = await ended(one, (await one.http.post("/v1/batches", json=body)).json())
+    assert [each["custom_id"] for each in await rows(one, done["output_file_id"])] == ["line-0", "line-1"]
+
+
+@pytest.mark.parametrize("before", ["", "\r\n"])
+async def test_a_byte_order_mark_before_the_first_line_is_skipped(before: str) -> None:
+    one = api()
+    text = f"\N{ZERO WIDTH NO-BREAK SPACE}{before}{text_of([line(0), line(1)])}"
     body = {"endpoint": "/v1/responses", "completion_window": "24h", "input_file_id": await upload(one, text)}
     done = await ended(one, (await one.http.post("/v1/batches", json=body)).json())
     assert [each["custom_id"] for each in await rows(one, done["output_file_id"])] == ["line-0", "line-1"]

@@ -149,7 +149,7 @@ async def test_calls_of_a_round_that_run_as_tasks_end_one_after_the_other() -> N
 
 
 async def test_a_task_is_looked_at_less_and_less_often() -> None:
-    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day some 35."""
+    """Each look after the first seconds is a step of the history: an hour takes 14 of them, a day some 40."""
     server = TaskServer(states=[WORKING])
     one = serving(server, FIND)
     made = await outcome(one, metadata={"deadline_ms": "86400000"})
@@ -157,7 +157,7 @@ async def test_a_task_is_looked_at_less_and_less_often() -> None:
     in_step = [each for each in server.looks if each <= server.looks[0] + STEP_LOOKS_S - POLL_S]
     hour = [each for each in server.looks if each <= server.looks[0] + 3600]
     assert (len(in_step), len(hour) - len(in_step)) == (LOOKS_OF_THE_STEP, 14)
-    assert len(server.looks) - len(in_step) <= 36
+    assert len(server.looks) - len(in_step) <= 41
 
 
 async def test_a_task_of_some_seconds_needs_no_timer() -> None:
@@ -271,6 +271,23 @@ async def test_a_turn_that_was_deleted_cancels_the_task_of_a_call_that_another_o
     assert server.cancelled == (["t1"] if way == "delete" else [])
     assert await state.documents(OWNER, second) == []
     assert [each.task.id for each in await state.of_response(OWNER, first) if each.task] == ["t1"]
+
+
+@pytest.mark.parametrize("at", [1, LOOKS_OF_THE_STEP + 1])
+async def test_the_task_of_an_approved_call_is_cancelled_where_the_turn_that_asked_is_deleted(at: int) -> None:
+    server = Interrupted(states=[WORKING], at=at)
+    one = serving(server, CLOSE)
+    asked = await outcome(one)
+
+    async def delete() -> None:
+        assert (await one.http.delete(f"/v1/responses/{asked['id']}")).status_code == 200
+
+    server.happens = delete
+    given = {"type": "mcp_approval_response", "approval_request_id": asked["mcp_approval_request"]["id"]}
+    made = await outcome(one, input=[{**given, "approve": True}], previous_response_id=asked["id"])
+    assert made["mcp_call"]["status"] == "incomplete"
+    assert server.cancelled == ["t1"]
+    assert await one.world.app.state.tool_calls.documents(OWNER, one.orchestrations.started[-1]) == []
 
 
 @pytest.mark.parametrize("place", ["/v1/responses/{}", "/v1/owners/me"])

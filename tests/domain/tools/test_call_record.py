@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.content.items import ItemStatus
-from domain.tools.call_record import ORPHAN, STEP_LOOKS_S, CallOutcome, CallRecord, RemoteTask, orphaned
+from domain.tools.call_record import LAST_LOOK_S, ORPHAN, STEP_LOOKS_S, CallOutcome, CallRecord, RemoteTask, orphaned
 
 TASK = RemoteTask(id="t1", poll_s=5.0, since=100.0, until=100_000.0)
 MINE, OTHER = f"resp_{'a' * 24}{'b' * 24}", f"resp_{'a' * 24}{'c' * 24}"
@@ -57,3 +57,12 @@ def test_a_look_is_never_before_the_servers_interval_and_never_far_off(taken_s: 
 def test_a_look_is_at_the_end_of_a_task_at_the_latest() -> None:
     for at in (100.0, 100.0 + STEP_LOOKS_S, 99_999.0, 200_000.0):
         assert TASK.look_at(at) <= max(TASK.until, at)
+
+
+@given(st.floats(30.0, 200_000.0), st.floats(0.0, 5.0))
+def test_a_task_is_looked_at_shortly_before_its_server_may_forget_its_result(ttl_s: float, poll_s: float) -> None:
+    """The look is a quarter later than it is due where it waits for those of other tasks."""
+    task, now, earlier = RemoteTask(id="t", poll_s=poll_s, since=0.0, until=ttl_s), STEP_LOOKS_S, 0.0
+    while now < ttl_s:
+        now, earlier = now + 1.25 * (task.look_at(now) - now), now
+    assert ttl_s - earlier <= max(LAST_LOOK_S, 2 * poll_s)
