@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from benches.command_line import number_above_0, parser_of_bench
 from benches.tables import print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.json_values import Json
@@ -205,10 +205,17 @@ def show(figures: WaitingFigures) -> None:
     )
 
 
+def chosen_sizes() -> tuple[int, int]:
+    """Return how many turns are decided and how many wait, as the command line asks for."""
+    parser = parser_of_bench()
+    for name, default in (("turns", TURNS), ("waiting", WAITING)):
+        parser.add_argument(name, nargs="?", type=number_above_0, default=default, metavar=name.upper())
+    chosen = parser.parse_args()
+    return chosen.turns, chosen.waiting
+
+
 def main() -> None:
-    given = [int(each) for each in sys.argv[1:]]
-    turns, waiting = given if len(given) == 2 else (TURNS, WAITING)
-    show(asyncio.run(measure(turns, waiting)))
+    show(asyncio.run(measure(*chosen_sizes())))
 
 
 if __name__ == "__main__":

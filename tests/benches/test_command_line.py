@@ -6,6 +6,7 @@ import pytest
 
 from benches import command_line
 from benches.command_line import check_words, chosen_number, chosen_numbers, counted
+from benches.tools import waiting
 
 
 def chosen(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -48,6 +49,25 @@ def test_a_benchmark_may_take_several_numbers(monkeypatch: pytest.MonkeyPatch) -
     assert chosen_numbers((1,), "streams") == [50, 200]
     monkeypatch.setattr(sys, "argv", ["bench"])
     assert chosen_numbers((1,), "streams") == (1,)
+
+
+@pytest.mark.parametrize(
+    ("words", "sizes"), [((), (waiting.TURNS, waiting.WAITING)), (("3",), (3, waiting.WAITING)), (("3", "50"), (3, 50))]
+)
+def test_the_bench_of_waiting_takes_one_number_or_two(
+    words: tuple[str, ...], sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    assert waiting.chosen_sizes() == sizes
+
+
+def test_a_wrong_number_of_the_bench_of_waiting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "3", "many"])
+    with pytest.raises(SystemExit):
+        waiting.chosen_sizes()
+    assert "argument WAITING: expected a whole number above 0, found many" in capsys.readouterr().err
 
 
 def test_an_unknown_word_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

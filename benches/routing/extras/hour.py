@@ -22,6 +22,7 @@ from typing import Any, Final, override
 
 import httpx
 
+from benches.command_line import chosen_number
 from benches.routing.arrivals import HOUR_S, TrafficRequest
 from benches.routing.cells import GPT_4O, SPEED, Cell, api_price, drawn
 from benches.routing.product import Outcome, VirtualProduct
@@ -41,7 +42,7 @@ from tests.end_to_end.cold import GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
 from tests.fakes.clocks import FakeClock, in_no_time
 
-FAST: Final = next((int(each) for each in sys.argv[1:] if each.isdigit()), 10)
+FAST: Final = next((int(each) for each in sys.argv[1:] if each.isdecimal() and int(each)), 10)
 """How many times as fast as the hour everything happens."""
 
 API: Final = "scripted"
@@ -286,6 +287,7 @@ def in_virtual_time(requests: Sequence[TrafficRequest], rule: RuleChoice) -> Out
 
 
 def main() -> None:
+    chosen_number(FAST, "speed")  # names a wrong one; the right one is `FAST`
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(on_devhost(requests_of_hour(), Path(folder)))
 
