@@ -117,7 +117,8 @@ class CallSender:
         return outcome
 
     async def looked_at(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> CallOutcome:
-        outcome = await self.tasks.look(task, record, remote)
+        looked = await self.tasks.look(task, record, remote)
+        outcome = await self.tasks.after_end(task, record, remote, looked)
         if outcome.task is None:
             self.cache.keep(task, outcome)
         return outcome

@@ -77,10 +77,25 @@ class RemoteTasks:
             raise
         if stored.task is None or stored.task.id != remote.id:
             await self.cancel(task, remote)
-        elif stored.is_run_by(task.response.id) and await with_retries(self.clock, task.watch.look):
-            await self.stop(task, stored, remote)
-            return await self.ended(task, stored, remote, closed_early(task))
-        return stored.outcome or running(stored.task or remote)
+            return stored.outcome or running(stored.task or remote)
+        return await self.after_end(task, stored, remote, stored.outcome or running(remote))
+
+    async def after_end(
+        self, task: CallTask, record: CallRecord, remote: RemoteTask, outcome: CallOutcome
+    ) -> CallOutcome:
+        """Cancel a task in progress whose turn has ended meanwhile: the event that says it may be lost during a step.
+
+        Raises NoResponse where the response was deleted: its record is left, but not the token of its caller.
+        """
+        is_left = outcome.task is None or not record.is_run_by(task.response.id)
+        if is_left or not await with_retries(self.clock, task.watch.look):
+            return outcome
+        if task.watch.is_deleted:
+            if task.grant:
+                await self.cancel(task, remote)
+            raise NoResponse.by_id("Response", task.response.id)
+        await self.stop(task, record, remote)
+        return await self.ended(task, record, remote, closed_early(task))
 
     async def note(self, task: CallTask, record: CallRecord, remote: RemoteTask) -> None:
         """Note a task beside the turn that has begun it, where the call's record is beside the turn that has asked.

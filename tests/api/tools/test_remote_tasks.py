@@ -1,5 +1,6 @@
 """Does a call that its server runs as a task have its effect once, and end with the task's result?"""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from copy import replace
 from dataclasses import dataclass, field
@@ -204,6 +205,31 @@ async def test_a_cancelled_turn_cancels_the_task(
     assert record.outcome
     assert record.outcome.output == ("done" if has_ended else None)
     assert record.outcome.unknown == (named is NOTE and not has_ended)
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_a_turn_that_ends_during_a_look_cancels_its_task_without_the_event_that_wakes_it(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Durable SDK gives an event that comes during a step to an earlier wait, or loses it with the history."""
+    server = Interrupted(states=[WORKING], at=LOOKS_OF_THE_STEP + 1)
+    one = serving(server, FIND)
+
+    async def lost(_response_id: str) -> None:
+        return None
+
+    async def end() -> None:
+        monkeypatch.setattr(one.orchestrations, "signal_cancelled", lost)
+        place = f"/v1/responses/{one.orchestrations.started[0]}"
+        ending = one.http.post(f"{place}/cancel") if way == "cancel" else one.http.delete(place)
+        assert (await ending).status_code == 200
+
+    server.happens = end
+    await one.create({"model": "auto", "input": "go", "tools": [SHOP], "background": True})
+    with contextlib.nullcontext() if way == "cancel" else pytest.raises(Exception, match="not found"):
+        await one.orchestrations.ended()
+    assert server.cancelled == ["t1"]
+    assert server.looks[-1] == server.looks[LOOKS_OF_THE_STEP]
 
 
 @pytest.mark.parametrize("named", [FIND, NOTE])
