@@ -99,6 +99,7 @@ class AttemptRun:
     async def run(self) -> AttemptOutcome:
         """Make the call and return its outcome, which is in the log by then. Raises Superseded."""
         if self.meter.record.progress.deliveries > MAX_DELIVERIES:
+            await self.record_end()
             return await self.write_outcome("failed", code="server_error", message=INTERRUPTED)
         with chat_span(self.task.backend, self.task.response, max_tokens=self.task.output_tokens) as span:
             if not await self.record_start():

@@ -181,6 +181,8 @@ async def test_an_attempt_that_kills_its_worker_repeatedly_fails() -> None:
     given_up = await infer(world, response)
     assert (given_up["result"], given_up["code"]) == ("failed", "server_error")
     assert len(fake.calls) == MAX_DELIVERIES
+    states = await world.app.state.backend_states.read(world.fleet.backends)
+    assert [each.load.running(world.clock.now()) for each in states.values()] == [0] * len(states)
     (record,) = await world.ledger.attempts(OWNER, response.id)
     assert (record.charge.status, record.progress.deliveries) == (AttemptStatus.CLOSED, MAX_DELIVERIES + 1)
 
