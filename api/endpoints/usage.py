@@ -163,7 +163,7 @@ def usage_object(row: UsageRow) -> Json:
         "functions_usd": dollars(row.counts[FUNCTIONS]),
         "cost_usd": dollars(row.counts[COST] + row.counts[STORE] + row.counts[FUNCTIONS]),
         "provisional_usd": dollars(max(0, row.counts.get(PROVISIONAL, 0))),
-        "estimated_usd": dollars(row.counts.get(ESTIMATED, 0)),
+        "estimated_usd": dollars(max(0, row.counts.get(ESTIMATED, 0))),
         **({} if set(OriginKind).isdisjoint(row.dimensions) else items_object(row)),
     }
 

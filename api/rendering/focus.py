@@ -78,7 +78,7 @@ def charge(tenant: str, row: UsageRow, cause: str, cost: str) -> Mapping[str, st
 def estimate_tag(row: UsageRow, cause: str) -> Mapping[str, str]:
     """Return a tag with the dollars of the row that are estimates, for the causes which GPU sessions have."""
     nanos = row.counts.get(ESTIMATED, 0) if cause in SESSION_CAUSES else 0
-    return {"row_estimated_usd": f"{Decimal(nanos) / NANOS:.9f}"} if nanos else {}
+    return {"row_estimated_usd": f"{Decimal(nanos) / NANOS:.9f}"} if nanos > 0 else {}
 
 
 def midnight(day: date) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from api.endpoints.usage import csv_answer
+from api.endpoints.usage import csv_answer, usage_object
+from api.rendering.focus import estimate_tag
+from domain.money.usage import COUNTS, ESTIMATED, UsageRow
 from tests.api.endpoints.reports.test_fleet import GPU, PRICE
 from tests.api.harness import CALLERS, OPERATOR, STRANGER, Api, api
 from tests.fakes.backends import FakeBackend, rejects, says
@@ -232,3 +234,9 @@ async def test_a_backend_that_was_removed_keeps_its_history_and_is_marked() -> N
     for one, removed in ((before, False), (after, True)):
         (group,) = (await usage(one, group_by="backend"))["data"]
         assert (group["backend"], group["attempts"], group["removed"]) == ("main", 1, removed)
+
+
+def test_an_estimate_that_an_earlier_release_has_not_counted_is_never_taken_off() -> None:
+    row = UsageRow(dimensions={"day": "2027-01-01"}, counts={**dict.fromkeys(COUNTS, 0), ESTIMATED: -5})
+    assert usage_object(row)["estimated_usd"] == "0.000000000"
+    assert estimate_tag(row, "idle") == {}
