@@ -11,7 +11,7 @@ from domain.ids import thread_of
 from domain.log.events import ResponseStatus, TokenUsage
 from domain.money.ledger_records import AttemptRecord
 from domain.money.settlement import Settlement
-from domain.wire import WaitWire
+from domain.wire import NO_COVER, WaitWire
 from telemetry import names
 from telemetry.metrics import count_wait
 from telemetry.spans import parent, record_span
@@ -23,8 +23,9 @@ logger = logging.getLogger("ganglion.turns")
 UNANSWERED = frozenset({ResponseStatus.FAILED, ResponseStatus.CANCELLED})
 COLD_CAUSES = frozenset({"start", "cold"})
 """The causes of a wait for a backend's start."""
-NOT_FOR_A_BACKEND = frozenset({"turn", "approval"})
-"""The causes of other waits: for earlier turns of the conversation, and for people."""
+NOT_FOR_A_BACKEND = frozenset({"turn", "approval", NO_COVER})
+"""The causes of other waits: for earlier turns of the conversation, for people, and for what others hold of a budget.
+"""
 
 
 class EndedTurn(Struct, frozen=True, kw_only=True):
@@ -66,14 +67,17 @@ class EndedTurn(Struct, frozen=True, kw_only=True):
         )
 
 
+def waits_for_backends(waits: Sequence[WaitWire]) -> Sequence[WaitWire]:
+    return [wait for wait in waits if wait["reason"] not in NOT_FOR_A_BACKEND]
+
+
 def report_turn(turn: EndedTurn) -> None:
     """Show the whole turn in its trace, and count it. Only the settlement that closed the reservation counts."""
     if turn.settlement.is_first:
         seconds = turn.ended_at - turn.started_at
         count_turn(turn.tenant, status=turn.status, reason=turn.code, seconds=seconds, settlement=turn.settlement)
-        for wait in turn.waits:
-            if wait["reason"] not in NOT_FOR_A_BACKEND:
-                count_wait(wait["backend"], wait["until"] - wait["since"], reason=wait["reason"])
+        for wait in waits_for_backends(turn.waits):
+            count_wait(wait["backend"], wait["until"] - wait["since"], reason=wait["reason"])
     show_turn(turn)
     logger.info("%s", json.dumps(log_line(turn)))
 

@@ -10,6 +10,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, observed_start_s
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.instances.further import used
+from domain.fleet.instances.memory import instances_in_use
 from domain.fleet.instances.places import beside_each_other
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.learned_speed import Observation
@@ -200,8 +201,8 @@ def after_use(before: BackendState, state: BackendState, backend: Backend, now: 
     further = state.warmth.further
     if not further:
         return state
-    running = max(before.load.running(now), state.load.running(now))
-    seen = used(further, running=running, concurrency=backend.limits.concurrency, now=now)
+    needed = max(instances_in_use(backend, each.load, now) for each in (before, state))
+    seen = used(further, needed=needed, now=now)
     return state if seen == further else replace(state, warmth=replace(state.warmth, further=seen))
 
 

@@ -95,6 +95,8 @@ class AttemptCharge(Struct, frozen=True, kw_only=True):
     @property
     def estimated(self) -> Decimal:
         """The part of its cost that is an estimate: its sessions were inferred."""
+        if self.covered_by:
+            return Decimal(0)
         return sum((share.amount for share in self.shares.values() if share.is_estimate), Decimal(0))
 
     def reopened(self, worst: Decimal) -> "AttemptCharge":

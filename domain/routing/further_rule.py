@@ -5,15 +5,17 @@ that would wait longer than the start takes is served sooner. And a turn that an
 cost less here: what such turns lost is rental spend of the next instance, as for the first one (`rent_or_buy`).
 """
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.lease import is_counted
+from domain.fleet.instances.memory import claimed_ahead, instances_needed, share_of
 from domain.fleet.instances.numbered import instance_name
 from domain.fleet.instances.places import next_instance_s
 from domain.fleet.instances.several import wanted_count
@@ -75,10 +77,29 @@ def most_at(backend: Backend, now: float) -> int:
     return backend.instances.limits(now).maximum if backend.instances else 1
 
 
-def instances_for(state: BackendState, backend: Backend, turn: QueuedTurn, now: float) -> int:
-    """Return how many instances have room for all turns that run or are in line, this one included."""
-    requests = state.load.running(now) + state.load.queued(now, apart_from=turn.response) + 1
-    return -(-requests // backend.limits.concurrency)
+class AllTurns(NamedTuple):
+    """How many turns run or are in line, the one included that asks, and the tokens of KV memory that they claim."""
+
+    requests: int
+    claimed: int
+
+    def instances(self, backend: Backend) -> int:
+        """Return how many instances have room for all of them."""
+        return instances_needed(backend, self.requests, self.claimed)
+
+    def places(self, backend: Backend) -> float:
+        """Return how many of them an instance serves at once: fewer than its concurrency where they fill its memory."""
+        concurrency, memory = backend.limits.concurrency, backend.limits.kv_tokens
+        if memory is None or not self.claimed:
+            return concurrency
+        return min(concurrency, max(1.0, memory * self.requests / self.claimed))
+
+
+def all_turns(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, now: float) -> AllTurns:
+    line = state.load.without_place(turn.response)
+    in_line = claimed_ahead(line, backend, turn.response, math.inf, now)
+    claimed = line.claimed(now, unknown=share_of(backend)) + in_line + found.found.claim
+    return AllTurns(line.running(now) + line.queued(now) + 1, claimed)
 
 
 def further_verdict(
@@ -88,15 +109,19 @@ def further_verdict(
     now, count = terms.now, wanted_count(state)
     if turn.is_deferrable or next_instance(backend, state, now) is None:
         return None
-    line, in_line = line_at(found, state, backend), expected_line(state, turn, now, is_up=not found.remaining_start_s)
+    turns = all_turns(found, state, backend, turn, now)
+    line = line_at(found, state, backend, turns)
+    in_line = expected_line(state, turn, now, is_up=not found.remaining_start_s)
     price = decimal_of(terms.rule.threshold) * session_price(backend.price, line.start_s)
     saved = terms.time_value * line.all_saved_s(in_line)
     is_too_late = line.is_too_late(found, state, turn, terms)
-    needed = min(most_at(backend, now), instances_for(state, backend, turn, now)) - count
+    needed = min(most_at(backend, now), turns.instances(backend)) - count
     worth = (terms.time_value * line.with_more(more).all_saved_s(in_line) >= price for more in range(1, needed))
     pays = saved + terms.spent >= price and (needed > 0 or terms.spent > 0)
     more = 1 + sum(worth) if is_too_late or pays else 0
     reason = why(saved, terms.spent, price, in_line=in_line, is_too_late=is_too_late)
+    if not more and saved + terms.spent >= price:
+        reason = f"{reason}, but the instances that run or start have room for all {turns.requests} turns"
     return FurtherVerdict(backend=backend.name, more=more, reason=reason, saved=saved, price=price, spent=terms.spent)
 
 
@@ -108,9 +133,9 @@ def why(saved: Decimal, spent: Decimal, price: Decimal, *, in_line: int, is_too_
     return f"{in_line} turns in line would save ${saved:.6f} of waiting{lost}, which {verb} the price of ${price:.6f}"
 
 
-def line_at(found: Candidate, state: BackendState, backend: Backend) -> "Line":
+def line_at(found: Candidate, state: BackendState, backend: Backend, turns: AllTurns) -> "Line":
     return Line(
-        turn_s=(state.speed.service_s or found.busy_s) / backend.limits.concurrency,
+        turn_s=(state.speed.service_s or found.busy_s) / turns.places(backend),
         instances=wanted_count(state),
         start_s=state.start_times.p50_s,
         first_s=found.remaining_start_s,

@@ -113,11 +113,18 @@ def usable_gb(limits: BackendLimits) -> float | None:
 
 
 def kv_tokens(model: Model, limits: BackendLimits) -> int | None:
-    """Return the tokens of KV memory that the GPU has beside the weights; None where memory or shape is unknown."""
+    """Return the tokens of KV memory that the GPU has beside the weights; None where memory or shape is unknown.
+
+    At least one whole context window: vLLM does not start with less ("To serve at least one request ..."). Layers with
+    a sliding window or compressed values need less than the formula says.
+    """
     have, per_token = usable_gb(limits), kv_bytes_per_token(model, value_bytes=limits.kv_value_bytes)
     if have is None or per_token is None or model.weights_gb is None:
         return None
-    return int((have - model.weights_gb) * BYTES_IN_GB / per_token) or None if have > model.weights_gb else None
+    if have <= model.weights_gb:
+        return None
+    window = min(limits.context_tokens, model.context_tokens)
+    return max(window, int((have - model.weights_gb) * BYTES_IN_GB / per_token))
 
 
 def fits(model: Model, limits: BackendLimits, tokens: int) -> bool:

@@ -102,18 +102,24 @@ class BackendStates:
     async def record_start(
         self, backend: Backend, attempt: str, *, until: float, response: str = "", claim: int = 0
     ) -> AttemptStart:
-        """Count an attempt as running, unless others have claimed the KV memory that it may need meanwhile."""
+        """Count an attempt as running, unless others have claimed the KV memory that it may need meanwhile.
+
+        One that may not run keeps nothing: neither what it was promised, nor what an earlier run claimed that died.
+        """
         now = self.clock.now()
         found: list[AttemptStart] = []
 
-        def started(state: BackendState) -> BackendState | None:
+        def started(state: BackendState) -> BackendState:
             found.append(start_of(state, backend, attempt, claim=claim, now=now))
             if not found[-1].has_memory:
-                return None
+                return after_end(state, attempt=attempt)
             return after_start(state, attempt=attempt, until=until, now=now, response=response, claim=claim)
 
         await self.update(backend, started)
-        return found[-1] if found else UNKNOWN
+        start = found[-1] if found else UNKNOWN
+        if not start.has_memory:
+            self.promised.give_back(backend.name, attempt)
+        return start
 
     async def record_opening(self, backend: Backend, *, asked_at: float) -> None:
         """Record that a backend which was not known to be warm accepted a request, and count the cold start, if any."""

@@ -22,8 +22,10 @@ from clients.backends.port import AnswerEnd, BackendClient, TextPiece
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
+from domain.wire import WaitWire
 from telemetry.names import AGENT_SPAN
 from telemetry.spans import current_traceparent, parent, span
+from telemetry.turn_end import waits_for_backends
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.checks import at_most, every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
@@ -194,6 +196,12 @@ def test_an_unproven_and_a_rejected_warm_up_are_counted_apart(measured: InMemory
     found = points(measured, "ganglion.backend.wakes", "ganglion.wake.outcome")
     assert (found[("keyless", "unproven")], found[("closed", "refused")]) == ((3, 3), (3, 3))
     assert points(measured, "ganglion.turn.wait.duration", "ganglion.wait.reason")[("", "pause")][0] >= 4
+
+
+@pytest.mark.parametrize("reason", ["turn", "approval", "budget", "room", "throttled"])
+def test_only_waits_for_a_backend_are_measured_as_such(reason: str) -> None:
+    wait: WaitWire = {"backend": "gpu", "reason": reason, "since": 1.0, "until": 3.0}
+    assert list(waits_for_backends([wait])) == ([wait] if reason in {"room", "throttled"} else [])
 
 
 def garbled(body: str) -> list[Act]:

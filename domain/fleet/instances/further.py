@@ -56,13 +56,11 @@ class FurtherPause(Struct, frozen=True, kw_only=True):
         return cls(until=body["until"], tries=body["tries"])
 
 
-def used(
-    further: tuple[FurtherInstance, ...], *, running: int, concurrency: int, now: float
-) -> tuple[FurtherInstance, ...]:
-    """Return the instances after so many requests were seen to run at once: those before one have no room for all."""
-    if not further or running <= concurrency:
+def used(further: tuple[FurtherInstance, ...], *, needed: int, now: float) -> tuple[FurtherInstance, ...]:
+    """Return the instances after so many were seen to be needed at once: those before one have no room for all."""
+    if not further or needed <= 1:
         return further
     return tuple(
-        replace(each, used_at=max(each.used_at, now)) if running > number * concurrency else each
+        replace(each, used_at=max(each.used_at, now)) if needed > number else each
         for number, each in enumerate(further, start=1)
     )

@@ -82,6 +82,18 @@ def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | N
     return KvMemory(tokens=instances * backend.limits.kv_tokens, claimed=claimed)
 
 
+def instances_needed(backend: Backend, requests: int, claimed: int) -> int:
+    """Return how many instances have places for so many requests, and KV memory for all that they claim."""
+    limits = backend.limits
+    by_places = -(-requests // limits.concurrency)
+    return by_places if limits.kv_tokens is None else max(by_places, -(-claimed // limits.kv_tokens))
+
+
+def instances_in_use(backend: Backend, load: Load, now: float) -> int:
+    """Return how many instances are needed for what runs."""
+    return instances_needed(backend, load.running(now), load.claimed(now, unknown=share_of(backend)))
+
+
 class AttemptStart(NamedTuple):
     """Whether there was memory for an attempt, and how many others ran beside it; None where that is not known."""
 

@@ -12,6 +12,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.further import CLAIM_S, FurtherInstance, FurtherPause
 from domain.fleet.instances.lease import LOOK_S, CountLease
+from domain.fleet.instances.memory import instances_in_use
 from domain.fleet.instances.scaling import FREE
 
 SHORTEST_LOOK_S: Final = 1.0
@@ -90,7 +91,7 @@ def last_due_at(lease: CountLease, backend: Backend, state: BackendState, now: f
         return now
     if not last.is_set:
         return last.since + CLAIM_S
-    if state.load.running(now) > others * backend.limits.concurrency:
+    if instances_in_use(backend, state.load, now) > others:
         return now + look_s(backend, state)
     return due_when_idle(last, others, backend, state, now)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
+from domain.tokens.estimates import kv_tokens
 from ganglion.doctor.areas.backend_checks import LIST
 from ganglion.doctor.areas.model_checks import EDIT, allowed, is_answering
 from ganglion.doctor.findings import Fault, warning
@@ -17,6 +18,8 @@ from ganglion.doctor.outside import UnreachableError
 from ganglion.doctor.subject import Subject
 
 METRICS: Final = "/metrics"
+ENOUGH: Final = 0.8
+"""A derived number below this share of the engine's is wrong: the derivation leaves nothing out but activations."""
 BLOCKS: Final = re.compile(r"^vllm:cache_config_info\{([^}\n]*)\}", re.MULTILINE)
 LABEL: Final = re.compile(r'(\w+)="(\d+)"')
 
@@ -31,6 +34,14 @@ async def memory(subject: Subject) -> AsyncIterator[Fault]:
             yield warning(f"{where}, and the file names none; set it", EDIT)
         elif told and given and given > told:
             yield warning(f"{where}, not {given:,}; correct it", EDIT)
+        elif told and given and is_derived_too_small(subject, backend, told):
+            yield warning(f"{where}; the GPU and the model's shape give {given:,}, so turns wait in vain; set it", EDIT)
+
+
+def is_derived_too_small(subject: Subject, backend: Backend, told: int) -> bool:
+    """Return whether memory that the file does not name is much less than an engine tells, as with an 8-bit cache."""
+    derived = kv_tokens(subject.fleet.models[backend.model], backend.limits)
+    return derived == backend.limits.kv_tokens and derived is not None and derived < told * ENOUGH
 
 
 async def metrics(subject: Subject, backend: Backend) -> str:

@@ -9,19 +9,22 @@ from hypothesis import strategies as st
 from domain.money.attempt_charge import AttemptCharge, SessionShare
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord
-from domain.money.usage import CAUSES, COST, UNDIVIDED, UsageRow, row_for_attempt, usage_changes
+from domain.money.usage import CAUSES, COST, ESTIMATED, UNDIVIDED, UsageRow, row_for_attempt, usage_changes
 
 AMOUNTS = st.integers(0, 10**9).map(lambda nanos: Decimal(nanos) / 10**9)
 SHARES = st.builds(
     SessionShare,
     lines=st.dictionaries(st.sampled_from([BillLine.GPU, BillLine.COLD, BillLine.TAIL]), AMOUNTS, min_size=1),
     final=st.booleans(),
+    is_estimate=st.booleans(),
 )
+COVERED_BY = st.sampled_from([0, 2])
 OPEN = AttemptCharge(reserved=Decimal("0.5"))
 
 
-def in_sessions(cost: Decimal, shares: dict[str, SessionShare]) -> AttemptCharge:
-    return OPEN.closed(cost, line=BillLine.GPU).with_shares(shares)
+def in_sessions(cost: Decimal, shares: dict[str, SessionShare], covered_by: int) -> AttemptCharge:
+    charge = OPEN.closed(cost, line=BillLine.GPU).with_shares(shares)
+    return charge.covered(covered_by) if covered_by else charge
 
 
 CHARGES = st.one_of(
@@ -33,6 +36,7 @@ CHARGES = st.one_of(
         in_sessions,
         AMOUNTS,
         st.dictionaries(st.sampled_from(["one", "two"]), SHARES, min_size=1),
+        COVERED_BY,
     ),
 )
 ATTEMPT = AttemptRecord(
@@ -58,6 +62,7 @@ def test_causes_add_up_to_the_cost(charges: list[AttemptCharge]) -> None:
         before = after
     row = UsageRow.from_document({**row_for_attempt(ATTEMPT).dimensions, **counts})
     assert sum(counts.get(name, 0) for name in CAUSES) == row.counts[COST]
+    assert 0 <= row.counts.get(ESTIMATED, 0) <= row.counts[COST]
     assert row.causes[UNDIVIDED] == 0
     owed = charges[-1].cost
     assert row.counts[COST] == (0 if charges[-1].is_open or owed is None else int(owed * 10**9))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Backend
 from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.several import with_further
 from domain.fleet.load import Load, QueuePlace
@@ -37,14 +38,16 @@ def verdict(
     turn: QueuedTurn = TURN,
     rule: Rule | None = None,
     spent: str = "0",
+    of: Backend = THREE,
+    claim: int = 0,
 ) -> FurtherVerdict | None:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
-    (found,) = route(demand, fleet(replace(THREE, model="small")), {THREE.name: state}, NOW).candidates
-    line = {f"turn {number}": QueuePlace(NOW - 10, NOW + 60) for number in range(before)}
+    (found,) = route(demand, fleet(replace(of, model="small")), {of.name: state}, NOW).candidates
+    line = {f"turn {number}": QueuePlace(NOW - 10, NOW + 60, 1, claim) for number in range(before)}
     return further_verdict(
         found,
         replace(state, load=Load(queue_places=line)),
-        THREE,
+        of,
         turn,
         FurtherTerms(now=NOW, time_value=TIME_VALUE, left_s=left_s, rule=rule or Rule(), spent=Decimal(spent)),
     )
@@ -59,6 +62,18 @@ def test_a_short_line_starts_nothing_and_a_long_one_does() -> None:
     assert "are below the price" in short.reason
     assert "reach the price" in long.reason
     assert Decimal(long.to_document()["price_usd"]) == PRICE
+
+
+def test_a_line_that_waits_for_kv_memory_counts_as_one_that_waits_for_places() -> None:
+    """Eight requests fill the memory of an instance that has 500 places."""
+    wide = replace(THREE, limits=replace(THREE.limits, concurrency=500))
+    full = replace(wide, limits=replace(wide.limits, kv_tokens=8000))
+    roomy, tight = verdict(400, of=wide, claim=1008), verdict(400, of=full, claim=1008)
+    assert roomy
+    assert tight
+    assert (roomy.more, tight.more) == (0, THREE.max_instances - 1)
+    assert "have room for all" in roomy.reason
+    assert "reach the price" in tight.reason
 
 
 @given(st.integers(0, 600), st.integers(0, 600))

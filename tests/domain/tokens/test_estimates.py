@@ -1,5 +1,7 @@
 """Are sizes estimated as their derivation says?"""
 
+from copy import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from domain.tokens.estimates import (
     TokenEstimate,
     fits,
     kv_bytes_per_token,
+    kv_tokens,
     memory_gb,
     tokens_in,
     tokens_in_request,
@@ -89,3 +92,12 @@ def test_a_request_fits_what_nine_tenths_of_the_gpu_hold(
 
 def test_a_model_of_unknown_shape_is_not_rejected_for_its_memory() -> None:
     assert fits(LARGE, limits(gpu_memory_gb=24), 10**9)
+
+
+@pytest.mark.parametrize(("window", "tokens"), [(8192, 15_258), (20_000, 20_000)])
+def test_the_memory_of_a_gpu_holds_at_least_one_context_window(window: int, tokens: int) -> None:
+    """An engine does not start with less: where the formula gives less, layers with a sliding window need less."""
+    bounds = replace(limits(gpu_memory_gb=8.333334), context_tokens=window)
+    assert kv_tokens(replace(SMALL, context_tokens=131_072), bounds) == pytest.approx(tokens, abs=10)
+    assert kv_tokens(SMALL, limits(gpu_memory_gb=6)) is None
+    assert kv_tokens(LARGE, limits(gpu_memory_gb=24)) is None

@@ -29,8 +29,16 @@ def test_the_tokens_are_those_of_all_blocks(text: str, tokens: int) -> None:
     assert tokens_in(text) == tokens
 
 
-@pytest.mark.parametrize(("blocks", "says"), [(661, ["the engine has KV memory of 10,576 tokens, not"]), (20_000, [])])
-async def test_an_engine_with_less_memory_than_the_file_says_is_named(
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [
+        (661, ["the engine has KV memory of 10,576 tokens, not"]),
+        (7700, []),
+        (9000, []),
+        (15_000, ["240,000 tokens; the GPU and the model's shape give 122,833"]),
+    ],
+)
+async def test_an_engine_whose_memory_is_not_what_the_file_says_is_named(
     tmp_path: Path, blocks: int, says: list[str]
 ) -> None:
     case: Case = healthy_case(tmp_path)

@@ -113,3 +113,35 @@ async def with_a_repeated_start(of: Backend) -> tuple[bool, int | None]:
 
 def test_a_repeated_attempt_claims_once() -> None:
     assert in_no_time(with_a_repeated_start(MAIN)) == (True, 1)
+
+
+async def refused() -> tuple[int, int]:
+    clock = LoopClock()
+    states = BackendStates(MemoryStore(clock), clock)
+    until = clock.now() + 60
+    for name, claim in (("attempt_a_001", 800), ("attempt_b_001", 1600)):
+        states.promised.give("main", name[8:9], now=clock.now(), claim=claim)
+        await states.record_start(MAIN, name, until=until, claim=claim)
+    load = (await states.read({"main": MAIN}))["main"].load
+    promised = states.promised.beside("main", load.in_flight, response="c", now=clock.now())
+    return load.claimed(clock.now()), sum(promised)
+
+
+def test_an_attempt_that_may_not_run_gives_back_what_it_was_promised() -> None:
+    assert in_no_time(refused()) == (800, 0)
+
+
+async def refused_again() -> list[int]:
+    """An attempt runs again, after its process died and others have claimed all memory."""
+    clock = LoopClock()
+    states = BackendStates(MemoryStore(clock), clock)
+    small, until = replace(MAIN, limits=replace(MAIN.limits, kv_tokens=1200)), clock.now() + 60
+    await states.record_start(MAIN, "attempt_a_001", until=until, claim=800)
+    await states.record_start(MAIN, "attempt_b_001", until=until, claim=800)
+    found = await states.record_start(small, "attempt_b_001", until=until, claim=800)
+    load = (await states.read({"main": MAIN}))["main"].load
+    return [found.has_memory, load.claimed(clock.now())]
+
+
+def test_an_attempt_that_may_not_run_again_keeps_no_claim() -> None:
+    assert in_no_time(refused_again()) == [False, 800]

@@ -33,6 +33,7 @@ from domain.fleet.instances.several import (
     with_further,
 )
 from domain.fleet.load import Load, QueuePlace
+from domain.fleet.state_updates import after_use
 from domain.fleet.warmth import Warmth
 from tests.checks import every
 from tests.domain.fleet.instances.test_lease import COUNTED, NOW, SERVICE, UP, with_limits
@@ -163,6 +164,17 @@ def test_it_stays_while_the_others_have_no_room_or_turns_are_in_line() -> None:
     assert last_due_at(LEASE, THREE, line, NOW) == NOW + look_s(THREE, idle)
 
 
+def test_it_stays_while_the_others_have_no_kv_memory_for_what_runs() -> None:
+    small = replace(THREE, limits=replace(THREE.limits, kv_tokens=1600))
+    idle = further(500, 500)
+    for claim, needed in ((800, 1), (808, 2), (1608, 3)):
+        load = Load(in_flight={"one": NOW + 60, "two": NOW + 60}, claims={"one": claim, "two": claim})
+        busy = replace(idle, load=load)
+        assert (last_due_at(LEASE, small, busy, NOW) > NOW) is (needed > 2), claim
+        seen = after_use(busy, busy, small, NOW).warmth.further
+        assert [each.used_at == NOW for each in seen] == [needed > 1, needed > 2], claim
+
+
 def test_the_schedule_keeps_it_up_or_ends_it() -> None:
     kept, closed = with_limits(3, 3), with_limits(0, 2)
     assert kept.instances
@@ -180,11 +192,11 @@ def test_a_claim_whose_process_died_ends() -> None:
 
 def test_requests_use_only_the_instances_that_they_need() -> None:
     state = further(500, 500)
-    both = used(state.warmth.further, running=2 * ROOM + 1, concurrency=ROOM, now=NOW)
+    both = used(state.warmth.further, needed=3, now=NOW)
     assert [each.used_at for each in both] == [NOW, NOW]
-    one = used(state.warmth.further, running=ROOM + 1, concurrency=ROOM, now=NOW)
+    one = used(state.warmth.further, needed=2, now=NOW)
     assert [each.used_at for each in one] == [NOW, NOW - 1e6]
-    assert used(state.warmth.further, running=ROOM, concurrency=ROOM, now=NOW) == state.warmth.further
+    assert used(state.warmth.further, needed=1, now=NOW) == state.warmth.further
 
 
 def test_instances_are_kept_in_documents_and_one_without_them_has_none() -> None:
