@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
+from clients.storage.damage import kind_of, read_or_none
 from clients.storage.keys import THREADS, expiry_id, owner_index_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Replace
@@ -65,8 +66,8 @@ class Erasure:
             return ()
         until = self.clock.now() + within_s
         settled = self.clock.now() >= request.body[SINCE] + SETTLED_S
-        before = [each for each in await self.index_entries(owner) if each.body["at"] <= request.body[SINCE]]
-        running = [each for each in before if each.body["kind"] == BATCH]
+        before = [each for each in await self.index_entries(owner) if began_at(each) <= request.body[SINCE]]
+        running = [each for each in before if kind_of(each.body) == BATCH]
         await write_batches(self.store, owner_index_key(owner), [Delete(id=each.id) for each in running])
         cancelled: list[str] = []
         for thread in (each for each in before if each.id.startswith(THREADS)):
@@ -93,3 +94,9 @@ class Erasure:
 
 def write_operation(body: Body, found: Document | None) -> Create | Replace:
     return Replace(id=REQUEST_ID, body=body, etag=found.etag) if found else Create(id=REQUEST_ID, body=body)
+
+
+def began_at(entry: Document) -> float:
+    """Return when an entry was written; a damaged one is erased, like those of any time before."""
+    found = read_or_none(entry, lambda each: each.read_as(lambda body: float(body["at"])))
+    return -math.inf if found is None else found

@@ -6,9 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from clients.storage.keys import owner_index_key
 from domain.identity.owners import Owner
+from state.retention.erasure import SETTLED_S
 from tests.api import harness
 from tests.api.harness import CALLERS, Api, api
+from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
 
 ERASER = Owner(tenant=OWNER.tenant, subject="app:55555555-5555-5555-5555-555555555555", roles=("Owners.Erase",))
@@ -50,6 +53,23 @@ async def test_a_running_turn_is_cancelled_and_its_orchestration_signalled() -> 
     one.world.clock.advance(1)
     assert (await erase(one, "me")).status_code == 200
     assert one.orchestrations.cancelled == [running]
+
+
+@pytest.mark.parametrize("data", [b"not JSON", b"{}"])
+async def test_a_damaged_row_of_the_index_keeps_nothing_from_being_erased(data: bytes) -> None:
+    """A row that cannot be read is erased too, with the thread that it names."""
+    one = api()
+    response = await create_response(one)
+    assert isinstance(one.world.store, MemoryStore)
+    rows = one.world.store.partitions[owner_index_key(OWNER)]
+    for name in tuple(rows):
+        rows[name] = replace(rows[name], data=data)
+    one.world.clock.advance(1)
+    assert (await erase(one, "me")).status_code == 200
+    assert (await one.http.get(f"/v1/responses/{response}")).status_code == 404
+    one.world.clock.advance(SETTLED_S)
+    await one.world.app.state.retention.erasure.resume(OWNER)
+    assert not one.world.store.partitions.get(owner_index_key(OWNER))
 
 
 async def test_usage_rows_are_kept() -> None:
