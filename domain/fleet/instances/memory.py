@@ -8,6 +8,7 @@ The cached beginning of a conversation takes as much as the rest of it: an engin
 as free until a request uses them again (vLLM, `SingleTypeKVCacheManager.get_num_blocks_to_allocate`).
 """
 
+import math
 from collections.abc import Mapping
 from copy import replace
 from typing import Any, Final, NamedTuple
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, BackendLimits
-from domain.fleet.instances.places import instances_serving
+from domain.fleet.instances.places import grows_itself, instances_serving
 from domain.fleet.load import NO_QUEUE_PLACES, Load, QueuePlace
 
 BLOCK_TOKENS: Final = 16
@@ -70,14 +71,33 @@ def share_of(backend: Backend) -> int:
     return (backend.limits.kv_tokens or 0) // backend.limits.concurrency
 
 
+def instances_to_fill(backend: Backend, state: BackendState, kv_tokens: int, now: float) -> int:
+    """Return how many instances have memory for requests of now.
+
+    A provider starts one more only where it sees more requests than the others have places for. So turns in line are
+    sent although the others have no memory for them, where as many are sent as it takes.
+    """
+    load, concurrency = state.load, backend.limits.concurrency
+    running, queued = load.running(now), load.queued(now)
+    least = instances_serving(backend, state, running + 1, now)
+    if not queued or not grows_itself(backend):
+        return least
+    in_line = claimed_ahead(load, backend, "", math.inf, now)
+    claimed = max(1, load.claimed(now, unknown=share_of(backend)) + in_line)
+    fitting, wanted = kv_tokens * (running + queued) / claimed, instances_serving(backend, state, running + queued, now)
+    most = int((concurrency - 1) / (concurrency - fitting)) if fitting < concurrency else wanted
+    return max(least, min(wanted, most))
+
+
 def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | None:
     """Return the memory of a backend and what is claimed of it; None where it is not known.
 
-    A provider starts further instances for requests beyond the concurrency of the others, never for their size.
+    A provider starts further instances for requests beyond the concurrency of the others, never for their size: see
+    `instances_to_fill`.
     """
     if backend.limits.kv_tokens is None:
         return None
-    instances = instances_serving(backend, state, state.load.running(now) + 1, now)
+    instances = instances_to_fill(backend, state, backend.limits.kv_tokens, now)
     claimed = state.load.claimed(now, unknown=share_of(backend))
     return KvMemory(tokens=instances * backend.limits.kv_tokens, claimed=claimed)
 

@@ -19,6 +19,7 @@ from domain.fleet.instances.memory import (
     why_too_large,
     with_memory,
 )
+from domain.fleet.instances.places import instances_serving
 from domain.fleet.load import Load, QueuePlace
 from domain.fleet.warmth import Warmth
 from tests.domain.fleets import SERVERLESS, backend, limits
@@ -77,6 +78,44 @@ def test_an_attempt_that_must_have_ended_claims_nothing() -> None:
 def test_a_provider_starts_instances_for_requests_and_not_for_their_size(requests: int, instances: int) -> None:
     memory = memory_of(GROWN, running(*[16] * requests, of=GROWN), NOW)
     assert memory == KvMemory(tokens=instances * TOKENS, claimed=16 * requests)
+
+
+@pytest.mark.parametrize(
+    ("claim", "running_now", "queued", "instances"),
+    [
+        (512, 3, 1, 1),
+        (512, 3, 2, 2),
+        (512, 3, 6, 3),
+        (800, 2, 9, 1),
+        (400, 4, 1, 2),
+    ],
+)
+def test_a_provider_sees_the_turns_in_line_that_need_one_more_instance(
+    claim: int, running_now: int, queued: int, instances: int
+) -> None:
+    """An instance has four places, and memory for three requests of 512 tokens, which four on two instances pass.
+
+    Of two requests of 800 on each instance no fifth would be sent, so that none is started.
+    """
+    state = running(*[claim] * running_now, of=GROWN)
+    asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
+    assert memory_of(GROWN, asked, NOW) == KvMemory(tokens=instances * TOKENS, claimed=claim * running_now)
+    alone = replace(GROWN, max_instances=1)
+    assert memory_of(alone, asked, NOW) == KvMemory(tokens=TOKENS, claimed=claim * running_now)
+
+
+@given(st.integers(1, 100), st.integers(1, 40), st.integers(0, 60))
+def test_what_is_sent_for_the_size_of_requests_makes_the_provider_start_instances(
+    blocks: int, running_now: int, queued: int
+) -> None:
+    claim = 16 * blocks
+    state = running(*[claim] * running_now, of=GROWN)
+    asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
+    memory = memory_of(GROWN, asked, NOW)
+    assert memory
+    instances, seen = memory.tokens // TOKENS, instances_serving(GROWN, state, running_now + 1, NOW)
+    sent = running_now + len(with_memory(in_line(*[claim] * queued), memory, GROWN))
+    assert instances == seen or sent > (instances - 1) * GROWN.limits.concurrency
 
 
 def test_a_request_that_would_be_alone_may_always_run() -> None:
