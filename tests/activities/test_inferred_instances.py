@@ -58,3 +58,21 @@ def test_three_instances_are_nearly_paid_although_a_process_dies(at: float, turn
         await assert_nearly_paid(scene)
 
     run(story, scene)
+
+
+def test_turns_that_fill_the_memory_of_an_instance_before_its_places_start_others() -> None:
+    """Each turn reserves 400 tokens of a memory of 1,550, which has four places."""
+    four = replace(inferred(), limits=replace(inferred().limits, concurrency=4, kv_tokens=1550))
+
+    async def story(scene: Scene) -> None:
+        await scene.turn()
+        await asyncio.gather(*(scene.turn() for _ in range(12)))
+        assert len(scene.gpu.lives) == MOST
+
+    def long_answers() -> Scene:
+        pool = GpuPool(
+            start_s=lambda: START_S, concurrency=4, max_instances=MOST, is_counted=False, words=400, word_s=0.03
+        )
+        return Scene(gpu=pool, backend=four)
+
+    run(story, long_answers)
