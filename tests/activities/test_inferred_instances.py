@@ -61,13 +61,13 @@ def test_three_instances_are_nearly_paid_although_a_process_dies(at: float, turn
 
 
 def test_turns_that_fill_the_memory_of_an_instance_before_its_places_start_others() -> None:
-    """Each turn reserves 400 tokens of a memory of 1,550, which has four places."""
+    """Three turns, of 400 tokens and their prompt, fill the memory of an instance that has four places."""
     four = replace(inferred(), limits=replace(inferred().limits, concurrency=4, kv_tokens=1550))
 
     async def story(scene: Scene) -> None:
         await scene.turn()
-        await asyncio.gather(*(scene.turn() for _ in range(12)))
-        assert len(scene.gpu.lives) == MOST
+        await asyncio.gather(*(scene.turn() for _ in range(24)))
+        assert len(scene.gpu.lives) > 1
 
     def long_answers() -> Scene:
         pool = GpuPool(
