@@ -115,7 +115,7 @@ FAILED = {
     "finish-none": "truncated",
     "error-in-stream": "bad frame",
     "login-page": "does not speak the expected protocol",
-    **dict.fromkeys(("refused-schema", "refused-detail", "refused-text"), "refuses the request"),
+    **dict.fromkeys(("refused-schema", "refused-detail", "refused-text"), "rejects the request"),
 }
 FORMATS = {"prose": "JSON", "half-json": "JSON", "other-json": "city", "fenced-json": "JSON"}
 OF_THE_FORM = {"json": "completed", "cut-json": "incomplete", "refusal": "completed"}

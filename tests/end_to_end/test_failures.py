@@ -189,7 +189,7 @@ async def test_a_model_that_falls_silent_in_mid_stream_is_given_up_and_asked_aga
     await failing.books.assert_exact(reading, counted(3 * LENGTH))
     await failing.books.settled(failing.caller, reading.id)
     attempts = (await failing.caller.report(reading.id))["attempts"]
-    assert "silent" in attempts[0]["reason"]
+    assert "sent nothing for too long" in attempts[0]["reason"]
 
 
 async def test_a_model_that_dies_hands_its_turn_to_the_other(failing: Scene) -> None:

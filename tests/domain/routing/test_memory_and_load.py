@@ -18,6 +18,7 @@ from domain.routing.estimates import Demand
 from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room, wait_for
 from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision, route
+from tests.checks import every
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -174,7 +175,7 @@ def test_the_learned_speed_never_rises_with_the_load(seen: list[tuple[int, float
     found = [speed.decode_at(running) for running in range(1, 100)]
     assert found == sorted(found, reverse=True)
     assert LearnedSpeed.from_document(speed.to_document()) == speed
-    assert all(0 < each <= max(first, *(tokens_s for _, tokens_s in seen), 1) * 1.001 for each in found)
+    assert every(0 < each <= max(first, *(tokens_s for _, tokens_s in seen), 1) * 1.001 for each in found)
 
 
 def test_a_load_that_was_not_seen_has_the_average_between_its_neighbours() -> None:
