@@ -8,7 +8,7 @@ import pytest
 
 from domain.fleet.catalog import Backend
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
-from tests.activities.test_counted_instances import Scene, run
+from tests.activities.routing.test_instance_keeper import Scene, run
 from tests.domain.fleets import GPU
 from tests.fakes.gpu_pools import GpuPool
 

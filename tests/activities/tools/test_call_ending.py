@@ -12,7 +12,7 @@ from domain.log.events import ResponseStatus
 from domain.tools.call_record import CallOutcome
 from domain.turns.response import Response
 from state.retention.deletion import Retention
-from tests.activities.tools.test_call_tool import ARGUMENTS, Calling
+from tests.activities.test_call_tool import ARGUMENTS, Calling
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.tools import FILE, Reply, shop
 from tests.fakes.worlds import OWNER

@@ -8,7 +8,7 @@ import activities.tools.result_cache as module
 from activities.tools.call_task import CallTask
 from activities.tools.result_cache import ResultCache
 from domain.tools.outcomes import completed
-from tests.activities.tools.test_call_tool import Calling
+from tests.activities.test_call_tool import Calling
 from tests.fakes.tools import FILE, shop
 
 

@@ -16,7 +16,7 @@ from domain.content.capabilities import Capability
 from domain.content.tools import FunctionCall
 from domain.fleet.catalog import Backend, LogprobsMode
 from domain.log.events import TokenUsage
-from tests.activities.inference.test_logprobs import scored
+from tests.activities.inference.test_answer_logprobs import scored
 from tests.api.harness import Api, api, events_of
 from tests.api.parsing.test_tools import WEATHER
 from tests.api.test_sdk import sdk

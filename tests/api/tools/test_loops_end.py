@@ -9,9 +9,9 @@ import pytest
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.content.tools import FunctionCall
 from domain.log.events import TokenUsage
+from tests.activities.tools.test_remote_tasks import WORKING, TaskServer
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, InsistentModel, agent, widened
-from tests.api.tools.test_remote_tasks import WORKING, TaskServer
 from tests.api.tools.test_waiting_approvals import ask, decide, requests_in, when_waiting
 from tests.api.tools.test_waiting_approvals import ended as ended_turn
 from tests.fakes.backends import Act, FakeBackend

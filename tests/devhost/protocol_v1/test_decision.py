@@ -26,7 +26,7 @@ from devhost.protocol_v1.decision import (
     decide_on_result,
     state_from_failure,
 )
-from tests.devhost.protocol_v1.test_simulation import (
+from tests.devhost.protocol_v1.replay.test_simulation import (
     any_of,
     began,
     call,

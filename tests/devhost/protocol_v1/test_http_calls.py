@@ -11,7 +11,7 @@ from devhost.protocol_v1.actions import actions_from_wire
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, next_poll
 from devhost.protocol_v1.replay.simulation import Simulation
 from tests.devhost.hosts import Durable, RunningHost, running
-from tests.devhost.protocol_v1.test_simulation import began, call, done, fired
+from tests.devhost.protocol_v1.replay.test_simulation import began, call, done, fired
 from tests.devhost.test_durable_host import kinds
 
 

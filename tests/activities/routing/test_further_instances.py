@@ -15,7 +15,7 @@ from domain.fleet.instances.scaling import Scaling
 from domain.fleet.instances.several import FIRST_PAUSE_S
 from domain.identity.owners import Owner
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
-from tests.activities.test_counted_instances import SERVICE, Scene, run, schedule, usage_of
+from tests.activities.routing.test_instance_keeper import SERVICE, Scene, run, schedule, usage_of
 from tests.checks import every
 from tests.fakes.gpu_pools import GpuPool
 

@@ -25,7 +25,7 @@ from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
 from tests.activities.test_campaign import CAPS, Story, settled, tolerate, verified
 from tests.api.harness import api
-from tests.api.turns.followers import BODY, log_stream
+from tests.api.turns.caching.followers import BODY, log_stream
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.histories import NamedSeed
 from tests.fakes.stores import CrashError, MemoryStore

@@ -13,7 +13,7 @@ from domain.log.events import Slot
 from domain.log.token_logprobs import MOST_DOCUMENT_BYTES, TokenLogprob, TokenOption
 from domain.log.transcript import Transcript, read_log
 from domain.turns.response import Response
-from tests.activities.inference.test_takeover import infer, instantly, scene
+from tests.activities.inference.test_attempt_run import infer, instantly, scene
 from tests.fakes.backends import Act
 from tests.fakes.worlds import OWNER, World
 

@@ -18,7 +18,7 @@ from domain.money.budgets import TAKEN, Budgets, BudgetScope, tenant_day_counter
 from domain.money.ledger_records import nanos
 from domain.turns.cache_use import LEASE_S
 from tests.api.tools.agents import SHOP, agent, calls
-from tests.api.turns.followers import Turns, caching, killed, text_of
+from tests.api.turns.caching.followers import Turns, caching, killed, text_of
 from tests.fakes.backends import Act, FakeBackend, says
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.worlds import OWNER, backend
