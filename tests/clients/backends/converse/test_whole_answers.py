@@ -13,7 +13,8 @@ from aiohttp import web
 
 from clients.backends.port import AnswerEnd, BackendError, Channel, TextPiece
 from domain.fleet.failure_classes import FailureKind
-from tests.clients.backends.converse.test_converse import MODEL, USAGE, backend
+from tests.clients.backends.converse.conversations import MODEL, backend
+from tests.clients.backends.converse.test_stream import USAGE
 from tests.clients.backends.model_server import all_pieces, call, end_of
 from tests.clients.backends.test_system_defaults import Server, json_answer, serving
 from tests.fakes.backends import http_backend

@@ -9,7 +9,6 @@ from domain.errors import ConfigurationError
 from domain.files.storage_places import storage_place
 from domain.pipelines.pipeline import Sink, SinkKind, TriggerKind
 from domain.pipelines.queue_trigger import QueueTrigger
-from domain.pipelines.schedules import schedule_problem
 
 RIGHT = """
 [pipelines.tickets]
@@ -224,47 +223,3 @@ def test_a_value_that_no_request_can_have_is_named(key: str, value: str) -> None
 def test_a_trigger_of_another_kind_is_named(trigger: str) -> None:
     with pytest.raises(ConfigurationError, match=r"pipelines\.tickets\.trigger"):
         pipelines_from_toml(f'[pipelines.tickets]\ntrigger = {trigger}\nowner = {{ tenant = "t", app = "a" }}\n', {})
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        "0 * * * * *",
-        "0 */5 * * * *",
-        "30 0 0-6 1,15 jan-mar mon",
-        "0 0 6 * * 1-5",
-        "0 0 9-17/2 * * *",
-        "0 0 0 29 2 mon",
-        "0 0 0 */30 2 *",
-        "0 0 0 31 4/3 *",
-        "0 0 0 31 4,jul *",
-        "0 0 0 28/2 2 *",
-    ],
-)
-def test_a_schedule_is_right(schedule: str) -> None:
-    assert not schedule_problem(schedule)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "word"),
-    [
-        ("", "six fields"),
-        ("0 0 6 * *", "six fields"),
-        ("* 0 6 * * *", "one second"),
-        ("*/5 0 6 * * *", "one second"),
-        ("0 60 6 * * *", "minute"),
-        ("0 0 24 * * *", "hour"),
-        ("0 0 0 0 * *", "day"),
-        ("0 0 0 * 13 *", "month"),
-        ("0 0 0 * * 7", "day of week"),
-        ("0 0 5-1 * * *", "hour"),
-        ("0 0 x * * *", "hour"),
-        ("0 0 0 31 2 *", "one of its months"),
-        ("0 0 0 30,31 feb mon", "one of its months"),
-        ("0 0 0 31 4-6/2,sep *", "one of its months"),
-        ("0 0 0 30/1 2/12 *", "one of its months"),
-        pytest.param(f"0 0 {'9' * 5000} * * *", "hour", id="very long"),
-    ],
-)
-def test_a_wrong_schedule_is_explained(schedule: str, word: str) -> None:
-    assert word in schedule_problem(schedule)

@@ -1,4 +1,4 @@
-"""Do the openai SDK's own types accept each request, and does the SDK see each answer as we do?"""
+"""Does the openai SDK see each answer as we do?"""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,26 +10,21 @@ import pytest
 from aiohttp import web
 from openai import AsyncOpenAI
 from openai.types import responses as sdk
-from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel, TextPiece
 from clients.backends.responses.request import responses_body
 from clients.backends.responses.stream import usage_in
-from domain.content.items import ImageInput, Item, ItemKind, Role
-from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.fleet.catalog import Adapter, Backend
+from domain.content.tools import ToolConfig
+from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
-from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod, ServiceTier
 from domain.log.events import TokenUsage
-from domain.turns.response import Sampling
-from tests.clients.backends.converse.test_converse import CONVERSATION, PIXEL
-from tests.clients.backends.model_server import all_pieces, backend_at, call, end_of, text_of
+from tests.clients.backends.converse.conversations import CONVERSATION, LOOK
+from tests.clients.backends.model_server import all_pieces, call, end_of, text_of
+from tests.clients.backends.responses.test_request import backend
 from tests.clients.backends.test_system_defaults import Answer, Server, json_answer, serving
 from tests.fakes.backends import http_backend
 
-LOOK = FunctionTool(name="look", description="Looks.", parameters={"type": "object", "properties": {}}, strict=None)
-SCHEMA = OutputFormat(kind=OutputFormatKind.JSON_SCHEMA, name="answer", schema={"type": "object"})
 USAGE = {
     "input_tokens": 20,
     "input_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 0},
@@ -37,11 +32,6 @@ USAGE = {
     "output_tokens_details": {"reasoning_tokens": 4},
     "total_tokens": 29,
 }
-
-
-def backend(url: str = "http://127.0.0.1:1/v1") -> Backend:
-    probe = Probe(method=ProbeMethod.POST, path="responses", body=ProbeBody.CHAT)
-    return replace(backend_at(url), adapter=Adapter.RESPONSES, streams=True, probe=probe)
 
 
 def response(status: str = "completed", output: Sequence[BaseModel] = (), **changes: Any) -> sdk.Response:
@@ -283,44 +273,6 @@ async def test_fewer_tokens_than_the_api_allows_make_the_backend_unfit() -> None
             await read(server, request=replace(call(), max_output_tokens=15))
     assert caught.value.failure.kind is FailureKind.INEXPRESSIBLE
     assert server.requests == []
-
-
-IMAGE = Item(id="i", kind=ItemKind.MESSAGE, role=Role.USER, text="See", images=(ImageInput(url=PIXEL),))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"items": CONVERSATION},
-        {"items": CONVERSATION, "tools": ToolConfig(functions=(LOOK,), tool_choice=ToolChoice.REQUIRED)},
-        {"items": CONVERSATION, "tools": ToolConfig(format=SCHEMA)},
-        {"items": CONVERSATION, "tools": ToolConfig(functions=(LOOK,), format=SCHEMA), "by_schema": True},
-        {"items": (IMAGE,), "instructions": None},
-        {"sampling": Sampling(temperature=0.5, top_p=0.9, parameters={"reasoning_effort": "low", "verbosity": "low"})},
-    ],
-)
-def test_the_sdk_s_types_accept_every_request(changes: dict[str, Any]) -> None:
-    body = responses_body(backend(), replace(call(), **changes))
-    adapter: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsStreaming)
-    validated: Mapping[str, Any] = adapter.validate_python(body, strict=True)
-    assert validated.keys() == body.keys()
-    assert body["store"] is False
-
-
-@pytest.mark.parametrize("tier", [ServiceTier.FLEX, ServiceTier.PRIORITY])
-def test_a_service_tier_is_named_as_the_sdk_s_types_have_it(tier: ServiceTier) -> None:
-    body = responses_body(replace(backend(), service_tier=tier), call())
-    adapter: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsStreaming)
-    assert adapter.validate_python(body, strict=True)["service_tier"] == tier
-
-
-def test_the_parameters_of_a_model_are_where_the_api_has_them() -> None:
-    sampling = Sampling(temperature=0.5, parameters={"reasoning_effort": "low", "verbosity": "high"})
-    body = responses_body(backend(), replace(call(), sampling=sampling, tools=ToolConfig(format=SCHEMA)))
-    assert (body["temperature"], body["reasoning"], body["text"]["verbosity"]) == (0.5, {"effort": "low"}, "high")
-    assert body["text"]["format"] == {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}
 
 
 def test_counts_below_zero_are_as_missing() -> None:

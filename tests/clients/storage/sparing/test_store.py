@@ -8,7 +8,6 @@ import pytest
 
 from clients.storage.port import Add, Container, Create, Document, DocumentKey, Operation, Replace
 from clients.storage.request_units import add_charge, metered
-from clients.storage.sparing.commits import merged, packed
 from clients.storage.sparing.store import MOST_RECENT, RECENT_S, SparingStore
 from domain.errors import Conflict, Exhausted, GanglionError, Unavailable
 from tests.checks import every
@@ -175,16 +174,3 @@ async def test_all_runs_learn_that_the_store_is_away() -> None:
     failures = await together(SparingStore(inner, clock), attempt(0, 1), attempt(1, 1))
     assert every(isinstance(each, Unavailable) for each in failures)
     assert inner.commits == [3]
-
-
-def test_a_group_has_no_document_twice_and_as_many_operations_as_a_commit_may_have() -> None:
-    once, again = [Replace(id="answers", body={}, etag="1")], [Replace(id="answers", body={}, etag="1")]
-    assert list(packed([once, again, attempt(0, 1)])) == [[once], [again, attempt(0, 1)]]
-    sizes = [len(merged(group)) for group in packed([attempt(number, 1) for number in range(150)])]
-    assert sizes == [100, 52]
-
-
-def test_the_sum_of_additions_keeps_the_limits_of_both() -> None:
-    one = Add(id="budget", amounts={"taken": 2, "held": 1}, at_most={"taken": 9})
-    other = Add(id="budget", amounts={"taken": -1}, at_most={"taken": 7})
-    assert merged([[one], [other]]) == [Add(id="budget", amounts={"held": 1, "taken": 1}, at_most={"taken": 7})]

@@ -1,55 +1,25 @@
-"""Does Bedrock's own service model accept each request, and does botocore's decoder see each answer as we do?"""
+"""Does botocore's decoder see each answer as we do?"""
 
 import asyncio
-import base64
 from collections.abc import Mapping, Sequence
 from copy import replace
 from typing import Any
 
 import boto3
-import botocore.session
 import httpx
 import pytest
 from aiohttp import web
-from botocore.validate import ParamValidator
 
 from clients.backends.converse.request import converse_body
 from clients.backends.formats.event_stream import CONTENT_TYPE
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, Channel, TextPiece
-from domain.content.items import ImageInput, Item, ItemKind, Role
-from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.fleet.catalog import Adapter, Backend
+from domain.content.items import ImageInput, Role
 from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
-from domain.fleet.request_forms import Probe, ProbeBody, ProbeMethod, ServiceTier
-from domain.turns.response import Sampling
-from tests.checks import every
+from tests.clients.backends.converse.conversations import CONVERSATION, MODEL, backend, message
 from tests.clients.backends.formats.frames import event, exception
-from tests.clients.backends.model_server import all_pieces, backend_at, call
+from tests.clients.backends.model_server import all_pieces, call
 from tests.clients.backends.test_system_defaults import Answer, serving
 from tests.fakes.backends import http_backend
-
-MODEL = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x-v1:0"
-LOOK = FunctionTool(name="look", description="Looks.", parameters={"type": "object", "properties": {}}, strict=None)
-PIXEL = "data:image/png;base64," + base64.b64encode(b"png").decode()
-PROBE = Probe(method=ProbeMethod.POST, path="converse", body=ProbeBody.CHAT)
-
-
-def backend(url: str = "http://127.0.0.1:1/v1") -> Backend:
-    return replace(
-        backend_at(url.removesuffix("/v1")), adapter=Adapter.CONVERSE, served_model=MODEL, streams=True, probe=PROBE
-    )
-
-
-def message(role: Role, text: str, **changes: Any) -> Item:
-    return Item(id="i", kind=ItemKind.MESSAGE, role=role, text=text, **changes)
-
-
-def problems_of(body: Mapping[str, Any]) -> str:
-    """Return what botocore's service model finds wrong with a request."""
-    session: Any = botocore.session.Session()
-    shape = session.get_service_model("bedrock-runtime").operation_model("ConverseStream").input_shape
-    validator: Any = ParamValidator()
-    return validator.validate({"modelId": MODEL, **body}, shape).generate_report()
 
 
 def text(part: str, index: int = 0) -> bytes:
@@ -197,61 +167,6 @@ async def test_the_address_names_the_model_and_the_probe_asks_for_one_token() ->
     assert path in {f"/model/{encoded}/converse-stream", f"/model/{MODEL.replace('/', '%2F')}/converse-stream"}
     assert headers["accept"] == CONTENT_TYPE
     assert (method, probe.rpartition("/")[2], body["inferenceConfig"]) == ("POST", "converse", {"maxTokens": 1})
-
-
-CONVERSATION = (
-    message(Role.DEVELOPER, "Be brief."),
-    message(Role.ASSISTANT, "Welcome."),
-    message(Role.USER, "Look."),
-    Item(id="i", kind=ItemKind.FUNCTION_CALL, name="look", call_id="c1", text='{"n": 1}'),
-    Item(id="i", kind=ItemKind.FUNCTION_CALL, name="look", call_id="c2", text="nonsense"),
-    Item(id="i", kind=ItemKind.FUNCTION_OUTPUT, call_id="c1", text="1"),
-    Item(id="i", kind=ItemKind.FUNCTION_OUTPUT, call_id="c2", text=""),
-    message(Role.USER, ""),
-    message(Role.USER, "And this?", images=(ImageInput(url=PIXEL),)),
-)
-SCHEMA = OutputFormat(kind=OutputFormatKind.JSON_SCHEMA, name="answer", schema={"type": "object"})
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"items": CONVERSATION},
-        {"items": CONVERSATION, "tools": ToolConfig(functions=(LOOK,), tool_choice=ToolChoice.REQUIRED)},
-        {"items": CONVERSATION, "tools": ToolConfig(format=SCHEMA)},
-        {"items": CONVERSATION, "tools": ToolConfig(functions=(LOOK,), format=SCHEMA), "by_schema": True},
-        {"items": CONVERSATION[:2], "instructions": "Be kind."},
-        {"items": CONVERSATION, "partial": "Half an ans"},
-        {"sampling": Sampling(temperature=0.5, top_p=0.9, parameters={"stop": ["x"]})},
-    ],
-)
-def test_botocore_s_service_model_accepts_every_request(changes: dict[str, Any]) -> None:
-    body = converse_body(backend(), replace(call(), **changes))
-    assert problems_of(body) == ""
-    roles = [each["role"] for each in body["messages"]]
-    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
-    blocks = [block for each in (*body["messages"], {"content": body.get("system", [])}) for block in each["content"]]
-    assert every(block["text"].strip() for block in blocks if "text" in block)
-    has_tools = any({"toolUse", "toolResult"} & block.keys() for block in blocks)
-    assert not has_tools or body["toolConfig"]["tools"]
-
-
-def test_a_service_tier_is_named_as_bedrock_s_model_has_it() -> None:
-    body = converse_body(replace(backend(), service_tier=ServiceTier.FLEX), call())
-    assert (body["serviceTier"], problems_of(body)) == ({"type": "flex"}, "")
-
-
-def test_the_conversation_keeps_its_order_and_its_parts() -> None:
-    body = converse_body(backend(), replace(call(), items=CONVERSATION, instructions="Be kind."))
-    assert [block["text"] for block in body["system"]] == ["Be kind.", "Be brief."]
-    first, welcome, look, uses, last = body["messages"]
-    assert (first["content"], welcome["content"]) == ([{"text": "."}], [{"text": "Welcome."}])
-    assert look["content"] == [{"text": "Look."}]
-    assert [use["toolUse"]["input"] for use in uses["content"]] == [{"n": 1}, {"arguments": "nonsense"}]
-    assert [[*block] for block in last["content"]][:2] == [["toolResult"], ["toolResult"]]
-    (image,) = [block["image"] for block in last["content"] if "image" in block]
-    assert image == {"format": "png", "source": {"bytes": base64.b64encode(b"png").decode()}}
 
 
 async def test_an_image_of_another_type_makes_the_backend_unfit() -> None:
