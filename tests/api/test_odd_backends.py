@@ -18,8 +18,8 @@ from domain.content.capabilities import Capability
 from domain.content.reasoning import ReasoningFormat
 from standins.odd.answers import ANSWERS
 from standins.odd.server import OddBackend
+from tests.api.abilities.test_tools import able
 from tests.api.harness import Api
-from tests.api.parsing.test_tools import able
 from tests.api.test_sdk import sdk
 from tests.clients.backends.model_server import backend_at
 from tests.fakes.backends import http_backend

@@ -17,8 +17,8 @@ from domain.content.tools import FunctionCall
 from domain.fleet.catalog import Backend, LogprobsMode
 from domain.log.events import TokenUsage
 from tests.activities.inference.test_answer_logprobs import scored
+from tests.api.abilities.test_tools import WEATHER
 from tests.api.harness import Api, api, events_of
-from tests.api.parsing.test_tools import WEATHER
 from tests.api.test_sdk import sdk
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, says

@@ -9,8 +9,8 @@ from clients.backends.port import AnswerEnd, Channel, TextPiece
 from domain.content.capabilities import Capability
 from domain.content.items import Item, ItemKind
 from domain.log.events import TokenUsage
+from tests.api.abilities.test_tools import NATIVE, WEATHER, able
 from tests.api.harness import Api, api
-from tests.api.parsing.test_tools import NATIVE, WEATHER, able
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend
 

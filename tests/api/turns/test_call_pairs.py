@@ -8,8 +8,8 @@ import pytest
 from clients.backends.port import AnswerEnd
 from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall
+from tests.api.abilities.test_tools import native
 from tests.api.harness import Api, api
-from tests.api.parsing.test_tools import native
 from tests.fakes.backends import FakeBackend, says
 
 TOOLS = [{"type": "function", "name": "sing", "parameters": {"type": "object"}}]

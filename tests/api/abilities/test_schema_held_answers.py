@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from domain.content.capabilities import Capability
-from tests.api.parsing.test_tools import CALLS, WEATHER, able, by_schema, native
+from tests.api.abilities.test_tools import CALLS, WEATHER, able, by_schema, native
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 

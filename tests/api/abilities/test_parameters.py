@@ -7,8 +7,8 @@ import pytest
 from clients.backends.chat_request import request_body
 from domain.content.capabilities import Capability
 from domain.content.sampling_parameters import ABILITIES, NEUTRAL, needed_capabilities, supported_parameters
+from tests.api.abilities.test_tools import able
 from tests.api.harness import api
-from tests.api.parsing.test_tools import able
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.worlds import backend
 

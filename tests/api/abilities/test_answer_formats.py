@@ -7,8 +7,8 @@ import pytest
 
 from clients.backends.port import TextPiece
 from domain.content.capabilities import Capability
+from tests.api.abilities.test_tools import CALLS, NATIVE, WEATHER, able
 from tests.api.harness import Api
-from tests.api.parsing.test_tools import CALLS, NATIVE, WEATHER, able
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, interrupted, says
 

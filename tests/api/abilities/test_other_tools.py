@@ -12,8 +12,8 @@ from clients.backends.port import AnswerEnd
 from domain.content.capabilities import Capability
 from domain.content.tools import FunctionCall, ToolConfig
 from domain.errors import Invalid
+from tests.api.abilities.test_tools import WEATHER, by_schema, native
 from tests.api.harness import Api
-from tests.api.parsing.test_tools import WEATHER, by_schema, native
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.worlds import backend

@@ -7,8 +7,8 @@ import pytest
 
 from clients.backends.chat_request import native_messages, schema_messages
 from domain.content.items import ImageInput, Item, ItemKind, Role
+from tests.api.abilities.test_images import URL, with_vision
 from tests.api.harness import api
-from tests.api.parsing.test_images import URL, with_vision
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
 
