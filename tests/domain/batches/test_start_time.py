@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.batches.budget_room import exceeded_room, renewals
 from domain.batches.start_time import STARTS_PAID, BatchOption, StartDecision, WaitingLines, decide_start, waiting_lines
-from domain.money.budgets import BudgetCounter, BudgetScope
-from domain.money.ledger_records import nanos
 
 START = Decimal("0.2604984")
 """60 s of a start and 600 s of an idle period of an L4, at $0.0003947 a second."""
@@ -232,25 +229,3 @@ def test_a_cheaper_start_never_makes_a_batch_wait(lines: int, together: int, now
 def test_a_decision_is_stored_whole() -> None:
     decision = decide(GPU, API)
     assert StartDecision.from_document(decision.to_document()) == decision
-
-
-@pytest.mark.parametrize(
-    ("scope", "until", "expected"),
-    [
-        (BudgetScope.OWNER_DAY, 3600.0, 0),
-        (BudgetScope.OWNER_DAY, DAY, 1),
-        (BudgetScope.TENANT_DAY, 7 * DAY, 7),
-        (BudgetScope.TENANT_MONTH, 7 * DAY, 0),
-        (BudgetScope.OWNER_MONTH, 40 * DAY, 1),
-        (BudgetScope.RESPONSE, DAY, 0),
-    ],
-)
-def test_a_budget_begins_again_at_midnight_and_with_the_month(scope: BudgetScope, until: float, expected: int) -> None:
-    assert renewals(scope, at=0.0, until=until) == expected
-
-
-def test_a_batch_has_the_room_of_all_days_of_its_window() -> None:
-    counter = BudgetCounter(id="day", scope=BudgetScope.OWNER_DAY, limit=nanos(Decimal(1)))
-    taken = {"taken": nanos(Decimal(1)), "held": 0}
-    assert exceeded_room([(counter, taken)], Decimal("0.9"), at=0.0, until=DAY) == ""
-    assert "$1.0000" in exceeded_room([(counter, taken)], Decimal("1.1"), at=0.0, until=DAY)
