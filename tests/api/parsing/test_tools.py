@@ -74,3 +74,10 @@ def test_where_only_tools_of_other_services_are_allowed_none_is_called() -> None
 def test_a_tool_config_round_trips_through_its_document() -> None:
     config = request_from_openai({"input": "hi", "tools": [AGENTS, APPLY, WEATHER]}).tool_config
     assert ToolConfig.from_document(json.loads(json.dumps(config.to_document()))) == config
+
+
+def test_a_tool_of_an_unknown_namespace_is_not_taken_for_its_namesake() -> None:
+    choice = {"type": "function", "name": "close", "namespace": "nowhere"}
+    with pytest.raises(Invalid, match="no function named 'nowhere__close'") as caught:
+        request_from_openai({"input": "hi", "tools": [CLOSE, AGENTS], "tool_choice": choice})
+    assert caught.value.field == "tool_choice"
