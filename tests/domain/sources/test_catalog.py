@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +15,6 @@ from domain.identity.access_tokens import roles_of
 from domain.identity.owners import Owner
 from domain.sources.catalog import (
     CallerClaim,
-    FetchedRows,
     Source,
     SourceKind,
     SourceQuery,
@@ -25,12 +22,8 @@ from domain.sources.catalog import (
     keywords_in,
     query_for,
 )
-from domain.sources.prompt_context import context_text, rows_within_limits, source_metadata
-from domain.tokens.estimates import tokens_in
-from tests.checks import every
 
 OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))
-TOKEN = "f" * 24
 SOURCE = Source(
     name="orders",
     kind=SourceKind.HTTP,
@@ -40,7 +33,6 @@ SOURCE = Source(
 )
 
 texts = st.text()
-rows = st.lists(st.dictionaries(texts, st.one_of(texts, st.integers(), st.lists(texts)), max_size=4), max_size=6)
 
 
 def asked(source: Source, text: str, owner: Owner = OWNER) -> SourceQuery:
@@ -135,44 +127,6 @@ def test_anothers_source_is_as_unknown_as_one_that_is_not_there(name: str) -> No
     with pytest.raises(KeyError):
         SOURCES.selected(OWNER, f"orders,{name}")
     assert SOURCES.max_tokens(("orders", "ours")) == 500
-
-
-@given(rows)
-def test_no_row_can_close_the_marking_or_begin_a_line(given_rows: list[Mapping[str, Any]]) -> None:
-    text = context_text([FetchedRows(source="s", rows=tuple(given_rows))], TOKEN)
-    lines = text.splitlines()
-    assert lines[-1] == f"[end of private data {TOKEN}]"
-    assert text.count(TOKEN) == 3
-    assert every(line.startswith("s: ") for line in lines[1:-1])
-    assert len(lines) == 2 + max(len(given_rows), 1)
-
-
-@given(rows, st.integers(1, 200), st.integers(1, 5))
-def test_rows_never_pass_their_budget(given_rows: list[Mapping[str, Any]], most: int, number: int) -> None:
-    kept = rows_within_limits("s", given_rows, max_rows=number, max_tokens=most)
-    text = "\n".join(f"s: {json.dumps(row, ensure_ascii=False, sort_keys=True)}" for row in kept)
-    assert len(kept) <= number
-    assert tokens_in(text).likely <= most
-    assert tokens_in(text).ceiling <= 4 * most
-
-
-def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> None:
-    fetched = [
-        FetchedRows(source="a", rows=({"id": "1"}, {"id": 2}), left_out=3),
-        FetchedRows(source="b", problem="it is down"),
-    ]
-    assert source_metadata([each.to_document() for each in fetched]) == {
-        "ganglion_sources": "a: 2 rows (1, 2), 3 left out",
-        "ganglion_source_problems": "b: it is down",
-    }
-    assert "b:" not in context_text(fetched, TOKEN)
-    assert context_text(fetched[1:], TOKEN) == ""
-
-
-@given(st.lists(st.builds(FetchedRows, source=texts, rows=rows.map(tuple), problem=texts), max_size=20))
-def test_what_is_told_of_sources_fits_the_metadata(fetched: list[FetchedRows]) -> None:
-    notes = source_metadata([each.to_document() for each in fetched])
-    assert all(len(key) <= 64 and len(value) <= 512 for key, value in notes.items())  # may be empty: no source
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from copy import replace
 from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from domain.money.costing import BillLine
 from domain.money.ledger_records import NANOS
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
-from domain.money.sessions.apportioning import apportioned
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
 from domain.money.sessions.provisional_charges import (
     provisional_charge,
@@ -194,17 +192,6 @@ def test_a_start_that_is_not_billed_is_nobodys() -> None:
 def test_a_tail_is_shared_with_those_whose_tail_it_is_too(recent: tuple[float, ...], expected: float) -> None:
     now = replace(session(cold_s=0.0).with_ready_at(START), recent_ends=tuple(START + 100 + end for end in recent))
     assert shared_idle_s(now, 60.0, START + 100) == pytest.approx(expected)
-
-
-@given(st.integers(0, 10**12), st.lists(st.fractions(0, 1000), min_size=1, max_size=9))
-def test_an_amount_is_divided_into_whole_parts_that_add_up_and_none_is_off_by_one(
-    amount: int, given_weights: list[Fraction]
-) -> None:
-    weights = dict(enumerate(given_weights))
-    parts = apportioned(amount, weights)
-    assert sum(parts.values()) == amount
-    whole = sum(weights.values(), Fraction(0))
-    assert not whole or every(abs(parts[name] - amount * weight / whole) < 1 for name, weight in weights.items())
 
 
 @given(histories)
