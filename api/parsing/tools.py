@@ -21,6 +21,7 @@ from api.parsing.tool_list import (
     invalid,
     require_object,
 )
+from domain.content.custom_tools import flat_name
 from domain.content.tools import OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 
 type ToolListField = SkipValidation[Annotated[list[dict[str, Any]], Field(max_length=FUNCTIONS_LIMIT)] | None]
@@ -113,8 +114,8 @@ def name_in(body: Mapping[str, Any], config: ToolConfig, nesting: WireNesting, *
     named = [each for each in config.functions if each.name == chosen.name]
     if chosen.namespace:
         named = [each for each in named if each.namespace and each.namespace.name == chosen.namespace]
-    names = [each.flat_name for each in named]
-    return chosen.name if chosen.name in names or not names else names[0]
+    names = [each.flat_name for each in named] or [flat_name(chosen.name, chosen.namespace or "")]
+    return chosen.name if chosen.name in names else names[0]
 
 
 def checked(config: ToolConfig, tools: ToolList) -> ToolConfig:

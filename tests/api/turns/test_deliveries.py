@@ -1,12 +1,19 @@
 """Does a rejected request store nothing, and do racing deliveries get one response?"""
 
 import asyncio
+import hashlib
+import json
 from random import Random
 from typing import Any
 
 import pytest
+from azurefunctions.extensions.http.fastapi import Request
+from hypothesis import given
+from hypothesis import strategies as st
 
+from api.turns.deliveries import KEY_LIMIT, LONG, hash_of, may_be_repeat, read_delivery
 from clients.storage.keys import thread_id
+from domain.errors import Invalid
 from domain.ids import thread_of
 from domain.turns.rate_limits import RateLimit, RateLimits
 from tests.api.harness import Api, api
@@ -119,3 +126,57 @@ async def test_a_rejected_delivery_keeps_the_claim_of_another_delivery() -> None
     await claims.remove_holder(OWNER, key="k", response_id=mine, new_thread=True)
     assert stored_kinds(store) == []
     assert not await claims.add_holder(OWNER, key="k", response_id=mine)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=3))
+def test_a_hash_is_that_of_the_sorted_json(body: dict[str, Any]) -> None:
+    whole = json.dumps(body, sort_keys=True).encode()
+    assert hash_of(body) == hashlib.sha256(whole).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["x" * (2 * LONG + 1), 'ä"\\\n' * LONG, "a" * LONG + "\x7f\x00"])
+def test_a_long_text_is_hashed_in_pieces_as_the_whole(text: str) -> None:
+    whole = json.dumps({"input": [text]}).encode()
+    assert hash_of({"input": [text]}) == hashlib.sha256(whole).hexdigest()
+
+
+def request(**headers: str) -> Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "headers": raw})
+
+
+@pytest.mark.parametrize(
+    ("headers", "repeat", "counted"),
+    [
+        ({}, False, False),
+        ({"x_stainless_retry_count": "0"}, False, True),
+        ({"x_stainless_retry_count": "1"}, True, True),
+        ({"x_stainless_retry_count": "9" * 5000}, True, True),
+        ({"x_stainless_retry_count": "-1"}, False, True),
+        ({"x_stainless_retry_count": ""}, False, True),
+    ],
+)
+def test_a_count_of_retries_makes_a_repeat(*, headers: dict[str, str], repeat: bool, counted: bool) -> None:
+    delivery = read_delivery(request(**headers), "h")
+    assert (delivery.key, delivery.repeat, delivery.counted) == ("body:h", repeat, counted)
+
+
+def test_a_key_is_hashed_and_always_makes_a_repeat() -> None:
+    first, second = (read_delivery(request(idempotency_key="k"), body) for body in ("h", "i"))
+    assert (first.key, first.repeat, first.body_hash, second.body_hash) == (second.key, True, "h", "i")
+    assert first.key.startswith("key:")
+    assert may_be_repeat(request(idempotency_key="k"))
+
+
+@pytest.mark.parametrize("key", ["", "k" * (KEY_LIMIT + 1)])
+def test_a_key_has_a_length(key: str) -> None:
+    assert read_delivery(request(idempotency_key="k" * KEY_LIMIT), "h").repeat
+    with pytest.raises(Invalid, match="expected 1 to 256 characters"):
+        read_delivery(request(idempotency_key=key), "h")
