@@ -18,7 +18,8 @@ from domain.tools.catalog import (
 TOOL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 ARGUMENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-RESERVED_HEADERS: Final = frozenset({"host", "content-length", "content-type", "connection", "transfer-encoding"})
+KEY_NAMES: Final = {KeyPlace.HEADER: HEADER, KeyPlace.ARGUMENT: ARGUMENT}
+RESERVED_HEADERS: Final = ("host", "content-length", "content-type", "connection", "transfer-encoding")
 TRIES_LIMIT: Final = 5
 CACHE_LIMIT_S: Final = 3600
 
@@ -63,10 +64,10 @@ def read_key(table: TomlTable) -> IdempotencyKey | None:
     if text == "none":
         return None
     place, _, name = text.partition(":")
-    pattern = (
-        {KeyPlace.HEADER: HEADER, KeyPlace.ARGUMENT: ARGUMENT}.get(KeyPlace(place)) if place in set(KeyPlace) else None
-    )
-    if pattern is None or not pattern.fullmatch(name) or name.lower() in RESERVED_HEADERS:
+    if place == KeyPlace.HEADER and name.lower() in RESERVED_HEADERS:
+        table.report("idempotency", f"a header that the client does not set itself (not {', '.join(RESERVED_HEADERS)})")
+    elif place in KEY_NAMES and KEY_NAMES[KeyPlace(place)].fullmatch(name):
+        return IdempotencyKey(place=KeyPlace(place), name=name)
+    else:
         table.report("idempotency", "none, header:<name> or argument:<name>")
-        return None
-    return IdempotencyKey(place=KeyPlace(place), name=name)
+    return None

@@ -39,6 +39,7 @@ def test_limits_are_read() -> None:
         ("none", None),
         ("header:Idempotency-Key", IdempotencyKey(place=KeyPlace.HEADER, name="Idempotency-Key")),
         ("argument:request_id", IdempotencyKey(place=KeyPlace.ARGUMENT, name="request_id")),
+        ("argument:host", IdempotencyKey(place=KeyPlace.ARGUMENT, name="host")),
     ],
 )
 def test_a_write_with_a_key_may_be_repeated(text: str, key: IdempotencyKey | None) -> None:
@@ -48,13 +49,21 @@ def test_a_write_with_a_key_may_be_repeated(text: str, key: IdempotencyKey | Non
 
 
 @pytest.mark.parametrize(
-    "text", ["header", "header:", "header:my_key", "header:Host", "cookie:a", "argument:1a", "argument:a b", ":a"]
+    "text", ["header", "header:", "header:my_key", "cookie:a", "argument:1a", "argument:a b", ":a"]
 )
 def test_what_is_no_key_is_named(text: str) -> None:
     found, problems = tool_of(effect="write", idempotency=text)
     assert found.key is None
     expected = "expected none, header:<name> or argument:<name>"
     assert problems == [f"tools.find.idempotency: {expected}, found {text!r}"]
+
+
+def test_a_header_that_the_client_sets_itself_is_no_key() -> None:
+    found, problems = tool_of(effect="write", idempotency="header:Host")
+    expected = "a header that the client does not set itself"
+    others = "(not host, content-length, content-type, connection, transfer-encoding)"
+    assert found.key is None
+    assert problems == [f"tools.find.idempotency: expected {expected} {others}, found 'header:Host'"]
 
 
 @pytest.mark.parametrize(
