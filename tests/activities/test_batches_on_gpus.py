@@ -305,6 +305,7 @@ def paid(name: str, *, tokens_s: float, count: int) -> Backend:
     return replace(made, price=price, speed=replace(made.speed, decode_tokens_s=tokens_s))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lines", "started"), [(3, "small"), (60, "large")])
 def test_of_two_gpus_only_the_one_starts_where_all_lines_cost_less(lines: int, started: str) -> None:
     async def story() -> None:
@@ -333,6 +334,7 @@ def test_the_latest_start_leaves_time_for_the_pace_of_the_app() -> None:
     plays(story)
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_batch_teach_the_true_speed_of_their_backend() -> None:
     async def story() -> None:
         service = SleepingGpu(start_s=lambda: START_S, words=25, word_s=0.02, first_word_s=0.1)

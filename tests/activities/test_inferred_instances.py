@@ -60,6 +60,7 @@ def test_three_instances_are_nearly_paid_although_a_process_dies(at: float, turn
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_turns_that_fill_the_memory_of_an_instance_before_its_places_start_others() -> None:
     """Three turns, of 400 tokens and their prompt, fill the memory of an instance that has four places."""
     four = replace(inferred(), limits=replace(inferred().limits, concurrency=4, kv_tokens=1550))

@@ -254,6 +254,7 @@ async def test_copies_of_stored_items_are_bounded() -> None:
     assert stored_bytes(one) - before < STORED_BASE
 
 
+@pytest.mark.slow
 async def test_sixty_bombs_store_nothing() -> None:
     one, address = await prepared("/v1/conversations")
     before = stored_bytes(one)

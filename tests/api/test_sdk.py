@@ -127,6 +127,7 @@ async def test_the_sdks_own_retry_finds_the_turn_it_created() -> None:
         assert broken.orchestrations.started == [made.id]
 
 
+@pytest.mark.slow
 async def test_equal_requests_that_the_sdk_had_to_repeat_are_each_of_them_answered() -> None:
     narrow = RateLimit(per_minute=6000, burst=3, running=100)
     one = api(clock=(clock := FakeClock()), store=MemoryStore(clock), limits=RateLimits(owner=narrow, tenant=narrow))

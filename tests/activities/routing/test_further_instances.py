@@ -68,6 +68,7 @@ def test_one_turn_starts_one_instance() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_a_burst_starts_instances_that_end_one_after_the_other() -> None:
     async def story(scene: Scene) -> None:
         await asyncio.gather(*burst(scene, 24))
@@ -238,6 +239,7 @@ def test_a_budget_that_does_not_cover_one_more_instance_starts_none() -> None:
     run(story, scene)
 
 
+@pytest.mark.slow
 def test_an_api_that_refuses_every_further_instance_is_asked_after_pauses() -> None:
     denied = Failure(kind=FailureKind.STATUS, status=403, body="Permission 'run.services.update' denied")
 

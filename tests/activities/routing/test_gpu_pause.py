@@ -206,6 +206,7 @@ class CallingPool(GpuPool):
             yield each
 
 
+@pytest.mark.slow
 def test_one_of_several_instances_is_left_to_its_idle_period_and_all_are_paid() -> None:
     """The turns of a burst have begun a second instance; no count is changed for the call, only after idle periods."""
 

@@ -79,6 +79,7 @@ async def through_kills(seed: int) -> int:
     return gpu.most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_memory_of_turns_whose_process_dies_is_neither_lost_nor_given_twice(seed: int) -> None:
     assert in_no_time(through_kills(seed)) <= 2
