@@ -28,6 +28,7 @@ from clients.storage.cosmos.items import (
 )
 from clients.storage.port import Add, Container, Create, Delete, DocumentKey, Operation, Replace
 from domain.errors import Conflict, Exhausted, Invalid
+from tests.checks import every
 
 NOW = 1000.0
 KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
@@ -38,7 +39,7 @@ PARTS = st.tuples(*[st.text(min_size=1)] * 3)
 def test_every_key_is_printable_ascii_and_read_again(parts: tuple[str, str, str]) -> None:
     key = DocumentKey(container=Container.TURNS, parts=parts)
     written = levels(key)
-    assert all(part.isascii() and part.isprintable() for part in written.values())
+    assert every(part.isascii() and part.isprintable() for part in written.values())
     assert key_of(Container.TURNS, written) == key
 
 
