@@ -22,6 +22,7 @@ def test_the_bill_lists_turns_lines_sessions_and_budgets() -> None:
     assert lines[0] == "$0.000001200  GPU at work"
     assert "$0.250000000  GPU idle time, shared" in lines
     assert lines[-1] == "$0.250001300  total"
+    assert [line for line in lines if line.startswith("$0.000000000 ")] == []
     assert not [line for line in lines if "reserved" in line]
     session = {"number": 1, "requests": 2, "billed_s": 16.0, "start_s": 5.0}
     assert list(gpu_lines("laptop-gpu", [session])) == [
