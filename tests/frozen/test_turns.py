@@ -19,7 +19,7 @@ from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.turns.responses import TurnStore
-from tests.domain.routing.stored_routes import route_from_document
+from tests.domain.routing.decisions.stored_routes import route_from_document
 from tests.fakes.clocks import FakeClock
 from tests.frozen.documents import as_json, frozen, insert
 from tests.frozen.objects import (
