@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from standins.issuer.federation import MEMBER
-from tests.activities.google_side import OTHER_ANSWER, google_side
+from tests.activities.gpus.google_side import OTHER_ANSWER, google_side
 
 pytestmark = pytest.mark.slow
 
