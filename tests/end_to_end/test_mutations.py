@@ -7,7 +7,7 @@ from random import Random
 import httpx
 import pytest
 
-from tests.api.mutations import VALID_BODIES, random_body
+from tests.api.robustness.mutations import VALID_BODIES, random_body
 from tests.end_to_end.callers import Caller
 from tests.end_to_end.conftest import Scene
 

@@ -18,7 +18,7 @@ from state.approvals.waits import ApprovalWaits
 from state.rate_limits import RateLimiter
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, agent, calls
-from tests.api.tools.test_waiting_approvals import (
+from tests.api.tools.approvals.test_waiting_approvals import (
     CLOSE,
     FOUR_EYES,
     approvals,
@@ -30,7 +30,7 @@ from tests.api.tools.test_waiting_approvals import (
     status_of_reservation,
     waiting,
 )
-from tests.api.tools.test_waiting_days import ENDPOINTS
+from tests.api.tools.approvals.test_waiting_days import ENDPOINTS
 from tests.fakes.backends import says
 from tests.fakes.tools import FakeTools, shop
 from tests.fakes.tools import says as answers

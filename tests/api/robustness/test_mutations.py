@@ -9,7 +9,7 @@ import pytest
 
 from state.rate_limits import DOCUMENT
 from tests.api.harness import Api, api
-from tests.api.mutations import VALID_BODIES, random_body
+from tests.api.robustness.mutations import VALID_BODIES, random_body
 from tests.fakes.stores import MemoryStore
 
 pytestmark = pytest.mark.slow

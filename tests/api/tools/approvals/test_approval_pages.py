@@ -3,7 +3,16 @@
 import pytest
 
 from tests.api.tools.agents import calls
-from tests.api.tools.test_waiting_approvals import CLOSE, WITH_ROLE, Json, approvals, ask, code_of, requests_in, waiting
+from tests.api.tools.approvals.test_waiting_approvals import (
+    CLOSE,
+    WITH_ROLE,
+    Json,
+    approvals,
+    ask,
+    code_of,
+    requests_in,
+    waiting,
+)
 from tests.fakes.tools import shop
 
 

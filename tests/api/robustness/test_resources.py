@@ -16,7 +16,7 @@ import pytest
 from api.parsing.input_items import ITEMS_LIMIT
 from api.routes import routes
 from tests.api.harness import Api, api
-from tests.api.hostile_bodies import FIELDS, bomb, hostile_bodies
+from tests.api.robustness.hostile_bodies import FIELDS, bomb, hostile_bodies
 from tests.fakes.stores import MemoryStore
 
 MEMORY_FACTOR, MEMORY_BASE, MEMORY_PER_ITEM = 10, 4 * 2**20, 1280

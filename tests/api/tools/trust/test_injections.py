@@ -15,7 +15,7 @@ from domain.tools.arguments import argument_problem
 from domain.tools.catalog import ArgumentPlace
 from tests.api.harness import CALLERS, NAMESAKES, Api
 from tests.api.tools.agents import SHOP, agent, calls, sent
-from tests.api.tools.injections import INJECTIONS
+from tests.api.tools.trust.injections import INJECTIONS
 from tests.fakes.backends import says
 from tests.fakes.tools import FILE, FakeTools, shop
 from tests.fakes.tools import says as answers

@@ -15,7 +15,7 @@ from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 from state.turns.tool_calls import ToolCalls
-from tests.api.tools.agent_lives import FIRST, KEYED, NOWHERE, READ, SECOND, SERVERS, Lives, Point
+from tests.api.tools.approvals.agent_lives import FIRST, KEYED, NOWHERE, READ, SECOND, SERVERS, Lives, Point
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
 from tests.fakes.histories import Noting
