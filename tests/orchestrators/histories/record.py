@@ -1,4 +1,4 @@
-"""How does a release record its histories for later releases? `python -m tests.orchestrators.record` writes them.
+"""How does a release record its histories for later releases? `python -m tests.orchestrators.histories.record` writes them.
 
 A version's histories are written once: its instances may be running when the next release is deployed. A change that
 breaks their replay needs a new version of the orchestration: `VERSION` in durable_host.py, `defaultVersion` in
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from tests.orchestrators.durable_host import VERSION
-from tests.orchestrators.paths import PATHS, recorded
+from tests.orchestrators.histories.paths import PATHS, recorded
 
 FOLDER = f"v{VERSION}"
 HISTORIES = Path(__file__).parent / "histories"

@@ -7,7 +7,7 @@ import pytest
 import orchestrators
 from domain.turns.webhook_events import DELAYS_S, JITTER
 from settings import read_settings
-from tests.orchestrators.sdk_traps import complaints
+from tests.orchestrators.traps.sdk_traps import complaints
 from tests.test_settings import REQUIRED_ONLY
 
 PAYLOAD_FREE = frozenset(

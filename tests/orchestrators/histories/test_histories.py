@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from tests.orchestrators.durable_host import SCHEDULING, VERSION, Event, EventType, replay, scheduled, turns_of
-from tests.orchestrators.paths import LONG_PATHS, PATHS
-from tests.orchestrators.record import FOLDER, HISTORIES, record
+from tests.orchestrators.histories.paths import LONG_PATHS, PATHS
+from tests.orchestrators.histories.record import FOLDER, HISTORIES, record
 
 FILES = sorted(HISTORIES.glob("*/*.json"))
 CASES = [

@@ -8,7 +8,7 @@ import pytest
 from domain.tools.call_record import STEP_LOOKS_S, RemoteTask
 from tests.checks import every
 from tests.orchestrators.durable_host import START, DurableHost, Fires, requests_of, steps
-from tests.orchestrators.paths import (
+from tests.orchestrators.histories.paths import (
     ANTICIPATED,
     DONE,
     MINE,

@@ -1,7 +1,7 @@
 """Does a turn survive an update, while instances of the release before still take its steps?"""
 
 from tests.orchestrators.durable_host import DurableHost, EventType, requests_of, steps
-from tests.orchestrators.paths import ANTICIPATED, MINE, RECALLED, TURN, asks, routed
+from tests.orchestrators.histories.paths import ANTICIPATED, MINE, RECALLED, TURN, asks, routed
 
 
 def host_before_its_call(version: str, *calls: str) -> DurableHost:
