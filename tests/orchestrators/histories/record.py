@@ -1,4 +1,4 @@
-"""How does a release record its histories for later releases? `python -m tests.orchestrators.histories.record` writes them.
+"""How does a release record its histories for later ones? `python -m tests.orchestrators.histories.record` writes them.
 
 A version's histories are written once: its instances may be running when the next release is deployed. A change that
 breaks their replay needs a new version of the orchestration: `VERSION` in durable_host.py, `defaultVersion` in
@@ -12,7 +12,7 @@ from tests.orchestrators.durable_host import VERSION
 from tests.orchestrators.histories.paths import PATHS, recorded
 
 FOLDER = f"v{VERSION}"
-HISTORIES = Path(__file__).parent / "histories"
+HISTORIES = Path(__file__).parent
 
 
 def record(folder: Path) -> None:

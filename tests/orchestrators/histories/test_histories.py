@@ -63,7 +63,7 @@ def test_every_path_is_recorded() -> None:
 
 
 def test_new_instances_get_the_version_whose_histories_are_recorded() -> None:
-    settings = json.loads((Path(__file__).parents[2] / "host.json").read_text(encoding="utf-8"))
+    settings = json.loads((Path(__file__).parents[3] / "host.json").read_text(encoding="utf-8"))
     assert settings["extensions"]["durableTask"]["defaultVersion"] == VERSION
 
 
