@@ -15,9 +15,9 @@ from tests.checks import every
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.end_to_end.waiting import eventually
-from tests.telemetry.alarm_payload import alarm_payload
 from tests.telemetry.otlp_receiver import Receiver, receiving
-from tests.telemetry.query_engines import kql_rows
+from tests.telemetry.queries.alarm_payload import alarm_payload
+from tests.telemetry.queries.query_engines import kql_rows
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow]
 

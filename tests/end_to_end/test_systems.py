@@ -19,7 +19,7 @@ from standins.cluster.process_specs import SYSTEMS
 from standins.systems.doors import DOORS
 from standins.systems.identities import SECRET
 from tests.contracts.backends.scene import UNCOUNTED
-from tests.end_to_end import systems_table
+from tests.end_to_end.backends import systems_table
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
 from tests.end_to_end.cold import UNBOUNDED

@@ -17,8 +17,8 @@ from tests.fakes.clocks import in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, backend
+from tests.telemetry.conventions.test_traces import traced_turn, world_of
 from tests.telemetry.measuring import points, total
-from tests.telemetry.test_traces import traced_turn, world_of
 
 LINE_FIELDS = {
     "event",

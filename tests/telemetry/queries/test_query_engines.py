@@ -14,7 +14,7 @@ from scripts.boards.kql import GRAIN, kql
 from scripts.boards.panels import PANELS, Kind, Measure
 from scripts.boards.promql import INTERVAL, prometheus_name, promql
 from settings import ROOT
-from tests.telemetry.query_engines import (
+from tests.telemetry.queries.query_engines import (
     asked,
     diagnosed,
     exposition,
@@ -22,7 +22,7 @@ from tests.telemetry.query_engines import (
     names_in_prometheus,
     prometheus,
 )
-from tests.telemetry.recording import Recorded, record_everything, recorded
+from tests.telemetry.queries.recording import Recorded, record_everything, recorded
 
 pytestmark = pytest.mark.campaign
 

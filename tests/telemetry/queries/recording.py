@@ -19,7 +19,7 @@ from domain.money.settlement import Settlement
 from scripts.boards.panels import Kind
 from telemetry import metrics, refusals, turn_metrics
 from tests.fakes.worlds import backend
-from tests.telemetry.test_conventions import turns_of_every_kind
+from tests.telemetry.conventions.test_conventions import turns_of_every_kind
 
 type Datum = NumberDataPoint | HistogramDataPoint
 

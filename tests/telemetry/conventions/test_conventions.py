@@ -14,8 +14,8 @@ from telemetry import names
 from telemetry.chat import conventions
 from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.worlds import backend
-from tests.telemetry.test_agent_telemetry import agent_turn
-from tests.telemetry.test_traces import traced_turn, world_of
+from tests.telemetry.conventions.test_agent_telemetry import agent_turn
+from tests.telemetry.conventions.test_traces import traced_turn, world_of
 
 MODEL: dict[str, Any] = json.loads(Path(__file__).with_name("conventions.json").read_text(encoding="utf-8"))
 NAMED_BY = {"chat": names.REQUEST_MODEL, "execute_tool": names.TOOL_NAME, "invoke_agent": names.AGENT_NAME}

@@ -15,7 +15,7 @@ from tenacity import retry, stop_after_delay, wait_fixed
 
 from scripts.boards.panels import Kind
 from tests.conformance.installing import NODE, ROOT, kusto_judge, query_kits
-from tests.telemetry.recording import Recorded
+from tests.telemetry.queries.recording import Recorded
 
 STEPS: Final = 10
 """Samples of a series, one a minute; a counter grows from 0 to its value."""

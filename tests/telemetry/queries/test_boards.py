@@ -12,7 +12,7 @@ from scripts.boards.panels import DURABILITY, ERRORS, LATENCY, MONEY, PANELS, ST
 from scripts.boards.promql import promql
 from scripts.boards.workbook import workbook
 from tests.checks import every
-from tests.telemetry.recording import record_everything, recorded
+from tests.telemetry.queries.recording import record_everything, recorded
 
 WRITTEN_BY = "python -m scripts.boards writes it"
 
