@@ -10,7 +10,7 @@ from domain.money.budgets import BudgetCounter, BudgetScope
 from domain.routing.route_record import route_to_document
 from tests.frozen.documents import as_json, frozen, frozen_json
 from tests.frozen.objects import ATTEMPT, FETCHED, NOW, RESERVATION, RESPONSE, ROUTE, WAIT
-from tests.frozen.test_turns import without_prose
+from tests.frozen.turns.test_turns import without_prose
 
 ADDED = frozenset({"warm-up", "waiting", "taken over"})
 """The steps that later releases added to the timeline."""
