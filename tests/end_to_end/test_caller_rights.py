@@ -15,9 +15,9 @@ from standins.issuer.on_behalf_of import DOWNSTREAM
 from tests.clients.tools.mcp.protected_server import ticket_server
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import hasty
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
+from tests.fakes.servers.web_servers import served
 from tests.fakes.tools import caller_server
-from tests.fakes.web_servers import served
 
 pytestmark = pytest.mark.campaign
 

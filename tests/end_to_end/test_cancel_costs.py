@@ -19,7 +19,7 @@ from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.cosmos_books import cosmos_books_of
 from tests.end_to_end.test_cancel import begun, closed
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 
 CANCELS = int(os.environ.get("TEST_CANCELS", "6"))
 LENGTH, LIMIT = 9000, 12_000

@@ -18,7 +18,7 @@ from standins.cosmos.restore import restore
 from tests.end_to_end.callers import Reading, asking, calling, counted
 from tests.end_to_end.conftest import hasty
 from tests.end_to_end.cosmos_books import cosmos_books_of
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow]
 

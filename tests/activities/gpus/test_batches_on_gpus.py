@@ -25,7 +25,7 @@ from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.machines.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, PRICE, World, backend
 

@@ -10,7 +10,7 @@ from domain.log.events import ResponseStatus
 from tests.activities.cold_starts import cluster_with, cold_of
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from domain.money.costing import time_cost
 from tests.activities.cold_starts import kill
 from tests.activities.routing.test_instance_keeper import CLOSED, IDLE_S, Scene, counted, run, schedule
 from tests.domain.fleets import GPU
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpus import Life
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpus import Life
 from tests.fakes.worlds import OWNER
 
 BUSY = Failure(kind=FailureKind.STATUS, status=409, body="Conflict for resource")

@@ -21,7 +21,7 @@ from tests.api.harness import Api, FakeAuthenticator, RunningOrchestrations
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.machines.gpus import LoopClock, SleepingGpu
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 

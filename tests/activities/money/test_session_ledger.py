@@ -22,7 +22,7 @@ from state.money.usage_rows import UsageRows
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore
 
 pytestmark = pytest.mark.slow

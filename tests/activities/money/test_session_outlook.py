@@ -16,7 +16,7 @@ from state.money.session_outlooks import SharedSession
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER
 
 STRANGER = Owner(tenant="another", subject=OWNER.subject)

@@ -10,7 +10,7 @@ from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus, TokenUsage
 from tests.activities.cold_starts import cold_gpu, cold_of
 from tests.fakes.clocks import LoopClock, in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 

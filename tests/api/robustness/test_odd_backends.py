@@ -23,7 +23,7 @@ from tests.api.harness import Api
 from tests.api.test_sdk import sdk
 from tests.clients.backends.model_server import backend_at
 from tests.fakes.backends import http_backend
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 pytestmark = pytest.mark.slow
 

@@ -31,7 +31,7 @@ from tests.checks import at_most, every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, http_backend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock, in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import PRICE, World, backend
 

@@ -10,8 +10,8 @@ from typing import override
 from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure
-from tests.fakes.counted_gpus import NO_INSTANCE, accept
-from tests.fakes.gpus import HOLD_STARTS, MIN_HOLD_S, RATE_EXCEEDED, Life, SleepingGpu
+from tests.fakes.machines.counted_gpus import NO_INSTANCE, accept
+from tests.fakes.machines.gpus import HOLD_STARTS, MIN_HOLD_S, RATE_EXCEEDED, Life, SleepingGpu
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from typing import override
 from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
-from tests.fakes.gpus import Life, SleepingGpu
+from tests.fakes.machines.gpus import Life, SleepingGpu
 
 NO_INSTANCE = Failure(kind=FailureKind.STATUS, status=503, headers={"server": "Google Frontend"}, body="no instance")
 
