@@ -16,7 +16,7 @@ from clients.clock import SystemClock
 from clients.storage.keys import turns_key
 from domain.errors import Terminal, Unavailable
 from state.files.places import FilePlaces
-from tests.conformance.storage_account import StorageAccount, storage_account
+from tests.conformance.azure.storage_account import StorageAccount, storage_account
 from tests.contracts.file_places import FilePlacesContract, Shelf
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

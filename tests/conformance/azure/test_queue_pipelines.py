@@ -9,7 +9,7 @@ from azure.storage.queue import QueueClient
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
 from standins.issuer.entra_tokens import TENANTS, guid_of
-from tests.conformance.storage_account import pipeline_storage
+from tests.conformance.azure.storage_account import pipeline_storage
 from tests.devhost.hosts import until
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]

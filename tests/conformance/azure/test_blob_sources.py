@@ -18,8 +18,8 @@ from domain.sources.catalog import CallerClaim, FetchedRows, Source, SourceKind,
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
 from standins.issuer.entra_tokens import TENANTS, guid_of
-from tests.conformance.storage_account import StorageAccount, filled, pipeline_storage, storage_account
-from tests.conformance.test_queue_pipelines import PATIENCE_S
+from tests.conformance.azure.storage_account import StorageAccount, filled, pipeline_storage, storage_account
+from tests.conformance.azure.test_queue_pipelines import PATIENCE_S
 from tests.devhost.hosts import until
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]

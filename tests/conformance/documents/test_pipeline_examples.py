@@ -10,7 +10,7 @@ import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.issuer.entra_tokens import guid_of
-from tests.conformance.examples import STRICT, blocks_by_language
+from tests.conformance.documents.examples import STRICT, blocks_by_language
 from tests.conformance.installing import ROOT, python_kits
 from tests.conformance.programs import said_by
 

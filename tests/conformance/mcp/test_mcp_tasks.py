@@ -15,7 +15,7 @@ from domain.tools.catalog import ServerTool
 from standins.cluster.local_cluster import LocalCluster
 from state.turns.tool_calls import ToolCalls
 from tests.conformance.installing import task_server
-from tests.conformance.test_mcp_servers import NEW, Judged, judged_by
+from tests.conformance.mcp.test_mcp_servers import NEW, Judged, judged_by
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import Json, Reading, asking, calling
 from tests.end_to_end.conftest import hasty

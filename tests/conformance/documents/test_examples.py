@@ -8,7 +8,7 @@ import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.conformance.clusters import FLEET
-from tests.conformance.examples import LANGUAGES, Example, beginnings, examples, printed_by
+from tests.conformance.documents.examples import LANGUAGES, Example, beginnings, examples, printed_by
 from tests.conformance.installing import javascript_kits
 
 BRIEF = "40"

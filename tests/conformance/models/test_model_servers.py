@@ -19,7 +19,7 @@ from standins.processes.ports import free_port
 from tests.checks import every
 from tests.clients.backends.model_server import text_of
 from tests.conformance.installing import MODEL_SERVERS, mlserver_kit, triton_kit
-from tests.conformance.model_servers import GUARD_S, LOOK_S, answer, diagnosed, running, up
+from tests.conformance.models.model_servers import GUARD_S, LOOK_S, answer, diagnosed, running, up
 from tests.contracts.backends.scene import TEMPLATE, asking, backend_of
 from tests.fakes.backends import http_backend
 

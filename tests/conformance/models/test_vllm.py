@@ -30,7 +30,7 @@ from domain.turns.response import Sampling
 from standins.processes.ports import free_port
 from tests.checks import every
 from tests.conformance.installing import GIVEN
-from tests.conformance.model_servers import answer, diagnosed, running, up
+from tests.conformance.models.model_servers import answer, diagnosed, running, up
 from tests.contracts.backends.scene import asking, backend_of
 from tests.fakes.backends import http_backend
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from tests.conformance.storage_account import StorageAccount, storage_account
+from tests.conformance.azure.storage_account import StorageAccount, storage_account
 from tests.devhost.hosts import RunningHost, running, until
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
