@@ -19,8 +19,8 @@ from tests.conformance.mcp.test_mcp_servers import NEW, Judged, judged_by
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import Json, Reading, asking, calling
 from tests.end_to_end.conftest import hasty
-from tests.end_to_end.test_agent import SHOP, plan
-from tests.end_to_end.test_survival import kill_both
+from tests.end_to_end.kills.test_survival import kill_both
+from tests.end_to_end.tools.test_agent import SHOP, plan
 from tests.end_to_end.views import assert_one_stream
 from tests.end_to_end.waiting import eventually
 from tests.fakes.worlds import OWNER

@@ -9,7 +9,7 @@ import pytest
 
 from tests.end_to_end.callers import Json, Reading, asking, counted
 from tests.end_to_end.conftest import Scene
-from tests.end_to_end.crashing_clusters import CrashingCluster
+from tests.end_to_end.kills.crashing_clusters import CrashingCluster
 
 LENGTH = 60
 FOLLOWED_S = 60

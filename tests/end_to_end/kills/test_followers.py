@@ -15,8 +15,8 @@ from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.test_every_event import kill_model
-from tests.end_to_end.test_survival import kill_host, kill_worker
+from tests.end_to_end.kills.test_every_event import kill_model
+from tests.end_to_end.kills.test_survival import kill_host, kill_worker
 from tests.end_to_end.views import assert_equals_log, assert_one_stream, assert_views_agree
 from tests.end_to_end.waiting import eventually
 

@@ -9,7 +9,7 @@ from standins.cluster.local_cluster import LocalCluster
 from tests.checks import every
 from tests.end_to_end.callers import Json, Reading, asking, counted
 from tests.end_to_end.cold import COLD_MODEL, HOLD_S, ROOM, SPEED, ColdScene, cold_scene, sleeping
-from tests.end_to_end.test_survival import VICTIMS
+from tests.end_to_end.kills.test_survival import VICTIMS
 from tests.end_to_end.waiting import eventually
 
 STARTS = [1.0, 5.0, 30.0, 120.0, 300.0]

@@ -7,8 +7,8 @@ import pytest
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import counted
 from tests.end_to_end.conftest import Scene
-from tests.end_to_end.crashing_clusters import CrashingCluster
-from tests.end_to_end.test_batches import ended, lines_of, rows_of, start_batch, texts
+from tests.end_to_end.kills.crashing_clusters import CrashingCluster
+from tests.end_to_end.requests.test_batches import ended, lines_of, rows_of, start_batch, texts
 
 pytestmark = [pytest.mark.campaign, pytest.mark.long]
 

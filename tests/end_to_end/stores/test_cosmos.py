@@ -18,9 +18,9 @@ from tests.checks import every
 from tests.end_to_end.books import ALICE, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.cosmos_books import cosmos_books_of
-from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins, talk_outlives
-from tests.end_to_end.test_survival import VICTIMS, assert_survived, followed_through
+from tests.end_to_end.kills.test_survival import VICTIMS, assert_survived, followed_through
+from tests.end_to_end.stores.cosmos_books import cosmos_books_of
+from tests.end_to_end.stores.talks import long_talk_is_answered, of_two_one_wins, talk_outlives
 from tests.fakes.servers.cosmos import local_cosmos
 from tests.isolation.people import SECRETS, Person
 from tests.isolation.probes import probes

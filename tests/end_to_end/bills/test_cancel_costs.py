@@ -17,7 +17,7 @@ from standins.cluster.process_specs import StoreKind
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.cosmos_books import cosmos_books_of
+from tests.end_to_end.stores.cosmos_books import cosmos_books_of
 from tests.end_to_end.test_cancel import begun, closed
 from tests.fakes.servers.cosmos import local_cosmos
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from tests.end_to_end.bills.test_counted_bill import NEVER_S, CountedCluster, counted
+from tests.end_to_end.bills.test_session_bill import RATE, TAIL_S, asleep, finals, gpu_usage, paid_by_time, sessions
 from tests.end_to_end.callers import Caller, Reading, asking, calling
 from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
-from tests.end_to_end.test_counted_bill import NEVER_S, CountedCluster, counted
-from tests.end_to_end.test_session_bill import RATE, TAIL_S, asleep, finals, gpu_usage, paid_by_time, sessions
-from tests.end_to_end.test_survival import VICTIMS
+from tests.end_to_end.kills.test_survival import VICTIMS
 from tests.end_to_end.waiting import eventually
 
 MOST, ROOM, TURNS = 3, 2, 30

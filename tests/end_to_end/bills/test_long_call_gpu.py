@@ -11,13 +11,13 @@ from domain.tools.pauses.durations import ENOUGH, ToolDurations, tool_name
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
 from state.tools.durations import DURATIONS_ID, TOOLS
+from tests.end_to_end.bills.test_counted_bill import LATE, NEVER_S, CountedCluster, counted
+from tests.end_to_end.bills.test_session_bill import RATE, TAIL_S, asleep, finals, gpu_usage, sessions
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Json, asking, calling
 from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
-from tests.end_to_end.test_agent import SHOP, plan, shop_of
-from tests.end_to_end.test_counted_bill import LATE, NEVER_S, CountedCluster, counted
-from tests.end_to_end.test_session_bill import RATE, TAIL_S, asleep, finals, gpu_usage, sessions
+from tests.end_to_end.tools.test_agent import SHOP, plan, shop_of
 from tests.end_to_end.waiting import eventually
 
 CALL_S = 30.0

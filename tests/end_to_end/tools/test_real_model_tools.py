@@ -8,7 +8,7 @@ import pytest
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.end_to_end.callers import Json, asking, calling
 from tests.end_to_end.conftest import HASTY
-from tests.end_to_end.test_agent import shop_of
+from tests.end_to_end.tools.test_agent import shop_of
 from tests.end_to_end.waiting import eventually
 
 pytestmark = [pytest.mark.campaign, pytest.mark.long, pytest.mark.timeout(900)]

@@ -18,12 +18,12 @@ from standins.paths import ROOT
 from state.fleet.demand_log import DemandLog
 from state.fleet.fleet_counters import FleetCounters
 from state.fleet.rental_rules import RentalRules
+from tests.end_to_end.bills.test_session_bill import RATE, TAIL_S, paid_by_time
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
 from tests.end_to_end.cold import GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
-from tests.end_to_end.packages import publish
-from tests.end_to_end.test_session_bill import RATE, TAIL_S, paid_by_time
+from tests.end_to_end.operation.packages import publish
 from tests.end_to_end.waiting import eventually
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend

@@ -18,7 +18,7 @@ from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.packages import publish
+from tests.end_to_end.operation.packages import publish
 from tests.end_to_end.waiting import eventually
 
 pytestmark = [pytest.mark.campaign, pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(300)]

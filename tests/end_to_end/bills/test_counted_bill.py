@@ -10,11 +10,11 @@ from typing import override
 import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from tests.end_to_end.bills.test_session_bill import RATE, asleep, finals, gpu_usage, paid_by_time, sessions
 from tests.end_to_end.callers import Reading, asking, calling
 from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
-from tests.end_to_end.test_session_bill import RATE, asleep, finals, gpu_usage, paid_by_time, sessions
-from tests.end_to_end.test_survival import VICTIMS
+from tests.end_to_end.kills.test_survival import VICTIMS
 from tests.end_to_end.waiting import eventually
 
 SERVICE = "projects/p/locations/europe-west4/services/llm"

@@ -16,8 +16,8 @@ from standins.processes.child_process import ChildProcess, ProcessSpec, python_c
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Json, Reading, asking, calling
 from tests.end_to_end.conftest import hasty
-from tests.end_to_end.test_agent import SHOP, plan
-from tests.end_to_end.test_survival import kill_worker
+from tests.end_to_end.kills.test_survival import kill_worker
+from tests.end_to_end.tools.test_agent import SHOP, plan
 from tests.end_to_end.views import assert_one_stream
 from tests.end_to_end.waiting import eventually
 

@@ -12,7 +12,7 @@ from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.talks import talk_outlives
+from tests.end_to_end.stores.talks import talk_outlives
 from tests.end_to_end.waiting import eventually
 
 SAMPLED = int(os.environ.get("TEST_KILLS_SAMPLED", "3"))

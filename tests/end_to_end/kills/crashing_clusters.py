@@ -11,7 +11,7 @@ from pathlib import Path
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
 from standins.paths import ROOT
-from tests.end_to_end.packages import publish
+from tests.end_to_end.operation.packages import publish
 from tests.end_to_end.waiting import eventually
 
 DEATHS_OF_A_HOST = 3

@@ -17,7 +17,7 @@ from standins.cluster.local_cluster import LocalCluster
 from standins.cosmos.restore import restore
 from tests.end_to_end.callers import Reading, asking, calling, counted
 from tests.end_to_end.conftest import hasty
-from tests.end_to_end.cosmos_books import cosmos_books_of
+from tests.end_to_end.stores.cosmos_books import cosmos_books_of
 from tests.fakes.servers.cosmos import local_cosmos
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow]

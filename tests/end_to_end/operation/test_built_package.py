@@ -17,8 +17,8 @@ from scripts.package.libraries import FOLDER
 from standins.cluster.local_cluster import LocalCluster
 from standins.paths import ROOT
 from tests.end_to_end.conftest import hasty
-from tests.end_to_end.packages import normalised, required
-from tests.end_to_end.test_package import FUNCTIONS, GUARD, forbidden_modules
+from tests.end_to_end.operation.packages import normalised, required
+from tests.end_to_end.operation.test_package import FUNCTIONS, GUARD, forbidden_modules
 from tests.scripts.test_package import UNCHECKED
 from tests.test_composition import ENVIRONMENT
 

@@ -18,7 +18,7 @@ from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.packages import normalised, publish, required
+from tests.end_to_end.operation.packages import normalised, publish, required
 
 NEEDED = {
     "function_app.py",

@@ -11,7 +11,7 @@ from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.test_survival import KILLS, kill_host, kill_worker
+from tests.end_to_end.kills.test_survival import KILLS, kill_host, kill_worker
 from tests.end_to_end.views import assert_equals_log, assert_one_stream, assert_views_agree
 
 WORDS_S = 20.0

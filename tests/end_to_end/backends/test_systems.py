@@ -20,11 +20,11 @@ from standins.systems.doors import DOORS
 from standins.systems.identities import SECRET
 from tests.contracts.backends.scene import UNCOUNTED
 from tests.end_to_end.backends import systems_table
+from tests.end_to_end.backends.systems_fleet import FUNCTION, RATE, REPLICATE, SECRETS, files, name_of, price_of
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
 from tests.end_to_end.cold import UNBOUNDED
 from tests.end_to_end.conftest import HASTY, SEED, Scene
-from tests.end_to_end.systems_fleet import FUNCTION, RATE, REPLICATE, SECRETS, files, name_of, price_of
 from tests.end_to_end.waiting import eventually
 
 NAMES = sorted({*DOORS, REPLICATE})

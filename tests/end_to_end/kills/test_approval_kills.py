@@ -13,8 +13,8 @@ from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.test_agent import SHOP, plan, shop_of
-from tests.end_to_end.test_survival import kill_both, kill_host, kill_worker
+from tests.end_to_end.kills.test_survival import kill_both, kill_host, kill_worker
+from tests.end_to_end.tools.test_agent import SHOP, plan, shop_of
 from tests.end_to_end.views import assert_one_stream, assert_views_agree
 from tests.end_to_end.waiting import eventually
 
