@@ -11,7 +11,7 @@ import pytest
 from tests.devhost.hosts import RunningHost, until
 from tests.devhost_campaigns.consistency import inconsistencies
 from tests.devhost_campaigns.in_process import APP
-from tests.devhost_campaigns.load_and_kills import GOLDEN, Clients, KilledHost
+from tests.devhost_campaigns.kills.load_and_kills import GOLDEN, Clients, KilledHost
 
 SAMPLE = int(os.environ.get("TEST_KILLS", "5"))
 LEAST_COMMITS = 60
@@ -22,7 +22,7 @@ class CrashingHost(RunningHost):
     @property
     @override
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.devhost_campaigns.crashing_host", *super().command[3:]]
+        return [sys.executable, "-m", "tests.devhost_campaigns.kills.crashing_host", *super().command[3:]]
 
 
 def tell(folder: Path, moment: str) -> int:

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from tests.devhost.test_full_disk import empty_disk, fill_disk
-from tests.devhost_campaigns.load_and_kills import GOLDEN, KilledHost, host_under_load
+from tests.devhost_campaigns.kills.load_and_kills import GOLDEN, KilledHost, host_under_load
 
 SAMPLE_S = 12.0
 SOAK_S = float(os.environ.get("TEST_SOAK_S", "900"))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.devhost_campaigns.conftest import SEED
-from tests.devhost_campaigns.load_and_kills import GOLDEN, host_under_load
+from tests.devhost_campaigns.kills.load_and_kills import GOLDEN, host_under_load
 from tests.devhost_campaigns.programs import Program, programs
 
 KILLS = int(os.environ.get("TEST_KILLS", "20"))
