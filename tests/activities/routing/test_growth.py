@@ -11,7 +11,7 @@ from domain.turns.response import Response
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpu_pools import GpuPool
+from tests.fakes.machines.gpu_pools import GpuPool
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
 
 START_S, ROOM, MOST = 60.0, 4, 3
