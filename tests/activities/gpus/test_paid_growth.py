@@ -9,7 +9,7 @@ from domain.fleet.catalog import Backend
 from tests.activities.cold_starts import cold_gpu, cold_of
 from tests.activities.routing.test_instance_keeper import Scene, run
 from tests.domain.fleets import GPU
-from tests.fakes.gpu_pools import GpuPool
+from tests.fakes.machines.gpu_pools import GpuPool
 
 START_S, ROOM, MOST = 20.0, 2, 3
 
