@@ -35,7 +35,7 @@ async def assert_nearly_paid(scene: Scene) -> None:
     assert abs(ledger - bill) <= NEAR * bill, (ledger, bill)
 
 
-@pytest.mark.parametrize(("turns", "instances"), [(1, 1), (2, 1), (3, 2), (6, 3), (24, 3)])
+@pytest.mark.parametrize(("turns", "instances"), [(1, 1), (2, 1), (3, 1), (12, 2), (24, 3)])
 def test_a_burst_that_no_process_dies_in_is_paid_to_the_nano_dollar(turns: int, instances: int) -> None:
     async def story(scene: Scene) -> None:
         await asyncio.gather(*(scene.turn() for _ in range(turns)))
