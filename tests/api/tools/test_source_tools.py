@@ -15,7 +15,7 @@ from domain.tools.source_tools import with_source_tools
 from tests.api.harness import Api
 from tests.api.test_sdk import sdk
 from tests.api.tools.agents import SHOP, agent, calls, sent
-from tests.api.tools.injections import INJECTIONS, Injection
+from tests.api.tools.trust.injections import INJECTIONS, Injection
 from tests.checks import every
 from tests.fakes.backends import says
 from tests.fakes.tools import FILE, FakeTools, shop

@@ -10,7 +10,7 @@ from clients.tools.factory import build_tools
 from domain.config.tools_toml import tools_from_toml
 from tests.clients.tools.mcp.servers import FILE
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 
 UNREADABLE = "The server does not speak MCP: its first answer cannot be read (MCPError)."
 ANSWERS: dict[str, tuple[Response, str]] = {
