@@ -11,7 +11,7 @@ from benches.economics import __main__ as economics
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.demo.costs import environment_in
 from standins.issuer.entra_tokens import guid_of
-from tests.benches.test_economics import CHOICE, settings_file
+from tests.benches.economics.samples import CHOICE, settings_file
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
 from tests.conformance.programs import Program, found_by

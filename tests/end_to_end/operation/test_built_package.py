@@ -19,7 +19,7 @@ from standins.paths import ROOT
 from tests.end_to_end.conftest import hasty
 from tests.end_to_end.operation.packages import normalised, required
 from tests.end_to_end.operation.test_package import FUNCTIONS, GUARD, forbidden_modules
-from tests.scripts.test_package import UNCHECKED
+from tests.scripts.package.test_libraries import UNCHECKED
 from tests.test_composition import ENVIRONMENT
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -41,17 +41,6 @@ def test_a_client_signals_and_reads(durable: Durable) -> None:
     until(lambda: durable.http.get("/api/counters/c").json() == {"exists": True, "state": 11}, "both have counted")
 
 
-def test_the_management_api_signals_lists_reads_and_deletes(durable: Durable) -> None:
-    one = f"{durable.base}/entities/Counter/w"
-    assert durable.http.get(one).status_code == 404
-    assert durable.http.post(f"{one}?op=add", json="2").status_code == 202
-    until(lambda: durable.http.get(one).text == "2", "the signal has counted")
-    listed = durable.http.get(f"{durable.base}/entities/counter").json()
-    assert {"name": "counter", "key": "w"} in [entity["entityId"] for entity in listed]
-    assert durable.http.delete(one).status_code == 202
-    until(lambda: durable.http.get(one).status_code == 404, "the entity is gone")
-
-
 def test_every_call_of_many_orchestrations_counts_once(durable: Durable) -> None:
     instances = [durable.start("adds_one") for _ in range(30)]
     assert sorted(durable.wait(instance)["output"] for instance in instances) == list(range(1, 31))

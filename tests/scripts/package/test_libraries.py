@@ -1,14 +1,10 @@
-"""Is a package the same each time, and does an error say what to do?"""
+"""Are the libraries compiled the same each time, and does an error say what to do?"""
 
-import json
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from scripts.package.archive import write_archive
-from scripts.package.contents_list import contents_list
 from scripts.package.libraries import PackageError, compile_bytecode, install
 
 UNCHECKED = b"\x01\x00\x00\x00"
@@ -23,15 +19,6 @@ def filled(folder: Path, *, mtime: float, mode: int) -> Path:
         path.chmod(mode)
         os.utime(path, (mtime, mtime))
     return folder
-
-
-def test_times_and_modes_of_this_machine_do_not_change_the_archive(tmp_path: Path) -> None:
-    write_archive(filled(tmp_path / "one", mtime=1e9, mode=0o600), tmp_path / "one.zip")
-    write_archive(filled(tmp_path / "two", mtime=1.5e9, mode=0o755), tmp_path / "two.zip")
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
-        assert archive.namelist() == ["a.py", "b/one.txt", "b/two.py"]
-        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
 
 
 def test_bytecode_is_the_same_wherever_it_is_compiled_and_never_compared_with_its_source(tmp_path: Path) -> None:
@@ -50,30 +37,6 @@ def test_a_module_that_does_not_compile_stops_the_build(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text("def", encoding="utf-8")
     with pytest.raises(PackageError, match=r"wrong\.py"):
         compile_bytecode(tmp_path, shown_as="/app")
-
-
-LICENCES = [
-    ("License-Expression: MIT", {"expression": "MIT"}),
-    (
-        "Classifier: License :: OSI Approved :: BSD License",
-        {"license": {"name": "BSD License"}},
-    ),
-    ("License: Apache 2.0", {"license": {"name": "Apache 2.0"}}),
-    ("License: " + "x" * 65, {"license": {"name": "unknown"}}),
-    ("Summary: none", {"license": {"name": "unknown"}}),
-]
-
-
-@pytest.mark.parametrize(("line", "licence"), LICENCES)
-def test_the_list_names_each_library_with_its_licence(tmp_path: Path, line: str, licence: dict[str, object]) -> None:
-    folder = tmp_path / "Some_Library-1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: Some_Library\nVersion: 1.0\n{line}\n")
-    listed = contents_list(tmp_path, name="app", version="1.2.3+abc", python="3.13")
-    assert listed["metadata"]["component"]["version"] == "1.2.3+abc"
-    (library,) = listed["components"]
-    assert (library["purl"], library["licenses"]) == ("pkg:pypi/some-library@1.0", [licence])
-    assert json.dumps(listed) == json.dumps(contents_list(tmp_path, name="app", version="1.2.3+abc", python="3.13"))
 
 
 def test_an_unreachable_registry_names_the_settings_of_mirror_and_proxy(

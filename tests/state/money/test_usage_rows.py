@@ -14,8 +14,8 @@ from domain.log.events import TokenUsage
 from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptRecord
 from domain.money.overheads import OverheadCost
-from domain.money.usage import ALL_COUNTS, DIMENSIONS, UsageRow, grouped
-from domain.money.usage_rollups import BY, CODES
+from domain.money.usage import DIMENSIONS, UsageRow, grouped
+from domain.money.usage_rollups import BY
 from state.money.ledger import Ledger
 from state.money.usage_rows import BEGUN, UsageRows
 from tests.fakes.clocks import FakeClock
@@ -119,8 +119,3 @@ async def test_rows_that_an_instance_of_the_earlier_release_writes_alone_are_cou
 async def test_a_tenant_without_roll_ups_is_read_row_by_row(store: MemoryStore) -> None:
     assert await UsageRows(store).of_tenant(OWNER.tenant, first=FIRST, last=LAST, by=("day",)) == []
     assert await store.read(money_key(OWNER.tenant), BEGUN) is None
-
-
-def test_every_count_has_a_code_of_its_own() -> None:
-    assert set(CODES) == set(ALL_COUNTS)
-    assert len(set(CODES.values())) == len(CODES)

@@ -102,6 +102,18 @@ def test_a_deployment_that_fails_puts_the_previous_package_back(given: Release) 
     assert app.deployed == ["old"]
 
 
+def test_a_previous_package_that_cannot_be_put_back_is_told_with_the_fault_itself(given: Release) -> None:
+    app = FakeApp(broken=frozenset({"new"}))
+
+    def failing(*command: str, succeeds: bool = True) -> str:
+        if command[-1].endswith("old.zip"):
+            raise DeploymentError("az functionapp … failed: conflict")
+        return app.run(*command)
+
+    with pytest.raises(ReleaseError, match=r"lists 2 of 40 functions.*could not be put back: .*conflict"):
+        release(failing, app.http, given, NO_TIME, print)
+
+
 def test_a_file_that_is_no_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_text(json.dumps({}))
     with pytest.raises(ReleaseError, match=r"x.zip is no package"):

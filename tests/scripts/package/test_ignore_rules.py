@@ -1,13 +1,15 @@
-"""Does the package stay small, and hold what it should? Judged by its list of files, without building it."""
+"""Does the package leave out what git would, stay small, and hold what it should? Judged without building it."""
 
 import fnmatch
 import re
+import shutil
+import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from scripts.package.ignore_rules import packaged
+from scripts.package.ignore_rules import is_ignored, packaged, rules_from_text
 from scripts.package.libraries import UNREAD, UNUSED
 from settings import ROOT
 
@@ -29,6 +31,58 @@ LARGE = {"cryptography", "pydantic_core"}
 """The libraries with more than 5 MB each."""
 
 PIN = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?==\S+", re.MULTILINE)
+
+
+RULES = """
+# a comment
+*.log
+!keep.log
+/top
+build/
+docs/*.md
+deep/**
+**/cache
+a/**/z
+data-[0-9].csv
+data-[!ab].txt
+tail?
+\\#sharp
+\\!bang
+spaced   
+"""  # noqa: W291 - git drops the spaces at the end of a line
+PATHS = (
+    *("x.log", "in/x.log", "keep.log", "in/keep.log", "top", "in/top", "docs/a.md", "docs/in/a.md", "in/docs/a.md"),
+    *("deep", "deep/a", "deep/in/a", "cache", "in/cache", "a/z", "a/b/z", "a/b/c/z", "in/a/z", "az"),
+    *("data-1.csv", "data-x.csv", "data-a.txt", "data-c.txt", "tail", "tails", "tail/s", "#sharp", "!bang", "bang"),
+    *("spaced", "build"),
+)
+
+
+GIT = shutil.which("git") or "git"
+
+
+def git_ignores(folder: Path, paths: Sequence[str]) -> set[str]:
+    """Return which paths git leaves out by the .gitignore of a folder."""
+    asked = (GIT, "-C", str(folder), "check-ignore", "--no-index", "--stdin")
+    done = subprocess.run(asked, input="\n".join(paths), capture_output=True, text=True, check=False)  # noqa: S603 - git, with our paths
+    return set(done.stdout.splitlines())
+
+
+def test_what_git_leaves_out_is_left_out(tmp_path: Path) -> None:
+    subprocess.run((GIT, "init", "-q", str(tmp_path)), check=True)  # noqa: S603 - as above
+    (tmp_path / ".gitignore").write_text(RULES, encoding="utf-8")
+    rules = rules_from_text(RULES)
+    ours = {path for path in PATHS if is_ignored(rules, path, folder=False)}
+    assert ours == git_ignores(tmp_path, PATHS)
+    assert ours
+
+
+def test_a_rule_for_folders_leaves_files_of_its_name_in(tmp_path: Path) -> None:
+    (tmp_path / ".funcignore").write_text("build/\n", encoding="utf-8")
+    for name in ("in/build/a.py", "build", "b.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.as_posix() for path in packaged(tmp_path)] == [".funcignore", "b.py", "build"]
 
 
 def test_the_package_has_the_files_of_the_app_and_no_others() -> None:
