@@ -59,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--owned", required=True, help="your own machine: purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…"
     )
-    parser.add_argument("--tenant", default="", help="the tenant of the ledger and of what is published")
+    parser.add_argument("--tenant", default="", help="the tenant whose ledger is read and who sees the published run")
     parser.add_argument("--settings", type=Path, help="a file like local.settings.json with the settings of the app")
     parser.add_argument("--publish", action="store_true", help="stores the run for GET /v1/economics and the console")
     parser.add_argument("--json", type=Path, help="writes the numbers to this file")
@@ -68,6 +68,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
+    tenant = tenant_of(options) if options.publish else ""
     prices = prices_from_toml(options.prices.read_text(encoding="utf-8"))
     report = compared(
         requests_of(options),
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     if options.svg:
         options.svg.write_text(plots(report), encoding="utf-8")
     if options.publish:
-        asyncio.run(publish_run(variables_of(options.settings), tenant_of(options), report))
+        asyncio.run(publish_run(variables_of(options.settings), tenant, report))
 
 
 def requests_of(options: argparse.Namespace) -> Sequence[Request]:
@@ -94,7 +95,9 @@ def requests_of(options: argparse.Namespace) -> Sequence[Request]:
 
 def tenant_of(options: argparse.Namespace) -> str:
     if not options.tenant:
-        raise MissingInputError("--tenant: expected the tenant of the ledger and of what is published, found nothing")
+        raise MissingInputError(
+            "--tenant: expected the tenant whose ledger is read and who sees the run, found nothing"
+        )
     return options.tenant
 
 

@@ -65,8 +65,12 @@ class Load(Struct, frozen=True, kw_only=True):
 
     def places_before(self, response: str, admitted_at: float, now: float) -> Sequence[QueuePlace]:
         """Return the places of the queued turns that were admitted before this one."""
+        return [self.queue_places[name] for name in self.names_before(response, admitted_at, now)]
+
+    def names_before(self, response: str, admitted_at: float, now: float) -> Sequence[str]:
+        """Return the queued turns that were admitted before this one."""
         mine, places = (admitted_at, response), self.queue_places.items()
-        return [place for name, place in places if place.until > now and (place.admitted_at, name) < mine]
+        return [name for name, place in places if place.until > now and (place.admitted_at, name) < mine]
 
     def first_in_line(self, room: int, now: float) -> Mapping[str, QueuePlace]:
         """Return the first `room` turns that hold a place now, in their order."""

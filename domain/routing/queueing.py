@@ -13,8 +13,9 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import sight_s
+from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.memory import KvMemory, claimed_ahead, memory_of, with_memory
-from domain.fleet.instances.places import grows_itself, is_growing, longest_start_s, next_instance_s, places
+from domain.fleet.instances.places import is_growing, longest_start_s, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
@@ -137,9 +138,9 @@ def wait_for(
 ) -> QueueWait | None:
     """Return how long the turn waits before it calls its backend; None if it calls now."""
     line = line_before(found, state, backend, turn, now=now)
-    ahead, is_new = line.ahead, turn.response not in state.load.queue_places
+    ahead = line.ahead
     has_room = line.has_place and line.has_memory
-    if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now, more=is_new)):
+    if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now)):
         return None
     if has_room:
         lead_s = (FIRST_LEAD if backend.scaling is Scaling.COUNT and not ahead else LEAD) * turn.hold_s

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, BackendLimits
-from domain.fleet.instances.places import grows_itself, instances_serving
+from domain.fleet.instances.inferred import by_number, grows_itself, inferred
+from domain.fleet.instances.places import instances_serving, instances_up
 from domain.fleet.load import NO_QUEUE_PLACES, Load, QueuePlace
 
 BLOCK_TOKENS: Final = 16
@@ -75,18 +76,26 @@ def instances_to_fill(backend: Backend, state: BackendState, kv_tokens: int, now
     """Return how many instances have memory for requests of now.
 
     A provider starts one more only where it sees more requests than the others have places for. So turns in line are
-    sent although the others have no memory for them, where as many are sent as it takes.
+    sent although the others have no memory for them, where as many are sent as it takes, and one more is worth its
+    price.
     """
-    load, concurrency = state.load, backend.limits.concurrency
+    if not grows_itself(backend):
+        return instances_up(backend, state, now)
+    load = state.load
     running, queued = load.running(now), load.queued(now)
-    least = instances_serving(backend, state, running + 1, now)
-    if not queued or not grows_itself(backend):
+    begun = 1 + sum(each.is_set for each in inferred(backend, state, now))
+    least = max(begun, instances_serving(backend, state, running + 1, now))
+    if not queued:
         return least
-    in_line = claimed_ahead(load, backend, "", math.inf, now)
-    claimed = max(1, load.claimed(now, unknown=share_of(backend)) + in_line)
-    fitting, wanted = kv_tokens * (running + queued) / claimed, instances_serving(backend, state, running + queued, now)
-    most = int((concurrency - 1) / (concurrency - fitting)) if fitting < concurrency else wanted
-    return max(least, min(wanted, most))
+    claimed = load.claimed(now, unknown=share_of(backend)) + claimed_ahead(load, backend, "", math.inf, now)
+    return max(least, min(instances_up(backend, state, now), seen_for(backend, running + queued, claimed, kv_tokens)))
+
+
+def seen_for(backend: Backend, requests: int, claimed: int, kv_tokens: int) -> int:
+    """Return how many instances a provider starts for so many requests, if those are sent that have memory."""
+    concurrency, wanted = backend.limits.concurrency, by_number(backend, requests)
+    fitting = kv_tokens * requests / max(1, claimed)
+    return min(wanted, int((concurrency - 1) / (concurrency - fitting))) if fitting < concurrency else wanted
 
 
 def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | None:
@@ -107,6 +116,13 @@ def instances_needed(backend: Backend, requests: int, claimed: int) -> int:
     limits = backend.limits
     by_places = -(-requests // limits.concurrency)
     return by_places if limits.kv_tokens is None else max(by_places, -(-claimed // limits.kv_tokens))
+
+
+def instances_to_start(backend: Backend, requests: int, claimed: int) -> int:
+    """Return the same as far as the product, or the provider for the requests that it sees, starts as many."""
+    if backend.limits.kv_tokens is None or not grows_itself(backend):
+        return instances_needed(backend, requests, claimed)
+    return max(1, seen_for(backend, requests, claimed, backend.limits.kv_tokens))
 
 
 def instances_in_use(backend: Backend, load: Load, now: float) -> int:

@@ -17,7 +17,7 @@ from domain.identity.owners import Owner
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
 from tests.activities.routing.test_instance_keeper import SERVICE, Scene, run, schedule, usage_of
 from tests.checks import every
-from tests.fakes.gpu_pools import GpuPool
+from tests.fakes.machines.gpu_pools import GpuPool
 
 START_S, IDLE_S, ROOM = 20.0, 30.0, 2
 FORGOTTEN = 4000.0

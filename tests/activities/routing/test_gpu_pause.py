@@ -28,9 +28,9 @@ from tests.activities.routing.test_further_instances import several
 from tests.activities.routing.test_instance_keeper import Scene, counted
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpu_pools import GpuPool
-from tests.fakes.gpus import LoopClock
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpu_pools import GpuPool
+from tests.fakes.machines.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
 from tests.fakes.worlds import OWNER, World
 

@@ -25,9 +25,9 @@ from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, 
 from tests.checks import every
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import START, in_no_time
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpu_pools import GpuPool
-from tests.fakes.gpus import Life, SleepingGpu
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpu_pools import GpuPool
+from tests.fakes.machines.gpus import Life, SleepingGpu
 from tests.fakes.worlds import OWNER
 
 IDLE_S = 90.0

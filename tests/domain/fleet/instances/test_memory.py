@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.memory import (
     BLOCK_TOKENS,
     KvMemory,
@@ -20,6 +21,7 @@ from domain.fleet.instances.memory import (
     with_memory,
 )
 from domain.fleet.instances.places import instances_serving
+from domain.fleet.instances.several import with_further
 from domain.fleet.load import Load, QueuePlace
 from domain.fleet.warmth import Warmth
 from tests.domain.fleets import SERVERLESS, backend, limits
@@ -35,6 +37,11 @@ def running(*claims: int, of: Backend = GPU) -> BackendState:
     for number, claim in enumerate(claims):
         load = load.with_attempt(f"attempt_{number}", until=NOW + 60, now=NOW, claim=claim)
     return replace(initial_state(of), load=load, warmth=Warmth(warm_until=NOW + 600))
+
+
+def paid(state: BackendState) -> BackendState:
+    """Let two further instances be worth their price."""
+    return with_further(state, (FurtherInstance(by="other", since=NOW),) * 2)
 
 
 def in_line(*claims: int) -> dict[str, QueuePlace]:
@@ -74,7 +81,7 @@ def test_an_attempt_that_must_have_ended_claims_nothing() -> None:
     assert late == KvMemory(tokens=TOKENS)
 
 
-@pytest.mark.parametrize(("requests", "instances"), [(0, 1), (3, 1), (4, 2), (7, 2), (8, 3), (12, 3)])
+@pytest.mark.parametrize(("requests", "instances"), [(0, 1), (4, 1), (5, 2), (8, 2), (9, 3), (12, 3)])
 def test_a_provider_starts_instances_for_requests_and_not_for_their_size(requests: int, instances: int) -> None:
     memory = memory_of(GROWN, running(*[16] * requests, of=GROWN), NOW)
     assert memory == KvMemory(tokens=instances * TOKENS, claimed=16 * requests)
@@ -95,11 +102,13 @@ def test_a_provider_sees_the_turns_in_line_that_need_one_more_instance(
 ) -> None:
     """An instance has four places, and memory for three requests of 512 tokens, which four on two instances pass.
 
-    Of two requests of 800 on each instance no fifth would be sent, so that none is started.
+    Of two requests of 800 on each instance no fifth would be sent, so that none is started. Nor is one that is not
+    worth its price.
     """
     state = running(*[claim] * running_now, of=GROWN)
     asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
-    assert memory_of(GROWN, asked, NOW) == KvMemory(tokens=instances * TOKENS, claimed=claim * running_now)
+    assert memory_of(GROWN, paid(asked), NOW) == KvMemory(tokens=instances * TOKENS, claimed=claim * running_now)
+    assert memory_of(GROWN, asked, NOW) == KvMemory(tokens=TOKENS, claimed=claim * running_now)
     alone = replace(GROWN, max_instances=1)
     assert memory_of(alone, asked, NOW) == KvMemory(tokens=TOKENS, claimed=claim * running_now)
 
@@ -109,7 +118,7 @@ def test_what_is_sent_for_the_size_of_requests_makes_the_provider_start_instance
     blocks: int, running_now: int, queued: int
 ) -> None:
     claim = 16 * blocks
-    state = running(*[claim] * running_now, of=GROWN)
+    state = paid(running(*[claim] * running_now, of=GROWN))
     asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
     memory = memory_of(GROWN, asked, NOW)
     assert memory
