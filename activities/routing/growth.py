@@ -52,7 +52,12 @@ class FleetGrowth:
         if verdict and verdict.starts:
             following = FollowingAttempt(worst_cost=found.worst_cost, uses_warm_up=False)
             await self.warmer.warm_up_further(
-                backend, turn.response, owner=response.owner, following=following, more=verdict.more
+                backend,
+                turn.response,
+                owner=response.owner,
+                following=following,
+                more=verdict.more,
+                why=verdict.growth_reason,
             )
         return verdict
 

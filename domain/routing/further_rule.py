@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import GrowthReason
 from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.lease import is_counted
 from domain.fleet.instances.memory import claimed_ahead, instances_to_start, share_of
@@ -48,6 +49,10 @@ class FurtherVerdict(Struct, frozen=True, kw_only=True):
     @property
     def starts(self) -> bool:
         return self.more > 0
+
+    @property
+    def growth_reason(self) -> GrowthReason:
+        return GrowthReason(reason=self.reason, spent=self.spent, saved=self.saved, price=self.price)
 
     def to_document(self) -> dict[str, Any]:
         amounts = {"saved_usd": f"{self.saved:f}", "spent_usd": f"{self.spent:f}", "price_usd": f"{self.price:f}"}

@@ -12,6 +12,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
 from domain.fleet.cold_start import FailedWarmUp, StartTimes, WarmUp
 from domain.fleet.health import BackendHealth
+from domain.fleet.instances.further import FurtherInstance, GrowthReason
 from domain.fleet.instances.lease import CountLease
 from domain.fleet.learned_speed import LearnedSpeed
 from domain.fleet.load import Load, LoadPart, QueuePlace
@@ -54,6 +55,16 @@ PRICE = TimePrice(
     minimum_s=60.0,
     idle_s=600.0,
 )
+FURTHER = FurtherInstance(by=RESPONSE_ID, since=NOW - 10, is_set=True, used_at=NOW - 1)
+WHY = GrowthReason(
+    reason="4 turns in line would save $0.003000 of waiting",
+    before=2,
+    after=3,
+    spent=Decimal("0.0125"),
+    saved=Decimal("0.003"),
+    price=Decimal("0.0151"),
+)
+ASKED = FurtherInstance(by=RESPONSE_ID, since=NOW - 5, why=WHY)
 STATE = BackendState(
     backend="gpu-l4",
     start_times=StartTimes(p50_s=20.5, p99_s=90.5, samples=(19.5, 21.5)),
@@ -168,6 +179,20 @@ async def test_the_speed_by_load_is_read_and_written_as_it_was(store: SqliteStor
     assert found == replace(STATE, speed=replace(STATE.speed, by_load=((0, 60.5), (3, 20.5))))
     assert as_json({"kind": STATE_ID, **found.to_document()}) == document.body
     await insert(store, Container.FLEET, "belief_by_load")
+    assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: found}
+
+
+@pytest.mark.parametrize(
+    ("name", "further"), [("belief_further", (FURTHER,)), ("belief_further_why", (FURTHER, ASKED))]
+)
+async def test_further_instances_and_why_they_were_started_are_read_and_written_as_they_were(
+    store: SqliteStore, clock: FakeClock, name: str, further: tuple[FurtherInstance, ...]
+) -> None:
+    document = frozen(Container.FLEET, name)
+    found = BackendState.from_document(document.body)
+    assert found == replace(STATE, warmth=replace(STATE.warmth, further=further))
+    assert as_json({"kind": STATE_ID, **found.to_document()}) == document.body
+    await insert(store, Container.FLEET, name)
     assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: found}
 
 
