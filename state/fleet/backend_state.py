@@ -44,7 +44,7 @@ from state.fleet.learned_news import claims_more, learn_s, shows_nothing_new
 from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
-from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StoredState, backend_key, state_id, stored_states
+from state.fleet.state_documents import FLEET, NOW, PREFIX, STATE_ID, StateReader, StoredState, backend_key, state_id
 from telemetry.metrics import backend_attributes, count_cold_start
 from telemetry.spans import current_traceparent
 from telemetry.turn import record_warm_up
@@ -82,6 +82,7 @@ class BackendStates:
         self.written_at: dict[str, float] = {}
         self.earlier: dict[str, BackendState] = {}
         self.opened: set[str] = set()
+        self.reader = StateReader()
         self.promised = PromisedPlaces()
         self.changes = StateChanges()
         self.wakes = PlaceWakes()
@@ -270,7 +271,7 @@ class BackendStates:
         return replace(learned.state, load=stored.load) if learned and learned.etag == found.etag else stored
 
     async def stored(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, StoredState]:
-        found = stored_states(documents, backends)
+        found = self.reader.stored(documents, backends)
         await self.read_earlier([backends[name] for name, each in found.items() if not each.etag])
         return {name: replace(each, first=self.earlier.get(name, each.first)) for name, each in found.items()}
 

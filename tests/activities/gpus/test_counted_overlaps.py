@@ -10,7 +10,7 @@ from domain.fleet.failure_classes import Failure, FailureKind
 from domain.fleet.instances.scaling import Scaling
 from domain.money.costing import time_cost
 from tests.activities.cold_starts import kill
-from tests.activities.routing.test_instance_keeper import CLOSED, IDLE_S, Scene, counted, run, schedule
+from tests.activities.gpus.counted_scenes import CLOSED, IDLE_S, Scene, counted, run, schedule
 from tests.domain.fleets import GPU
 from tests.fakes.machines.counted_gpus import CountedGpu
 from tests.fakes.machines.gpus import Life

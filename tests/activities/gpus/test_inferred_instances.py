@@ -6,24 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from domain.fleet.catalog import Backend
-from tests.activities.cold_starts import cold_gpu, cold_of, kill
-from tests.activities.routing.test_instance_keeper import Scene, run
+from tests.activities.cold_starts import kill
+from tests.activities.gpus.counted_scenes import MOST, START_S, Scene, inferred, inferred_scene, run
 from tests.domain.fleets import GPU
 from tests.fakes.machines.gpu_pools import GpuPool
 
-START_S, ROOM, MOST = 20.0, 2, 3
 NEAR = Decimal("0.02")
 """The ledger is as near to the bill as this part of it."""
-
-
-def inferred() -> Backend:
-    return replace(cold_gpu(cold_of(START_S), concurrency=ROOM), max_instances=MOST)
-
-
-def scene() -> Scene:
-    pool = GpuPool(start_s=lambda: START_S, concurrency=ROOM, max_instances=MOST, is_counted=False, words=4, word_s=5.0)
-    return Scene(gpu=pool, backend=inferred())
 
 
 async def assert_nearly_paid(scene: Scene) -> None:
@@ -38,12 +27,12 @@ async def assert_nearly_paid(scene: Scene) -> None:
 @pytest.mark.parametrize(("turns", "instances"), [(1, 1), (2, 1), (3, 1), (12, 2), (24, 3)])
 def test_a_burst_that_no_process_dies_in_is_paid_to_the_nano_dollar(turns: int, instances: int) -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*(scene.turn() for _ in range(turns)))
+        await asyncio.gather(*scene.burst(turns))
         await assert_nearly_paid(scene)
         assert len(scene.gpu.lives) == instances
         assert await scene.ledger() == scene.bill
 
-    run(story, scene)
+    run(story, inferred_scene)
 
 
 @pytest.mark.slow
@@ -51,13 +40,12 @@ def test_a_burst_that_no_process_dies_in_is_paid_to_the_nano_dollar(turns: int, 
 @pytest.mark.parametrize("turns", [6, 24])
 def test_three_instances_are_nearly_paid_although_a_process_dies(at: float, turns: int) -> None:
     async def story(scene: Scene) -> None:
-        tasks = [asyncio.create_task(scene.turn()) for _ in range(turns)]
+        tasks = scene.burst(turns)
         await asyncio.sleep(at)
-        await scene.kill_process(tasks)
-        await asyncio.gather(*(scene.cluster.respond(response) for response in scene.responses))
+        await scene.die(tasks)
         await assert_nearly_paid(scene)
 
-    run(story, scene)
+    run(story, inferred_scene)
 
 
 @pytest.mark.slow
@@ -67,7 +55,7 @@ def test_turns_that_fill_the_memory_of_an_instance_before_its_places_start_other
 
     async def story(scene: Scene) -> None:
         await scene.turn()
-        await asyncio.gather(*(scene.turn() for _ in range(24)))
+        await asyncio.gather(*scene.burst(24))
         assert len(scene.gpu.lives) > 1
 
     def long_answers() -> Scene:

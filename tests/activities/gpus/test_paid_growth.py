@@ -1,30 +1,15 @@
 """Does a provider that starts instances itself see only what makes one more instance worth its price?"""
 
 import asyncio
-from copy import replace
 
 import pytest
 
-from domain.fleet.catalog import Backend
-from tests.activities.cold_starts import cold_gpu, cold_of
-from tests.activities.routing.test_instance_keeper import Scene, run
+from tests.activities.gpus.counted_scenes import MOST, ROOM, Scene, inferred_scene, run
 from tests.domain.fleets import GPU
-from tests.fakes.machines.gpu_pools import GpuPool
-
-START_S, ROOM, MOST = 20.0, 2, 3
-
-
-def inferred() -> Backend:
-    return replace(cold_gpu(cold_of(START_S), concurrency=ROOM), max_instances=MOST)
-
-
-def scene() -> Scene:
-    pool = GpuPool(start_s=lambda: START_S, concurrency=ROOM, max_instances=MOST, is_counted=False, words=4, word_s=5.0)
-    return Scene(gpu=pool, backend=inferred())
 
 
 async def at_once(scene: Scene, turns: int) -> None:
-    await asyncio.gather(*(scene.turn() for _ in range(turns)))
+    await asyncio.gather(*scene.burst(turns))
 
 
 @pytest.mark.parametrize(("turns", "instances"), [(ROOM, 1), (ROOM + 1, 1), (ROOM + 2, 1), (20 * ROOM, MOST)])
@@ -37,7 +22,7 @@ def test_turns_beyond_the_room_of_an_instance_that_is_up_start_another_only_wher
         await scene.cluster.assert_answered(scene.responses)
         assert len(scene.gpu.lives) == instances
 
-    run(story, scene)
+    run(story, inferred_scene)
 
 
 def test_an_instance_that_was_paid_for_takes_turns_until_its_idle_period_is_over() -> None:
@@ -51,4 +36,4 @@ def test_an_instance_that_was_paid_for_takes_turns_until_its_idle_period_is_over
         await at_once(scene, ROOM + 1)
         assert len(scene.gpu.lives) >= before + 1
 
-    run(story, scene)
+    run(story, inferred_scene)

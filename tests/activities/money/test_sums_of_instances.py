@@ -12,8 +12,8 @@ from msgspec import Struct
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.money.ledger_records import NANOS
 from domain.money.sessions.gpu_sessions import session_cost
-from tests.activities.routing.test_further_instances import pool, several
-from tests.activities.routing.test_instance_keeper import Scene, run, usage_of
+from tests.activities.gpus.counted_scenes import Scene, pool, run, usage_of
+from tests.activities.routing.test_further_instances import several
 from tests.checks import at_most
 from tests.domain.fleets import GPU
 from tests.fakes.worlds import OWNER

@@ -24,8 +24,8 @@ from domain.log.transcript import Transcript
 from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster
+from tests.activities.gpus.counted_scenes import Scene, counted
 from tests.activities.routing.test_further_instances import several
-from tests.activities.routing.test_instance_keeper import Scene, counted
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
 from tests.fakes.machines.counted_gpus import CountedGpu

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
-from domain.fleet.learned_speed import LearnedSpeed, Observation
+from domain.fleet.learned_speed import Observation
 from domain.fleet.load import Load, QueuePlace
 from domain.fleet.state_updates import after_success
 from domain.fleet.warmth import Warmth
@@ -18,7 +18,6 @@ from domain.routing.estimates import Demand
 from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room, wait_for
 from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision, route
-from tests.checks import every
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -162,27 +161,6 @@ def test_of_several_instances_the_load_of_one_counts() -> None:
     grown = replace(GPU, max_instances=3, limits=replace(BOUNDS, concurrency=2))
     state = after_success(up(running=6, of=grown), answered(tokens_s=30, beside=5), grown)
     assert [level for level, _ in state.speed.by_load] == [1]
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 70), st.floats(1, 500)), max_size=30),
-    st.floats(5, 200),
-)
-def test_the_learned_speed_never_rises_with_the_load(seen: list[tuple[int, float]], first: float) -> None:
-    speed = LearnedSpeed(prefill_tokens_s=1000, decode_tokens_s=first)
-    for running, tokens_s in seen:
-        speed = speed.after(answered(tokens_s=tokens_s, beside=0), running=running)
-    found = [speed.decode_at(running) for running in range(1, 100)]
-    assert found == sorted(found, reverse=True)
-    assert LearnedSpeed.from_document(speed.to_document()) == speed
-    assert every(0 < each <= max(first, *(tokens_s for _, tokens_s in seen), 1) * 1.001 for each in found)
-
-
-def test_a_load_that_was_not_seen_has_the_average_between_its_neighbours() -> None:
-    speed = LearnedSpeed(prefill_tokens_s=1000, decode_tokens_s=30, by_load=((0, 60.0), (3, 20.0)))
-    assert [speed.decode_at(running) for running in (1, 2, 4, 5, 8, 9, 64)] == [60, 30, 30, 20, 20, 20, 20]
-    slow = replace(speed, decode_tokens_s=10)
-    assert [slow.decode_at(running) for running in (1, 2, 8, 9)] == [60, 20, 20, 10]
 
 
 def test_the_route_record_shows_the_memory_and_the_speed_beside_others() -> None:
