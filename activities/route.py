@@ -210,7 +210,7 @@ class RouteTurn:
         places, claim = self.backend_states.promised, chosen.found.claim
         ahead = state.load.names_before(turn.response, turn.place, decided.at)
         others = places.beside(backend.name, state.load.in_flight, counted={turn.response, *ahead}, now=decided.at)
-        beside = replace(turn, beside=len(others) if takes_places else 0, promised=sum(others))
+        beside = replace(turn, beside=len(others) if takes_places else 0, promised=tuple(others))
         found = wait_for(chosen, state, backend, beside, now=decided.at)
         if found is None:
             places.give(backend.name, turn.response, claim=claim, now=decided.at)

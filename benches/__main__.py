@@ -7,7 +7,6 @@ from benches import (
     cancels,
     cold,
     cosmos,
-    devhost,
     inputs,
     limits,
     money,
@@ -20,6 +19,7 @@ from benches.backends import measures
 from benches.batches import __main__ as batches
 from benches.command_line import parser_of_bench
 from benches.console import first_paint
+from benches.devhost import measures as devhost
 from benches.imports import app, package
 from benches.operations import __main__ as operations
 from benches.routing import comparison

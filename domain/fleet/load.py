@@ -50,8 +50,12 @@ class Load(Struct, frozen=True, kw_only=True):
 
     def claimed(self, now: float, *, unknown: int = 0, apart_from: str = "") -> int:
         """Return the tokens that running attempts claim; each without a claim counts as `unknown`."""
+        return sum(self.each_claim(now, unknown=unknown, apart_from=apart_from))
+
+    def each_claim(self, now: float, *, unknown: int = 0, apart_from: str = "") -> Sequence[int]:
+        """Return the tokens that each running attempt claims."""
         alive = (name for name, until in self.in_flight.items() if until > now and name != apart_from)
-        return sum(self.claims.get(name, unknown) for name in alive)
+        return [self.claims.get(name, unknown) for name in alive]
 
     def queued(self, now: float, *, apart_from: str = "") -> int:
         """Return how many turns hold a place in the queue now, not counting the response `apart_from`."""

@@ -17,7 +17,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.instances.further import GrowthReason
 from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.lease import is_counted
-from domain.fleet.instances.memory import claimed_ahead, instances_to_start, share_of
+from domain.fleet.instances.memory import claims_ahead, instances_to_start, share_of
 from domain.fleet.instances.numbered import instance_name
 from domain.fleet.instances.places import instances_asked, next_instance_s
 from domain.fleet.instances.several import most_at
@@ -100,7 +100,7 @@ class AllTurns(NamedTuple):
 
 def all_turns(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, now: float) -> AllTurns:
     line = state.load.without_place(turn.response)
-    in_line = claimed_ahead(line, backend, turn.response, math.inf, now)
+    in_line = sum(claims_ahead(line, backend, turn.response, math.inf, now))
     claimed = line.claimed(now, unknown=share_of(backend)) + in_line + found.found.claim
     return AllTurns(line.running(now) + line.queued(now) + 1, claimed)
 

@@ -95,7 +95,7 @@ def test_a_backend_that_is_always_on_waits_for_its_memory_and_not_for_its_places
 
 def test_memory_that_was_promised_to_another_turn_is_not_free() -> None:
     assert waited(up(running=5)) is None
-    assert waited(up(running=5), turn=replace(TURN, promised=16)) is not None
+    assert waited(up(running=5), turn=replace(TURN, promised=(16,))) is not None
 
 
 def test_a_line_of_a_batch_leaves_a_quarter_of_the_memory_free() -> None:
