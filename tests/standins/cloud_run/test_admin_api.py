@@ -57,7 +57,7 @@ def test_a_service_that_was_never_scaled_by_hand_has_no_count() -> None:
 
 @pytest.mark.parametrize(("status", "name"), [(403, "PERMISSION_DENIED"), (409, "ABORTED"), (418, "UNKNOWN")])
 def test_an_error_has_googles_name(status: int, name: str) -> None:
-    found = json.loads(error(status, "no").body or b"")
+    found = json.loads(error(status, "no").text or "")
     assert found == {"error": {"code": status, "message": "no", "status": name}}
 
 

@@ -19,7 +19,7 @@ async def test_comments_and_the_last_line_are_no_chunks() -> None:
 
 
 async def test_chat_completions_are_passed_on_as_they_are() -> None:
-    door, chat = ChatDoor(), {"model": "m", "messages": []}
+    door, chat = ChatDoor(), dict[str, object](model="m", messages=[])
     whole = door.operation("chat/completions", json.dumps(chat).encode())
     streamed = door.operation("chat/completions", json.dumps({**chat, "stream": True}).encode())
     assert whole is not None
