@@ -82,7 +82,7 @@ conform: setup
 
 # An opt-in check against a real vLLM that is built for CPUs: make vllm VLLM=/path/to/bin/vllm
 vllm: setup
-	@VLLM="$(VLLM)" $(python) -m pytest -m campaign tests/conformance/test_vllm.py
+	@VLLM="$(VLLM)" $(python) -m pytest -m campaign tests/conformance/models/test_vllm.py
 
 campaign: setup
 	@TEST_EXAMPLES=exploring $(python) -m pytest -m campaign

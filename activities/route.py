@@ -11,6 +11,7 @@ from activities.routing.growth import FleetGrowth
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
 from domain.fleet.catalog import Backend, ContinuationMode
+from domain.fleet.instances.inferred import grows_itself
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice
 from domain.routing.estimates import Readiness
@@ -214,11 +215,13 @@ class RouteTurn:
         if chosen is None:
             return None
         backend, state = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
-        if not turn.is_deferrable and not chosen.memory:
+        takes_places = turn.is_deferrable or grows_itself(backend)
+        if not takes_places and not chosen.memory:
             return wait_for(chosen, state, backend, turn, now=decided.at)
         places, claim = self.backend_states.promised, chosen.found.claim
-        others = places.beside(backend.name, state.load.in_flight, response=turn.response, now=decided.at)
-        beside = replace(turn, beside=len(others) if turn.is_deferrable else 0, promised=sum(others))
+        ahead = state.load.names_before(turn.response, turn.place, decided.at)
+        others = places.beside(backend.name, state.load.in_flight, counted={turn.response, *ahead}, now=decided.at)
+        beside = replace(turn, beside=len(others) if takes_places else 0, promised=tuple(others))
         found = wait_for(chosen, state, backend, beside, now=decided.at)
         if found is None:
             places.give(backend.name, turn.response, claim=claim, now=decided.at)

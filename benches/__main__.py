@@ -1,10 +1,12 @@
-"""How fast is the product? Runs every benchmark, one after the other: `make bench`."""
+"""How fast is the product? Runs every benchmark with its own defaults, one after the other: `make bench`.
+
+`python -m benches.NAME --help` says what one of them measures, and which numbers it takes.
+"""
 
 from benches import (
     cancels,
     cold,
     cosmos,
-    devhost,
     inputs,
     limits,
     money,
@@ -15,7 +17,9 @@ from benches import (
 )
 from benches.backends import measures
 from benches.batches import __main__ as batches
+from benches.command_line import parser_of_bench
 from benches.console import first_paint
+from benches.devhost import measures as devhost
 from benches.imports import app, package
 from benches.operations import __main__ as operations
 from benches.routing import comparison
@@ -47,6 +51,7 @@ BENCHES = (
     ("cosmos", cosmos.main),
 )
 
+parser_of_bench().parse_args()
 for name, bench in BENCHES:
     print(f"\n## {name}\n")
     bench()

@@ -18,7 +18,10 @@ def chosen_number(default: int, of: str) -> int:
 def chosen_numbers(default: Sequence[int], of: str, count: str = "*") -> Sequence[int]:
     """Return the numbers of these that the command line asks for, like `chosen_number`."""
     parser = parser_of_bench()
-    parser.add_argument("numbers", nargs=count, type=number_above_0, metavar=of.upper())
+    shown = ", ".join(map(str, default))
+    parser.add_argument(
+        "numbers", nargs=count, type=number_above_0, metavar=of.upper(), help=f"above 0; default: {shown}"
+    )
     chosen: list[int] | int | None = parser.parse_args().numbers
     return [chosen] if isinstance(chosen, int) else chosen or default
 

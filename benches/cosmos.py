@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from benches.command_line import chosen_number
+from benches.command_line import report as report_progress
 from benches.store import BODY, PAGE, partition, slot
 from benches.streams.app_folder import folder_of_app
 from benches.tables import percentile, print_table
@@ -42,7 +43,10 @@ BUDGETS = {
     f"GANGLION_BUDGET_{scope}": "1000"
     for scope in ("RESPONSE", "OWNER_DAY", "OWNER_MONTH", "TENANT_DAY", "TENANT_MONTH")
 }
-READERS = ("beside", "apart")
+READERS = {
+    "beside": "The reader is in the process that writes, and is notified of each piece.",
+    "apart": "The reader gets no notifications, like one on another instance.",
+}
 KINDS = {"GET": "point read", "PATCH": "patch", "POST": "create or batch"}
 
 type StoreCall = Callable[[int], Awaitable[object]]
@@ -106,7 +110,7 @@ def report(bills: dict[str, StoreRequests], seconds: int) -> None:
     calls = (long.requests.total() - short.requests.total()) / apart
     units = (long.units.total() - short.units.total()) / apart
     rows.append(("each streamed second", *("" for _ in kinds), f"{calls:.1f} / {units:.0f}"))
-    print_table(("requests / units", *kinds, "all"), rows)
+    print_table(("requests / request units", *kinds, "all"), rows)
 
 
 def whole(bill: StoreRequests) -> str:
@@ -146,8 +150,8 @@ async def measure(cluster: LocalCluster) -> list[tuple[str, ...]]:
 
 def main(seconds: int = SECONDS) -> None:
     units = 0.0
-    for readers in READERS:
-        print(f"\nThe reader is {readers}.\n")
+    for readers, meaning in READERS.items():
+        print(f"\n{meaning}\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             app = folder_of_app(Path(folder) / "app", 1)
             environment = {**BUDGETS, "GANGLION_TELEMETRY": "none", "BENCH_READERS": readers}
@@ -160,11 +164,13 @@ def main(seconds: int = SECONDS) -> None:
 def figures(options: ClusterOptions, seconds: int) -> float:
     """Print both tables and return the units of the long stream."""
     with LocalCluster(options) as cluster:
+        report_progress(f"streaming turns of {SHORT / RATE:g} s and of {seconds} s")
         turn(cluster, SHORT)
         short, long = turn(cluster, SHORT), turn(cluster, seconds * RATE)
         report({"a short turn": short, f"a stream of {seconds} s": long}, seconds)
         print()
-        print_table(("local Cosmos DB", "units", "median ms", "p95 ms"), asyncio.run(measure(cluster)))
+        report_progress("calling the store directly")
+        print_table(("local Cosmos DB", "request units", "median ms", "p95 ms"), asyncio.run(measure(cluster)))
     return long.units.total()
 
 

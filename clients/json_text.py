@@ -12,6 +12,7 @@ LONG: Final = 10_000
 """A text of at least so many characters is written here and not by `json.dumps`."""
 
 ESCAPED: Final = ("\n", '"', "\\", *(chr(code) for code in range(32) if code != ord("\n")))
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 MARK: Final = "\0"
 WRITTEN_MARK: Final = '"\\u0000"'
 
@@ -52,7 +53,7 @@ def escaped(text: str) -> Iterator[str]:
 
 
 def dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return ENCODER.encode(value)
 
 
 def lifted(value: Any, long: list[str]) -> Any:

@@ -29,7 +29,7 @@ Ganglion serves {url}/v1 with the {model} model. Its data and logs are in {data}
   get a token  make {choice}token
   ask          curl -N {url}/v1/responses -H "Authorization: Bearer $(make -s {choice}token)" \\
                  -H 'Content-Type: application/json' -d '{{"model": "auto", "input": "Hello!", "stream": true}}'
-  look         {console}
+  console      {console}
   stop         Ctrl-C
 """
 

@@ -70,8 +70,8 @@ def otlp(environment: Mapping[str, str]) -> ExportDestination | None:
 def sends_otlp(environment: Mapping[str, str], signal: str) -> bool:
     """Tell whether an OTLP endpoint takes the signal. One that speaks gRPC alone is named in a warning."""
     endpoint = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environment.get(OTLP_ENDPOINT)
-    exporter = environment.get(f"OTEL_{signal}_EXPORTER") or "otlp"
-    if not endpoint or exporter != "otlp":
+    exporters = (environment.get(f"OTEL_{signal}_EXPORTER") or "otlp").split(",")
+    if not endpoint or "otlp" not in [each.strip() for each in exporters]:
         return False
     name = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
     protocol = environment.get(name) or environment.get(OTLP_PROTOCOL) or HTTP_PROTOBUF

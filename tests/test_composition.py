@@ -22,7 +22,7 @@ from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.tools import caller_server
 from tests.orchestrators.durable_host import EventType
-from tests.orchestrators.record import HISTORIES
+from tests.orchestrators.histories.record import HISTORIES
 
 ENVIRONMENT = {
     "GANGLION_TOKEN_AUDIENCE": "api://ganglion",

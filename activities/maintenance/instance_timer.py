@@ -8,6 +8,7 @@ from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.warm_up import BackendWarmer
 from clients.clock import Clock
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import GrowthReason
 from domain.fleet.instances.lease import is_counted
 from domain.fleet.instances.several import wanted_count
 from domain.identity.owners import Owner
@@ -47,4 +48,5 @@ class InstanceTimer:
         if not await self.keeper.leases.read(backend):
             await self.warmer.warm_up(backend, name, owner=owner, wait=False)
         elif minimum > 1 and wanted_count(await self.keeper.state_of(backend)) < minimum:
-            await self.warmer.warm_up_further(backend, name, owner=owner)
+            why = GrowthReason(reason=f"its schedule asks for {minimum} instances")
+            await self.warmer.warm_up_further(backend, name, owner=owner, why=why)

@@ -19,6 +19,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import StartTimes
 from domain.fleet.instances.count_failures import changed_nothing
+from domain.fleet.instances.further import GrowthReason
 from domain.fleet.instances.lease import LOOK_S, LeasePhase, with_target
 from domain.fleet.instances.numbered import instance
 from domain.fleet.instances.several import last_due_at, wanted_count
@@ -71,10 +72,17 @@ class FurtherInstances:
         self.clock = clock
 
     async def claim(
-        self, backend: Backend, by: str, owner: Owner, following: FollowingAttempt = NO_ATTEMPT, *, more: int = 1
+        self,
+        backend: Backend,
+        by: str,
+        owner: Owner,
+        following: FollowingAttempt = NO_ATTEMPT,
+        *,
+        more: int = 1,
+        why: GrowthReason | None = None,
     ) -> FurtherStart | None:
         """Reserve the start of `more` instances for the turn `by`, or of fewer; None where none may start now."""
-        claimed = await self.states.claim(backend, by, more)
+        claimed = await self.states.claim(backend, by, more, why=why)
         if claimed is None:
             return None
         return FurtherStart(

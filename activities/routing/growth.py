@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from activities.routing.decision import DecidedRoute, RouteDecider
 from activities.routing.warm_up import BackendWarmer
+from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.lease import is_counted
 from domain.fleet.instances.numbered import backend_of
 from domain.money.sessions.transitions import FollowingAttempt
@@ -15,7 +16,7 @@ from domain.turns.response import Response
 
 
 class FleetGrowth:
-    """Starts further instances of backends whose instances the product counts."""
+    """Starts further instances of backends that may have several."""
 
     def __init__(self, decider: RouteDecider, warmer: BackendWarmer) -> None:
         self.decider = decider
@@ -36,7 +37,7 @@ class FleetGrowth:
         self, found: Candidate, decided: DecidedRoute, turn: QueuedTurn, response: Response
     ) -> FurtherVerdict | None:
         backend, rules = self.decider.backend(found.backend), decided.route.rules
-        if backend.max_instances == 1 or not is_counted(backend):
+        if not (backend.max_instances > 1 and (is_counted(backend) or grows_itself(backend))):
             return None
         state = decided.backend_states[backend.name]
         name = next_instance(backend, state, decided.at) or ""
@@ -51,7 +52,12 @@ class FleetGrowth:
         if verdict and verdict.starts:
             following = FollowingAttempt(worst_cost=found.worst_cost, uses_warm_up=False)
             await self.warmer.warm_up_further(
-                backend, turn.response, owner=response.owner, following=following, more=verdict.more
+                backend,
+                turn.response,
+                owner=response.owner,
+                following=following,
+                more=verdict.more,
+                why=verdict.growth_reason,
             )
         return verdict
 

@@ -17,6 +17,8 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import AT_ONCE_S, SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, FailureClass, diagnose
 from domain.fleet.instances.count_failures import changed_nothing, count_diagnosis
+from domain.fleet.instances.further import GrowthReason
+from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.scaling import Scaling
 from domain.identity.owners import Owner
 from domain.money.sessions.transitions import NO_ATTEMPT, FollowingAttempt
@@ -99,12 +101,16 @@ class BackendWarmer:
         owner: Owner,
         following: FollowingAttempt = NO_ATTEMPT,
         more: int = 1,
+        why: GrowthReason | None = None,
     ) -> bool:
         """Start `more` instances of a backend that is up; False where another turn starts some, or no more may run.
 
-        This returns before the count is set. The owner of the response pays for the time that no turn uses.
+        This returns before the count is set. The owner of the response pays for the time that no turn uses. A provider
+        that starts instances itself does so for requests, which may be sent from now on, and their turns pay.
         """
-        asked = await self.keeper.further.claim(backend, response_id, owner, following, more=more)
+        if grows_itself(backend):
+            return await self.keeper.further.states.claim(backend, response_id, more, why=why) is not None
+        asked = await self.keeper.further.claim(backend, response_id, owner, following, more=more, why=why)
         if asked is None:
             return False
         self.start_task(self.start_further(asked))

@@ -20,7 +20,7 @@ from api.rendering.response import openai_from_response
 from api.turns.admission import Admission, opening_events
 from api.turns.deliveries import ClaimedRequest, RequestDelivery
 from api.turns.history import previous_not_found
-from api.turns.planner import prompt_of
+from api.turns.turn_prompt import prompt_of
 from api.uploads.inputs import FileInputs
 from api.uploads.measured_files import MeasuredFiles
 from domain.batches.batch import ENDPOINTS, Batch

@@ -12,8 +12,9 @@ from api.approvals.answers import ApprovalAnswer, ApprovalAnswers, check_count
 from api.parsing.responses_request import TurnRequest
 from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
-from api.turns.planner import Planner, TurnCosts, prompt_of
+from api.turns.planner import Planner, TurnCosts
 from api.turns.tool_planner import ToolPlanner, without_known_lists
+from api.turns.turn_prompt import prompt_of
 from clients.backends.credentials import BearerToken
 from domain.content.items import Item
 from domain.content.result_images import asked_images

@@ -11,12 +11,9 @@ from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
 from api.turns.rejections import TIER, asks_too_much, rejected, with_reasons
 from api.turns.token_counter import BackendCounts, TokenCounter
-from clients.backends.port import BackendCall
+from api.turns.turn_prompt import call_of, prompt_of, tool_tokens
 from domain.content.capabilities import Capability
 from domain.content.items import ImageInput, Item
-from domain.content.result_images import with_shown_images
-from domain.content.schema_tool_calls import is_held_to_output_schema
-from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
 from domain.fleet.caller_rules import check_metadata
 from domain.fleet.catalog import Backend, Fleet, ImageMode, Model
@@ -26,11 +23,10 @@ from domain.routing.filters import OF_BACKENDS, ModelChoice
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.router import route
 from domain.sources.catalog import Sources
-from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount, TokenMeasure, tokens_in_prompt
-from domain.tokens.estimates import BYTES_PER_TOKEN, LIKELY_FACTOR, TokenEstimate, tokens_in, tokens_in_request
+from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
+from domain.tokens.estimates import BYTES_PER_TOKEN, LIKELY_FACTOR, TokenEstimate, tokens_in_request
 from domain.tokens.prompt_texts import PromptTexts
 from domain.turns.context_window import WindowRoom
-from domain.turns.response import Sampling
 
 SEND_DATA = (
     "The chosen models take images as data: send a data URL, data:image/png;base64,…, or let the operator set "
@@ -269,32 +265,3 @@ def may_receive(request: TurnRequest, backend: Backend) -> bool:
 def is_open(estimated: TokenEstimate, room: int) -> bool:
     """Return whether an estimate leaves it open whether a prompt fits: natural text has two thirds of it at least."""
     return estimated.likely > room >= estimated.expected / LIKELY_FACTOR
-
-
-def call_of(request: TurnRequest, items: Sequence[Item], model: Model) -> BackendCall:
-    """Return the call whose prompt a backend of the model counts."""
-    by_schema = Capability.TOOLS not in model.capabilities
-    can_be_held = by_schema and Capability.JSON_SCHEMA in model.capabilities
-    return BackendCall(
-        instructions=request.instructions,
-        items=with_shown_images(items, sees=Capability.VISION in model.capabilities),
-        sampling=Sampling(),
-        max_output_tokens=1,
-        tools=request.tool_config,
-        by_schema=by_schema,
-        is_held=can_be_held and is_held_to_output_schema(request.tool_config, items),
-    )
-
-
-def prompt_of(request: TurnRequest, items: Sequence[Item]) -> PromptTexts:
-    """Return every text that a model reads: instructions, tools and items."""
-    return PromptTexts.of(instructions=request.instructions, items=items, tools=request.tool_config)
-
-
-def tool_tokens(request: TurnRequest, measure: TokenMeasure) -> int:
-    texts = tool_texts(request.tool_config)
-    if not texts:
-        return 0
-    if measure is tokens_in:
-        return tokens_in_request(texts).likely
-    return tokens_in_prompt(PromptTexts(messages=(), tools=texts), measure).likely

@@ -23,7 +23,7 @@ from tests.activities.cold_starts import cluster_with, cold_of
 from tests.domain.fleets import GPU
 from tests.fakes.batches import BatchRun
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.machines.gpus import LoopClock, SleepingGpu
 from tests.fakes.worlds import OWNER, World
 
 LINES: Final = 1000

@@ -1,4 +1,4 @@
-"""Which way of serving the own requests is the cheapest? `python -m benches.economics --help` explains the inputs."""
+"""Which way of serving your own requests is the cheapest: an API, GPUs that scale to zero, or your own machine?"""
 
 import argparse
 import asyncio
@@ -44,22 +44,32 @@ def command_line() -> argparse.ArgumentParser:
         "requests",
         help="a trace, the CSV of GET /v1/usage?group_by=hour&format=csv, or ledger: the attempts of --tenant",
     )
-    parser.add_argument("--prices", type=Path, default=ROOT / "prices.toml", help="default: prices.toml")
-    parser.add_argument("--api", required=True, help="the name of a price per token")
+    parser.add_argument(
+        "--prices", type=Path, default=ROOT / "prices.toml", help="the file of prices (default: prices.toml)"
+    )
+    parser.add_argument("--api", required=True, help="the API: the name of a price per token")
     parser.add_argument(
         "--gpu",
         action="append",
         required=True,
-        help="price=NAME,start_s=…,prefill=…,decode=…,context=…,parallel=…: seconds, tokens/s, tokens, requests "
-        "at once; the first machine is compared, all are mixed",
+        metavar="price=NAME,start_s=…,prefill=…,decode=…,context=…,parallel=…",
+        help="a GPU: the name of a price by time, the seconds of a start, the input and the output tokens a second of "
+        "one request, the tokens of its context, the requests at once. Name it again for another type: the table "
+        "compares the first, the mixes take all",
     )
     parser.add_argument(
-        "--controlled-idle-s", required=True, help="idle seconds after which the product ends a session"
+        "--controlled-idle-s",
+        required=True,
+        metavar="SECONDS",
+        help="how long a GPU is idle before the product ends its session itself",
     )
     parser.add_argument(
-        "--owned", required=True, help="your own machine: purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…"
+        "--owned",
+        required=True,
+        metavar="purchase_usd=…,power_kw=…,kwh_usd=…,month_usd=…",
+        help="your own machine: its price, its power, the price of a kWh, and what its place costs a month",
     )
-    parser.add_argument("--tenant", default="", help="the tenant of the ledger and of what is published")
+    parser.add_argument("--tenant", default="", help="the tenant whose ledger is read and who sees the published run")
     parser.add_argument("--settings", type=Path, help="a file like local.settings.json with the settings of the app")
     parser.add_argument("--publish", action="store_true", help="stores the run for GET /v1/economics and the console")
     parser.add_argument("--json", type=Path, help="writes the numbers to this file")
@@ -68,6 +78,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
+    tenant = tenant_of(options) if options.publish else ""
     prices = prices_from_toml(options.prices.read_text(encoding="utf-8"))
     report = compared(
         requests_of(options),
@@ -83,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
     if options.svg:
         options.svg.write_text(plots(report), encoding="utf-8")
     if options.publish:
-        asyncio.run(publish_run(variables_of(options.settings), tenant_of(options), report))
+        asyncio.run(publish_run(variables_of(options.settings), tenant, report))
 
 
 def requests_of(options: argparse.Namespace) -> Sequence[Request]:
@@ -94,7 +105,9 @@ def requests_of(options: argparse.Namespace) -> Sequence[Request]:
 
 def tenant_of(options: argparse.Namespace) -> str:
     if not options.tenant:
-        raise MissingInputError("--tenant: expected the tenant of the ledger and of what is published, found nothing")
+        raise MissingInputError(
+            "--tenant: expected the tenant whose ledger is read and who sees the run, found nothing"
+        )
     return options.tenant
 
 

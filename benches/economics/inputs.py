@@ -73,40 +73,67 @@ def read_requests(path: Path) -> Sequence[Request]:
     """Read a trace, or usage by hour whose attempts are spread evenly over their hour. Raises MissingInputError."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            names = set(rows.fieldnames or ())
-            if names.issuperset(TRACE):
-                found = [trace_request(row) for row in rows]
-            elif names.issuperset(USAGE):
-                found = [each for row in rows for each in hour_requests(row)]
-            else:
-                raise MissingInputError(f"{path}: expected the columns {', '.join(TRACE)}, or {', '.join(USAGE)}")
-    except (OSError, ValueError) as problem:
-        raise MissingInputError(f"{path}: {problem}") from None
-    if not found:
-        raise MissingInputError(f"{path}: has no request")
+            found = list(requests_in(path, csv.DictReader(file)))
+    except OSError as problem:
+        raise MissingInputError(f"{path}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise MissingInputError(f"{path}: is no text in UTF-8") from None
+    if not any(each.input_tokens or each.output_tokens for each in found):
+        raise MissingInputError(f"{path}: has no request with tokens")
     return sorted(found)
 
 
+def requests_in(path: Path, rows: csv.DictReader[str]) -> Iterator[Request]:
+    """Yield the requests of a file by the columns that it has; a wrong row is named by its line."""
+    names = set(rows.fieldnames or ())
+    if not (names.issuperset(TRACE) or names.issuperset(USAGE)):
+        raise MissingInputError(f"{path}: expected the columns {', '.join(TRACE)}, or {', '.join(USAGE)}")
+    for row in rows:
+        try:
+            yield from [trace_request(row)] if names.issuperset(TRACE) else hour_requests(row)
+        except ValueError as problem:
+            raise MissingInputError(f"{path}, line {rows.line_num}: {problem}") from None
+
+
 def trace_request(row: Mapping[str, str]) -> Request:
-    at = datetime.fromisoformat(row["TIMESTAMP"]).replace(tzinfo=UTC).timestamp()
-    return Request(at, int(row["ContextTokens"]), int(row["GeneratedTokens"]))
+    at = seconds_in(row, "TIMESTAMP")
+    return Request(at, whole_number_in(row, "ContextTokens"), whole_number_in(row, "GeneratedTokens"))
 
 
 def hour_requests(row: Mapping[str, str]) -> Iterator[Request]:
     """Yield the attempts of an hour, each with the mean of their tokens."""
-    number = int(row["attempts"])
-    began = datetime.fromisoformat(row["hour"]).replace(tzinfo=UTC).timestamp()
+    number, began = whole_number_in(row, "attempts"), seconds_in(row, "hour")
+    input_tokens, output_tokens = whole_number_in(row, "input_tokens"), whole_number_in(row, "output_tokens")
     for place in range(number):
-        at = began + HOUR_S * place / number
-        yield Request(at, int(row["input_tokens"]) // number, int(row["output_tokens"]) // number)
+        yield Request(began + HOUR_S * place / number, input_tokens // number, output_tokens // number)
+
+
+def seconds_in(row: Mapping[str, str | None], name: str) -> float:
+    """Return a time in seconds since the epoch; one without a zone is in UTC. Raises ValueError."""
+    try:
+        found = datetime.fromisoformat(row[name] or "")
+    except ValueError:
+        raise ValueError(f"{name}: expected a time such as 2026-11-29T14:00, found {row[name]!r}") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def whole_number_in(row: Mapping[str, str | None], name: str) -> int:
+    text = row[name] or ""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{name}: expected a whole number, found {row[name]!r}")
+    return int(text)
 
 
 def token_price(prices: Mapping[str, Price], name: str) -> TokenPrice:
     found = prices.get(name)
     if not isinstance(found, TokenPrice):
-        raise MissingInputError(f"--api {name}: expected the name of a price per token")
+        raise MissingInputError(f"--api {name}: expected the name of a price per token, {names_of(prices, TokenPrice)}")
     return found
+
+
+def names_of(prices: Mapping[str, Price], kind: type[Price]) -> str:
+    names = [name for name, price in prices.items() if isinstance(price, kind)]
+    return f"one of {', '.join(names)}" if names else "but the file of prices has none"
 
 
 def read_machine(text: str, prices: Mapping[str, Price]) -> Machine:
@@ -114,14 +141,16 @@ def read_machine(text: str, prices: Mapping[str, Price]) -> Machine:
     given = parts_of("--gpu", text, [each.name for each in fields(Machine)])
     price = prices.get(given["price"])
     if not isinstance(price, TimePrice):
-        raise MissingInputError(f"--gpu {text}: {given['price']} is no price by time")
+        raise MissingInputError(
+            f"--gpu price={given['price']}: expected the name of a price by time, {names_of(prices, TimePrice)}"
+        )
     return Machine(
         price=price,
         start_s=float(positive("--gpu start_s", given["start_s"])),
         prefill=float(positive("--gpu prefill", given["prefill"])),
         decode=float(positive("--gpu decode", given["decode"])),
-        context=int(positive("--gpu context", given["context"])),
-        parallel=int(positive("--gpu parallel", given["parallel"])),
+        context=positive_whole("--gpu context", given["context"]),
+        parallel=positive_whole("--gpu parallel", given["parallel"]),
     )
 
 
@@ -137,8 +166,8 @@ def parts_of(option: str, text: str, names: Sequence[str]) -> Mapping[str, str]:
     missing = [name for name in names if not given.get(name)]
     unknown = sorted(set(given) - set(names))
     if missing or unknown:
-        problem = f"{', '.join(missing)} is missing" if missing else f"{', '.join(unknown)} is unknown"
-        raise MissingInputError(f"{option} {text}: {problem}")
+        problem = f"missing: {', '.join(missing)}" if missing else f"unknown: {', '.join(unknown)}"
+        raise MissingInputError(f"{option} {text}: {problem}; expected {','.join(f'{name}=…' for name in names)}")
     return given
 
 
@@ -148,5 +177,12 @@ def positive(name: str, text: str) -> Decimal:
     except ArithmeticError:
         found = Decimal(-1)
     if not (found.is_finite() and found > 0):
-        raise MissingInputError(f"{name}: expected a number above 0, got {text!r}")
+        raise MissingInputError(f"{name}: expected a number above 0, found {text!r}")
     return found
+
+
+def positive_whole(name: str, text: str) -> int:
+    found = positive(name, text)
+    if found % 1:
+        raise MissingInputError(f"{name}: expected a whole number above 0, found {text!r}")
+    return int(found)

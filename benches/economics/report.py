@@ -1,6 +1,6 @@
 """How is a comparison shown: as a table, and as the numbers of JSON and plots?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -78,16 +78,36 @@ def mix_object(mix: Mix) -> Mapping[str, Any]:
 
 def print_report(report: Mapping[str, Any]) -> None:
     rows = [(name, f"${usd}", f"${report['usd_a_month'][name]}") for name, usd in report["usd"].items()]
-    print_table((f"{report['requests']} requests in {report['hours']} h", "cost", "a month"), rows)
-    even, month = report["break_even"], report["owning_pays_in_month"]
-    reach = "" if even["within_one_gpu"] else "; one GPU cannot serve so many"
-    print(
-        f"\nbreak-even of API and GPU: {even['requests_an_hour']} requests/h, utilisation {even['utilisation']}{reach}"
+    number = report["requests"]
+    print_table(
+        (f"{number} request{'' if number == 1 else 's'} in {report['hours']} h", "cost", "scaled to a month"), rows
     )
-    print(f"owning pays in month {month}" if month else "owning never pays against the cheapest other way")
+    for line in conclusions(report):
+        print(line)
+
+
+def conclusions(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the table means, a sentence a line."""
+    even, month = report["break_even"], report["owning_pays_in_month"]
+    rate, share = float(even["requests_an_hour"]), 100 * float(even["utilisation"])
+    yield (
+        f"\nThe API and one GPU that is always on cost the same at {rate:,.1f} requests an hour,"
+        f" which use {share:.1f} % of the GPU."
+    )
+    if not even["within_one_gpu"]:
+        yield "One GPU cannot serve so many: for these requests the API costs less than any number of GPUs."
+    yield (
+        f"Your own machine has paid for itself in month {month}."
+        if month
+        else "Your own machine never pays for itself: the cheapest other way costs less than its place and power."
+    )
     if report["machines_needed"] > 1:
-        print(f"the busiest instant needs {report['machines_needed']} GPUs; the lines with a policy count one machine")
+        yield (
+            f"The busiest instant needs {report['machines_needed']} GPUs; "
+            "the lines of a GPU for every request and of our policy count one."
+        )
     mix = report["cheapest_mix"]
-    print(f"cheapest mix: {' + '.join((*mix['gpus'], 'API'))}, ${mix['usd']}")
+    kinds = f"{' + '.join(mix['gpus'])} beside the API" if mix["gpus"] else "the API alone"
+    yield f"The cheapest mix of GPUs that scale to zero: {kinds}, ${mix['usd']}."
     for each in report["prices"]:
-        print(f"price {each['name']}: {each['source']}, {each['date']}")
+        yield f"Price {each['name']}: {each['source']}, {each['date']}"

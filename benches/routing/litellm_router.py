@@ -1,7 +1,8 @@
 """What does the router of LiteLLM cost on the cells? It runs offline, and its figures are recorded.
 
-LiteLLM is no dependency of the project. `python -m venv V`, `V/bin/pip install litellm`, then
-`V/bin/python -m benches.routing.litellm_router` in the root of the project writes `benches/data/routing-litellm.json`.
+LiteLLM is no dependency of the project. `python -m venv V`, `V/bin/pip install litellm msgspec`, then
+`V/bin/python -m benches.routing.litellm_router` in the root of the project adds each final cell that is not in
+`benches/data/routing-litellm.json` yet; where that is of another version of LiteLLM, all of them.
 Its own router picks the deployment of each request and hears how the request fared; the services and their bills are
 those of the benchmark, in virtual time.
 """
@@ -22,7 +23,7 @@ from typing import Any, Final
 from benches.routing.arrivals import DATA, TrafficRequest
 from benches.routing.cells import API, GPU, MODEL, SPEED, Cell
 from benches.routing.demand import counted_requests, demand_of, terms_of
-from benches.routing.measured_cells import FINAL
+from benches.routing.measured_cells import FINAL, fortnights
 from benches.routing.optimum import optimum
 from benches.routing.services import GpuService, token_dollars
 from tests.fakes.clocks import START, in_no_time
@@ -61,6 +62,7 @@ class LiteLlmRun:
             average_s=100 * self.cell.start_s,
             concurrency=self.cell.room,
             idle_s=self.cell.idle_s,
+            is_counted=False,
         )
 
     async def run(self) -> float:
@@ -132,12 +134,20 @@ def moment(at: float) -> datetime:
     return datetime.fromtimestamp(START + at, tz=UTC)
 
 
+def recorded_of(litellm: str) -> dict[str, Any]:
+    """Return what is recorded of a version of LiteLLM."""
+    known: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
+    return known if known.get("litellm") == litellm else {"litellm": litellm, "cells": {}}
+
+
 def main() -> None:
-    """Run every strategy on every final cell, and write their multiples of the optimum."""
+    """Run every strategy on each final cell that is not recorded, and write their multiples of the optimum."""
     logging.disable(logging.CRITICAL)
     litellm = import_module("litellm")
-    found: dict[str, Any] = {"litellm": version("litellm"), "cells": {}}
-    for cell in FINAL:
+    found = recorded_of(version("litellm"))
+    for cell in (*FINAL, *fortnights()):
+        if cell.name in found["cells"]:
+            continue
         multiples: dict[str, float] = {}
         for name, (strategy, has_gpu_price) in STRATEGIES.items():
             random.seed(1)

@@ -93,24 +93,27 @@ def drawn_optimum(
     terms: SessionTerms,
     starts_s: Sequence[float],
     *,
+    stays_s: float = math.inf,
     idle_since: float | None = None,
 ) -> float:
-    """Return the least cost where a session may be ended at any time, and each start takes its own known time.
+    """Return the least cost where each start takes its own known time. It keeps that for each number of starts so far.
 
-    There are as many starts as turns. It keeps the least cost for each number of starts so far.
+    There are as many starts as turns. A session may be ended at any time, or has an idle period of `stays_s` seconds
+    that must be paid.
     """
+    idle_s = stays_s if math.isfinite(stays_s) else 0.0
     costs, rents = [0.0], 0.0
-    sessions = [OpenSessions(terms=terms, stays_s=math.inf)]
+    sessions = [OpenSessions(terms=terms, stays_s=stays_s)]
     if idle_since is not None:
         sessions[0].open = [OpenSession(idle_since, 0.0)]
     for turn in demand:
         rents += turn.saved
         costs.append(math.inf)
-        sessions.append(OpenSessions(terms=terms, stays_s=math.inf))
+        sessions.append(OpenSessions(terms=terms, stays_s=stays_s))
         for number in reversed(range(len(costs))):
             start_s, before = (starts_s[number - 1], costs[number - 1]) if number else (0.0, math.inf)
             taken = sessions[number].served(turn)
-            begun = before + terms.second_usd * (start_s + turn.busy_s)
+            begun = before + terms.second_usd * (start_s + idle_s + turn.busy_s)
             cheapest = min((each.cost for each in taken), default=math.inf) + rents
             costs[number] = min(costs[number] + turn.saved, cheapest, begun)
             new = OpenSession(turn.at + start_s + turn.busy_s, begun - rents)

@@ -23,8 +23,8 @@ from domain.fleet.catalog import Backend
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.fakes.clocks import LoopClock, in_no_time
+from tests.fakes.machines.paged_engine import PagedEngine
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
-from tests.fakes.paged_engine import PagedEngine
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World
 

@@ -11,10 +11,10 @@ from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.fleet.catalog import Speed
 from domain.log.events import TokenUsage
 from domain.money.prices import TokenPrice
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpu_pools import GpuPool
-from tests.fakes.gpus import Life
-from tests.fakes.paged_engine import PagedEngine
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpu_pools import GpuPool
+from tests.fakes.machines.gpus import Life
+from tests.fakes.machines.paged_engine import PagedEngine
 
 
 async def answer(call: BackendCall, request: TrafficRequest, speed: Speed) -> AsyncIterator[TextPiece | AnswerEnd]:

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benches.command_line import chosen_numbers
+from benches.command_line import chosen_numbers, report
 from benches.scale.figures import ScaleFigures
 from benches.scale.virtual import WORKERS, virtual_figures
 from benches.scale.worker import READY, WorkerTask
@@ -32,7 +32,7 @@ ADDED_S = (0.0, 0.01)
 TURNS = 400
 """At least so many turns are counted for each row, but eight of each caller at most and two at least."""
 
-HEAD = ("store", "concurrent turns", "ms added a call", "turns/s", "calls per turn", "conflicts per turn")
+HEAD = ("store", "concurrent turns", "ms added a call", "turns/s", "store calls per turn", "conflicts per turn")
 
 
 async def figures(tasks: Sequence[WorkerTask], environment: Mapping[str, str]) -> ScaleFigures:
@@ -85,9 +85,14 @@ def row(store: str, concurrent: int, added_s: float, found: ScaleFigures) -> tup
     )
 
 
+def announce(store: str, concurrent: int, added_s: float) -> None:
+    report(f"{store}, {concurrent} concurrent, {added_s * 1000:.0f} ms added to each call")
+
+
 def on_sqlite(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
     for added_s, concurrent in product(ADDED_S, counts):
         with tempfile.TemporaryDirectory() as data:
+            announce("SQLite", concurrent, added_s)
             tasks = tasks_of(concurrent, added_s, tenant="scale", data=data)
             yield row("SQLite", concurrent, added_s, asyncio.run(figures(tasks, {})))
 
@@ -99,13 +104,17 @@ def on_cosmos(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
         with LocalCluster(options) as cluster:
             account = {**cluster.environment(), "GANGLION_COSMOS_KEY": account_in(cluster.data).key}
             for number, (added_s, concurrent) in enumerate(product(ADDED_S, counts)):
+                announce("Cosmos DB", concurrent, added_s)
                 tasks = tasks_of(concurrent, added_s, tenant=f"scale-{number}", data="")
                 yield row("Cosmos DB", concurrent, added_s, asyncio.run(figures(tasks, account)))
 
 
 def in_virtual_time(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
-    for added_s, concurrent in product(ADDED_S, counts):
-        yield row("virtual time", concurrent, added_s, virtual_figures(concurrent, turns=2, added_s=added_s))
+    for claims_memory, added_s, concurrent in product((False, True), ADDED_S, counts):
+        name = "virtual time, KV memory" if claims_memory else "virtual time"
+        announce(name, concurrent, added_s)
+        found = virtual_figures(concurrent, turns=2, added_s=added_s, claims_memory=claims_memory)
+        yield row(name, concurrent, added_s, found)
 
 
 def main() -> None:

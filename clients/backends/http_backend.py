@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from copy import replace
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +17,13 @@ import httpx
 from clients.backends.credentials import Credentials, HttpCall
 from clients.backends.formats.decoders import Decoder, StreamError
 from clients.backends.images import ImageLoader, with_images
+from clients.backends.observed_failures import (
+    body_beginning,
+    failure_of,
+    rejects_credentials,
+    stream_failure,
+    transport_failure,
+)
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.backends.probe import address_of, failure_kind
 from clients.backends.redirects import MOST_HOPS, result_address
@@ -25,7 +31,7 @@ from clients.backends.wires import AnswerParser, WrappingWire, wire_of
 from clients.json_text import json_bytes
 from clients.plain_answers import PLAIN, is_packed
 from domain.fleet.catalog import Backend
-from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
+from domain.fleet.failure_classes import Failure, FailureKind
 from domain.fleet.request_forms import ProbeBody
 
 CONNECT_S = 10.0
@@ -33,30 +39,9 @@ CONNECT_S = 10.0
 DONE = b"[DONE]"
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-STALE_CREDENTIALS = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-"""The errors of AWS for credentials that are expired or badly signed, which it reports with the status 403."""
 
 LAST_CHUNK_S = 0.05
 """How long to wait for the end of the body after the last frame. Only then can another call use the connection."""
-
-TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
-    (httpx.ConnectTimeout, FailureKind.CONNECT_TIMEOUT),
-    (httpx.ConnectError, FailureKind.REFUSED),
-    (httpx.TimeoutException, FailureKind.READ_TIMEOUT),
-    (TimeoutError, FailureKind.READ_TIMEOUT),
-    (httpx.TransportError, FailureKind.RESET),
-)
 
 
 class HttpBackend:
@@ -240,60 +225,6 @@ def frames_in(decoder: Decoder, chunk: bytes | None, answer: AnswerParser) -> li
         raise BackendError(stream_failure(error, text_received=answer.text_received)) from error
 
 
-def stream_failure(error: StreamError, *, text_received: bool) -> Failure:
-    """Return the failure for an error inside a body, as if it had come before the body."""
-    return Failure(
-        kind=FailureKind.STATUS,
-        status=error.status,
-        headers={"x-amzn-errortype": error.name} if error.name else None,
-        body=error.body[:BODY_CHARACTERS].decode(errors="replace"),
-        text_received=text_received,
-    )
-
-
 def timeouts() -> httpx.Timeout:
     """Return timeouts that limit connecting only; the backend's own limits apply to the answer."""
     return httpx.Timeout(None, connect=CONNECT_S)
-
-
-def rejects_credentials(response: httpx.Response) -> bool:
-    """Tell whether the backend rejects the credentials themselves, and not what they are allowed to do."""
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
-        return True
-    error = response.headers.get("x-amzn-errortype", "").partition(":")[0].strip()
-    return response.status_code == HTTPStatus.FORBIDDEN and error in STALE_CREDENTIALS
-
-
-async def failure_of(
-    response: httpx.Response, wait_s: float, *, kind: FailureKind = FailureKind.STATUS, beginning: str | None = None
-) -> Failure:
-    """Return what was observed; a success that is no answer is reported as a wrong content type.
-
-    `beginning` is that of the body where it has been read.
-    """
-    is_no_answer = response.is_success and kind is FailureKind.STATUS and beginning is None
-    return Failure(
-        kind=FailureKind.WRONG_CONTENT_TYPE if is_no_answer else kind,
-        status=response.status_code,
-        headers=dict(response.headers),
-        body=await body_beginning(response, wait_s) if beginning is None else beginning,
-    )
-
-
-async def body_beginning(response: httpx.Response, wait_s: float) -> str:
-    """Return the beginning of a body, or as much of it as arrives within `wait_s` seconds; none of a compressed one."""
-    if is_packed(response):
-        return f"the answer is compressed ({response.headers['content-encoding']}), although the request forbids it"
-    beginning = bytearray()
-    with suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(wait_s):
-            async for chunk in response.aiter_raw():
-                beginning += chunk
-                if len(beginning) >= BODY_CHARACTERS:
-                    break
-    return beginning[:BODY_CHARACTERS].decode(errors="replace")
-
-
-def transport_failure(error: Exception, *, text_received: bool) -> Failure:
-    kind = next((kind for cause, kind in TRANSPORT_FAILURES if isinstance(error, cause)), FailureKind.RESET)
-    return Failure(kind=kind, text_received=text_received)

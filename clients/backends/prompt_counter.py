@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 
 import httpx
 
-from clients.backends.http_backend import HttpBackend, failure_of
+from clients.backends.http_backend import HttpBackend
+from clients.backends.observed_failures import failure_of
 from clients.backends.port import BackendCall, BackendError
 from clients.backends.probe import address_of
 from domain.fleet.failure_classes import Failure, FailureKind

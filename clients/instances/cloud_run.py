@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import httpx
 
 from clients.backends.credentials import Credentials, HttpCall
-from clients.backends.http_backend import transport_failure
+from clients.backends.observed_failures import transport_failure
 from clients.backends.port import BackendError
 from clients.plain_answers import PLAIN, read_plain
 from domain.fleet.catalog import Auth, AuthKind, Backend

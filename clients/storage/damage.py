@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn, cast, override
 
+import msgspec
+
 from domain.errors import DamagedRecord
 
 logger = logging.getLogger("ganglion.store")
@@ -50,12 +52,20 @@ class UnreadableBody(Mapping[str, Any]):
 
 
 def body_from(identifier: str, data: bytes) -> Mapping[str, Any]:
-    """Return the body of a stored row."""
+    """Return the body of a stored row. msgspec takes a sixth of the time of `json`, which reads a bit more."""
     try:
-        fields = json.loads(str(data, "utf-8"))
+        fields = msgspec.json.decode(data)
     except (ValueError, TypeError, RecursionError):
-        fields = None
+        fields = read_slowly(data)
     return stored_body(identifier, fields)
+
+
+def read_slowly(data: bytes) -> object:
+    """Return JSON that may have numbers beyond all floats or lone surrogates; None where it is none."""
+    try:
+        return json.loads(str(data, "utf-8"))
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def stored_body(identifier: str, fields: object) -> Mapping[str, Any]:
@@ -78,8 +88,8 @@ def parsed[**P, T](identifier: str, parse: Callable[P, T], *args: P.args, **kwar
         raise DamagedRecord.by_id(identifier) from error
 
 
-def readable[D, T](documents: Iterable[D], read: Callable[[D], T]) -> Iterator[T]:
-    """Yield what can be read of documents; a damaged one is logged and left out."""
+def readable[D, T](documents: Iterable[D], read: Callable[[D], T | None]) -> Iterator[T]:
+    """Yield what can be read of documents and is not None; a damaged one is logged and left out."""
     for document in documents:
         if (found := read_or_none(document, read)) is not None:
             yield found
@@ -89,7 +99,7 @@ def report(damage: DamagedRecord) -> None:
     logger.error("%s It is skipped.", damage)
 
 
-def read_or_none[D, T](document: D | None, read: Callable[[D], T]) -> T | None:
+def read_or_none[D, T](document: D | None, read: Callable[[D], T | None]) -> T | None:
     """Return what can be read of a document; None where there is none, or where it is damaged, which is logged."""
     try:
         return None if document is None else read(document)

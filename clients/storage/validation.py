@@ -66,7 +66,10 @@ def encoded(identifier: str, body: Body) -> bytes:
 
 
 def has_long_text(body: Body) -> bool:
-    return any(isinstance(value, str) and len(value) >= LONG for value in body.values())
+    for value in body.values():  # noqa: SIM110 - a generator takes twice as long, for every document that is written
+        if isinstance(value, str) and len(value) >= LONG:
+            return True
+    return False
 
 
 def is_flat(body: Body) -> bool:

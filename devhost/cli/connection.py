@@ -59,11 +59,19 @@ class HostConnection:
             connection.request(request.method, path, request.body, headers)
             response = connection.getresponse()
             text = response.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise HostUnreachableError(f"the host on port {self.port} does not respond: {error}") from None
         finally:
             connection.close()
-        return response.status, json.loads(text) if text else None
+        return response.status, json_or_message(text)
+
+
+def json_or_message(content: bytes) -> Any:
+    """Return the JSON of an answer, or its text in the form of an error; a failure inside the host is plain text."""
+    try:
+        return json.loads(content) if content else None
+    except ValueError:
+        return {"Message": content.decode(errors="replace").strip()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

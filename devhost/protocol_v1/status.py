@@ -19,6 +19,7 @@ DROPPED_EVENTS = frozenset(
         HistoryEventKind.CHILD_CREATED,
     }
 )
+MOST_INSTANCES = 1_000_000
 DROPPED_KEYS = frozenset({"EventId", "IsPlayed", "TaskScheduledId", "TimerId"})
 DROPPED_OF_START = frozenset({"Name", "OrchestrationInstance", "ParentInstance", "Version", "Tags"})
 
@@ -107,15 +108,18 @@ def continuation_token(instance: OrchestrationInstance) -> str:
 
 def position_from_token(token: str) -> tuple[float, str]:
     """Raises ValueError."""
-    created, instance = json.loads(urlsafe_b64decode(token))
-    return float(created), str(instance)
+    try:
+        created, instance = json.loads(urlsafe_b64decode(token))
+        return float(created), str(instance)
+    except (ValueError, TypeError):
+        raise ValueError("the continuation token is not one that this host has returned") from None
 
 
 def limit_from_text(text: str) -> int:
     """Raises ValueError."""
     limit = int(text)
-    if limit < 1:
-        raise ValueError("top is not a positive number")
+    if not 1 <= limit <= MOST_INSTANCES:
+        raise ValueError(f"top is not a positive number of at most {MOST_INSTANCES}")
     return limit
 
 

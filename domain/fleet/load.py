@@ -50,8 +50,12 @@ class Load(Struct, frozen=True, kw_only=True):
 
     def claimed(self, now: float, *, unknown: int = 0, apart_from: str = "") -> int:
         """Return the tokens that running attempts claim; each without a claim counts as `unknown`."""
+        return sum(self.each_claim(now, unknown=unknown, apart_from=apart_from))
+
+    def each_claim(self, now: float, *, unknown: int = 0, apart_from: str = "") -> Sequence[int]:
+        """Return the tokens that each running attempt claims."""
         alive = (name for name, until in self.in_flight.items() if until > now and name != apart_from)
-        return sum(self.claims.get(name, unknown) for name in alive)
+        return [self.claims.get(name, unknown) for name in alive]
 
     def queued(self, now: float, *, apart_from: str = "") -> int:
         """Return how many turns hold a place in the queue now, not counting the response `apart_from`."""
@@ -65,8 +69,12 @@ class Load(Struct, frozen=True, kw_only=True):
 
     def places_before(self, response: str, admitted_at: float, now: float) -> Sequence[QueuePlace]:
         """Return the places of the queued turns that were admitted before this one."""
+        return [self.queue_places[name] for name in self.names_before(response, admitted_at, now)]
+
+    def names_before(self, response: str, admitted_at: float, now: float) -> Sequence[str]:
+        """Return the queued turns that were admitted before this one."""
         mine, places = (admitted_at, response), self.queue_places.items()
-        return [place for name, place in places if place.until > now and (place.admitted_at, name) < mine]
+        return [name for name, place in places if place.until > now and (place.admitted_at, name) < mine]
 
     def first_in_line(self, room: int, now: float) -> Mapping[str, QueuePlace]:
         """Return the first `room` turns that hold a place now, in their order."""

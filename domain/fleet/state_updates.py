@@ -10,6 +10,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S, WarmUp, first_start, lease_s, observed_start_s
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.instances.further import used
+from domain.fleet.instances.inferred import after_requests, grows_itself
 from domain.fleet.instances.memory import instances_in_use
 from domain.fleet.instances.places import beside_each_other
 from domain.fleet.instances.scaling import Scaling
@@ -198,11 +199,15 @@ def after_queueing(state: BackendState, response: str, place: QueuePlace, *, now
 
 def after_use(before: BackendState, state: BackendState, backend: Backend, now: float) -> BackendState:
     """Learn which further instances the attempts needed that ran before a change or run after it."""
-    further = state.warmth.further
-    if not further:
+    further, is_inferred = state.warmth.further, grows_itself(backend)
+    if not (further or is_inferred):
         return state
     needed = max(instances_in_use(backend, each.load, now) for each in (before, state))
-    seen = used(further, needed=needed, now=now)
+    if is_inferred:
+        requests = max(each.load.running(now) for each in (before, state))
+        seen = after_requests(state, backend, requests=requests, needed=needed, now=now)
+    else:
+        seen = used(further, needed=needed, now=now)
     return state if seen == further else replace(state, warmth=replace(state.warmth, further=seen))
 
 

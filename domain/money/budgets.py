@@ -84,7 +84,7 @@ def counters_of(
 
     A response or an origin has a counter only where it has a budget: otherwise the records give the cost.
     """
-    day = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(at, tz=UTC).isoformat()[:10]
     month = day[:7]
     names = {
         BudgetScope.TENANT_MONTH: f"budget_tenant_{month}",

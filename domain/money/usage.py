@@ -212,12 +212,12 @@ def origin_counts(origin: str, records: Iterable[AttemptRecord]) -> dict[str, in
 
 def day_of(at: float) -> str:
     """Return the day of a time (seconds since the epoch), in UTC."""
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(at, tz=UTC).isoformat()[:10]
 
 
 def hour_of(at: float) -> str:
     """Return the hour of a time (seconds since the epoch), in UTC, such as 2027-01-15T13."""
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H")
+    return datetime.fromtimestamp(at, tz=UTC).isoformat()[:13]
 
 
 def counted_usage(attempt: AttemptRecord | None) -> Counts:

@@ -14,7 +14,7 @@ from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.caller_rules import DEFAULT_TIME_VALUE
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
-from domain.fleet.instances.memory import KvMemory, claimed_ahead, memory_of
+from domain.fleet.instances.memory import KvMemory, claims_ahead, memory_of
 from domain.fleet.instances.places import beside_each_other, places
 from domain.log.capped_answers import CappedAnswer
 from domain.money.prices import Price
@@ -187,7 +187,7 @@ class RoutingOption(Struct, frozen=True):
         memory = self.memory
         if memory is None:
             return 0.0
-        ahead = claimed_ahead(self.backend_state.load, self.backend, demand.response, demand.admitted_at, self.now)
+        ahead = claims_ahead(self.backend_state.load, self.backend, demand.response, demand.admitted_at, self.now)
         return memory.rounds(claim, ahead=ahead)
 
     @property

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import GrowthReason
+from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.lease import is_counted
-from domain.fleet.instances.memory import claimed_ahead, instances_needed, share_of
+from domain.fleet.instances.memory import claims_ahead, instances_to_start, share_of
 from domain.fleet.instances.numbered import instance_name
-from domain.fleet.instances.places import next_instance_s
-from domain.fleet.instances.several import wanted_count
+from domain.fleet.instances.places import instances_asked, next_instance_s
+from domain.fleet.instances.several import most_at
 from domain.routing.candidates import Candidate
 from domain.routing.costs import thousandths
 from domain.routing.estimates import Readiness
@@ -48,6 +50,10 @@ class FurtherVerdict(Struct, frozen=True, kw_only=True):
     def starts(self) -> bool:
         return self.more > 0
 
+    @property
+    def growth_reason(self) -> GrowthReason:
+        return GrowthReason(reason=self.reason, spent=self.spent, saved=self.saved, price=self.price)
+
     def to_document(self) -> dict[str, Any]:
         amounts = {"saved_usd": f"{self.saved:f}", "spent_usd": f"{self.spent:f}", "price_usd": f"{self.price:f}"}
         facts = {"backend": self.backend, "starts": self.starts, "more": self.more, "reason": self.reason}
@@ -69,12 +75,9 @@ class FurtherTerms(Struct, frozen=True, kw_only=True):
 
 def next_instance(backend: Backend, state: BackendState, now: float) -> str | None:
     """Return the name of the instance that would be started next; None where no more is allowed."""
-    count = wanted_count(state)
-    return instance_name(backend.name, count) if is_counted(backend) and count < most_at(backend, now) else None
-
-
-def most_at(backend: Backend, now: float) -> int:
-    return backend.instances.limits(now).maximum if backend.instances else 1
+    count = instances_asked(backend, state, now)
+    may_start = is_counted(backend) or grows_itself(backend)
+    return instance_name(backend.name, count) if may_start and count < most_at(backend, now) else None
 
 
 class AllTurns(NamedTuple):
@@ -85,7 +88,7 @@ class AllTurns(NamedTuple):
 
     def instances(self, backend: Backend) -> int:
         """Return how many instances have room for all of them."""
-        return instances_needed(backend, self.requests, self.claimed)
+        return instances_to_start(backend, self.requests, self.claimed)
 
     def places(self, backend: Backend) -> float:
         """Return how many of them an instance serves at once: fewer than its concurrency where they fill its memory."""
@@ -97,7 +100,7 @@ class AllTurns(NamedTuple):
 
 def all_turns(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, now: float) -> AllTurns:
     line = state.load.without_place(turn.response)
-    in_line = claimed_ahead(line, backend, turn.response, math.inf, now)
+    in_line = sum(claims_ahead(line, backend, turn.response, math.inf, now))
     claimed = line.claimed(now, unknown=share_of(backend)) + in_line + found.found.claim
     return AllTurns(line.running(now) + line.queued(now) + 1, claimed)
 
@@ -106,11 +109,11 @@ def further_verdict(
     found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, terms: FurtherTerms
 ) -> FurtherVerdict | None:
     """Decide for a turn in line, or for one that goes elsewhere; None where no more instance is allowed."""
-    now, count = terms.now, wanted_count(state)
+    now, count = terms.now, instances_asked(backend, state, terms.now)
     if turn.is_deferrable or next_instance(backend, state, now) is None:
         return None
     turns = all_turns(found, state, backend, turn, now)
-    line = line_at(found, state, backend, turns)
+    line = line_at(found, state, backend, turns, instances=count)
     in_line = expected_line(state, turn, now, is_up=not found.remaining_start_s)
     price = decimal_of(terms.rule.threshold) * session_price(backend.price, line.start_s)
     saved = terms.time_value * line.all_saved_s(in_line)
@@ -133,10 +136,10 @@ def why(saved: Decimal, spent: Decimal, price: Decimal, *, in_line: int, is_too_
     return f"{in_line} turns in line would save ${saved:.6f} of waiting{lost}, which {verb} the price of ${price:.6f}"
 
 
-def line_at(found: Candidate, state: BackendState, backend: Backend, turns: AllTurns) -> "Line":
+def line_at(found: Candidate, state: BackendState, backend: Backend, turns: AllTurns, *, instances: int) -> "Line":
     return Line(
         turn_s=(state.speed.service_s or found.busy_s) / turns.places(backend),
-        instances=wanted_count(state),
+        instances=instances,
         start_s=state.start_times.p50_s,
         first_s=found.remaining_start_s,
     )

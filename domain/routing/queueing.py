@@ -5,7 +5,7 @@ for the last seconds before its backend is up.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,8 +13,9 @@ from msgspec import Struct
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import StartLook, next_look, sight_s
-from domain.fleet.instances.memory import KvMemory, claimed_ahead, memory_of, with_memory
-from domain.fleet.instances.places import grows_itself, is_growing, longest_start_s, next_instance_s, places
+from domain.fleet.instances.inferred import grows_itself
+from domain.fleet.instances.memory import KvMemory, claims_ahead, memory_of, with_memory
+from domain.fleet.instances.places import is_growing, longest_start_s, next_instance_s, places
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.load import NO_QUEUE_PLACES, QueuePlace
 from domain.routing.candidates import Candidate
@@ -59,7 +60,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     """A queued turn: its response, its size, its admission time, and how long an attempt may hold its request.
 
     One that `is_deferrable` comes after all others, and leaves some of the backend's room to those that come; `beside`
-    it are others that have their route and do not run yet, with KV memory of `promised` tokens. An event with the
+    it are others that have their route and do not run yet, with `promised` tokens of KV memory each. An event with the
     number of its `route` ends its wait.
     """
 
@@ -69,7 +70,7 @@ class QueuedTurn(Struct, frozen=True, kw_only=True):
     hold_s: float
     is_deferrable: bool = False
     beside: int = 0
-    promised: int = 0
+    promised: tuple[int, ...] = ()
     route: int = 0
 
     @property
@@ -99,14 +100,14 @@ class QueueWait(Struct, frozen=True, kw_only=True):
 class LineAhead(Struct, frozen=True, kw_only=True):
     """The line for a backend before one turn: the turns `ahead`, the free `room`, and the KV memory.
 
-    `claim` is the tokens of memory that the turn needs, after the `claimed` ones of the turns before it.
+    `claim` is the tokens of memory that the turn needs, after the `claimed` ones of each turn before it.
     """
 
     ahead: int
     room: float
     memory: KvMemory | None = None
     claim: int = 0
-    claimed: int = 0
+    claimed: Sequence[int] = ()
     is_deferrable: bool = False
 
     @property
@@ -140,9 +141,9 @@ def wait_for(
 ) -> QueueWait | None:
     """Return how long the turn waits before it calls its backend; None if it calls now."""
     line = line_before(found, state, backend, turn, now=now)
-    ahead, is_new = line.ahead, turn.response not in state.load.queue_places
+    ahead = line.ahead
     has_room = line.has_place and line.has_memory
-    if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now, more=is_new)):
+    if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now)):
         return None
     look = NO_LOOK
     if has_room:
@@ -184,13 +185,13 @@ def line_before(found: Candidate, state: BackendState, backend: Backend, turn: Q
     memory, load = memory_of(backend, state, now), state.load
     is_open = not backend.cold_start.scales_to_zero and not turn.is_deferrable
     room = math.inf if is_open else room_for(turn, places(backend, state, now)) - load.running(now) - turn.beside
-    claimed = claimed_ahead(load, backend, turn.response, turn.place, now) if memory else 0
+    claimed = claims_ahead(load, backend, turn.response, turn.place, now) if memory else ()
     return LineAhead(
         ahead=load.queued_before(turn.response, turn.place, now),
         room=room,
         memory=memory,
         claim=found.found.claim if memory else 0,
-        claimed=claimed + turn.promised,
+        claimed=(*claimed, *turn.promised),
         is_deferrable=turn.is_deferrable,
     )
 
@@ -200,8 +201,8 @@ def why_full(line: LineAhead) -> str:
     before = f"with {line.ahead} turns queued before this one"
     if not line.has_place or line.memory is None:
         return f"at its concurrency limit, {before}"
-    free = max(0, line.memory.free - line.claimed)
-    return f"out of KV memory: this turn needs {line.claim:,} tokens and {free:,} are free, {before}"
+    free, where = line.memory.free_beside(line.claimed), " on an instance" if line.memory.instances > 1 else ""
+    return f"out of KV memory: this turn needs {line.claim:,} tokens and {free:,} are free{where}, {before}"
 
 
 def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Mapping[str, QueuePlace]:

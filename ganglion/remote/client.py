@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
@@ -79,11 +79,18 @@ class ApiClient:
                     body_of(answer, await read_plain(answer, most=MOST_BYTES))
                 async for line in lines_of(answer):
                     if line.startswith(b"data: {"):
-                        yield json.loads(line.removeprefix(b"data: "))
+                        yield event_of(line)
         except (PackedAnswerError, LongAnswerError) as error:
             raise ApiError(str(error)) from None
         except httpx.HTTPError as error:
             raise unreachable(self.http, error) from None
+
+
+def event_of(line: bytes) -> dict[str, Any]:
+    try:
+        return json.loads(line.removeprefix(b"data: "))
+    except (ValueError, RecursionError):
+        raise ApiError("an event of the stream is no JSON") from None
 
 
 async def lines_of(answer: httpx.Response) -> AsyncIterator[bytes]:
@@ -107,15 +114,24 @@ def connect(access: Access) -> httpx.AsyncClient:
 def body_of(answer: httpx.Response, text: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer; raises ApiError with the message of an error and its request's id."""
     try:
-        body: dict[str, Any] = json.loads(text)
+        found: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise ApiError(f"the application answers {answer.status_code} without JSON") from None
+    if not isinstance(found, dict):
+        raise ApiError(f"the application answers {answer.status_code} without a JSON object")
+    body = cast("dict[str, Any]", found)
     if answer.is_error:
-        message = body.get("error", {}).get("message", "")
         raise ApiError(
-            f"{message} (status {answer.status_code}, {answer.headers.get('x-request-id', 'no request id')})"
+            f"{message_of(body)} (status {answer.status_code}, {answer.headers.get('x-request-id', 'no request id')})"
         )
     return body
+
+
+def message_of(body: Mapping[str, Any]) -> str:
+    """Return the message of an error of the API, or of a gateway before it, which may have no object for it."""
+    error: Any = body.get("error")
+    message = cast("dict[str, Any]", error).get("message") if isinstance(error, dict) else error
+    return str(message or "an error without a message")
 
 
 def unreachable(http: httpx.AsyncClient, error: httpx.HTTPError) -> ApiError:

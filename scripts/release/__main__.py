@@ -44,11 +44,17 @@ def release(run: CommandRunner, http: httpx.Client, given: Release, pace: Pace, 
     except (ReleaseError, DeploymentError) as problem:
         if given.previous is None:
             raise
-        deploy(run, given, given.previous)
-        wait_until_served(http, release_in(given.previous), pace)
-        raise ReleaseError(
-            f"{problem}. The previous package is back: release {release_in(given.previous)}"
-        ) from problem
+        raise ReleaseError(f"{problem}. {put_back(run, http, given, given.previous, pace)}") from problem
+
+
+def put_back(run: CommandRunner, http: httpx.Client, given: Release, previous: Path, pace: Pace) -> str:
+    """Deploy the previous package, and say whether the app answers from it again."""
+    try:
+        deploy(run, given, previous)
+        wait_until_served(http, release_in(previous), pace)
+    except (ReleaseError, DeploymentError) as problem:
+        return f"The previous package could not be put back: {problem}"
+    return f"The previous package is back: release {release_in(previous)}"
 
 
 def deploy(run: CommandRunner, given: Release, package: Path) -> None:
@@ -71,7 +77,7 @@ def release_in(package: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.release")
+    parser = argparse.ArgumentParser(prog="python -m scripts.release", description=__doc__)
     parser.add_argument("--group", required=True, help="the resource group")
     parser.add_argument("--app", required=True, help="the name of the function app")
     parser.add_argument("--url", required=True, help="the origin of the app, https://…")

@@ -17,18 +17,17 @@ import httpx
 
 from standins.clock import now
 from standins.cluster import run_record
+from standins.cluster.app_settings import app_settings
 from standins.cluster.local_settings import record_settings
 from standins.cluster.process_specs import (
     IDENTITY,
-    PRIVATE_DATA,
-    SHOP,
     ClusterOptions,
     model_commands,
     on_port,
     service_commands,
 )
 from standins.cosmos import provisioning
-from standins.issuer import entra_tokens, federation
+from standins.issuer import entra_tokens
 from standins.paths import ROOT
 from standins.processes.child_process import ChildProcess, ProcessSpec, StartError, kill_pid, python_command, read_json
 from standins.processes.http_server import HOST
@@ -165,31 +164,7 @@ class LocalCluster:
 
     def environment(self) -> dict[str, str]:
         """Gives the settings with which the app finds the processes of this cluster."""
-        urls = {f"GANGLION_{variable_name(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
-        tenants = [entra_tokens.guid_of("tenant", name) for name in entra_tokens.TENANTS]
-        return {
-            **self.store_settings(),
-            "GANGLION_DATA": str(self.data),
-            "GANGLION_TOKEN_AUTHORITY": self.issuer_url,
-            "GANGLION_TOKEN_AUDIENCE": entra_tokens.AUDIENCE,
-            "GANGLION_TOKEN_TENANTS": ",".join(tenants),
-            "GANGLION_CONSOLE_CLIENT_ID": entra_tokens.guid_of("app", "console"),
-            "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "standard",
-            "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
-            "IDENTITY_HEADER": self.issuer.secret,
-            "GANGLION_PRIVATE_DATA_URL": self.model_url(PRIVATE_DATA),
-            "GANGLION_SHOP_URL": self.model_url(SHOP),
-            "GANGLION_SOURCES_LOOPBACK": "true",
-            "GANGLION_GOOGLE_STS_URL": self.issuer_url,
-            "GANGLION_GOOGLE_IAM_URL": self.issuer_url,
-            "GANGLION_GOOGLE_PROVIDER": federation.PROVIDER,
-            "GANGLION_GOOGLE_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
-            "GANGLION_GOOGLE_SERVICE_ACCOUNT": federation.SERVICE_ACCOUNT,
-            "GANGLION_AWS_STS_URL": self.issuer_url,
-            "GANGLION_AWS_ROLE": federation.AWS_ROLE,
-            "GANGLION_AWS_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
-            **urls,
-        }
+        return {**self.store_settings(), **app_settings(self.data, self.issuer, self.ports, self.models)}
 
     def write_record(self) -> None:
         started = {**self.services, **self.models}.items()
@@ -294,7 +269,3 @@ class LocalCluster:
 
     async def __aexit__(self, *_error: object) -> None:
         await asyncio.to_thread(self.stop)
-
-
-def variable_name(name: str) -> str:
-    return name.upper().replace("-", "_")

@@ -108,7 +108,7 @@ class ApprovedRefund:
         if request is None:
             raise DemoError("the turn does not ask for an approval")
         check("nothing is refunded before the approval", holds=not await self.refunds())
-        waits = "The turn waits for an answer, up to days, while nothing runs"
+        waits = "The turn waits for an answer for up to a day, while nothing runs"
         self.screen.field("asks", f"{request.name} {request.arguments}? {waits}")
         return reader, request.id
 

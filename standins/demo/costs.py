@@ -52,7 +52,7 @@ def line_sums(reports: Sequence[Json]) -> dict[str, Decimal]:
 
 def sum_lines(lines: Mapping[str, Decimal]) -> Iterator[str]:
     for line, amount in lines.items():
-        if amount or line != "held":
+        if amount:
             yield f"${amount:.9f}  {LINES[line]}"
     yield f"${sum(lines.values(), Decimal(0)):.9f}  total"
 

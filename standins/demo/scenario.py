@@ -92,7 +92,10 @@ class DemoScenario:
         self.screen.field("console", self.console_address(turn))
         calls = await self.gpu.credential_calls()
         check("the app fetched a credential for the GPU", holds=calls > 0)
-        self.screen.field("auth", f"no stored keys: managed identity, Google STS and service account, {calls} calls")
+        self.screen.field(
+            "auth",
+            f"no stored keys: managed identity, Google STS and service account, {calls} calls of their stand-ins",
+        )
         return turn
 
     def console_address(self, turn: AnsweredTurn) -> str:
@@ -246,7 +249,11 @@ class DemoScenario:
         check("the turn was routed with reasons", holds=bool(route["route"]["reason"]))
         self.screen.field("timeline", timeline_text(route["timeline"]))
         self.show_route(route)
-        so_far = " so far; the bill at the end is final" if route["bill"]["status"] == "provisional" else ""
+        so_far = (
+            " so far; turns that follow share the GPU's start and idle time"
+            if route["bill"]["status"] == "provisional"
+            else ""
+        )
         self.screen.field("tokens", f"{usage.input_tokens} input, {usage.output_tokens} output, ${cost:.6f}{so_far}")
         self.finished.append((question, final.id))
         return AnsweredTurn(

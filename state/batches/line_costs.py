@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from clients.storage.damage import readable
 from clients.storage.keys import money_key
 from clients.storage.paging import list_all
-from clients.storage.port import DocumentStore
+from clients.storage.port import Document, DocumentStore
 from domain.batches.batch import Batch
 from domain.batches.line_ids import chunk_thread
 from domain.money.attempt_charge import AttemptStatus
@@ -26,7 +27,8 @@ class LineCosts(NamedTuple):
 async def costs_of_lines(store: DocumentStore, batch: Batch) -> LineCosts | None:
     """Add up the records of the turns in the threads of the chunks; None where there are too many.
 
-    Lines that continue a response or conversation have their records in its thread, and are not counted.
+    Lines that continue a response or conversation have their records in its thread, and are not counted. A record that
+    is damaged is left out, and no sum without it is final.
     """
     if batch.chunks > MOST_CHUNKS:
         return None
@@ -34,8 +36,13 @@ async def costs_of_lines(store: DocumentStore, batch: Batch) -> LineCosts | None
     for chunk in range(batch.chunks):
         prefix = attempt_prefix(f"resp_{chunk_thread(batch.id, chunk)}").removesuffix("_")
         found = await list_all(store, key, prefix=prefix)
-        records = tuple(each.read_as(AttemptRecord.from_document) for each in found)
+        records = tuple(readable(found, attempt_record))
         total += turn_cost(records)
         lines += len({each.response for each in records})
-        is_final = is_final and all(each.charge.status is AttemptStatus.CLOSED for each in records)
+        is_whole = len(records) == len(found)
+        is_final = is_final and is_whole and all(each.charge.status is AttemptStatus.CLOSED for each in records)
     return LineCosts(total, lines, is_final)
+
+
+def attempt_record(document: Document) -> AttemptRecord:
+    return document.read_as(AttemptRecord.from_document)

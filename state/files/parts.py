@@ -8,6 +8,7 @@ import base64
 from collections.abc import Iterable
 from typing import Any, Final
 
+from clients.storage.damage import read_or_none
 from clients.storage.port import Create, Document
 from domain.ids import TOKEN
 
@@ -55,5 +56,12 @@ def blob_mark(at: float) -> Create:
 
 
 def is_outside(documents: Iterable[Document]) -> bool:
-    """Tell whether the content of a thread may be outside the store, as its mark or its head says."""
-    return any(each.id == BLOB or (each.id == HEAD and each.body.get("outside")) for each in documents)
+    """Tell whether the content of a thread may be outside the store, as its mark or its head says.
+
+    Of a head that is damaged, the mark alone counts: a content outside has one before its first byte.
+    """
+    return any(each.id == BLOB or (each.id == HEAD and read_or_none(each, says_outside)) for each in documents)
+
+
+def says_outside(head: Document) -> bool:
+    return bool(head.body.get("outside"))

@@ -3,6 +3,7 @@
 from clients.clock import Clock
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import GrowthReason
 from domain.fleet.instances.lease import CountLease
 from domain.fleet.instances.several import (
     after_claim,
@@ -21,10 +22,14 @@ class FurtherStates:
         self.states = states
         self.clock = clock
 
-    async def claim(self, backend: Backend, by: str, more: int = 1) -> BackendState | None:
+    async def claim(
+        self, backend: Backend, by: str, more: int = 1, *, why: GrowthReason | None = None
+    ) -> BackendState | None:
         """Reserve the start of `more` instances for `by`, or of as many as may run; None where none may start now."""
         now = self.clock.now()
-        return await self.states.update(backend, lambda state: after_claim(state, backend, by=by, now=now, more=more))
+        return await self.states.update(
+            backend, lambda state: after_claim(state, backend, by=by, now=now, more=more, why=why)
+        )
 
     async def record_count(self, backend: Backend, by: str) -> BackendState | None:
         """Record that the count was set that includes the instance of `by`; None where that could not be written."""

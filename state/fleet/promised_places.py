@@ -38,8 +38,8 @@ class PromisedPlaces(Struct):
         for name in [name for name in known if attempt.startswith(attempt_prefix(name))]:
             del known[name]
 
-    def beside(self, backend: str, running: Iterable[str], *, response: str, now: float) -> Sequence[int]:
-        """Return what was promised to each other that is not among the attempts that run."""
-        begun = {response, *(attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running)}
+    def beside(self, backend: str, running: Iterable[str], *, counted: Iterable[str], now: float) -> Sequence[int]:
+        """Return what was promised to each response that is not `counted`, nor among the attempts that run."""
+        begun = {*counted, *(attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running)}
         promises = self.given.get(backend, {}).items()
         return [promise.claim for name, promise in promises if promise.until > now and name not in begun]

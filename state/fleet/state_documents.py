@@ -4,13 +4,13 @@ All are in one partition, so that one call reads the states of all backends. Eac
 learned about it. Its load is counted in one document for each process, which no other process changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import replace
 
 from msgspec import Struct, field
 
 from clients.storage.damage import read_or_none
-from clients.storage.port import Container, Create, Document, DocumentKey, Operation, Replace
+from clients.storage.port import Body, Container, Create, Document, DocumentKey, Operation, Replace
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.load import Load, LoadPart, merged
@@ -25,6 +25,9 @@ NOW = "now_"
 """Begins the id of what every decision reads: the states of all backends, and what was spent elsewhere."""
 
 PREFIX = f"{NOW}belief_"
+MOST_KEPT = 1000
+"""Of so many documents the latest version is kept as it was read; each process has a document of its own."""
+
 PART = "~"
 """Separates the backend and the process in the id of a part. No name of a backend contains it."""
 
@@ -42,11 +45,13 @@ def part_id(backend: str, process: str) -> str:
 
 
 class StoredState(Struct, frozen=True, kw_only=True):
-    """The documents of one backend. `first` is its state before it has one here."""
+    """The documents of one backend and what they say. `first` is its state before it has one here."""
 
     first: BackendState
     learned: Document | None = None
+    known: BackendState | None = None
     parts: Mapping[str, Document] = field(default_factory=dict[str, Document])
+    load_parts: Mapping[str, LoadPart] = field(default_factory=dict[str, LoadPart])
 
     @property
     def etag(self) -> str:
@@ -62,12 +67,7 @@ class StoredState(Struct, frozen=True, kw_only=True):
     @property
     def base(self) -> BackendState:
         """What the one document says, or where there is none, the first state."""
-        return read_or_none(self.learned, lambda found: found.read_as(BackendState.from_document)) or self.first
-
-    @property
-    def load_parts(self) -> Mapping[str, LoadPart]:
-        parts = {name: read_or_none(each, load_part_of) for name, each in self.parts.items()}
-        return {name: part for name, part in parts.items() if part}
+        return self.known or self.first
 
     def write_learned(self, state: BackendState) -> Operation:
         """Return what writes all but the load."""
@@ -90,19 +90,50 @@ class StoredState(Struct, frozen=True, kw_only=True):
         return Create(id=identifier, body=body, expires_at=expires_at)
 
 
-def load_part_of(document: Document) -> LoadPart:
-    return document.read_as(LoadPart.from_document)
+class ReadOnce[T]:
+    """Reads documents with `read`, each version of them once. The latest version of each is kept."""
+
+    def __init__(self, read: Callable[[Body], T]) -> None:
+        self.read = read
+        self.latest: dict[str, tuple[str, T]] = {}
+
+    def __call__(self, document: Document | None) -> T | None:
+        """Return what can be read of a document; None where there is none, or where it is damaged."""
+        if document is None:
+            return None
+        known = self.latest.get(document.id)
+        if known and known[0] == document.etag:
+            return known[1]
+        found = read_or_none(document, lambda each: each.read_as(self.read))
+        if found is not None:
+            self.latest = self.latest if len(self.latest) < MOST_KEPT else {}
+            self.latest[document.id] = document.etag, found
+        return found
 
 
-def stored_states(documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, StoredState]:
-    """Return the stored state of each backend; one without documents has its initial state."""
-    by_id = {each.id: each for each in documents}
-    parts: dict[str, dict[str, Document]] = {name: {} for name in backends}
-    for each in documents:
-        name, separator, _ = each.id.removeprefix(PREFIX).partition(PART)
-        if separator and name in parts:
-            parts[name][each.id] = each
-    return {
-        name: StoredState(first=initial_state(each), learned=by_id.get(state_id(name)), parts=parts[name])
-        for name, each in backends.items()
-    }
+class StateReader:
+    """Reads the states of backends from their documents."""
+
+    def __init__(self) -> None:
+        self.learned = ReadOnce(BackendState.from_document)
+        self.part = ReadOnce(LoadPart.from_document)
+
+    def stored(self, documents: Sequence[Document], backends: Mapping[str, Backend]) -> Mapping[str, StoredState]:
+        """Return the stored state of each backend; one without documents has its initial state."""
+        by_id = {each.id: each for each in documents}
+        parts: dict[str, dict[str, Document]] = {name: {} for name in backends}
+        for each in documents:
+            name, separator, _ = each.id.removeprefix(PREFIX).partition(PART)
+            if separator and name in parts:
+                parts[name][each.id] = each
+        return {name: self.state(each, by_id.get(state_id(name)), parts[name]) for name, each in backends.items()}
+
+    def state(self, backend: Backend, learned: Document | None, parts: Mapping[str, Document]) -> StoredState:
+        read = {name: self.part(each) for name, each in parts.items()}
+        return StoredState(
+            first=initial_state(backend),
+            learned=learned,
+            known=self.learned(learned),
+            parts=parts,
+            load_parts={name: part for name, part in read.items() if part},
+        )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from clients.clock import Clock
+from clients.storage.damage import readable
 from clients.storage.paging import list_all
-from clients.storage.port import DocumentStore
+from clients.storage.port import Document, DocumentStore
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.numbered import instances_of
 from domain.identity.owners import Owner
@@ -55,6 +56,7 @@ class SessionOutlooks:
         return name in self.fleet.backends
 
     async def shared(self, owner: Owner, backend: Backend, records: Sequence[AttemptRecord]) -> SharedSession | None:
+        """Return the session that is shared; None without one, and where a member's part cannot be read."""
         session, price = (await self.sessions.current(backend)).session, self.sessions.price(backend)
         if session is None or price is None or session.members > MAX_MEMBERS:
             return None
@@ -62,7 +64,9 @@ class SessionOutlooks:
         if not charged:
             return None
         documents = await list_all(self.store, backend_key(backend), prefix=span_prefix(session.id))
-        spans = [each.read_as(SessionSpan.from_document) for each in documents]
+        spans = list(readable(documents, session_span))
+        if len(spans) < len(documents):
+            return None
         own = [each for each in spans if (each.tenant, each.subject) == (owner.tenant, owner.subject)]
         members = {span.record for span in spans}
         return SharedSession(
@@ -72,6 +76,10 @@ class SessionOutlooks:
             responses=tuple(sorted({each.response for each in own})),
             others=len(spans) - len(own),
         )
+
+
+def session_span(document: Document) -> SessionSpan:
+    return document.read_as(SessionSpan.from_document)
 
 
 def open_shares(record: AttemptRecord) -> frozenset[str]:

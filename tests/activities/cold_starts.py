@@ -15,7 +15,7 @@ from domain.fleet.failure_classes import FailureClass
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.domain.fleets import GPU as GPU_PRICE
-from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.machines.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World, backend

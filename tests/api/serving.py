@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 
 from tests.api.harness import Api
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 
 
 def served(one: Api) -> AbstractAsyncContextManager[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.openapi import OPERATIONS
+from api.openapi_operations import OPERATIONS
 from api.parsing.chat_request import CHAT_FIELDS
 from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment
 from api.routes import CATCH_ALL, routes

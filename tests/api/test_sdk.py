@@ -18,7 +18,7 @@ from tests.api.harness import ANSWER, Api, api
 from tests.api.serving import served
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 
 

@@ -30,7 +30,9 @@ def test_a_wrong_number_is_named(
 def test_the_help_names_the_number(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         chosen(monkeypatch, "-h")
-    assert "[TURNS]" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "[TURNS]" in shown
+    assert "above 0; default: 100" in shown
 
 
 def test_a_long_run_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from benches.routing.cells import SPEED
 from benches.routing.extras.memory import cells, measured
 from benches.tables import percentile
 from tests.fakes.clocks import in_no_time
-from tests.fakes.paged_engine import BLOCK_TOKENS, HALF_LOAD, PagedEngine
+from tests.fakes.machines.paged_engine import BLOCK_TOKENS, HALF_LOAD, PagedEngine
 
 REQUESTS = 80
 

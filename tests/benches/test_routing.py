@@ -10,11 +10,12 @@ import pytest
 
 from benches.routing.arrivals import PATTERNS, Arrivals
 from benches.routing.cells import Cell
-from benches.routing.comparison import RULES, Measured, measure
+from benches.routing.comparison import RULES, measure
 from benches.routing.demand import counted_requests, demand_of, terms_of
 from benches.routing.optimum import controlled_optimum, drawn_optimum, optimum
-from benches.routing.plots import COLOURS, plot, position
 from benches.routing.product import simulate
+from benches.routing.reports.plots import COLOURS, plot, position
+from benches.routing.reports.results import Measured
 from domain.routing.rules.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
 from tests.checks import every
 
@@ -76,30 +77,33 @@ def test_the_optimum_is_the_least_cost_also_where_turns_overlap() -> None:
         assert controlled_optimum(demand, terms) == pytest.approx(least(demand, terms, math.inf, 0.5 * starts))
 
 
-def test_an_optimum_that_knows_each_start_is_the_least_cost_of_all_choices() -> None:
+@pytest.mark.parametrize("stays_s", [2.0, 10.0, math.inf])
+def test_an_optimum_that_knows_each_start_is_the_least_cost_of_all_choices(stays_s: float) -> None:
     random = Random(2)  # noqa: S311 - draws demand
     for _ in range(100):
         starts = [random.choice([1.0, 5.0, 20.0]) for _ in range(5)]
-        terms, at, demand = SessionTerms(second_usd=0.5, start_s=5.0, idle_s=0.0), 0.0, list[PastDemand]()
+        terms, at, demand = SessionTerms(second_usd=0.5, start_s=5.0, idle_s=stays_s), 0.0, list[PastDemand]()
         for _ in starts:
             at += random.choice([0.5, 3.0, 10.0, 30.0])
             demand.append(PastDemand(at, random.choice([1.0, 5.0, 20.0]), random.choice([0.5, 2.0, 9.0, 25.0])))
-        known = drawn_optimum(demand, terms, starts)
-        assert known == pytest.approx(least_drawn(demand, terms, starts))
-        assert drawn_optimum(demand, terms, [5.0] * 5) == pytest.approx(controlled_optimum(demand, terms))
-        assert known == pytest.approx(drawn_optimum(demand, terms, starts, idle_since=-1e9))
+        same = optimum(demand, terms) if math.isfinite(stays_s) else controlled_optimum(demand, terms)
+        known = drawn_optimum(demand, terms, starts, stays_s=stays_s)
+        assert known == pytest.approx(least_drawn(demand, terms, starts, stays_s))
+        assert drawn_optimum(demand, terms, [5.0] * 5, stays_s=stays_s) == pytest.approx(same)
+        assert known == pytest.approx(drawn_optimum(demand, terms, starts, stays_s=stays_s, idle_since=-1e9))
 
 
-def least_drawn(demand: list[PastDemand], terms: SessionTerms, starts: list[float]) -> float:
+def least_drawn(demand: list[PastDemand], terms: SessionTerms, starts: list[float], stays_s: float) -> float:
     """Return the least cost of every choice for each turn: the API, a start, or the session that is open."""
+    idle_s = stays_s if math.isfinite(stays_s) else 0.0
     states = [(0, -math.inf, 0.0)]
     for turn in demand:
         after = list[tuple[int, float, float]]()
         for number, ends, cost in states:
             after.append((number, ends, cost + turn.saved))
             begins = turn.at + starts[number] + turn.busy_s
-            after.append((number + 1, begins, cost + terms.second_usd * (starts[number] + turn.busy_s)))
-            if number:
+            after.append((number + 1, begins, cost + terms.second_usd * (starts[number] + idle_s + turn.busy_s)))
+            if number and turn.at <= ends + stays_s:
                 later = max(ends, turn.at + turn.busy_s)
                 after.append((number, later, cost + terms.second_usd * (later - ends)))
         states = after

@@ -23,7 +23,7 @@ from domain.fleet.failure_classes import FailureKind
 from domain.identity.federation import AwsFederation, Federation
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.fakes.backends import http_backend
-from tests.fakes.web_servers import handled_by, served
+from tests.fakes.servers.web_servers import handled_by, served
 
 UNPACKED: Final = 100_000_000
 LONG: Final = b" " * 50_000

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
-from tests.fakes.web_servers import handled_by, served
+from tests.fakes.servers.web_servers import handled_by, served
 
 RESPONSES = ("resp_677efb5139a88190b512bc3fef8e535d", "resp_123", "response_id")
 PARENT = "previous_response_id"

@@ -12,7 +12,7 @@ from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 from tests.fakes.stores import MemoryStore
 
 type MakeStore = Callable[[Clock], DocumentStore]

@@ -12,7 +12,7 @@ import pytest
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
-from tests.end_to_end.crashing_clusters import CrashingCluster, crashing_cluster
+from tests.end_to_end.kills.crashing_clusters import CrashingCluster, crashing_cluster
 
 SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 RATE = 100.0

@@ -6,7 +6,7 @@ from domain.content.items import Item, Role
 from tests.end_to_end.books import ALICE, owner_named
 from tests.end_to_end.callers import Caller, asking, calling
 from tests.end_to_end.conftest import Scene
-from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins
+from tests.end_to_end.stores.talks import long_talk_is_answered, of_two_one_wins
 from tests.end_to_end.waiting import GUARD_S, eventually
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.end_to_end.callers import AFRESH, PINNED, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.crashing_clusters import CrashingCluster, crashing_cluster
-from tests.end_to_end.test_crashes import survived
+from tests.end_to_end.kills.crashing_clusters import CrashingCluster, crashing_cluster
+from tests.end_to_end.kills.test_crashes import survived
 
 CAP = 20
 LENGTH = 3 * CAP

@@ -52,7 +52,8 @@ type Rows = dict[str, Row]
 class MemoryStore:
     """The port over dictionaries. Every call lets other tasks run once, then acts without interruption.
 
-    No call takes longer as the store grows: ids are kept in order, and documents with a status by their kind.
+    No call takes longer as the store grows: ids are kept in order, and documents with a status by their kind. Documents
+    that have expired are forgotten as soon as a list comes upon them.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -73,12 +74,17 @@ class MemoryStore:
         check_key(key)
         check_range(prefix, after)
         await asyncio.sleep(0)
-        ids, found = self.ids[key], list[Document]()
+        ids, found, expired = self.ids[key], list[Document](), list[str]()
         for at in range(bisect_left(ids, max(prefix, after)), len(ids)):
             if len(found) >= limit or not ids[at].startswith(prefix):
                 break
-            row = self.live(key, ids[at]) if ids[at] != after else None
-            found += [row.document] if row else []
+            row = self.live(key, ids[at])
+            if row is None:
+                expired.append(ids[at])
+            elif ids[at] != after:
+                found.append(row.document)
+        for identifier in expired:
+            self.put(key, identifier, None)
         return found
 
     async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> Sequence[str]:

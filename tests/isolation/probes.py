@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from api.openapi import OPERATIONS, PARAMETER
+from api.openapi import PARAMETER
+from api.openapi_operations import OPERATIONS
 from api.routes import CATCH_ALL, HttpRoute, routes
 from clients.clock import SystemClock
 from tests.api.harness import api

@@ -14,7 +14,7 @@ from clients.storage.port import Container, DocumentStore
 from tests.api.harness import Api
 from tests.api.tools.agents import agent
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import LocalCosmos, local_cosmos
+from tests.fakes.servers.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
 from tests.isolation.people import OWNERS, SECRETS, WAITING, Person
 from tests.isolation.probes import BODIES, REJECTED, Ids, Probe, parameters, probes, served

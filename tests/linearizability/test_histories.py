@@ -18,7 +18,7 @@ from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.linearizability.checker import UNKNOWN, Operation, is_linearizable
 from tests.linearizability.mutants import MUTANTS

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.orchestrators.durable_host import DurableHost, EventType, HostEvent, requests_of, steps
-from tests.orchestrators.paths import (
+from tests.orchestrators.histories.paths import (
     ANTICIPATED,
     COLD,
     MANY_ROUNDS,

@@ -7,7 +7,7 @@ from domain import wire
 from orchestrators.deliver_webhook import deliver_webhook
 from tests.checks import every
 from tests.orchestrators.durable_host import Completes, DurableHost, EventType, Fails, Fires, replay, steps, turns_of
-from tests.orchestrators.paths import TURN
+from tests.orchestrators.histories.paths import TURN
 
 LATER = Completes({"delay_s": 300.0, "outcome": "later"})
 TAKEN = Completes({"delay_s": 0.0, "outcome": "taken"})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.orchestrators.durable_host import DurableHost, EventType, replay, requests_of, steps, turns_of
-from tests.orchestrators.paths import LONG_PATHS, PATHS, SIZE, TURN, host_after, host_of
+from tests.orchestrators.histories.paths import LONG_PATHS, PATHS, SIZE, TURN, host_after, host_of
 
 BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]

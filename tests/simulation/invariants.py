@@ -17,7 +17,7 @@ from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.money.ledger import Ledger, money_key
 from state.turns.responses import TurnStore
-from tests.activities.test_campaign import TEXTS, events_of
+from tests.activities.turns.test_campaign import TEXTS, events_of
 from tests.devhost_campaigns.consistency import inconsistencies
 from tests.simulation.callers import RESPONSES, TERMINAL, Caller
 from tests.simulation.plan import Plan

@@ -30,7 +30,7 @@ from domain.money.ledger_records import AttemptRecord, nanos
 from domain.turns.response import Response
 from state.money.ledger import money_key
 from state.turns.responses import response_of
-from tests.activities.test_campaign import RandomBackend
+from tests.activities.turns.test_campaign import RandomBackend
 from tests.devhost_campaigns.in_process import Faults as WorkerFaults
 from tests.fakes.clocks import LoopClock
 from tests.fakes.stores import CrashError, Faults, MemoryStore

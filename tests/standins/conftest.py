@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from standins.scripted.server import ScriptedModel, TokenPace
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 type Opener = Callable[..., Awaitable[httpx.AsyncClient]]
 

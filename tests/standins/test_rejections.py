@@ -7,7 +7,7 @@ from standins.issuer.conditions import Conditions, changed
 from standins.json_values import body_object
 from standins.tools.server import Shop
 from tests.checks import every
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 from tests.standins.systems.serving import served_systems
 
 

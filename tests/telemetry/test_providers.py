@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from settings import ROOT
-from telemetry.destinations import EXPORTER_MISSING, destinations, is_installed
 from tests.telemetry.otlp_receiver import receiving
 
 pytestmark = pytest.mark.slow
@@ -112,22 +111,6 @@ def test_a_provider_that_is_there_already_is_used_as_it_is() -> None:
         done = run(PROVIDED + recorded("standard"), {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url})
     assert done.stdout == "mine step 0\n"
     assert receiver.bodies == []
-
-
-def test_a_connection_string_without_its_exporter_is_named_in_one_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert not is_installed("azure.monitor.opentelemetry.exporter")
-    environment = {"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=0"}
-    assert destinations("standard", environment) == ()
-    assert caplog.messages == [EXPORTER_MISSING]
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in EXPORTER_MISSING
-
-
-def test_a_protocol_that_is_not_spoken_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-    assert destinations("standard", environment) == ()
-    assert set(caplog.messages) == {
-        "OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, found 'grpc'; no telemetry is sent there"
-    }
 
 
 def test_an_endpoint_that_nobody_serves_fails_nothing() -> None:

@@ -15,7 +15,7 @@ from telemetry.spans import span
 from telemetry.turn import record_lost_runs, span_id, turn_context
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import PRICE
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -14,11 +14,11 @@ from telemetry.turn_metrics import count_session_cost, count_turn, measure_budge
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.worlds import OWNER, backend
+from tests.telemetry.conventions.test_traces import traced_turn, world_of
 from tests.telemetry.measuring import points, total
-from tests.telemetry.test_traces import traced_turn, world_of
 
 LINE_FIELDS = {
     "event",

@@ -16,6 +16,8 @@ from api.rendering.response import Json
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Auth, AuthKind, Backend
 from domain.fleet.failure_classes import NOT_ACCEPTED
+from domain.fleet.instances.further import FurtherInstance
+from domain.fleet.instances.inferred import inferred
 from domain.fleet.instances.memory import memory_of
 from domain.fleet.instances.places import instances_up
 from domain.fleet.instances.scaling import Scaling
@@ -36,6 +38,7 @@ from state.money.session_sharers import SessionSharers
 from state.money.usage_rows import UsageRows
 
 SPENT_S = 15.0
+BEYOND_PLACES = "the others had no places for all requests"
 NOT_CHOSEN = "the default rule: no demand has been replayed yet"
 
 
@@ -105,7 +108,10 @@ def speed_object(speed: LearnedSpeed) -> Json:
 
 
 def instances_object(summary: BackendSummary, now: float, tenant: str) -> Json:
-    """Return the open session of each instance of a backend that may have several; `count` is how many take turns."""
+    """Return the open session of each instance of a backend that may have several, and why further ones were started.
+
+    `count` is how many take turns.
+    """
     backend, most = summary.backend, summary.backend.max_instances
     if most == 1:
         return {}
@@ -115,7 +121,26 @@ def instances_object(summary: BackendSummary, now: float, tenant: str) -> Json:
     ]
     is_counted = backend.scaling is Scaling.COUNT
     count = instances_up(backend, summary.state, now) if is_counted and sessions else len(sessions)
-    return {"instances": {"most": most, "count": count, "is_estimate": not is_counted, "sessions": sessions}}
+    known = summary.state.warmth.further if is_counted else inferred(backend, summary.state, now)
+    further = [further_object(number, each) for number, each in enumerate(known, start=1)]
+    facts = {"most": most, "count": count, "is_estimate": not is_counted}
+    return {"instances": {**facts, "sessions": sessions, "further": further}}
+
+
+def further_object(number: int, one: FurtherInstance) -> Json:
+    """Return why an instance beside the first one was started, and when; before its count is set it is asked for."""
+    why = one.why
+    return {
+        "number": number,
+        "since": one.since,
+        "is_asked_for": not one.is_set,
+        "reason": why.reason if why else BEYOND_PLACES,
+        "count_before": why.before if why else None,
+        "count_after": why.after if why else None,
+        "rental_spend_usd": f"{why.spent:.9f}" if why else None,
+        "saved_usd": f"{why.saved:.9f}" if why else None,
+        "price_usd": f"{why.price:.9f}" if why else None,
+    }
 
 
 def start_object(summary: BackendSummary, now: float) -> Json:

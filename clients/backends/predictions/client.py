@@ -14,8 +14,9 @@ import httpx
 
 from clients.backends.credentials import Credentials
 from clients.backends.formats.decoders import MALFORMED
-from clients.backends.http_backend import HttpBackend, failure_of
+from clients.backends.http_backend import HttpBackend
 from clients.backends.images import ImageLoader
+from clients.backends.observed_failures import failure_of
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.backends.predictions.request import prediction_input
 from domain.fleet.catalog import Adapter, Backend

@@ -5,8 +5,9 @@ kind, status and at repeat fields of the body for `find`; rows come as (id, body
 """
 
 import json
+import re
 import sqlite3
-from typing import Any
+from typing import Any, Final
 
 from clients.storage.damage import body_from
 from clients.storage.port import (
@@ -61,6 +62,9 @@ WHERE container = :container AND partition = :partition AND id = :id AND (:etag 
 RESERVE = "UPDATE writes SET last = last + :count RETURNING last"
 FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 (SELECT container, partition, id FROM documents WHERE expires_at <= :now LIMIT :limit)"""
+
+ETAG: Final = re.compile(r"[0-9]{1,18}")
+"""The column has whole numbers of 64 bits."""
 
 type Values = dict[str, Any]
 
@@ -119,7 +123,7 @@ def etag_number(etag: str | None) -> int | None:
     """Return an etag as the column stores it; a malformed one matches no document."""
     if etag is None:
         return None
-    return int(etag) if etag.isdecimal() else -1
+    return int(etag) if ETAG.fullmatch(etag) else -1
 
 
 def put(
@@ -143,7 +147,13 @@ def text_or_none(value: object) -> str | None:
 
 
 def number_or_none(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return a number as the column stores it; None for what is no number, or is too large for it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def reserve_etags(connection: sqlite3.Connection, count: int) -> range:

@@ -38,7 +38,7 @@ from clients.sources.port import MAX_ANSWER_BYTES
 from clients.tools.credentials import key_argument, key_header
 from clients.tools.mcp.exchange import McpExchange, current_exchange
 from clients.tools.mcp.results import SUCCESS, answer_of
-from clients.tools.mcp.tasks import CALL_RESULT, CreatedTask, extension, lost_task, task_answer
+from clients.tools.mcp.tasks import CALL_RESULT, CreatedTask, error_code, extension, lost_task, task_answer
 from clients.tools.mcp.transport import ERROR_LIMIT, EgressTransport
 from clients.tools.port import AnsweredBy, CallFailure, ToolAnswer, ToolError, ToolRequest
 from domain.tools.catalog import ToolServer
@@ -195,7 +195,7 @@ class McpSession:
             return ToolAnswer(status=exchange.status, text=exchange.text)
         if error.code in NO_ANSWER_CODES and not exchange.is_protocol_error:
             raise ToolError(CallFailure.NO_ANSWER, NO_USABLE_ANSWER)
-        return ToolAnswer(status=error.code, text=error.message[:ERROR_LIMIT], by=AnsweredBy.PROTOCOL)
+        return ToolAnswer(status=error_code(error.code), text=error.message[:ERROR_LIMIT], by=AnsweredBy.PROTOCOL)
 
     @property
     def is_modern(self) -> bool:
@@ -248,4 +248,4 @@ def listed(tool: Tool) -> ListedTool:
 def freshness(page: ListToolsResult) -> float:
     """Return for how many seconds a list may be used; a server of an older revision does not say it."""
     ttl_ms = page.ttl_ms if "ttl_ms" in page.model_fields_set else None
-    return USUAL_S if ttl_ms is None else ttl_ms / 1000
+    return USUAL_S if ttl_ms is None else min(ttl_ms, LONGEST_S * 1000) / 1000

@@ -18,6 +18,9 @@ TASKS: Final = "io.modelcontextprotocol/tasks"
 LONGEST_ID: Final = 512
 USUAL_POLL_MS: Final = 1000
 INTERNAL_ERROR: Final = -32603
+LARGEST_CODE: Final = 2**53 - 1
+"""Every reader of JSON keeps whole numbers up to this one (RFC 8259, section 6)."""
+
 UNUSABLE: Final = "The server gave the call a task without a usable id."
 
 
@@ -93,6 +96,13 @@ async def task_answer(session: ClientSession, request: ToolRequest) -> ToolAnswe
     return state_answer(await session.send_request(GetTask(params=params), TASK_STATE))
 
 
+def error_code(code: object) -> int:
+    """Return the code of an error of JSON-RPC; INTERNAL_ERROR where it is none that a record could keep."""
+    if isinstance(code, bool) or not isinstance(code, int):
+        return INTERNAL_ERROR
+    return code if abs(code) <= LARGEST_CODE else INTERNAL_ERROR
+
+
 def lost_task(request: ToolRequest, answer: ToolAnswer) -> ToolAnswer:
     """Return what an error means to whoever asks for a task: it is lost, or should be asked for later."""
     if answer.by is not AnsweredBy.PROTOCOL or answer.status != INVALID_PARAMS:
@@ -107,10 +117,8 @@ def state_answer(state: TaskState) -> ToolAnswer:
             return answer_of(CallToolResult.model_validate(state.result or {}, by_name=False))
         case TaskStatus.FAILED:
             error = state.error or {}
-            code, message = error.get("code"), error.get("message")
+            message = error.get("message")
             text = message if isinstance(message, str) else ""
-            return ToolAnswer(
-                status=code if isinstance(code, int) else INTERNAL_ERROR, text=text, by=AnsweredBy.PROTOCOL
-            )
+            return ToolAnswer(status=error_code(error.get("code")), text=text, by=AnsweredBy.PROTOCOL)
         case _:
             return ToolAnswer(status=SUCCESS, text="", task=state.task())

@@ -79,7 +79,7 @@ def where_clause(query: InstanceQuery) -> tuple[str, list[Any]]:
     """The WHERE condition of a query and its values."""
     parts: list[tuple[str, tuple[Any, ...]]] = [
         ("created >= ?", (query.created_from or 0.0,)),
-        ("created <= ?", (query.created_to or float("inf"),)),
+        ("created <= ?", (float("inf") if query.created_to is None else query.created_to,)),
         ("substr(id, 1, ?) = ?", (len(query.prefix), query.prefix)),
     ]
     if query.statuses:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import replace
+from decimal import Decimal
 from typing import Any, Final, Self
 
 from msgspec import Struct
@@ -10,17 +11,42 @@ CLAIM_S: Final = 90.0
 """Setting a count takes less. A claim that is older belongs to a process that died."""
 
 
+class GrowthReason(Struct, frozen=True, kw_only=True):
+    """Why the count was raised, from `before` instances to `after`; amounts are dollars.
+
+    `spent` is the rental spend of the first of them, `saved` the waiting that it saves, and `price` that of a session.
+    """
+
+    reason: str
+    before: int = 0
+    after: int = 0
+    spent: Decimal = Decimal(0)
+    saved: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+
+    def to_document(self) -> dict[str, Any]:
+        amounts = {"spent": f"{self.spent:f}", "saved": f"{self.saved:f}", "price": f"{self.price:f}"}
+        return {"reason": self.reason, "before": self.before, "after": self.after, **amounts}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        amounts = {name: Decimal(body[name]) for name in ("spent", "saved", "price")}
+        return cls(reason=body["reason"], before=body["before"], after=body["after"], **amounts)
+
+
 class FurtherInstance(Struct, frozen=True, kw_only=True):
     """An instance that the turn `by` has asked for, at the time `since`.
 
     `is_set`: the count that includes it was set. Until then it is a claim, which keeps other turns from asking for the
-    same instance. `used_at` is when the others had last no room for all requests.
+    same instance. `used_at` is when the others had last no room for all requests. `why` is known of those that the
+    product has asked for.
     """
 
     by: str
     since: float
     is_set: bool = False
     used_at: float = 0.0
+    why: GrowthReason | None = None
 
     def is_lost(self, now: float) -> bool:
         """Return whether the process that has claimed it died before its count was set."""
@@ -35,11 +61,13 @@ class FurtherInstance(Struct, frozen=True, kw_only=True):
         return max(self.since + start_s, self.used_at)
 
     def to_document(self) -> dict[str, Any]:
-        return {"by": self.by, "since": self.since, "set": self.is_set, "used_at": self.used_at}
+        why = {"why": self.why.to_document()} if self.why else {}
+        return {"by": self.by, "since": self.since, "set": self.is_set, "used_at": self.used_at, **why}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(by=body["by"], since=body["since"], is_set=body["set"], used_at=body["used_at"])
+        why = GrowthReason.from_document(body["why"]) if body.get("why") else None
+        return cls(by=body["by"], since=body["since"], is_set=body["set"], used_at=body["used_at"], why=why)
 
 
 class FurtherPause(Struct, frozen=True, kw_only=True):

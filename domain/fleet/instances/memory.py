@@ -9,15 +9,17 @@ as free until a request uses them again (vLLM, `SingleTypeKVCacheManager.get_num
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import replace
+from heapq import nlargest
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, BackendLimits
-from domain.fleet.instances.places import grows_itself, instances_serving
+from domain.fleet.instances.inferred import by_number, grows_itself, inferred
+from domain.fleet.instances.places import instances_serving, instances_up
 from domain.fleet.load import NO_QUEUE_PLACES, Load, QueuePlace
 
 BLOCK_TOKENS: Final = 16
@@ -38,29 +40,47 @@ def why_too_large(limits: BackendLimits, tokens: int) -> str | None:
 
 
 class KvMemory(Struct, frozen=True, kw_only=True):
-    """The tokens of KV memory of all instances that run, and those that running attempts claim.
+    """The tokens of KV memory of the instances that run, and those that running attempts claim.
 
-    With several instances they are one sum: which of them gets a request is the provider's choice.
+    Which instance gets a request is the provider's choice. It is expected to be one with the fewest requests, so no
+    more than an even share of the others is there, rounded down: they may be the largest ones. `claims` are those of
+    each attempt, where there are several `instances`.
     """
 
     tokens: int
     claimed: int = 0
+    instances: int = 1
+    claims: tuple[int, ...] = ()
+
+    @property
+    def of_instance(self) -> int:
+        return self.tokens // self.instances
 
     @property
     def free(self) -> int:
         return max(0, self.tokens - self.claimed)
 
-    def has_room(self, claim: int, *, ahead: int = 0, beside_others: bool = False) -> bool:
+    def beside(self, ahead: Sequence[int] = ()) -> int:
+        """Return the tokens that may be claimed at the instance that gets the next request, after those ahead of it."""
+        if self.instances == 1:
+            return self.claimed + sum(ahead)
+        others = (*self.claims, *ahead)
+        return sum(nlargest(len(others) // self.instances, others))
+
+    def free_beside(self, ahead: Sequence[int] = ()) -> int:
+        return max(0, self.of_instance - self.beside(ahead))
+
+    def has_room(self, claim: int, *, ahead: Sequence[int] = (), beside_others: bool = False) -> bool:
         """Return whether a request may run, after the claims of those ahead of it.
 
         With `beside_others` a quarter stays free for them. A request that would be alone always may.
         """
-        kept = self.tokens // 4 if beside_others else 0
-        return not (self.claimed or ahead) or self.claimed + ahead + claim <= self.tokens - kept
+        beside, kept = self.beside(ahead), self.of_instance // 4 if beside_others else 0
+        return not beside or beside + claim <= self.of_instance - kept
 
-    def rounds(self, claim: int, *, ahead: int = 0) -> float:
+    def rounds(self, claim: int, *, ahead: Sequence[int] = ()) -> float:
         """Return how many rounds of requests have to end before there is room: they free their memory one by one."""
-        return max(0.0, (self.claimed + ahead + claim - self.tokens) / self.tokens)
+        return max(0.0, (self.beside(ahead) + claim - self.of_instance) / self.of_instance)
 
     def to_document(self) -> dict[str, Any]:
         return {"tokens": self.tokens, "claimed": self.claimed}
@@ -72,21 +92,30 @@ def share_of(backend: Backend) -> int:
 
 
 def instances_to_fill(backend: Backend, state: BackendState, kv_tokens: int, now: float) -> int:
-    """Return how many instances have memory for requests of now.
+    """Return how many instances have memory for requests of now. One that the product counts has, once it must be up.
 
     A provider starts one more only where it sees more requests than the others have places for. So turns in line are
-    sent although the others have no memory for them, where as many are sent as it takes.
+    sent although the others have no memory for them, where as many are sent as it takes, and one more is worth its
+    price.
     """
-    load, concurrency = state.load, backend.limits.concurrency
+    if not grows_itself(backend):
+        return 1 + sum(each.is_up(now, state.start_times.p99_s) for each in state.warmth.further)
+    load = state.load
     running, queued = load.running(now), load.queued(now)
-    least = instances_serving(backend, state, running + 1, now)
-    if not queued or not grows_itself(backend):
+    begun = 1 + sum(each.is_set for each in inferred(backend, state, now))
+    least = max(begun, instances_serving(backend, state, running + 1, now))
+    if not queued:
         return least
-    in_line = claimed_ahead(load, backend, "", math.inf, now)
-    claimed = max(1, load.claimed(now, unknown=share_of(backend)) + in_line)
-    fitting, wanted = kv_tokens * (running + queued) / claimed, instances_serving(backend, state, running + queued, now)
-    most = int((concurrency - 1) / (concurrency - fitting)) if fitting < concurrency else wanted
-    return max(least, min(wanted, most))
+    in_line = sum(claims_ahead(load, backend, "", math.inf, now))
+    claimed = load.claimed(now, unknown=share_of(backend)) + in_line
+    return max(least, min(instances_up(backend, state, now), seen_for(backend, running + queued, claimed, kv_tokens)))
+
+
+def seen_for(backend: Backend, requests: int, claimed: int, kv_tokens: int) -> int:
+    """Return how many instances a provider starts for so many requests, if those are sent that have memory."""
+    concurrency, wanted = backend.limits.concurrency, by_number(backend, requests)
+    fitting = kv_tokens * requests / max(1, claimed)
+    return min(wanted, int((concurrency - 1) / (concurrency - fitting))) if fitting < concurrency else wanted
 
 
 def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | None:
@@ -98,8 +127,13 @@ def memory_of(backend: Backend, state: BackendState, now: float) -> KvMemory | N
     if backend.limits.kv_tokens is None:
         return None
     instances = instances_to_fill(backend, state, backend.limits.kv_tokens, now)
-    claimed = state.load.claimed(now, unknown=share_of(backend))
-    return KvMemory(tokens=instances * backend.limits.kv_tokens, claimed=claimed)
+    claims = state.load.each_claim(now, unknown=share_of(backend))
+    return KvMemory(
+        tokens=instances * backend.limits.kv_tokens,
+        claimed=sum(claims),
+        instances=instances,
+        claims=tuple(claims) if instances > 1 else (),
+    )
 
 
 def instances_needed(backend: Backend, requests: int, claimed: int) -> int:
@@ -107,6 +141,13 @@ def instances_needed(backend: Backend, requests: int, claimed: int) -> int:
     limits = backend.limits
     by_places = -(-requests // limits.concurrency)
     return by_places if limits.kv_tokens is None else max(by_places, -(-claimed // limits.kv_tokens))
+
+
+def instances_to_start(backend: Backend, requests: int, claimed: int) -> int:
+    """Return the same as far as the product, or the provider for the requests that it sees, starts as many."""
+    if backend.limits.kv_tokens is None or not grows_itself(backend):
+        return instances_needed(backend, requests, claimed)
+    return max(1, seen_for(backend, requests, claimed, backend.limits.kv_tokens))
 
 
 def instances_in_use(backend: Backend, load: Load, now: float) -> int:
@@ -135,16 +176,17 @@ def with_memory(line: Mapping[str, QueuePlace], memory: KvMemory | None, backend
     """Return the first turns of a line that there is memory for: none passes a larger one before it."""
     if memory is None:
         return line
-    taken, ahead = dict(NO_QUEUE_PLACES), 0
+    taken, ahead = dict(NO_QUEUE_PLACES), list[int]()
     for name, place in line.items():
         claim = place.claim or share_of(backend)
         if not memory.has_room(claim, ahead=ahead):
             break
-        taken[name], ahead = place, ahead + claim
+        taken[name] = place
+        ahead.append(claim)
     return taken
 
 
-def claimed_ahead(load: Load, backend: Backend, response: str, admitted_at: float, now: float) -> int:
-    """Return what the turns claim that were admitted before this one and are in line."""
+def claims_ahead(load: Load, backend: Backend, response: str, admitted_at: float, now: float) -> Sequence[int]:
+    """Return what each turn claims that was admitted before this one and is in line."""
     unknown = share_of(backend)
-    return sum(place.claim or unknown for place in load.places_before(response, admitted_at, now))
+    return [place.claim or unknown for place in load.places_before(response, admitted_at, now)]

@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.inferred import by_number, grows_itself, inferred
 from domain.fleet.instances.scaling import Scaling
 
 LEAD_S: Final = 8.0
@@ -22,27 +23,28 @@ def lets_in_after_s(state: BackendState) -> float:
 def instances_up(backend: Backend, state: BackendState, now: float) -> int:
     """Return how many instances take requests of now; one counts even if it is cold or starts.
 
-    A provider starts further ones itself, as soon as the others have no room. While the first of several starts, all
-    that start count: the service holds their requests.
+    A provider starts further ones itself, for requests that the others have no room for: those that are worth their
+    price count as soon as that is known. While the first of several starts, all that start count: the service holds
+    their requests.
     """
     if backend.max_instances == 1:
         return 1
-    if backend.scaling is not Scaling.COUNT:
-        return backend.max_instances
+    if grows_itself(backend):
+        return 1 + len(inferred(backend, state, now))
     after_s = 0.0 if state.warmth.is_starting(now) else lets_in_after_s(state)
     return 1 + sum(each.is_up(now, after_s) for each in state.warmth.further)
 
 
-def grows_itself(backend: Backend) -> bool:
-    """Return whether the provider starts further instances for the requests that the others have no room for."""
-    return backend.max_instances > 1 and backend.scaling is Scaling.PROVIDER
+def instances_asked(backend: Backend, state: BackendState, now: float) -> int:
+    """Return how many instances run or are to run while any does."""
+    return 1 + len(inferred(backend, state, now) if grows_itself(backend) else state.warmth.further)
 
 
 def instances_serving(backend: Backend, state: BackendState, requests: int, now: float) -> int:
     """Return how many instances share so many requests: a provider starts no more than those need places."""
     if not grows_itself(backend):
         return instances_up(backend, state, now)
-    return max(1, min(backend.max_instances, -(-requests // backend.limits.concurrency)))
+    return min(instances_up(backend, state, now), by_number(backend, requests))
 
 
 def beside_each_other(backend: Backend, state: BackendState, requests: int, now: float) -> int:
@@ -50,18 +52,16 @@ def beside_each_other(backend: Backend, state: BackendState, requests: int, now:
     return max(1, -(-requests // instances_serving(backend, state, requests, now)))
 
 
-def is_growing(backend: Backend, state: BackendState, now: float, *, more: int = 0) -> bool:
-    """Return whether the service should see all requests of a start at once: one instance has no room for them.
+def is_growing(backend: Backend, state: BackendState, now: float) -> bool:
+    """Return whether the service should see all requests of a start at once: more than one instance is to start.
 
-    It holds them, and starts as many instances as they need where the product has not set their number. `more` turns
-    are not in the state.
+    It holds them, and starts as many instances as they need where the product has not set their number.
     """
     if not state.warmth.is_starting(now):
         return False
     if backend.scaling is Scaling.COUNT:
         return any(each.is_set for each in state.warmth.further)
-    requests = state.load.running(now) + state.load.queued(now) + more
-    return grows_itself(backend) and requests > backend.limits.concurrency
+    return grows_itself(backend) and bool(inferred(backend, state, now))
 
 
 def places(backend: Backend, state: BackendState, now: float) -> int:

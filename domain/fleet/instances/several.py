@@ -10,7 +10,8 @@ from typing import Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
-from domain.fleet.instances.further import CLAIM_S, FurtherInstance, FurtherPause
+from domain.fleet.instances.further import CLAIM_S, FurtherInstance, FurtherPause, GrowthReason
+from domain.fleet.instances.inferred import grows_itself, inferred
 from domain.fleet.instances.lease import LOOK_S, CountLease
 from domain.fleet.instances.memory import instances_in_use
 from domain.fleet.instances.scaling import FREE
@@ -27,19 +28,29 @@ def wanted_count(state: BackendState) -> int:
     return 1 + len(state.warmth.further)
 
 
-def after_claim(state: BackendState, backend: Backend, *, by: str, now: float, more: int = 1) -> BackendState | None:
+def most_at(backend: Backend, now: float) -> int:
+    """Return how many instances may run at a time."""
+    if grows_itself(backend):
+        return backend.max_instances
+    return backend.instances.limits(now).maximum if backend.instances else 1
+
+
+def after_claim(
+    state: BackendState, backend: Backend, *, by: str, now: float, more: int = 1, why: GrowthReason | None = None
+) -> BackendState | None:
     """Let the turn `by` start `more` instances, or as many as may still run.
 
     None where another turn starts some, where none more may run, and for a while after the API has refused one.
     """
-    further = state.warmth.further
+    further = inferred(backend, state, now) if grows_itself(backend) else state.warmth.further
     is_open = state.is_up(now) or state.warmth.is_starting(now)
-    most = backend.instances.limits(now).maximum if backend.instances else 1
     is_claimed = any(not each.is_set or each.by == by for each in further)
-    free = min(more, most - wanted_count(state))
+    free = min(more, most_at(backend, now) - 1 - len(further))
     if not is_open or is_claimed or free < 1 or state.warmth.is_further_paused(now):
         return None
-    return with_further(state, (*further, *[FurtherInstance(by=by, since=now)] * free))
+    before = 1 + len(further)
+    grown = replace(why, before=before, after=before + free) if why else None
+    return with_further(state, (*further, *[FurtherInstance(by=by, since=now, why=grown)] * free))
 
 
 def after_count(state: BackendState, *, by: str, now: float) -> BackendState:

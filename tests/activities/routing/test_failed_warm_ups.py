@@ -15,7 +15,7 @@ from tests.activities.cold_starts import Cluster, cluster_with, cold_of
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import backend
 
 GRANT = "Google IAM Credentials refused to impersonate the service account (status 403); grant a role"

@@ -15,11 +15,10 @@ from domain.fleet.instances.scaling import Scaling
 from domain.fleet.instances.several import FIRST_PAUSE_S
 from domain.identity.owners import Owner
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
-from tests.activities.routing.test_instance_keeper import SERVICE, Scene, run, schedule, usage_of
+from tests.activities.gpus.counted_scenes import ROOM, SERVICE, START_S, Scene, pool, run, schedule, usage_of
 from tests.checks import every
-from tests.fakes.gpu_pools import GpuPool
 
-START_S, IDLE_S, ROOM = 20.0, 30.0, 2
+IDLE_S = 30.0
 FORGOTTEN = 4000.0
 """After so many seconds an attempt that died no longer counts as running."""
 
@@ -31,16 +30,8 @@ def several(most: int = 3) -> Backend:
     return replace(one, scaling=Scaling.COUNT, instances=control, max_instances=most)
 
 
-def pool(*, change_s: float = 0.0) -> GpuPool:
-    return GpuPool(start_s=lambda: START_S, concurrency=ROOM, words=4, word_s=5.0, change_s=change_s)
-
-
 def scene() -> Scene:
     return Scene(gpu=pool(), backend=several())
-
-
-def burst(scene: Scene, turns: int) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(scene.turn()) for _ in range(turns)]
 
 
 def counts(scene: Scene) -> list[int]:
@@ -71,7 +62,7 @@ def test_one_turn_starts_one_instance() -> None:
 @pytest.mark.slow
 def test_a_burst_starts_instances_that_end_one_after_the_other() -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         await assert_all_paid(scene)
         found = counts(scene)
         assert found[:2] == [1, 3]
@@ -84,7 +75,7 @@ def test_a_burst_starts_instances_that_end_one_after_the_other() -> None:
 @pytest.mark.slow
 def test_no_more_instances_start_than_are_allowed() -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         await assert_all_paid(scene)
         assert max(counts(scene)) == 2
 
@@ -93,7 +84,7 @@ def test_no_more_instances_start_than_are_allowed() -> None:
 
 def test_turns_that_one_instance_serves_soon_start_no_other() -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 3))
+        await asyncio.gather(*scene.burst(3))
         await assert_all_paid(scene)
         assert counts(scene) == [1, 0]
 
@@ -104,10 +95,9 @@ def test_turns_that_one_instance_serves_soon_start_no_other() -> None:
 @pytest.mark.parametrize("at", [0.1, 12.0, 12.5, 42.1, 140.0, 167.2])
 def test_every_instance_is_ended_and_paid_although_its_process_dies(at: float) -> None:
     async def story(scene: Scene) -> None:
-        tasks = burst(scene, 24)
+        tasks = scene.burst(24)
         await asyncio.sleep(at)
-        await scene.kill_process(tasks)
-        await asyncio.gather(*(scene.cluster.respond(response) for response in scene.responses))
+        await scene.die(tasks)
         await assert_all_paid(scene)
 
     run(story, scene)
@@ -116,7 +106,7 @@ def test_every_instance_is_ended_and_paid_although_its_process_dies(at: float) -
 @pytest.mark.slow
 def test_instances_end_although_every_turn_is_lost() -> None:
     async def story(scene: Scene) -> None:
-        tasks = burst(scene, 24)
+        tasks = scene.burst(24)
         await asyncio.sleep(60)
         await scene.kill_process(tasks)
         await asyncio.sleep(FORGOTTEN)
@@ -134,7 +124,7 @@ def test_one_more_instance_starts_as_soon_as_the_api_lets_it(status: int) -> Non
 
     async def story(scene: Scene) -> None:
         scene.refuse_while(busy, lambda count: count > 1 and scene.gpu.now < 20)
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         await assert_all_paid(scene)
         assert len(scene.gpu.lives) > 1
         assert scene.gpu.lives[1].started >= 20
@@ -148,7 +138,7 @@ def test_turns_are_served_by_one_instance_where_no_more_are_permitted() -> None:
 
     async def story(scene: Scene) -> None:
         scene.refuse_while(denied, lambda count: count > 1)
-        await asyncio.gather(*burst(scene, 12))
+        await asyncio.gather(*scene.burst(12))
         await assert_all_paid(scene)
         assert len(scene.gpu.lives) == 1
 
@@ -161,7 +151,7 @@ def test_a_lower_count_that_is_refused_is_repeated_and_paid_until_it_was_set(sta
     refused = Failure(kind=FailureKind.STATUS, status=status, body="not now")
 
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         until = scene.gpu.now + IDLE_S + 100
         scene.refuse_while(refused, lambda _count: scene.gpu.now < until)
         await assert_all_paid(scene)
@@ -173,7 +163,7 @@ def test_a_lower_count_that_is_refused_is_repeated_and_paid_until_it_was_set(sta
 @pytest.mark.slow
 def test_slow_operations_are_paid_until_they_end() -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         await assert_all_paid(scene)
 
     run(story, lambda: Scene(gpu=pool(change_s=15.0), backend=several()))
@@ -193,7 +183,7 @@ def test_an_instance_of_whose_start_no_answer_came_is_ended_and_paid() -> None:
             return lost
 
         scene.gpu.refusal = refusal
-        await asyncio.gather(*burst(scene, 12))
+        await asyncio.gather(*scene.burst(12))
         await scene.end()
         await scene.cluster.assert_answered(scene.responses)
         assert scene.gpu.instances == []
@@ -232,7 +222,7 @@ def test_a_budget_that_does_not_cover_one_more_instance_starts_none() -> None:
             return await covered(backend, *rest, **options)
 
         sessions.is_covered = uncovered
-        await asyncio.gather(*burst(scene, 12))
+        await asyncio.gather(*scene.burst(12))
         await assert_all_paid(scene)
         assert counts(scene) == [1, 0]
 
@@ -245,7 +235,7 @@ def test_an_api_that_refuses_every_further_instance_is_asked_after_pauses() -> N
 
     async def story(scene: Scene) -> None:
         scene.refuse_while(denied, lambda count: count > 1)
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         asked = [at for at, count in scene.gpu.calls if count > 1]
         assert len(asked) >= 2
         assert every(after - before >= FIRST_PAUSE_S for before, after in pairwise(asked))
@@ -256,7 +246,7 @@ def test_an_api_that_refuses_every_further_instance_is_asked_after_pauses() -> N
 
 def test_the_route_says_why_one_more_instance_starts() -> None:
     async def story(scene: Scene) -> None:
-        await asyncio.gather(*burst(scene, 24))
+        await asyncio.gather(*scene.burst(24))
         turns, verdicts = scene.cluster.world.turns, list[dict[str, Any]]()
         for response in scene.responses:
             routes = await turns.routes(response.owner, response.id)

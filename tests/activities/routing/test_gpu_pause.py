@@ -24,13 +24,13 @@ from domain.log.transcript import Transcript
 from domain.tools.listings.listing import offered_function
 from domain.tools.rounds import DEADLINE
 from tests.activities.cold_starts import Cluster
+from tests.activities.gpus.counted_scenes import Scene, counted
 from tests.activities.routing.test_further_instances import several
-from tests.activities.routing.test_instance_keeper import Scene, counted
 from tests.domain.fleets import GPU
 from tests.fakes.clocks import in_no_time
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpu_pools import GpuPool
-from tests.fakes.gpus import LoopClock
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpu_pools import GpuPool
+from tests.fakes.machines.gpus import LoopClock
 from tests.fakes.tools import FILE, FakeTools, says, shop
 from tests.fakes.worlds import OWNER, World
 

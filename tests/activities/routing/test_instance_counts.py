@@ -11,9 +11,9 @@ from clients.backends.port import BackendError
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.ids import operator_warm_up_id
+from tests.activities.gpus.counted_scenes import Scene, run
 from tests.activities.routing.test_further_instances import counts, pool, scene, several
-from tests.activities.routing.test_instance_keeper import Scene, run
-from tests.fakes.gpu_pools import GpuPool
+from tests.fakes.machines.gpu_pools import GpuPool
 from tests.fakes.worlds import OWNER
 
 

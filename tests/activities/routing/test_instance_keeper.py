@@ -1,120 +1,33 @@
 """Does the product end the instances that it counts, in time and at the right price, whatever fails?"""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from copy import replace
-from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from clients.instances.port import NoCounter
-from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
-from domain.fleet.instances.scaling import DAY_S, CountLimits, InstanceControl, Scaling, ScheduleRow
+from domain.fleet.instances.scaling import DAY_S, CountLimits, Scaling, ScheduleRow
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.costing import time_cost
-from domain.money.ledger_records import NANOS
-from domain.money.usage import COST
 from domain.routing.queueing import QueuedTurn, QueueWait
-from domain.turns.response import Response
-from tests.activities.cold_starts import RESTART_S, Cluster, cold_gpu, cold_of, kill
-from tests.checks import every
+from tests.activities.cold_starts import kill
+from tests.activities.gpus.counted_scenes import (
+    CLOSED,
+    IDLE_S,
+    SERVICE,
+    TIMER_S,
+    Scene,
+    counted,
+    run,
+    schedule,
+    usage_of,
+)
 from tests.domain.fleets import GPU
-from tests.fakes.clocks import START, in_no_time
-from tests.fakes.counted_gpus import CountedGpu
-from tests.fakes.gpu_pools import GpuPool
-from tests.fakes.gpus import Life, SleepingGpu
-from tests.fakes.worlds import OWNER
-
-IDLE_S = 90.0
-TIMER_S = 20.0
-SERVICE = InstanceControl(service="projects/p/locations/europe-west4/services/llm")
-CLOSED = 400.0
-"""After so many seconds without requests, every session is closed and posted."""
-
-
-def counted(scaling: Scaling = Scaling.COUNT, control: InstanceControl | None = SERVICE) -> Backend:
-    cold = replace(cold_of(20.0), idle_s=IDLE_S)
-    return replace(cold_gpu(cold), scaling=scaling, instances=control)
-
-
-@dataclass(slots=True, kw_only=True)
-class Scene:
-    """A counted GPU, its cluster, and the timers of the product."""
-
-    gpu: Any = field(default_factory=lambda: CountedGpu(start_s=lambda: 20.0))
-    backend: Backend = field(default_factory=counted)
-    responses: list[Response] = field(default_factory=list[Response])
-    timers: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
-    cluster: Cluster = field(init=False)
-
-    def __post_init__(self) -> None:
-        counter = self.gpu if isinstance(self.gpu, CountedGpu | GpuPool) else NoCounter()
-        self.cluster = Cluster(backends={"gpu": (self.backend, self.gpu)}, instance_counter=counter)
-
-    async def turn(self, owner: Owner = OWNER) -> None:
-        response = await self.cluster.world.admit("hello", owner=owner)
-        self.responses.append(response)
-        await self.cluster.respond(response)
-
-    def start_timers(self) -> None:
-        self.timers = [asyncio.create_task(self.run_timer())]
-
-    async def run_timer(self) -> None:
-        while True:
-            await asyncio.sleep(TIMER_S)
-            await self.cluster.world.app.instance_timer.run()
-            await self.cluster.world.app.maintenance.session_closer.close_sessions()
-
-    async def kill_process(self, tasks: Sequence[asyncio.Task[None]] = ()) -> None:
-        world = self.cluster.world
-        await kill([*tasks, *world.warmer.background_tasks, *world.app.activities.keeper.tasks])
-        await asyncio.sleep(RESTART_S)
-        self.cluster.world = self.cluster.new_process()
-
-    async def end(self) -> None:
-        await asyncio.sleep(CLOSED)
-        await kill(self.timers)
-        assert self.gpu.life is None
-
-    def refuse_while(self, failure: Failure, holds: Callable[[int], bool]) -> None:
-        """Let the Admin API refuse a count while a condition of the count holds."""
-
-        def refusal(count: int) -> Failure | None:
-            return failure if holds(count) else None
-
-        self.gpu.refusal = refusal
-
-    @property
-    def bill(self) -> Decimal:
-        """What the provider bills: each instance from its start to its end."""
-        lives = [(life.started, life.ended) for life in self.gpu.lives]
-        return sum((time_cost(GPU, (ended or self.gpu.now) - started) for started, ended in lives), Decimal(0))
-
-    async def ledger(self) -> Decimal:
-        records = [
-            record for each in self.responses for record in await self.cluster.world.ledger.records(each.owner, each.id)
-        ]
-        assert every(record.charge.cost is not None for record in records), records
-        return sum((record.charge.cost or Decimal(0) for record in records), Decimal(0))
-
-    async def assert_paid(self) -> None:
-        assert await self.ledger() == self.bill
-        sessions = await self.cluster.world.app.state.gpu_session_billing.closed_sessions(self.backend)
-        assert len(sessions) == len(self.gpu.lives)
-
-
-def run(story: Callable[[Scene], object], scene: Callable[[], Scene] = Scene) -> None:
-    async def told() -> None:
-        one = scene()
-        one.start_timers()
-        await story(one)  # pyright: ignore[reportGeneralTypeIssues] - a coroutine function
-
-    in_no_time(told())
+from tests.fakes.clocks import START
+from tests.fakes.machines.counted_gpus import CountedGpu
+from tests.fakes.machines.gpus import Life, SleepingGpu
 
 
 def test_a_count_is_set_to_one_and_to_zero_after_the_idle_period() -> None:
@@ -173,9 +86,7 @@ def test_an_instance_ends_in_time_although_its_process_dies(at: float) -> None:
     async def story(scene: Scene) -> None:
         task = asyncio.create_task(scene.turn())
         await asyncio.sleep(at)
-        await scene.kill_process([task])
-        for response in scene.responses:
-            await scene.cluster.respond(response)
+        await scene.die([task])
         last = max(asyncio.get_running_loop().time(), at)
         await scene.end()
         await scene.cluster.assert_answered(scene.responses)
@@ -327,14 +238,6 @@ def test_a_start_of_which_no_answer_came_is_ended_and_paid() -> None:
     run(story)
 
 
-def schedule(minimum: int, maximum: int, *, ends_s: int) -> InstanceControl:
-    """Return a control whose schedule has these limits at first, for so many seconds of the day."""
-    limits = CountLimits(minimum=minimum, maximum=maximum)
-    day_s = int(START) % DAY_S
-    row = ScheduleRow(days=frozenset(range(7)), begins_s=day_s, ends_s=day_s + ends_s, limits=limits)
-    return replace(SERVICE, schedule=(row,), payer="operator")
-
-
 def test_a_minimum_keeps_an_instance_up_until_its_schedule_ends() -> None:
     async def story(scene: Scene) -> None:
         await asyncio.sleep(500)
@@ -352,12 +255,6 @@ def test_a_minimum_keeps_an_instance_up_until_its_schedule_ends() -> None:
         assert rows > await scene.ledger() > 0
 
     run(story, lambda: Scene(backend=counted(control=schedule(1, 1, ends_s=1000))))
-
-
-async def usage_of(scene: Scene, owner: Owner) -> Decimal:
-    """Return what a tenant has paid that has sent no turn."""
-    rows = await scene.cluster.world.app.state.usage_rows.of_tenant(owner.tenant, first="2000-01-01", last="2099-12-31")
-    return sum((row.counts.get(COST, 0) for row in rows), 0) / NANOS
 
 
 def test_a_maximum_of_zero_starts_nothing_and_says_until_when() -> None:
@@ -407,9 +304,7 @@ def test_an_instance_that_nobody_keeps_alive_ends_with_its_process(at: float) ->
     async def story(scene: Scene) -> None:
         task = asyncio.create_task(scene.turn())
         await asyncio.sleep(at)
-        await scene.kill_process([task])
-        for response in scene.responses:
-            await scene.cluster.respond(response)
+        await scene.die([task])
         await scene.end()
         await scene.cluster.assert_answered(scene.responses)
         await scene.assert_paid()

@@ -13,7 +13,7 @@ from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.turns.response import Response
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER
 
 PLACES = 8

@@ -10,7 +10,7 @@ from clients.orchestrations import turn_wire
 from domain.turns.response import Response
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.machines.gpus import LoopClock, SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
 from tests.fakes.worlds import World
 

@@ -12,7 +12,7 @@ from domain.turns.response import Response
 from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, backend
 
 START_S = 40.0

@@ -12,7 +12,7 @@ from domain.fleet.catalog import Backend
 from tests.activities.cold_starts import EXPENSIVE, Cluster, cold_gpu, cold_of
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import backend
 
 START_S = 30.0

@@ -14,7 +14,7 @@ from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_wit
 from tests.checks import every
 from tests.fakes.backends import Act, FakeBackend, rejects, says
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, THREAD, backend
 
 SESSION = Decimal("0.28")

@@ -11,7 +11,7 @@ from domain.routing.rent_or_buy import window_s
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.activities.routing.test_shadow_warm_ups import api
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_gpu, cold_of, kill
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
+from tests.fakes.machines.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 

@@ -11,7 +11,7 @@ from domain.pipelines.pipeline import Pipeline, Pipelines, PipelineStep
 from tests.api.harness import Api
 from tests.api.pipelines.events import APP, BODY, EVENT, TICKETS, dead, piped, send
 from tests.api.tools.agents import calls
-from tests.api.tools.test_waiting_approvals import CLOSE, WITH_ROLE, decide, waiting
+from tests.api.tools.approvals.test_waiting_approvals import CLOSE, WITH_ROLE, decide, waiting
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.tools import FakeTools, shop
 from tests.fakes.tools import says as answers

@@ -12,8 +12,8 @@ from domain.log.events import TokenUsage
 from tests.activities.tools.test_remote_tasks import WORKING, TaskServer
 from tests.api.harness import Api
 from tests.api.tools.agents import SHOP, InsistentModel, agent, widened
-from tests.api.tools.test_waiting_approvals import ask, decide, requests_in, when_waiting
-from tests.api.tools.test_waiting_approvals import ended as ended_turn
+from tests.api.tools.approvals.test_waiting_approvals import ask, decide, requests_in, when_waiting
+from tests.api.tools.approvals.test_waiting_approvals import ended as ended_turn
 from tests.fakes.backends import Act, FakeBackend
 from tests.fakes.tools import FakeTools, Reply
 from tests.fakes.tools import says as answers

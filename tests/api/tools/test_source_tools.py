@@ -9,13 +9,12 @@ from openai.types.responses import ResponseFileSearchToolCall
 
 from clients.sources.port import SourceError
 from domain.config.sources_toml import sources_from_toml
-from domain.errors import ConfigurationError
 from domain.sources.catalog import Source, SourceKind, SourceQuery, Sources
 from domain.tools.source_tools import with_source_tools
 from tests.api.harness import Api
 from tests.api.test_sdk import sdk
 from tests.api.tools.agents import SHOP, agent, calls, sent
-from tests.api.tools.injections import INJECTIONS, Injection
+from tests.api.tools.trust.injections import INJECTIONS, Injection
 from tests.checks import every
 from tests.fakes.backends import says
 from tests.fakes.tools import FILE, FakeTools, shop
@@ -331,12 +330,6 @@ async def test_two_tenants_read_their_own_rows_by_the_same_search() -> None:
         (each.parameters["tenant"], each.parameters["account"]) for name, each in rows.queries if name == "documents"
     ]
     assert len(set(seen)) == 2
-
-
-def test_a_server_names_only_sources_that_are_tools() -> None:
-    text = '[servers.records]\nkind = "sources"\nsources = ["plain"]\n'
-    with pytest.raises(ConfigurationError, match="expected names of sources with tool = true, found 'plain'"):
-        with_source_tools(shop(text), sources_of())
 
 
 @pytest.mark.parametrize(

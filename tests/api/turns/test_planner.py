@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from api.parsing.responses_request import TurnRequest, request_from_openai
-from api.turns.planner import MARKER_TOKENS, Planner, is_open, prompt_of
+from api.turns.planner import MARKER_TOKENS, Planner, is_open
 from api.turns.token_counter import TokenCounter
+from api.turns.turn_prompt import prompt_of
 from domain.content.items import ImageInput, Item, Role
 from domain.content.schema_tool_calls import tool_config_texts
 from domain.errors import Invalid

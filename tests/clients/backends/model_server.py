@@ -22,7 +22,7 @@ from domain.fleet.failure_classes import Failure
 from domain.money.prices import PriceSource, TokenPrice
 from domain.turns.response import Sampling
 from tests.fakes.backends import http_backend
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 NO_LINGER = struct.pack("ii", 1, 0)
 RESET = object()

@@ -15,7 +15,7 @@ from domain.fleet.request_forms import ServiceTier
 from standins.clock import now
 from standins.scripted.server import ScriptedModel, TokenPace
 from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 QUESTION = Item(id="1", role=Role.USER, text="ECHO a")
 ANSWER = Item(id="2", role=Role.ASSISTANT, text="b")

@@ -32,8 +32,8 @@ from tests.contracts.backends.scene import PROMPTED, TEMPLATE, UNCOUNTED
 from tests.domain.fleets import SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.fakes.backends import http_backend
 from tests.fakes.clocks import START, FakeClock
+from tests.fakes.servers.web_servers import handled_by, served
 from tests.fakes.stores import MemoryStore
-from tests.fakes.web_servers import handled_by, served
 from tests.fakes.worlds import PRICE, World
 from tests.standins.cloud_run.harness import SCRIPTED, Gpu, running_gpu
 

@@ -12,7 +12,7 @@ from clients.backends.port import BackendError
 from domain.fleet.failure_classes import FailureKind
 from tests.clients.backends.model_server import backend_at
 from tests.fakes.backends import http_backend
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}
 

@@ -22,7 +22,7 @@ from tests.checks import every
 from tests.clients.backends.model_server import all_pieces, backend_at, call
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS
 from tests.fakes.backends import http_backend
-from tests.fakes.web_servers import handled_by, served
+from tests.fakes.servers.web_servers import handled_by, served
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2}
 WHOLE = {

@@ -1,10 +1,12 @@
 """Is the text of a PDF read, and every other document rejected with a reason, without harm to the app?"""
 
+import subprocess
 import sys
 
 import pytest
 
 from clients.documents.pdf_text import NO_TEXT, UnreadableDocumentError, text_of_pdf
+from standins.paths import ROOT
 from tests.fakes.documents import pdf
 
 BROKEN: dict[str, bytes] = {
@@ -17,7 +19,18 @@ BROKEN: dict[str, bytes] = {
 
 def test_the_text_of_all_pages_is_read() -> None:
     assert text_of_pdf(pdf("The answer is 42.", "The end.")).split("\n\n") == ["The answer is 42.", "The end."]
-    assert "pypdf" not in sys.modules
+
+
+@pytest.mark.slow
+def test_the_process_of_the_app_imports_no_reader() -> None:
+    code = (
+        "import sys\n"
+        "from clients.documents.pdf_text import UnreadableDocumentError, text_of_pdf\n"
+        "try:\n    text_of_pdf(b'%PDF-1.4')\n"
+        "except UnreadableDocumentError:\n    print('pypdf' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - the code is ours
+    assert shown.stdout.strip() == "False"
 
 
 def test_a_document_without_text_is_rejected() -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from standins.clock import now
 from standins.issuer.aws_signatures import InvalidSignature, Scope, SignedRequest, verify_headers, verify_key
-from tests.fakes.web_servers import handled_by, served
+from tests.fakes.servers.web_servers import handled_by, served
 
 CHAT = {
     "id": "c",

@@ -17,7 +17,7 @@ from standins.clock import now
 from standins.issuer.entra_tokens import issuer_in
 from standins.issuer.federation import AWS_ROLE, PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.server import application
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 
 class Cloud:

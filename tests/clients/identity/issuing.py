@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from jwt.algorithms import RSAAlgorithm
 
 from domain.identity.access_tokens import TokenIssuer
-from tests.fakes.web_servers import handled_by, served
+from tests.fakes.servers.web_servers import handled_by, served
 
 KEY = generate_private_key(65_537, 2048)
 ANOTHER = generate_private_key(65_537, 2048)

@@ -15,7 +15,7 @@ from domain.identity.owners import Owner
 from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, query_for
 from tests.clients.sources.test_hostile import CLAIMS
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 
 pytestmark = pytest.mark.slow
 

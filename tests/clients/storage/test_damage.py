@@ -26,6 +26,20 @@ def test_every_look_at_what_is_no_object_tells_the_damage(data: bytes) -> None:
             look()
 
 
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'{"n": 1e400}', float("inf")),
+        (b'{"n": Infinity}', float("inf")),
+        (b'{"n": "\\ud800"}', "\ud800"),
+        (b'{"n": 123456789012345678901234567890}', 123456789012345678901234567890),
+        (b'{"n": -0.0, "m": 1, "n": 0.1}', 0.1),
+    ],
+)
+def test_whatever_json_reads_is_read(data: bytes, value: object) -> None:
+    assert body_from("a", data)["n"] == value
+
+
 def number_of(body: Mapping[str, Any]) -> int:
     return 10 // int(body["n"])
 

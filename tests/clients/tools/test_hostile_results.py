@@ -18,7 +18,7 @@ from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer
 from tests.clients.tools.mcp.servers import FILE as MCP_FILE
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 from tests.fakes.tools import FILE as HTTP_FILE
 from tests.fakes.worlds import OWNER
 

@@ -4,12 +4,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from devhost.cli.tables import instances_table, table
-from tests.devhost.hosts import APPS, REPOSITORY, Durable, RunningHost, running
+from tests.devhost.hosts import REPOSITORY, Durable, RunningHost, running
 
 
 @pytest.fixture(scope="module")
@@ -90,69 +89,6 @@ def test_a_rejected_request_is_reported_with_exit_code_1(host: RunningHost, dura
     assert devhost("show", "nobody", *database).stderr == "devhost: No instance with this id exists.\n"
     ended = devhost("terminate", "over", *database)
     assert (ended.returncode, ended.stderr) == (1, "devhost: the instance has ended\n")
-
-
-def test_without_a_host_the_file_is_read_only(tmp_path: Path) -> None:
-    with running("durable", tmp_path, NOTES=str(tmp_path)) as host:
-        with host.client() as client:
-            Durable(http=client).run("chain", ["kept"], instance="kept")
-        live = output_of(host, "history", "kept", "--json")
-    assert json.loads(output_of(host, "history", "kept", "--json")) == json.loads(live)
-    assert "Completed" in output_of(host, "instances")
-    refused = devhost("terminate", "kept", "--db", str(tmp_path / "hub.db"))
-    assert refused.returncode == 1
-    assert "without a host the file is read-only" in refused.stderr
-    assert "not found" in devhost("instances", "--db", str(tmp_path / "other.db")).stderr
-
-
-def replayed(recording: Path, app: Path) -> subprocess.CompletedProcess[str]:
-    return devhost("replay", str(recording), "--app", str(app))
-
-
-@pytest.mark.parametrize("name", ["chain", "uncaught", "waits", "retried_then_more"])
-def test_a_recorded_history_agrees_with_the_code_that_wrote_it(
-    host: RunningHost, durable: Durable, tmp_path: Path, name: str
-) -> None:
-    instance = durable.start(name, ["a"])
-    if name == "waits":
-        durable.wait_custom(instance, "waiting")
-    else:
-        durable.wait(instance)
-    recording = tmp_path / "recording.json"
-    recording.write_text(output_of(host, "history", instance, "--full"), encoding="utf-8")
-    ended = replayed(recording, APPS / "durable")
-    assert "The code agrees with" in ended.stdout, ended.stdout + ended.stderr
-    assert ended.returncode == 0
-
-
-def changed_app(folder: Path, old: str, new: str) -> Path:
-    source = (APPS / "durable" / "function_app.py").read_text(encoding="utf-8")
-    assert old in source
-    folder.mkdir()
-    (folder / "function_app.py").write_text(source.replace(old, new), encoding="utf-8")
-    return folder
-
-
-def test_changed_code_is_reported_with_its_first_difference(
-    host: RunningHost, durable: Durable, tmp_path: Path
-) -> None:
-    durable.run("uncaught", instance="recorded")
-    recording = tmp_path / "recording.json"
-    recording.write_text(output_of(host, "history", "recorded", "--full"), encoding="utf-8")
-    other = changed_app(tmp_path / "other", 'call_activity("boom", "u")', 'call_activity("echo", "u")')
-    ended = replayed(recording, other)
-    assert ended.returncode == 1
-    assert "Non-Deterministic workflow detected" in ended.stdout
-    gone = changed_app(tmp_path / "gone", "def uncaught(", "def caught_now(")
-    assert "The app no longer has an orchestrator 'uncaught'." in replayed(recording, gone).stdout
-
-
-def test_a_file_that_is_not_a_recording_is_named(tmp_path: Path) -> None:
-    recording = tmp_path / "recording.json"
-    recording.write_text("[]", encoding="utf-8")
-    ended = replayed(recording, APPS / "durable")
-    assert ended.returncode == 1
-    assert f"devhost: {recording} is not a recording of `devhost history ID --full`" in ended.stderr
 
 
 def test_colours_are_for_terminals_only() -> None:

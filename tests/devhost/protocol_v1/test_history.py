@@ -12,7 +12,6 @@ from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentIn
 from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.history import WIRE_FORMATS, context_from_episode, event_to_wire, request_id
-from devhost.protocol_v1.status import StatusParts, history_entries, status_to_wire
 
 AT = 1795323989.18893
 STAMP = "2026-11-22T05:06:29.1889300Z"
@@ -194,34 +193,3 @@ def test_a_first_episode_is_no_replay() -> None:
     new = (HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=AT), EVENTS[0][0])
     context = json.loads(context_from_episode(Episode(instance=instance(), past_events=(), new_events=new)))
     assert (context["isReplaying"], context["input"], context["parentInstanceId"]) == (False, None, None)
-
-
-def test_a_status_shows_parsed_values_and_reasons_as_they_are() -> None:
-    found = status_to_wire(instance(input='"[1]"', custom_status='{"a": 1}', output="no JSON"), StatusParts())
-    assert found == {
-        "name": "o",
-        "instanceId": "i1",
-        "runtimeStatus": "Running",
-        "input": "[1]",
-        "customStatus": {"a": 1},
-        "output": "no JSON",
-        "createdTime": "2026-11-22T05:06:29Z",
-        "lastUpdatedTime": "2026-11-22T05:06:29Z",
-    }
-    assert status_to_wire(instance(input="1"), StatusParts(input=False))["input"] is None
-
-
-def test_a_compact_history_joins_completions_with_what_they_complete() -> None:
-    history = [EVENTS[0][0], EVENTS[1][0], EVENTS[2][0], EVENTS[9][0]]
-    assert history_entries(history, StatusParts(history_output=True)) == [
-        {"EventType": "ExecutionStarted", "Timestamp": STAMP, "Input": '"{\\"n\\": 3}"', "FunctionName": "o"},
-        {
-            "EventType": "TaskCompleted",
-            "Timestamp": STAMP,
-            "Result": "Hello Bob",
-            "ScheduledTime": STAMP,
-            "FunctionName": "hello",
-        },
-    ]
-    assert "Result" not in history_entries(history, StatusParts())[1]
-    assert "Input" not in history_entries(history, StatusParts(input=False))[0]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import StartTimes
+from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.scaling import Scaling
+from domain.fleet.instances.several import with_further
 from domain.fleet.load import QueuePlace
 from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.fleet.warmth import Warmth
@@ -76,15 +78,19 @@ def test_a_turn_has_room_where_it_would_not_wait(running: int, before: int, afte
     assert len(woken) == min(max(0, GPU.limits.concurrency - running), before + after + (kept_s > 0))
 
 
-@pytest.mark.parametrize(("in_line", "waits"), [(GPU.limits.concurrency - 1, True), (GPU.limits.concurrency, False)])
-def test_a_provider_of_several_instances_sees_what_one_has_no_room_for(in_line: int, *, waits: bool) -> None:
-    grown = replace(GPU, max_instances=3)
+@pytest.mark.parametrize("is_worth_it", [True, False])
+def test_a_provider_of_several_instances_sees_what_one_has_no_room_for_once_another_is_worth_its_price(
+    *, is_worth_it: bool
+) -> None:
+    grown, in_line = replace(GPU, max_instances=3), GPU.limits.concurrency
     state = crowd(starting_since(NOW, grown), before=in_line)
-    assert (planned(state, grown) is not None) is waits
+    if is_worth_it:
+        state = with_further(state, (FurtherInstance(by="other", since=NOW),))
+    assert (planned(state, grown) is None) is is_worth_it
     assert planned(state) is not None
     queued = after_queueing(state, TURN.response, QueuePlace(TURN.admitted_at, NOW + 60, wait=1), now=NOW)
-    assert (planned(queued, grown) is not None) is waits
-    assert len(turns_with_room(queued, grown, now=NOW)) == (0 if waits else in_line + 1)
+    assert (planned(queued, grown) is None) is is_worth_it
+    assert len(turns_with_room(queued, grown, now=NOW)) == (in_line + 1 if is_worth_it else 0)
 
 
 def test_nobody_is_woken_for_a_backend_that_is_not_up() -> None:

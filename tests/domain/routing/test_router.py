@@ -24,7 +24,7 @@ from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 from tests.domain.fleets import GPU as GPU_PRICE
-from tests.domain.routing.stored_routes import route_from_document
+from tests.domain.routing.decisions.stored_routes import route_from_document
 
 NOW = 1_000_000.0
 

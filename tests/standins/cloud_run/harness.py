@@ -19,7 +19,7 @@ from standins.cloud_run.launcher import Launcher
 from standins.cloud_run.options import CloudRunOptions, with_changes
 from standins.cloud_run.service import CloudRunService
 from standins.processes.child_process import python_command
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 from tests.standins.conftest import chat_body
 
 SCRIPTED = python_command("standins.scripted", "--rate", 0)

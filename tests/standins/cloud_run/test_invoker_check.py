@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from tests.checks import every
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 CALLER = "caller@project.iam.gserviceaccount.com"

@@ -18,7 +18,7 @@ from clients.storage.cosmos.settings import CosmosAccount
 from standins.cosmos.account import account_in
 from standins.cosmos.node import MANIFESTS, SERVER, Node, SetUpError, find_node, install, installed_packages, wheel_node
 from standins.issuer.entra_tokens import issuer_in
-from tests.fakes.cosmos import LocalCosmos, local_cosmos, start
+from tests.fakes.servers.cosmos import LocalCosmos, local_cosmos, start
 from tests.standins.programs import is_running, wait_until
 
 AUDIENCE = "https://127.0.0.1"

@@ -24,7 +24,7 @@ from standins.cosmos.restore import RestoreError, changes_until, restore
 from tests.api.harness import Api, api
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import local_cosmos, start
+from tests.fakes.servers.cosmos import local_cosmos, start
 
 BACKUP = re.compile(r"^(python -m (?:sqlite3|standins\.cosmos\.restore) .+)$", re.MULTILINE)
 

@@ -13,7 +13,7 @@ from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from clients.storage.cosmos.account import connected
-from tests.fakes.cosmos import LocalCosmos, local_cosmos
+from tests.fakes.servers.cosmos import LocalCosmos, local_cosmos
 
 KEY = ["tenant", "user:1", "thread"]
 LEVELS = dict(zip(("tenant", "subject", "thread"), KEY, strict=True))

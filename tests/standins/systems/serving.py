@@ -13,7 +13,7 @@ from standins.scripted.server import ScriptedModel, TokenPace
 from standins.systems.doors import DOORS
 from standins.systems.identities import TokenKeys
 from standins.systems.service import Systems
-from tests.fakes.web_servers import served
+from tests.fakes.servers.web_servers import served
 
 ADDRESSES = {
     "lambda-invoke": "functions/f",

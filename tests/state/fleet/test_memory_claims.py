@@ -123,7 +123,7 @@ async def refused() -> tuple[int, int]:
         states.promised.give("main", name[8:9], now=clock.now(), claim=claim)
         await states.record_start(MAIN, name, until=until, claim=claim)
     load = (await states.read({"main": MAIN}))["main"].load
-    promised = states.promised.beside("main", load.in_flight, response="c", now=clock.now())
+    promised = states.promised.beside("main", load.in_flight, counted=("c",), now=clock.now())
     return load.claimed(clock.now()), sum(promised)
 
 

@@ -7,24 +7,24 @@ def test_a_promise_counts_for_others_until_its_attempt_runs_or_it_is_late() -> N
     places = PromisedPlaces()
     places.give("gpu", "resp_a", now=0.0)
     places.give("gpu", "resp_b", now=1.0)
-    assert len(places.beside("gpu", (), response="resp_a", now=1.0)) == 1
-    assert len(places.beside("gpu", (), response="resp_c", now=1.0)) == 2
-    assert len(places.beside("gpu", ("attempt_resp_b_001",), response="resp_c", now=1.0)) == 1
-    assert len(places.beside("api", (), response="resp_c", now=1.0)) == 0
-    assert len(places.beside("gpu", (), response="resp_c", now=PROMISED_S)) == 1
+    assert len(places.beside("gpu", (), counted=("resp_a",), now=1.0)) == 1
+    assert len(places.beside("gpu", (), counted=("resp_c",), now=1.0)) == 2
+    assert len(places.beside("gpu", ("attempt_resp_b_001",), counted=("resp_c",), now=1.0)) == 1
+    assert len(places.beside("api", (), counted=("resp_c",), now=1.0)) == 0
+    assert len(places.beside("gpu", (), counted=("resp_c",), now=PROMISED_S)) == 1
 
 
 def test_a_promise_ends_with_its_attempt() -> None:
     places = PromisedPlaces()
     places.give("gpu", "resp_a", now=0.0)
     places.give_back("gpu", "attempt_resp_b_001")
-    assert len(places.beside("gpu", (), response="resp_c", now=1.0)) == 1
+    assert len(places.beside("gpu", (), counted=("resp_c",), now=1.0)) == 1
     places.give_back("gpu", "attempt_resp_a_002")
-    assert len(places.beside("gpu", (), response="resp_c", now=1.0)) == 0
+    assert len(places.beside("gpu", (), counted=("resp_c",), now=1.0)) == 0
 
 
 def test_the_memory_of_a_promise_is_promised_too() -> None:
     places = PromisedPlaces()
     places.give("gpu", "resp_a", now=0.0, claim=160)
     places.give("gpu", "resp_b", now=0.0)
-    assert sorted(places.beside("gpu", (), response="resp_c", now=1.0)) == [0, 160]
+    assert sorted(places.beside("gpu", (), counted=("resp_c",), now=1.0)) == [0, 160]

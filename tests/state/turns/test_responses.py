@@ -11,7 +11,7 @@ from clients.storage.batching import COMPLETION_MARGIN, size_of
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
 from clients.storage.retry import WRITE_TRIES
 from domain.content.items import Item, ItemStatus, Role
-from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
+from domain.errors import Invalid, NotFound, Retryable, Unavailable
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
@@ -19,7 +19,6 @@ from domain.log.item_events import ItemHeader
 from domain.log.transcript import kept_items
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
-from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -242,43 +241,6 @@ async def test_a_store_that_never_answers_is_unavailable_after_a_few_tries(
             OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0)
         )
     assert len(dead.calls) == WRITE_TRIES
-
-
-async def test_a_repeated_request_continues_with_its_response(turns: TurnStore) -> None:
-    first = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
-    again = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
-    assert (first, again) == ("resp_1", "resp_1")
-
-
-async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: TurnStore) -> None:
-    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
-    with pytest.raises(Conflict, match="another body"):
-        await turns.record_request(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
-
-
-async def test_a_request_that_is_no_repeat_replaces_the_record_of_its_key(turns: TurnStore) -> None:
-    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
-    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
-    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
-
-
-async def test_an_idempotency_record_is_its_owners_and_expires_after_ten_minutes(
-    turns: TurnStore, clock: FakeClock
-) -> None:
-    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
-    assert await turns.record_request(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
-    clock.advance(KEPT_S - 1)
-    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_1"
-    clock.advance(2)
-    assert await turns.record_request(OWNER, key="k", body_hash="other", response_id="resp_4", repeat=True) == "resp_4"
-
-
-async def test_repeats_at_once_become_one_response(turns: TurnStore) -> None:
-    claims = (
-        turns.record_request(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True)
-        for number in range(10)
-    )
-    assert len(set(await asyncio.gather(*claims))) == 1
 
 
 async def test_a_turn_that_is_admitted_twice_is_admitted_once(turns: TurnStore) -> None:

@@ -3,14 +3,20 @@
 from copy import replace
 from decimal import Decimal
 
+from api.endpoints.reports.fleet import BEYOND_PLACES
 from api.rendering.bill import settled_sessions, shared_session
+from domain.fleet.instances.further import GrowthReason
+from domain.fleet.instances.scaling import InstanceControl, Scaling
 from domain.money.costing import time_cost
+from state.fleet.further_states import FurtherStates
 from tests.api.endpoints.reports.test_fleet import FOREIGN, GPU, attempt, fleet
 from tests.api.harness import OPERATOR, Api, api
 from tests.domain.money.sessions.test_gpu_sessions import PRICE
 from tests.fakes.backends import FakeBackend
 
 PAIR = replace(GPU, max_instances=3, limits=replace(GPU.limits, concurrency=1))
+SERVICE = InstanceControl(service="projects/p/locations/r/services/s", maximum=3)
+COUNTED = replace(PAIR, scaling=Scaling.COUNT, instances=SERVICE)
 
 
 async def two_instances() -> Api:
@@ -29,7 +35,7 @@ async def test_the_fleet_shows_each_instance_with_its_session_and_cost() -> None
     one = await two_instances()
     found = (await fleet(one))["gpu"]["instances"]
     sessions = found.pop("sessions")
-    assert found == {"most": 3, "count": 2, "is_estimate": True}
+    assert found == {"most": 3, "count": 2, "is_estimate": True, "further": []}
     assert [(each["number"], each["cost_usd"], each["members"]) for each in sessions] == [
         (0, f"{time_cost(PRICE, 20):.9f}", 1),
         (1, f"{time_cost(PRICE, 10):.9f}", 1),
@@ -80,3 +86,36 @@ async def test_a_bill_names_the_instance_and_that_it_is_an_estimate() -> None:
 async def test_a_backend_with_one_instance_has_no_such_entry() -> None:
     one = api(FakeBackend(), deployed={"gpu": GPU})
     assert "instances" not in (await fleet(one))["gpu"]
+
+
+async def test_the_fleet_says_why_each_further_instance_was_started() -> None:
+    one = api(FakeBackend(), deployed={"gpu": COUNTED})
+    states, now = one.world.app.state.backend_states, one.world.clock.now()
+    await states.claim_warm_up(COUNTED, "a turn")
+    why = GrowthReason(reason="4 turns", spent=Decimal("0.25"), saved=Decimal("0.5"), price=Decimal("0.7"))
+    await FurtherStates(states, one.world.clock).claim(COUNTED, "another turn", 5, why=why)
+    (first, second) = (await fleet(one))["gpu"]["instances"]["further"]
+    assert first == {
+        "number": 1,
+        "since": now,
+        "is_asked_for": True,
+        "reason": "4 turns",
+        "count_before": 1,
+        "count_after": 3,
+        "rental_spend_usd": "0.250000000",
+        "saved_usd": "0.500000000",
+        "price_usd": "0.700000000",
+    }
+    assert {**second, "number": 1} == first
+    await FurtherStates(states, one.world.clock).record_count(COUNTED, "another turn")
+    one.world.clock.advance(2)
+    assert [each["is_asked_for"] for each in (await fleet(one))["gpu"]["instances"]["further"]] == [False, False]
+
+
+async def test_an_instance_that_the_provider_started_unasked_is_shown_without_figures() -> None:
+    one = api(FakeBackend(), deployed={"gpu": PAIR})
+    states, now = one.world.app.state.backend_states, one.world.clock.now()
+    for number in range(2):
+        await states.record_start(PAIR, f"attempt_{number}", until=now + 60)
+    (found,) = (await fleet(one))["gpu"]["instances"]["further"]
+    assert (found["reason"], found["count_before"], found["price_usd"]) == (BEYOND_PLACES, None, None)

@@ -24,7 +24,7 @@ from tests.api.endpoints.reports.test_fleet import FOREIGN, GPU, attempt
 from tests.api.harness import OPERATOR, Api, api
 from tests.fakes.backends import FakeBackend
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import local_cosmos
+from tests.fakes.servers.cosmos import local_cosmos
 from tests.isolation.watching import UNLIMITED
 
 pytestmark = pytest.mark.slow

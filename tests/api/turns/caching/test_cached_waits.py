@@ -9,7 +9,7 @@ from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from state.turns.cached_answers import Reuse
 from tests.api.tools.agents import SHOP, calls
-from tests.api.tools.test_waiting_approvals import DAY, decide, ended, requests_in, waiting, when_waiting
+from tests.api.tools.approvals.test_waiting_approvals import DAY, decide, ended, requests_in, waiting, when_waiting
 from tests.fakes.backends import says
 from tests.fakes.worlds import OWNER
 

@@ -1,7 +1,7 @@
 """Do turns of one key keep their guarantees when workers and readers die, with cancels and deletions in between?
 
 Every seed is one story of a few turns that ask the same. Their steps and their readers run in processes that share a
-store and die at any call of it. See `tests.activities.test_campaign`, which tells the same of one turn.
+store and die at any call of it. See `tests.activities.turns.test_campaign`, which tells the same of one turn.
 """
 
 from contextlib import aclosing
@@ -23,7 +23,7 @@ from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
-from tests.activities.test_campaign import CAPS, Story, settled, tolerate, verified
+from tests.activities.turns.test_campaign import CAPS, Story, settled, tolerate, verified
 from tests.api.harness import api
 from tests.api.turns.caching.followers import BODY, log_stream
 from tests.fakes.clocks import LoopClock, in_no_time

@@ -19,7 +19,7 @@ from clients.storage.port import Add, Container, Create, Delete, DocumentKey, Op
 from clients.storage.request_units import RequestCharge, metered
 from domain.errors import Conflict, GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
-from tests.fakes.cosmos import LocalCosmos, local_cosmos
+from tests.fakes.servers.cosmos import LocalCosmos, local_cosmos
 
 pytestmark = pytest.mark.slow
 

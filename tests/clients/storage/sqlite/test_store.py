@@ -5,21 +5,17 @@ import signal
 import sqlite3
 import stat
 import sys
-import threading
 from collections.abc import AsyncIterator, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
-from typing import Any
 
 import pytest
 
 from clients.storage.port import Add, Container, Create, DocumentKey
 from clients.storage.sqlite import connection as sqlite_file
-from clients.storage.sqlite import documents as sqlite_documents
 from clients.storage.sqlite.store import FORGET_S, SqliteStore
-from domain.errors import Conflict, Terminal, Unavailable, UnknownOutcome
+from domain.errors import Conflict, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 
 KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
@@ -185,22 +181,6 @@ async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: Fa
     await store.close()
 
 
-def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"no database" * 1000)
-    with pytest.raises(Unavailable, match="is damaged"), sqlite_file.translated_errors():
-        sqlite_file.open_connection(path)
-    assert path.read_bytes() == b"no database" * 1000
-
-
-async def test_a_file_of_a_newer_format_is_left_alone(store: SqliteStore, path: Path) -> None:
-    path.parent.mkdir()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(Terminal, match="has format 99; this release reads format 1"):
-        await store.commit(KEY, [Create(id="one", body={})])
-
-
 def count_rows(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT count(*) FROM documents").fetchone()[0]
@@ -217,35 +197,6 @@ async def test_expired_documents_are_deleted_now_and_then(store: SqliteStore, pa
     for name in "bcd":
         await store.commit(KEY, [Create(id=name, body={})])
     assert count_rows(path) == 4
-
-
-async def test_every_query_uses_an_index(store: SqliteStore) -> None:
-    values: dict[str, Any] = dict.fromkeys(
-        ("container", "partition", "id", "now", "first", "end", "after", "limit", "kind", "status", "before"), "1"
-    )
-    questions = {
-        sqlite_documents.READ: "SEARCH documents USING PRIMARY KEY (container=? AND partition=? AND id=?)",
-        sqlite_documents.LIST: "SEARCH documents USING PRIMARY KEY (container=? AND partition=? AND id>? AND id<?)",
-        sqlite_documents.FIND: "SEARCH documents USING INDEX documents_by_age"
-        " (container=? AND kind=? AND status=? AND at<?)",
-    }
-    for question, plan in questions.items():
-        rows = await store.on_thread(
-            lambda connection, asked=question: connection.execute(f"EXPLAIN QUERY PLAN {asked}", values).fetchall()
-        )
-        assert [row[3] for row in rows] == [plan]
-
-
-def test_threads_that_open_no_file_together_all_get_a_connection(tmp_path: Path) -> None:
-    def opens(path: Path) -> str:
-        gate.wait()
-        with closing(sqlite_file.open_connection(path)) as connection:
-            return connection.execute("PRAGMA journal_mode").fetchone()[0]
-
-    gate = threading.Barrier(8)
-    with ThreadPoolExecutor(8) as threads:
-        for number in range(20):
-            assert list(threads.map(opens, [tmp_path / f"{number}.db"] * 8)) == ["wal"] * 8
 
 
 @pytest.mark.slow

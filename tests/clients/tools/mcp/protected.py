@@ -19,7 +19,7 @@ from standins.issuer.entra_tokens import AUDIENCE, LocalIssuer, guid_of, issuer_
 from standins.issuer.on_behalf_of import ASSERTION_TYPE, DOWNSTREAM, EXCHANGE_AUDIENCE, JWT_BEARER, exchanged
 from standins.mcp_tools.faults import FaultyApp, McpFaults
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 from tests.fakes.tools import caller_server
 
 FILE = f"""{caller_server("tickets", "mcp")}

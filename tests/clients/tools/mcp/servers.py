@@ -9,7 +9,7 @@ from clients.tools.factory import ToolClients, build_tools
 from domain.config.tools_toml import tools_from_toml
 from domain.tools.catalog import ToolServer, ToolServers
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 
 if TYPE_CHECKING:
     from standins.mcp_tools.server import McpShop

@@ -1,19 +1,16 @@
 """What does the operator read of a server that does not speak MCP?"""
 
 import pytest
-from mcp_types import JSONRPCResponse, jsonrpc_message_adapter
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from clients.tools.factory import build_tools
-from clients.tools.mcp.tasks import CALL_RESULT
 from domain.config.tools_toml import tools_from_toml
 from tests.clients.tools.mcp.servers import FILE
 from tests.fakes.clocks import FakeClock
-from tests.fakes.listening import listening
+from tests.fakes.servers.listening import listening
 
 UNREADABLE = "The server does not speak MCP: its first answer cannot be read (MCPError)."
 ANSWERS: dict[str, tuple[Response, str]] = {
@@ -38,13 +35,3 @@ async def test_the_reason_says_what_came_and_quotes_nothing(name: str) -> None:
         listing = await tools.listing(tools_from_toml(FILE.format(url=url), {}, on_azure=False).known["shop"])
         await tools.close()
     assert (listing.problem, listing.tools) == (reason, ())
-
-
-@pytest.mark.parametrize("field", ["ttlMs", "pollIntervalMs"])
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"'])
-def test_a_task_with_a_time_that_no_record_can_keep_is_no_usable_answer(field: str, number: str) -> None:
-    result = f'{{"resultType": "task", "taskId": "t1", "status": "working", "{field}": {number}}}'
-    message = jsonrpc_message_adapter.validate_json(f'{{"jsonrpc": "2.0", "id": 1, "result": {result}}}', by_name=False)
-    assert isinstance(message, JSONRPCResponse)
-    with pytest.raises(ValidationError):
-        CALL_RESULT.validate_python(message.result, by_name=False)

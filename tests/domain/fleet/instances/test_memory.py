@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.memory import (
     BLOCK_TOKENS,
     KvMemory,
     claim_of,
-    claimed_ahead,
+    claims_ahead,
     memory_of,
     share_of,
     start_of,
@@ -20,8 +21,10 @@ from domain.fleet.instances.memory import (
     with_memory,
 )
 from domain.fleet.instances.places import instances_serving
+from domain.fleet.instances.several import with_further
 from domain.fleet.load import Load, QueuePlace
 from domain.fleet.warmth import Warmth
+from tests.checks import every
 from tests.domain.fleets import SERVERLESS, backend, limits
 
 NOW = 1_000_000.0
@@ -35,6 +38,11 @@ def running(*claims: int, of: Backend = GPU) -> BackendState:
     for number, claim in enumerate(claims):
         load = load.with_attempt(f"attempt_{number}", until=NOW + 60, now=NOW, claim=claim)
     return replace(initial_state(of), load=load, warmth=Warmth(warm_until=NOW + 600))
+
+
+def paid(state: BackendState) -> BackendState:
+    """Let two further instances be worth their price."""
+    return with_further(state, (FurtherInstance(by="other", since=NOW),) * 2)
 
 
 def in_line(*claims: int) -> dict[str, QueuePlace]:
@@ -74,10 +82,11 @@ def test_an_attempt_that_must_have_ended_claims_nothing() -> None:
     assert late == KvMemory(tokens=TOKENS)
 
 
-@pytest.mark.parametrize(("requests", "instances"), [(0, 1), (3, 1), (4, 2), (7, 2), (8, 3), (12, 3)])
+@pytest.mark.parametrize(("requests", "instances"), [(0, 1), (4, 1), (5, 2), (8, 2), (9, 3), (12, 3)])
 def test_a_provider_starts_instances_for_requests_and_not_for_their_size(requests: int, instances: int) -> None:
     memory = memory_of(GROWN, running(*[16] * requests, of=GROWN), NOW)
-    assert memory == KvMemory(tokens=instances * TOKENS, claimed=16 * requests)
+    assert memory
+    assert (memory.tokens, memory.claimed) == (instances * TOKENS, 16 * requests)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +104,15 @@ def test_a_provider_sees_the_turns_in_line_that_need_one_more_instance(
 ) -> None:
     """An instance has four places, and memory for three requests of 512 tokens, which four on two instances pass.
 
-    Of two requests of 800 on each instance no fifth would be sent, so that none is started.
+    Of two requests of 800 on each instance no fifth would be sent, so that none is started. Nor is one that is not
+    worth its price.
     """
     state = running(*[claim] * running_now, of=GROWN)
     asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
-    assert memory_of(GROWN, asked, NOW) == KvMemory(tokens=instances * TOKENS, claimed=claim * running_now)
+    grown = memory_of(GROWN, paid(asked), NOW)
+    assert grown
+    assert (grown.tokens, grown.claimed) == (instances * TOKENS, claim * running_now)
+    assert memory_of(GROWN, asked, NOW) == KvMemory(tokens=TOKENS, claimed=claim * running_now)
     alone = replace(GROWN, max_instances=1)
     assert memory_of(alone, asked, NOW) == KvMemory(tokens=TOKENS, claimed=claim * running_now)
 
@@ -109,7 +122,7 @@ def test_what_is_sent_for_the_size_of_requests_makes_the_provider_start_instance
     blocks: int, running_now: int, queued: int
 ) -> None:
     claim = 16 * blocks
-    state = running(*[claim] * running_now, of=GROWN)
+    state = paid(running(*[claim] * running_now, of=GROWN))
     asked = replace(state, load=replace(state.load, queue_places=in_line(*[claim] * queued)))
     memory = memory_of(GROWN, asked, NOW)
     assert memory
@@ -121,7 +134,7 @@ def test_what_is_sent_for_the_size_of_requests_makes_the_provider_start_instance
 def test_a_request_that_would_be_alone_may_always_run() -> None:
     assert KvMemory(tokens=TOKENS).has_room(TOKENS, beside_others=True)
     assert not KvMemory(tokens=TOKENS, claimed=16).has_room(TOKENS)
-    assert not KvMemory(tokens=TOKENS).has_room(TOKENS, ahead=16)
+    assert not KvMemory(tokens=TOKENS).has_room(TOKENS, ahead=(16,))
 
 
 def test_a_request_that_nobody_waits_for_leaves_a_quarter_free() -> None:
@@ -148,15 +161,42 @@ def test_a_small_turn_does_not_pass_a_large_one_before_it() -> None:
 
 def test_the_claims_of_those_before_a_turn_are_added() -> None:
     load = Load(queue_places={**in_line(160, 0), "resp_late": QueuePlace(NOW + 1, NOW + 60, 1, 320)})
-    assert claimed_ahead(load, GPU, "resp_late", NOW + 1, NOW) == 160 + 400
-    assert claimed_ahead(load, GPU, "resp_zero", NOW - 1, NOW) == 0
+    assert list(claims_ahead(load, GPU, "resp_late", NOW + 1, NOW)) == [160, 400]
+    assert list(claims_ahead(load, GPU, "resp_zero", NOW - 1, NOW)) == []
 
 
 @given(claimed=st.integers(0, TOKENS), ahead=st.integers(0, 3200), claim=st.integers(1, TOKENS))
 def test_what_has_room_never_exceeds_the_memory_and_waits_for_no_round(claimed: int, ahead: int, claim: int) -> None:
     memory = KvMemory(tokens=TOKENS, claimed=claimed)
-    has_room = memory.has_room(claim, ahead=ahead)
+    has_room = memory.has_room(claim, ahead=[ahead])
     assert has_room is (claimed + ahead + claim <= TOKENS)
-    assert has_room is (memory.rounds(claim, ahead=ahead) == 0.0)
-    assert memory.rounds(claim, ahead=ahead) <= memory.rounds(claim + 16, ahead=ahead + 16)
+    assert has_room is (memory.rounds(claim, ahead=[ahead]) == 0.0)
+    assert memory.rounds(claim, ahead=[ahead]) <= memory.rounds(claim + 16, ahead=[ahead + 16])
     assert memory.free == TOKENS - claimed
+
+
+def test_a_request_that_fits_two_instances_together_and_none_of_them_has_no_room() -> None:
+    both = KvMemory(tokens=2 * TOKENS, claimed=2000, instances=2, claims=(1000, 1000))
+    assert not both.has_room(800)
+    assert both.rounds(800) == 200 / TOKENS
+    assert (both.has_room(600), both.free_beside(), both.free_beside([16])) == (True, 600, 600)
+    assert not both.has_room(600, ahead=[608, 16])
+
+
+requests = st.lists(st.tuples(st.integers(1, 100), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@given(requests, st.integers(2, 4))
+def test_no_instance_with_the_fewest_requests_gets_more_than_its_memory(
+    arrivals: list[tuple[int, int]], instances: int
+) -> None:
+    """Requests arrive in any order, and before each some of those that run end: the last ones of one instance."""
+    machines: list[list[int]] = [[] for _ in range(instances)]
+    for blocks, ends in arrivals:
+        busiest = max(machines, key=len)
+        del busiest[len(busiest) - min(ends, len(busiest)) :]
+        claims = tuple(claim for each in machines for claim in each)
+        memory = KvMemory(tokens=instances * TOKENS, claimed=sum(claims), instances=instances, claims=claims)
+        if memory.has_room(16 * blocks):
+            min(machines, key=len).append(16 * blocks)
+        assert every(sum(each) <= TOKENS for each in machines)

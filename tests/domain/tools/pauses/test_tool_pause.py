@@ -6,10 +6,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.tools.pauses.durations import KEPT, CallTimes, ToolDurations
+from domain.tools.pauses.durations import CallTimes
 from domain.tools.pauses.pause_record import PauseRecord
 from domain.tools.pauses.tool_pause import GpuDuringCall, tool_pause
-from tests.checks import every
 
 seconds = st.floats(0, 4000)
 dollars = st.decimals("0.00001", "0.01", places=5)
@@ -69,14 +68,3 @@ def test_what_is_not_up_is_not_ended_and_worthless_waiting_starts_nothing() -> N
     gpu = GpuDuringCall(left_s=0.0, start_s=20.0, rate=Decimal("0.0004"), time_value=Decimal(0))
     decided = tool_pause(CallTimes(1100, 1200, 1300), gpu)
     assert (decided.releases, decided.starts_in_s) == (False, None)
-
-
-def test_the_last_calls_tell_how_long_the_slowest_of_a_round_takes() -> None:
-    known = ToolDurations().with_calls([("a/x", 1.0)] * 3 + [("a/y", each) for each in (5.0, 7.0, 9.0)])
-    assert known.times(["a/x", "a/y"]) == CallTimes(5.0, 7.0, 9.0)
-    assert known.times(["a/x", "a/unknown"]) is None
-    assert known.times([]) is None
-    aged = known.with_calls([("a/y", 100.0)] * KEPT)
-    assert aged.times(["a/y"]) == CallTimes(100.0, 100.0, 100.0)
-    assert every(len(each) <= KEPT for each in aged.tools.values())
-    assert ToolDurations.from_document(aged.to_document()).times(["a/y"]) == aged.times(["a/y"])

@@ -1,0 +1,1 @@
+"""How fast is the local Functions host?"""

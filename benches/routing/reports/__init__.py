@@ -1,0 +1,1 @@
+"""How are the results of the routing benchmark kept and shown?"""
