@@ -13,7 +13,7 @@ from domain.turns.response import Response
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
-from tests.fakes.gpus import SleepingGpu
+from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
 
 MEDIAN_S = 150.0
