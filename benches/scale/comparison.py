@@ -110,9 +110,11 @@ def on_cosmos(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
 
 
 def in_virtual_time(counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
-    for added_s, concurrent in product(ADDED_S, counts):
-        announce("virtual time", concurrent, added_s)
-        yield row("virtual time", concurrent, added_s, virtual_figures(concurrent, turns=2, added_s=added_s))
+    for claims_memory, added_s, concurrent in product((False, True), ADDED_S, counts):
+        name = "virtual time, KV memory" if claims_memory else "virtual time"
+        announce(name, concurrent, added_s)
+        found = virtual_figures(concurrent, turns=2, added_s=added_s, claims_memory=claims_memory)
+        yield row(name, concurrent, added_s, found)
 
 
 def main() -> None:

@@ -16,16 +16,16 @@ from tests.fakes.stores import MemoryStore
 WORKERS = 4
 
 
-def virtual_figures(concurrent: int, *, turns: int, added_s: float) -> ScaleFigures:
+def virtual_figures(concurrent: int, *, turns: int, added_s: float, claims_memory: bool = False) -> ScaleFigures:
     """Run so many callers, each with so many turns."""
-    return in_no_time(measured(concurrent, turns=turns, added_s=added_s))
+    return in_no_time(measured(concurrent, turns=turns, added_s=added_s, claims_memory=claims_memory))
 
 
-async def measured(concurrent: int, *, turns: int, added_s: float) -> ScaleFigures:
+async def measured(concurrent: int, *, turns: int, added_s: float, claims_memory: bool) -> ScaleFigures:
     """Each caller has had a turn before: its counters exist."""
     clock = LoopClock(seed=concurrent)
     store = MemoryStore(clock)
-    workers = [ScaleWorker(store, clock, added_s=added_s) for _ in range(WORKERS)]
+    workers = [ScaleWorker(store, clock, added_s=added_s, claims_memory=claims_memory) for _ in range(WORKERS)]
     steps = spread_steps(workers)
     await workers[0].prepare()
     await run_callers(workers, concurrent, 1, steps)

@@ -36,6 +36,9 @@ BUDGETS = Budgets(limits={scope: Decimal(100_000) for scope in OF_TENANTS if sco
 BACKEND = replace(
     GPU, limits=BackendLimits(context_tokens=4096, max_output_tokens=2048, concurrency=MANY, request_timeout_s=600)
 )
+PAGED = replace(BACKEND, limits=replace(BACKEND.limits, kv_tokens=320_000))
+"""The same with KV memory for 400 turns and a quarter more: each claims some 600 tokens at most."""
+
 ANSWER = ("an", " answer", " of", " four", " words")
 
 type Step = Callable[[Any], Awaitable[Any]]
@@ -68,14 +71,23 @@ class SteadyGpu:
 class ScaleWorker:
     """One worker process with its own view of the store."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, *, added_s: float, tenant: str = TENANT) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        clock: Clock,
+        *,
+        added_s: float,
+        tenant: str = TENANT,
+        claims_memory: bool = False,
+    ) -> None:
         self.clock = clock
+        self.backend = PAGED if claims_memory else BACKEND
         self.tenant = tenant
         self.store = MeteredStore(store, clock, added_s)
         self.world = World(
             store=self.store,
             clock=clock,
-            backends={BACKEND.name: (BACKEND, SteadyGpu(clock))},
+            backends={BACKEND.name: (self.backend, SteadyGpu(clock))},
             settings=replace(SETTINGS, limits=RateLimits(owner=RAISED, tenant=RAISED), flush_s=0.5),
             budgets=BUDGETS,
         )
@@ -91,7 +103,7 @@ class ScaleWorker:
             input_tokens=300,
             output_tokens=50,
         )
-        await self.world.app.state.backend_states.record_success(BACKEND, seen)
+        await self.world.app.state.backend_states.record_success(self.backend, seen)
 
     async def turn(self, caller: int, steps: Mapping[str, Step] | None = None) -> None:
         """Run one turn of a caller; `steps` are its activities, which may run on other workers."""

@@ -88,8 +88,8 @@ def parsed[**P, T](identifier: str, parse: Callable[P, T], *args: P.args, **kwar
         raise DamagedRecord.by_id(identifier) from error
 
 
-def readable[D, T](documents: Iterable[D], read: Callable[[D], T]) -> Iterator[T]:
-    """Yield what can be read of documents; a damaged one is logged and left out."""
+def readable[D, T](documents: Iterable[D], read: Callable[[D], T | None]) -> Iterator[T]:
+    """Yield what can be read of documents and is not None; a damaged one is logged and left out."""
     for document in documents:
         if (found := read_or_none(document, read)) is not None:
             yield found
@@ -99,7 +99,7 @@ def report(damage: DamagedRecord) -> None:
     logger.error("%s It is skipped.", damage)
 
 
-def read_or_none[D, T](document: D | None, read: Callable[[D], T]) -> T | None:
+def read_or_none[D, T](document: D | None, read: Callable[[D], T | None]) -> T | None:
     """Return what can be read of a document; None where there is none, or where it is damaged, which is logged."""
     try:
         return None if document is None else read(document)

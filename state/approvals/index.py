@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import create_once
+from clients.storage.damage import readable
 from clients.storage.keys import owner_index_key, turns_key
 from clients.storage.paging import list_all
 from clients.storage.port import Create, Delete, Document, DocumentKey, DocumentStore
@@ -64,7 +65,7 @@ class ApprovalIndex:
         """Return the entry of a request whose turn was deleted, until it expires; empty where there is none."""
         key = tenant_key(caller.tenant) if whole_tenant else owner_index_key(caller)
         found = await list_all(self.store, key, prefix=OPEN)
-        return next((each.id for each in found if each.body["request"] == request), "")
+        return next(readable(found, lambda each: each.id if each.body["request"] == request else None), "")
 
     async def page[T](
         self, caller: Owner, load: LoadRequest[T], *, whole_tenant: bool, after: str, limit: int

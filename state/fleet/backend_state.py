@@ -40,7 +40,7 @@ from domain.fleet.state_updates import (
     start_seen,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
-from state.fleet.learned_news import claims_more, learn_s, shows_nothing_new
+from state.fleet.learned_news import claims_scarce, learn_s, shows_nothing_new
 from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
 from state.fleet.state_changes import StateChanges
@@ -70,7 +70,7 @@ class BackendStates:
 
     Within one process, concurrent updates of one backend share a commit. Between processes only what is learned may
     conflict. An answer that shows nothing new is therefore written at most once in a few seconds, see `learn_s`; until
-    then this process alone knows of it. An attempt that claims KV memory conflicts too: none is given away twice.
+    then this process alone knows of it. An attempt that claims scarce KV memory conflicts too: none is given twice.
     """
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
@@ -238,7 +238,8 @@ class BackendStates:
             results.append(after)
             state = after or state
         state = after_use(before, state, backend, self.clock.now())
-        must_learn = claims_more(before, state) or not self.may_wait(found, state, within_s=learn_s(backend))
+        is_scarce = claims_scarce(before, state, backend, self.clock.now())
+        must_learn = is_scarce or not self.may_wait(found, state, within_s=learn_s(backend))
         operations = [found.write_learned(state)] if must_learn else []
         if state.load != before.load:
             operations.append(found.write_load(state.load, process=self.process, now=self.clock.now()))

@@ -6,8 +6,12 @@ from typing import Final
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.further import FurtherInstance
+from domain.fleet.instances.memory import memory_of
 
 LEARN_S: Final = 5.0
+WRITERS_AT_ONCE: Final = 16
+"""So many other processes at most are expected to write within one call of the store."""
+
 PARTS_OF_IDLE_PERIOD: Final = 60
 """The warm time that other processes know of a backend is short by this part of its idle period at most."""
 
@@ -28,9 +32,14 @@ def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: fl
     return same == before and used_s is not None and max(moved_s, used_s) < within_s
 
 
-def claims_more(before: BackendState, after: BackendState) -> bool:
-    """Tell whether an attempt has claimed KV memory: no other process may give away the same."""
-    return not after.load.claims.keys() <= before.load.claims.keys()
+def claims_scarce(before: BackendState, after: BackendState, backend: Backend, now: float) -> bool:
+    """Tell whether attempts have claimed KV memory that another process may be giving away at the same time.
+
+    It may not where so many processes could claim as much at once, and there would be room for all of it.
+    """
+    claims = [claim for name, claim in after.load.claims.items() if name not in before.load.claims]
+    memory = memory_of(backend, after, now) if claims else None
+    return memory is not None and sum(claims) * WRITERS_AT_ONCE > memory.free_beside()
 
 
 def longer_used_s(before: tuple[FurtherInstance, ...], after: tuple[FurtherInstance, ...]) -> float | None:

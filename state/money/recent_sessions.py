@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.damage import readable
-from clients.storage.port import Container, Document, DocumentStore, FoundDocument
+from clients.storage.port import Body, Container, Document, DocumentStore, FoundDocument
 from domain.fleet.catalog import Backend
 from domain.fleet.warmth import Warmth
 from domain.money.ledger_records import NANOS
@@ -113,7 +113,7 @@ class RecentSessions:
         """Return the sessions, and whether the shares of all of them are posted."""
         after = closed_id(f"{round(since * 1000):015d}")
         documents = await self.store.list(backend_key(backend), prefix=closed_id(""), after=after)
-        posted = all(each.body.get("status") != CLOSING for each in documents)
+        posted = CLOSING not in readable(documents, status_of)
         return tuple(readable(documents, partial(ended_session, price=price)))[-MOST:], posted
 
 
@@ -125,18 +125,29 @@ def documents_by_backend(found: Iterable[FoundDocument]) -> Mapping[str, list[Do
 
 
 def with_parts(session: GpuSession, parts: Iterable[Document]) -> GpuSession:
-    return whole_session(session, readable((each for each in parts if is_of(each, session)), part_of))
+    return whole_session(session, readable(parts, partial(part_of, session=session)))
 
 
-def part_of(document: Document) -> SessionPart:
-    return document.read_as(SessionPart.from_document)
+def part_of(document: Document, session: GpuSession) -> SessionPart | None:
+    """Return a part of a session; None where it is one of another session."""
+    return document.read_as(SessionPart.from_document) if is_of(document, session) else None
+
+
+def status_of(document: Document) -> object:
+    return document.body.get("status")
 
 
 def ended_session(document: Document, price: TimePrice) -> EndedSession:
-    session, work = session_of(document), document.body.get(WORK)
+    session = session_of(document)
     return EndedSession(
         session=session,
         ended_at=session.expiry(price.idle_s),
         cost=session_cost(session, price) / NANOS,
-        work=None if work is None else tuple((began, ended) for began, ended in work),
+        work=document.read_as(work_in),
     )
+
+
+def work_in(body: Body) -> tuple[WorkTime, ...] | None:
+    """Return when the requests of a closed session ran; None where that was not recorded."""
+    work = body.get(WORK)
+    return None if work is None else tuple((began, ended) for began, ended in work)

@@ -11,9 +11,9 @@ MOST_GROWTH = 1.2
 STORE_S = 0.01
 
 
-@pytest.mark.parametrize("added_s", [0.0, STORE_S])
-def test_turns_of_four_workers_rarely_conflict(added_s: float) -> None:
-    found = virtual_figures(24, turns=1, added_s=added_s)
+@pytest.mark.parametrize(("added_s", "claims_memory"), [(0.0, False), (STORE_S, False), (STORE_S, True)])
+def test_turns_of_four_workers_rarely_conflict(added_s: float, *, claims_memory: bool) -> None:
+    found = virtual_figures(24, turns=1, added_s=added_s, claims_memory=claims_memory)
     assert found.conflicts_per_turn <= MOST_CONFLICTS, found
 
 

@@ -8,11 +8,14 @@ import pytest
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import ColdStart
 from domain.fleet.instances.further import FurtherInstance
-from state.fleet.learned_news import LEARN_S, claims_more, learn_s, longer_used_s, shows_nothing_new
+from domain.fleet.load import Load
+from state.fleet.learned_news import LEARN_S, claims_scarce, learn_s, longer_used_s, shows_nothing_new
 from tests.fakes.worlds import backend
 
 MAIN = backend("main")
+PAGED = replace(MAIN, limits=replace(MAIN.limits, kv_tokens=1600))
 STATE = initial_state(MAIN)
+NOW = 1_000_000.0
 SECOND, THIRD = FurtherInstance(by="r2", since=1.0, used_at=10.0), FurtherInstance(by="r3", since=2.0, used_at=10.0)
 
 
@@ -70,11 +73,17 @@ def test_the_instance_that_was_used_longest_counts() -> None:
     assert longer_used_s(before, (THIRD, SECOND)) is None
 
 
-def test_memory_that_is_claimed_is_told_and_memory_that_is_free_can_wait() -> None:
-    def claiming(*attempts: str) -> BackendState:
-        return replace(STATE, load=replace(STATE.load, claims=dict.fromkeys(attempts, 1)))
+def claiming(**claims: int) -> BackendState:
+    load = Load(in_flight=dict.fromkeys(claims, NOW + 60), claims=claims)
+    return replace(STATE, load=load)
 
-    assert claims_more(STATE, claiming("a"))
-    assert claims_more(claiming("a"), claiming("b"))
-    assert not claims_more(claiming("a", "b"), claiming("a"))
-    assert not claims_more(claiming("a"), claiming("a"))
+
+@pytest.mark.parametrize(("claim", "is_told"), [(64, False), (80, False), (96, True), (1600, True)])
+def test_a_claim_is_told_where_sixteen_others_like_it_would_not_fit_beside_it(claim: int, *, is_told: bool) -> None:
+    assert claims_scarce(STATE, claiming(a=claim), PAGED, NOW) is is_told
+    assert claims_scarce(claiming(b=16), claiming(a=claim, b=16), PAGED, NOW) is is_told
+
+
+def test_memory_that_is_given_back_or_was_claimed_before_can_wait() -> None:
+    assert not claims_scarce(claiming(a=800, b=800), claiming(a=800), PAGED, NOW)
+    assert not claims_scarce(claiming(a=1600), claiming(a=1600), PAGED, NOW)
