@@ -127,9 +127,20 @@ class RouteTurn:
             if planned.route.warm_up == before.route.warm_up:
                 planned = replace(planned, wait=None)
                 break
+        if await self.sees_end_of_start(planned):
+            planned = await self.plan(response, request)
         await self.update_queues(planned)
         found = await self.growth.start_where_it_pays(planned.decided, planned.turn, planned.wait, response)
         return replace(planned, further=found) if found else planned
+
+    async def sees_end_of_start(self, planned: PlannedRoute) -> bool:
+        """Look at the start that the turn is the first to wait for, if that is due; the end of it wakes the others."""
+        wait, name = planned.wait, planned.queued_at
+        if not (wait and name and wait.look_s):
+            return False
+        backend, state = self.decider.fleet.backends[name], planned.decided.backend_states[name]
+        start = state.warmth.start_under_way(self.decider.clock.now())
+        return start is not None and await self.warmer.observer.probe(backend, start.by, hold_s=wait.look_s)
 
     async def update_queues(self, planned: PlannedRoute) -> None:
         """Keep the turn's place in the queue of the backend that it waits for, and give up its other places.

@@ -1,7 +1,8 @@
-"""When has a start ended for which no turn waits?
+"""When has a start ended?
 
-The process that sent the warm-up probes the backend at the learned quantiles of a start. If that process dies, the
-minute timer of another one continues: it probes every start that no process has looked at for a while.
+Where a turn waits for it, the first one in line looks. Where none does, the process that sent the warm-up probes the
+backend at the learned quantiles of a start. If that process dies, the minute timer of another one continues: it probes
+every start that no process has looked at for a while.
 """
 
 import asyncio
@@ -65,11 +66,11 @@ class StartObserver:
         must_look = now >= warm_up.since + state.start_times.p50_s or unseen_s >= sight_s(backend.cold_start.idle_s)
         return must_look and unseen_s >= UNSEEN_S
 
-    async def probe(self, backend: Backend, by: str) -> None:
-        """Hold one request for a while, and record whether the backend is up."""
+    async def probe(self, backend: Backend, by: str, *, hold_s: float = PROBE_HOLD_S) -> bool:
+        """Hold one request for a while; record and return whether the backend is up."""
         sent_at = self.clock.now()
         try:
-            async with asyncio.timeout(PROBE_HOLD_S):
+            async with asyncio.timeout(hold_s):
                 await self.clients[backend.name].authenticate()
                 await self.clients[backend.name].probe()
         except TimeoutError:
@@ -81,6 +82,8 @@ class StartObserver:
         else:
             await self.record_ready(backend)
             await self.backend_states.record_opening(backend, asked_at=sent_at)
+            return True
+        return False
 
     async def record_ready(self, backend: Backend) -> None:
         try:

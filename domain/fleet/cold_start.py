@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from msgspec import Struct
 
@@ -36,6 +36,16 @@ CLEARLY_BEFORE: Final = 0.9
 PROBE_HOLD_S: Final = 10.0
 """A probe of a start that no turn waits for is held for this long."""
 
+WATCHED_FROM: Final = 0.9
+"""A start with a turn in line is watched from this share of the shortest start seen."""
+
+WATCH_STEP: Final = 0.03
+SHORTEST_WATCH_STEP_S: Final = 3.0
+LONGEST_WATCH_S: Final = 2.0
+"""From one look to the next passes this share of the time since the start; half of a step, but at most so long, a probe
+is held. So a start of any length that takes four times the shortest one is looked at some fifty times.
+"""
+
 AT_ONCE_S: Final = 0.5
 """A backend that accepts a request within this time was up before the request."""
 
@@ -64,6 +74,13 @@ class StartTimes(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(p50_s=body["cold_p50_s"], p99_s=body["cold_p99_s"], samples=tuple(body["cold_samples"]))
+
+
+class StartLook(NamedTuple):
+    """The next look at a start is in `delay_s` seconds. A look that is due now holds a probe for `hold_s`."""
+
+    delay_s: float
+    hold_s: float = 0.0
 
 
 class WarmUp(Struct, frozen=True, kw_only=True):
@@ -177,6 +194,16 @@ def remaining_start_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
         return p50_s - elapsed_s
     step_s = max((p99_s - p50_s) / STEPS, LEAST_STEP_S)
     return step_s - (elapsed_s - p50_s) % step_s
+
+
+def next_look(elapsed_s: float, times: StartTimes) -> StartLook:
+    """Return when a start is looked at for which a turn waits: often, from shortly before the shortest one seen."""
+    first_s = WATCHED_FROM * min(times.samples, default=times.p50_s)
+    if first_s - elapsed_s >= LEAST_STEP_S:
+        return StartLook(first_s - elapsed_s)
+    step_s = max(WATCH_STEP * elapsed_s, SHORTEST_WATCH_STEP_S)
+    hold_s = min(step_s / 2, LONGEST_WATCH_S)
+    return StartLook(step_s - hold_s, hold_s)
 
 
 def observed_start_s(warm_up: WarmUp, *, asked_at: float, opened_at: float, p50_s: float, p99_s: float) -> float | None:

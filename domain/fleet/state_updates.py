@@ -91,10 +91,10 @@ def after_cold(state: BackendState, backend: Backend, *, attempt: str, asked_at:
     if under_way:
         cold = replace(cold, warm_up=replace(under_way, cold_at=now))
     elif backend.scaling is not Scaling.COUNT and not warmth.must_hold_request(backend):
-        until = asked_at + lease_s(state.start_times.p99_s)
+        until, lost = asked_at + lease_s(state.start_times.p99_s), warmth.lost_warm_ups + (warmth.warm_up is not None)
         first = first_start(warmth.warm_up, asked_at)
         started = WarmUp(by=attempt, since=asked_at, cold_at=now, until=until, first_since=first)
-        cold = replace(cold, warm_up=started, started_at=asked_at)
+        cold = replace(cold, warm_up=started, started_at=asked_at, lost_warm_ups=lost)
     return replace(state, warmth=cold)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
-from domain.fleet.cold_start import sight_s
+from domain.fleet.cold_start import StartLook, next_look, sight_s
 from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.memory import KvMemory, claims_ahead, memory_of, with_memory
 from domain.fleet.instances.places import is_growing, longest_start_s, next_instance_s, places
@@ -46,6 +46,8 @@ LONGEST_TRUST_S: Final = 20.0
 
 LONGEST_DOUBT_S: Final = 2.0
 """How long a turn waits for the warm-up after a failed one before it checks its result."""
+
+NO_LOOK: Final = StartLook(math.inf)
 
 ROOM: Final = "room"
 """The cause of a wait for the turns that come first."""
@@ -81,7 +83,7 @@ class QueueWait(Struct, frozen=True, kw_only=True):
     """Seconds until the next check, and why; the place is kept until `kept_until`, in seconds since the epoch.
 
     `cause` is `start`, or `ROOM` if other turns come first. `claim` is the tokens of KV memory that the turn needs, 0
-    where that is not known.
+    where that is not known. Where the turn has to look at the start now, it holds a probe for `look_s` seconds before.
     """
 
     delay_s: float
@@ -89,6 +91,7 @@ class QueueWait(Struct, frozen=True, kw_only=True):
     reason: str
     cause: str = "start"
     claim: int = 0
+    look_s: float = 0.0
 
     def to_document(self) -> dict[str, Any]:
         return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
@@ -142,11 +145,13 @@ def wait_for(
     has_room = line.has_place and line.has_memory
     if has_room and (found.remaining_start_s <= turn.hold_s or is_growing(backend, state, now)):
         return None
+    look = NO_LOOK
     if has_room:
+        look = NO_LOOK if ahead or turn.is_deferrable else look_at_start(state, now)
         lead_s = (FIRST_LEAD if backend.scaling is Scaling.COUNT and not ahead else LEAD) * turn.hold_s
         trust_s = LONGEST_TRUST_S if state.warmth.must_hold_request(backend) else math.inf
         delay_s, reason = (
-            min(found.remaining_start_s - lead_s, trust_s, sight_s(backend.cold_start.idle_s)),
+            min(found.remaining_start_s - lead_s, trust_s, sight_s(backend.cold_start.idle_s), look.delay_s),
             f"starting, expected to be up in {found.remaining_start_s:,.1f} s",
         )
         cause = "start"
@@ -163,7 +168,16 @@ def wait_for(
         reason=f"{backend.name} is {reason}",
         cause=cause,
         claim=line.claim,
+        look_s=look.hold_s,
     )
+
+
+def look_at_start(state: BackendState, now: float) -> StartLook:
+    """Return when the first turn in line looks at a start; one whose request a process holds needs no look."""
+    start = state.warmth.start_under_way(now)
+    if start is None or start.held_until is not None:
+        return NO_LOOK
+    return next_look(now - start.since, state.start_times)
 
 
 def line_before(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> LineAhead:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import aiohttp
 import jwt
 from aiohttp import web
 
 from standins.cloud_run.instance_pool import InstancePool
 from standins.cloud_run.invoker_check import BEARER, GoogleKeySet
+from standins.json_values import json_object
 
 OPAQUE = "ya29.d."
 """The prefix of an access token of the issuer's stand-in, and its audience."""
@@ -55,11 +57,11 @@ class EditorCheck:
             key = await self.keys.find(str(jwt.get_unverified_header(token).get("kid")))
             options: Any = {"verify_exp": False}
             claims = jwt.decode(token, key, algorithms=["RS256"], audience=OPAQUE, options=options) if key else {}
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, aiohttp.ClientError):
             return 401
         if float(claims.get("exp", 0)) <= self.clock():
             return 401
-        return 200 if claims["sub"] in self.editors else 403
+        return 200 if claims.get("sub") in self.editors else 403
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,10 +167,12 @@ def service_json(name: str, count: int | None) -> dict[str, Any]:
 def manual_count(body: bytes, mask: str) -> int | None:
     """Gives the number of instances that a patch asks for; None where it is not such a patch."""
     try:
-        found = cast("dict[str, dict[str, Any]]", json.loads(body))
-        scaling = found["scaling"]
-    except (ValueError, TypeError, KeyError):
+        scaling = (json_object(json.loads(body)) or {}).get("scaling")
+    except ValueError:
         return None
+    if not isinstance(scaling, dict):
+        return None
+    scaling = cast("dict[str, Any]", scaling)
     count = scaling.get("manualInstanceCount")
     if set(mask.split(",")) not in (MASK, {"scaling"}) or scaling.get("scalingMode") not in ("MANUAL", 2):
         return None

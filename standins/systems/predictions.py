@@ -105,11 +105,15 @@ class Predictions:
         if refused := self.identity.refusal(request, b""):
             return refused
         if found is None:
-            return web.json_response({"detail": "The requested resource could not be found."}, status=404)
+            return not_found()
         return web.json_response(found.to_json(f"http://{request.host}"))
 
     async def cancel(self, request: web.Request) -> web.Response:
-        found = self.known[request.match_info["id"]]
+        found = self.known.get(request.match_info["id"])
+        if refused := self.identity.refusal(request, b""):
+            return refused
+        if found is None:
+            return not_found()
         if found.task:
             found.task.cancel()
             await asyncio.gather(found.task, return_exceptions=True)
@@ -121,3 +125,7 @@ class Predictions:
     async def listing(self, request: web.Request) -> web.Response:
         found = [each.to_json(f"http://{request.host}") for each in self.known.values()]
         return web.json_response({"predictions": found})
+
+
+def not_found() -> web.Response:
+    return web.json_response({"detail": "The requested resource could not be found."}, status=404)

@@ -4,16 +4,15 @@ Log slots are emptied and stay for a day. A writer that is still active finds it
 it would write documents that nothing clears any more.
 """
 
-import contextlib
 from collections.abc import Iterator, Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.damage import kind_of, read_or_none, readable
+from clients.storage.damage import kind_of, read_or_none, readable, report
 from clients.storage.keys import turns_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Delete, Document, DocumentKey, DocumentStore, Operation, Replace
-from domain.errors import NotFound
+from domain.errors import DamagedRecord, NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from domain.tools.call_record import ORPHAN, orphaned
@@ -94,10 +93,18 @@ class Clearing:
             if not each.status.is_terminal
         ]
         for response_id in running:
-            with contextlib.suppress(NotFound):
-                await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
+            await self.cancel(owner, response_id)
         await self.clear_thread(key)
         return running
+
+    async def cancel(self, owner: Owner, response_id: str) -> None:
+        """Cancel a turn; one that is gone or damaged is cleared as it is."""
+        try:
+            await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
+        except NotFound:
+            return
+        except DamagedRecord as damage:
+            report(damage)
 
 
 def is_pending(document: Document) -> bool:

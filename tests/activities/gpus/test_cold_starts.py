@@ -27,7 +27,7 @@ def test_a_turn_is_answered_once_its_gpu_has_started(start_s: float, *, abandone
         await cluster.run([response])
         await cluster.assert_answered([response])
         assert len(gpu.lives) == 1
-        assert len(gpu.arrivals) <= 3
+        assert len(gpu.arrivals) <= 6
         assert await cluster.first_token_s(response) <= start_s + 1
         assert cluster.longest("route", "anticipate") <= 2.5
         assert cluster.longest("infer") <= 11
@@ -128,8 +128,8 @@ def test_a_start_of_any_length_is_noticed_within_the_steps_between_the_quantiles
             late.append(await cluster.first_token_s(response) - ready)
             await asyncio.sleep(120)
         assert len(gpu.lives) == 30
-        assert sum(late) / len(late) <= 15
-        assert len(gpu.arrivals) <= 30 * 4
+        assert sum(late) / len(late) <= 2
+        assert len(gpu.arrivals) <= 30 * 12
 
     in_no_time(story())
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import StartTimes
 from domain.fleet.instances.further import FurtherInstance
 from domain.fleet.instances.scaling import Scaling
 from domain.fleet.instances.several import with_further
@@ -50,10 +51,10 @@ def serving_in(service_s: float | None) -> BackendState:
     return replace(up(), speed=replace(up().speed, service_s=service_s))
 
 
-def planned(state: BackendState, gpu: Backend = GPU) -> QueueWait | None:
+def planned(state: BackendState, gpu: Backend = GPU, *, at: float = NOW, turn: QueuedTurn = TURN) -> QueueWait | None:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
-    (found,) = route(demand, fleet(gpu), {"gpu": state}, NOW).candidates
-    return wait_for(found, state, gpu, TURN, now=NOW)
+    (found,) = route(demand, fleet(gpu), {"gpu": state}, at).candidates
+    return wait_for(found, state, gpu, turn, now=at)
 
 
 def crowd(state: BackendState, *, running: int = 0, before: int = 0, after: int = 0) -> BackendState:
@@ -99,8 +100,8 @@ def test_nobody_is_woken_for_a_backend_that_is_not_up() -> None:
 @pytest.mark.parametrize(
     ("state", "expected_s"),
     [
-        (starting_since(NOW), 58.0),
-        (starting_since(NOW - 40), 18.0),
+        (starting_since(NOW), 54.0),
+        (starting_since(NOW - 40), 14.0),
         (starting_since(NOW - 52), None),
         (starting_since(NOW - 60), None),
         (initial_state(GPU), 58.0),
@@ -112,6 +113,32 @@ def test_only_the_last_seconds_of_a_start_are_waited_for_in_an_attempt(
 ) -> None:
     found = planned(state)
     assert (found.delay_s if found else None) == expected_s
+
+
+def test_the_first_turn_in_line_looks_from_shortly_before_the_shortest_start() -> None:
+    state = replace(
+        starting_since(NOW - 18), start_times=StartTimes(p50_s=60.0, p99_s=90.0, samples=(60.0, 20.0, 70.0))
+    )
+    due, second, early = planned(state), planned(crowd(state, before=1)), planned(state, at=NOW - 8)
+    assert due
+    assert second
+    assert early
+    assert (due.delay_s, due.look_s) == (1.5, 1.5)
+    assert (second.delay_s, second.look_s) == (40.0, 0.0)
+    assert (early.delay_s, early.look_s) == (8.0, 0.0)
+
+
+def test_a_start_whose_request_a_process_holds_needs_no_look() -> None:
+    found = planned(starting_since(NOW - 45, HELD), HELD)
+    assert found
+    assert found.look_s == 0
+
+
+def test_a_line_of_a_batch_looks_at_no_start() -> None:
+    state = replace(starting_since(NOW - 18), start_times=StartTimes(p50_s=60.0, p99_s=90.0, samples=(20.0,)))
+    found = planned(state, turn=replace(TURN, is_deferrable=True))
+    assert found
+    assert found.look_s == 0
 
 
 def test_the_first_turn_in_line_looks_earlier_for_an_instance_that_the_product_has_set() -> None:

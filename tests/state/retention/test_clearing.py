@@ -18,6 +18,7 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.contents import MemoryContents
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
+from tests.state.turns.places import Place
 
 THREAD = "a" * 24
 KEY = turns_key(OWNER, THREAD)
@@ -125,3 +126,15 @@ async def test_a_damaged_head_does_not_keep_a_thread_from_being_cleared(clearing
     store.put(KEY, HEAD, replace(store.rows(KEY)[HEAD], data=b"no JSON"))
     await clearing.clear_thread(KEY)
     assert await left(store) == {}
+
+
+async def test_a_running_turn_whose_log_is_damaged_does_not_keep_its_thread_from_being_erased() -> None:
+    place = Place()
+    running = await place.admitted(await place.conversation("before"), "heron")
+    key = turns_key(OWNER, running.thread)
+    for name, row in list(place.store.rows(key).items()):
+        if name.startswith("slot_"):
+            place.store.put(key, name, replace(row, data=b"no JSON"))
+    erasing = Clearing(place.store, place.turns, place.clock, FilePlaces(place.store))
+    assert await erasing.erase_thread(OWNER, running.thread) == [running.id]
+    assert await left(place.store, key) == {}
