@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from random import Random
-from typing import Any
 
 from clients.clock import Clock
 from clients.storage.damage import body_from
 from clients.storage.port import (
     Add,
+    Body,
     Container,
     Create,
     Delete,
@@ -30,13 +30,14 @@ from domain.errors import Conflict, Unavailable, UnknownOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A document in memory; `find` knows it by its kind and status."""
+    """A document in memory; `find` knows it by what its kind, status and time were when it was written."""
 
     id: str
     data: bytes
     etag: str
     expires_at: float | None
     kind_and_status: str
+    at: float | None
 
     @property
     def document(self) -> Document:
@@ -103,10 +104,10 @@ class MemoryStore:
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
     ) -> Sequence[FoundDocument]:
         await asyncio.sleep(0)
-        known = [(key, self.live(key, name)) for key, name in self.by_status[container, f"{kind} {status}"]]
-        found = [FoundDocument(key=key, document=row.document) for key, row in known if row]
-        matching = [one for one in found if matches(one.document.body, kind, status, before)]
-        return sorted(matching, key=lambda one: one.document.body["at"])[: max(limit, 0)]
+        known = [(key, self.live(key, name)) for key, name in self.by_status[container, named(kind, status)]]
+        due = [(row.at, key, row) for key, row in known if row and row.at is not None and row.at < before]
+        oldest = sorted(due, key=lambda one: one[0])[: max(limit, 0)]
+        return [FoundDocument(key=key, document=row.document) for _, key, row in oldest]
 
     async def close(self) -> None:
         await asyncio.sleep(0)
@@ -126,13 +127,13 @@ class MemoryStore:
             raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
         match operation:
             case Create() | Replace():
-                known = f"{operation.body.get('kind')} {operation.body.get('status')}"
-                return self.row(operation.id, data, operation.expires_at, known)
+                return self.row(operation.id, data, operation.expires_at, operation.body)
             case Delete():
                 return None
             case Add():
                 assert row is not None, operation
-                return self.row(row.id, sums(row, operation), row.expires_at, row.kind_and_status)
+                sums = incremented(body_from(row.id, row.data), operation)
+                return self.row(row.id, encoded(row.id, sums), row.expires_at, sums)
 
     def put(self, key: DocumentKey, identifier: str, row: Row | None) -> None:
         """Write or delete a document, and keep the indexes."""
@@ -148,13 +149,15 @@ class MemoryStore:
         elif was and not row:
             del ids[at]
 
-    def row(self, identifier: str, data: bytes, expires_at: float | None, known: str) -> Row:
-        etag = str(next(self.etags))
-        return Row(id=identifier, data=data, etag=etag, expires_at=expires_at, kind_and_status=known)
-
-
-def sums(row: Row, operation: Add) -> bytes:
-    return encoded(row.id, incremented(body_from(row.id, row.data), operation))
+    def row(self, identifier: str, data: bytes, expires_at: float | None, body: Body) -> Row:
+        return Row(
+            id=identifier,
+            data=data,
+            etag=str(next(self.etags)),
+            expires_at=expires_at,
+            kind_and_status=named(body.get("kind"), body.get("status")),
+            at=dated(body.get("at")),
+        )
 
 
 def is_rejected(operation: Operation, row: Row | None) -> bool:
@@ -169,10 +172,13 @@ def is_rejected(operation: Operation, row: Row | None) -> bool:
             return row is None
 
 
-def matches(body: Mapping[str, Any], kind: str, status: str, before: float) -> bool:
-    at = body.get("at")
-    dated = isinstance(at, int | float) and not isinstance(at, bool) and at < before
-    return dated and (body.get("kind"), body.get("status")) == (kind, status)
+def named(kind: object, status: object) -> str:
+    """Return what `find` knows a document by; nothing where its kind or status is no text."""
+    return f"{kind!r} {status!r}" if isinstance(kind, str) and isinstance(status, str) else ""
+
+
+def dated(at: object) -> float | None:
+    return at if isinstance(at, int | float) and not isinstance(at, bool) else None
 
 
 class CrashError(BaseException):
