@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clients.clock import Clock
+from clients.storage.damage import report
 from domain.batches.batch import CHUNK_LINES, Batch
 from domain.batches.line_ids import chunk_of
 from domain.batches.start_time import StartDecision
-from domain.errors import NotFound, Unavailable
+from domain.errors import DamagedRecord, NotFound, Unavailable
 from domain.files.stored_file import StoredFile
 from domain.identity.owners import Owner
 from state.batches.batch_store import BatchStore
@@ -99,6 +100,14 @@ class BatchInput:
         try:
             return await self.line(batch, line)
         except NotFound:
+            return None
+
+    async def known_line(self, batch: Batch, line: int) -> bytes | None:
+        """Return a line that has ended; None where its file has been erased, or where it is damaged."""
+        try:
+            return await self.line_or_none(batch, line)
+        except DamagedRecord as damage:
+            report(damage)
             return None
 
 

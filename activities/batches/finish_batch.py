@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from activities.batches.batch_input import BatchInput
-from activities.batches.rows import EXPIRED, custom_id_of, row_of
+from activities.batches.rows import DAMAGED, EXPIRED, custom_id_of, row_of
 from clients.clock import Clock
 from domain import wire
 from domain.batches.batch import CHUNK_LINES, Batch, BatchStatus
@@ -156,15 +156,16 @@ class FinishBatch:
         return replace(batch, output_file=output, error_file=errors, totals=results.totals)
 
     async def rows(self, batch: Batch) -> AsyncIterator[tuple[str, BatchTotals]]:
-        """Yield the rows of all lines; in an expired batch, each line that has not ended has one too."""
+        """Yield the rows of all lines, also of damaged ones; in an expired batch, of those that have not ended too."""
         for chunk in range(batch.chunks):
             found = await self.source.lines.rows(batch, chunk)
             for line in range(chunk * CHUNK_LINES, min(batch.lines, (chunk + 1) * CHUNK_LINES)):
-                if line in found:
-                    yield found[line]
-                elif batch.outcome is BatchStatus.EXPIRED:
-                    custom_id = custom_id_of(await self.source.line_or_none(batch, line))
-                    yield row_of(batch, line, custom_id, error=EXPIRED), BatchTotals(failed=1)
+                row, totals = found.get(line, ("", BatchTotals(failed=1)))
+                if row:
+                    yield row, totals
+                elif line in found or batch.outcome is BatchStatus.EXPIRED:
+                    custom_id = custom_id_of(await self.source.known_line(batch, line))
+                    yield row_of(batch, line, custom_id, error=DAMAGED if line in found else EXPIRED), totals
 
     async def complete(self, batch: Batch, upload: FileUpload, name: str) -> str | None:
         """Return the id of a file of results; None where there is nothing in it."""

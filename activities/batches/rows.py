@@ -9,6 +9,10 @@ from domain.batches.line_ids import line_token
 
 OK = 200
 EXPIRED = {"code": "batch_expired", "message": "The window of the batch ended before the line was answered."}
+DAMAGED = {
+    "code": "damaged_record",
+    "message": "The stored result of the line is damaged and cannot be read. Send the line again in another batch.",
+}
 GONE = {"code": "response_deleted", "message": "The response was deleted before the batch ended."}
 
 

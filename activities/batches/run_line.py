@@ -117,7 +117,7 @@ class RunLine:
         log.error("line %d of %s failed outside of its turn (try %d): %s\n%s", line, batch.id, tries, kind, frames)
         if tries < MOST_TRIES:
             return waits(LOCKED_S * 2**tries)
-        content = await self.source.line_or_none(batch, line)
+        content = await self.source.known_line(batch, line)
         message = f"The line failed {tries} times outside of its turn: {kind}."
         if content is not None:
             response_id = self.requests.response_id(batch, line, content)

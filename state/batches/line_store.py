@@ -6,13 +6,15 @@ those of a chunk, so that few documents say how far a batch has come.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
+from copy import replace
 from typing import Any
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap, create_once
+from clients.storage.damage import read_or_none, readable
 from clients.storage.keys import owner_index_key, thread_id, turns_key
 from clients.storage.paging import create_missing, list_all, write_batches
-from clients.storage.port import Create, Delete, Document, DocumentKey, DocumentStore, Replace
+from clients.storage.port import Body, Create, Delete, Document, DocumentKey, DocumentStore, Replace
 from domain.batches.batch import CHUNK_LINES, Batch
 from domain.batches.line_ids import chunk_of, chunk_thread, thread_of_batch
 from domain.batches.totals import BatchTotals
@@ -71,7 +73,7 @@ class LineStore:
             documents = await self.store.list(lines_key(batch), prefix="error_", limit=1)
         else:
             documents = await list_all(self.store, lines_key(batch), prefix="error_")
-        return [error for each in documents for error in each.body["errors"]]
+        return [error for page in readable(documents, lambda each: each.read_as(errors_of)) for error in page]
 
     async def end_line(self, batch: Batch, line: int, row: str, totals: BatchTotals) -> None:
         """Record the row of a line for the files of the results, once."""
@@ -100,7 +102,7 @@ class LineStore:
         documents = await self.ended(batch, chunk)
         whole = min(CHUNK_LINES, batch.lines - chunk * CHUNK_LINES)
         if documents and len(documents) == whole:
-            total = sum(map(totals_of, documents), BatchTotals())
+            total = sum(map(totals_of_line, documents), BatchTotals())
             body = {"kind": "batch_tally", "v": 1, **total.to_document()}
             await create_once(self.store, lines_key(batch), Create(id=f"tally_{chunk:05d}", body=body))
         return len(documents)
@@ -111,26 +113,29 @@ class LineStore:
     async def totals(self, batch: Batch) -> BatchTotals:
         """Return the totals of all lines that have ended so far."""
         tallies = await list_all(self.store, lines_key(batch), prefix="tally_")
-        totals = sum(map(totals_of, tallies), BatchTotals())
-        for chunk in self.open_chunks(batch, tallies):
-            totals = sum(map(totals_of, await self.ended(batch, chunk)), totals)
+        known = {each.id: totals for each in tallies if (totals := read_or_none(each, totals_of))}
+        damaged = [chunk_of_tally(each.id) for each in tallies if each.id not in known]
+        totals = sum(known.values(), BatchTotals())
+        for chunk in (*damaged, *self.open_chunks(batch, tallies)):
+            totals = sum(map(totals_of_line, await self.ended(batch, chunk)), totals)
         return totals
 
     def open_chunks(self, batch: Batch, tallies: Sequence[Document]) -> Sequence[int]:
         """Return the chunks that may have lines which have ended, and have no tally."""
-        tallied = {int(each.id.removeprefix("tally_")) for each in tallies}
+        tallied = {chunk_of_tally(each.id) for each in tallies}
         return [chunk for chunk in range(batch.chunks) if chunk not in tallied][:AHEAD]
 
     async def chunks_at_work(self, batch: Batch) -> Sequence[int]:
         return self.open_chunks(batch, await list_all(self.store, lines_key(batch), prefix="tally_"))
 
     async def rows(self, batch: Batch, chunk: int) -> Mapping[int, tuple[str, BatchTotals]]:
-        """Return the rows of a chunk by their lines, with the totals of each."""
-        texts: defaultdict[str, str] = defaultdict(str)
+        """Return the rows of a chunk by their lines, with the totals of each; the row of a damaged line is empty."""
+        pieces: defaultdict[str, list[str | None]] = defaultdict(list)
         for each in await list_all(self.store, lines_key(batch), prefix=f"row_{chunk:05d}_", size=ROWS_AT_ONCE):
-            texts[each.id.removeprefix("row_").rpartition("_")[0]] += each.body["text"]
+            piece = read_or_none(each, lambda part: part.read_as(piece_of))
+            pieces[each.id.removeprefix("row_").rpartition("_")[0]].append(piece)
         return {
-            line_of(each.id): (texts[each.id.removeprefix("done_")], totals_of(each))
+            line_of(each.id): whole_row(pieces[each.id.removeprefix("done_")], each)
             for each in await self.ended(batch, chunk)
         }
 
@@ -146,7 +151,7 @@ class LineStore:
     async def turns_elsewhere(self, batch: Batch, chunk: int) -> Sequence[str]:
         """Return the turns of lines that continue a response or conversation: these are not in the chunk's thread."""
         found = await list_all(self.store, lines_key(batch), prefix=f"run_{chunk:05d}_", size=ROWS_AT_ONCE)
-        turns = [str(each.body["request"]["response"]) for each in found]
+        turns = readable(found, lambda each: each.read_as(turn_of_run))
         return [each for each in turns if thread_of(each) != chunk_thread(batch.id, chunk)]
 
     async def save_run(self, batch: Batch, line: int, body: Mapping[str, Any]) -> None:
@@ -185,5 +190,35 @@ def line_of(document_id: str) -> int:
     return int(chunk) * CHUNK_LINES + int(line)
 
 
+def chunk_of_tally(document_id: str) -> int:
+    return int(document_id.removeprefix("tally_"))
+
+
+def whole_row(pieces: Sequence[str | None], done: Document) -> tuple[str, BatchTotals]:
+    """Return the row of a line with its totals: the line has failed, without a row, where either is damaged."""
+    known = read_or_none(done, totals_of)
+    row = "".join(each or "" for each in pieces)
+    if known and row and None not in pieces:
+        return row, known
+    return "", replace(known or BatchTotals(), completed=0, failed=1)
+
+
+def totals_of_line(document: Document) -> BatchTotals:
+    """Return the totals of a line that has ended; it has failed where they are damaged."""
+    return read_or_none(document, totals_of) or BatchTotals(failed=1)
+
+
 def totals_of(document: Document) -> BatchTotals:
-    return document.read_as(BatchTotals.from_document)
+    return document.read_as(lambda body: BatchTotals() + BatchTotals.from_document(body))
+
+
+def piece_of(body: Body) -> str:
+    return "" + body["text"]
+
+
+def turn_of_run(body: Body) -> str:
+    return str(body["request"]["response"])
+
+
+def errors_of(body: Body) -> Sequence[Mapping[str, Any]]:
+    return tuple(body["errors"])
