@@ -86,4 +86,8 @@ async def delete_operations(store: DocumentStore, key: DocumentKey, names: Seque
     """Return what deletes items with their parts; items of other threads have none in this partition."""
     own = {name for name in names if thread_of(name) in key.parts}
     parts = await list_all(store, key, prefix=PARTS) if own else ()
-    return [Delete(id=name) for name in (*names, *(part.id for part in parts if part.body["of"] in own))]
+    return [Delete(id=name) for name in (*names, *(part.id for part in parts if item_of_part(part.id) in own))]
+
+
+def item_of_part(identifier: str) -> str:
+    return identifier.removeprefix(PARTS).rpartition("_")[0]

@@ -14,11 +14,12 @@ from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Delete, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import DamagedRecord, NotFound
 from domain.identity.owners import Owner
-from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
+from domain.log.events import EMPTIED_BY, Slot
 from domain.tools.call_record import ORPHAN, orphaned
 from domain.turns.response import Response
 from state.files.parts import is_outside
 from state.files.places import FilePlaces
+from state.retention.cancelling import cancelled
 from state.turns.approvals import is_ended_wait
 from state.turns.expiry import EXPIRY
 from state.turns.responses import TurnStore
@@ -85,26 +86,30 @@ class Clearing:
 
     async def erase_thread(self, owner: Owner, thread: str) -> Sequence[str]:
         """Cancel what runs in a thread and clear it; return the ids of the cancelled responses."""
-        key = turns_key(owner, thread)
-        documents = await list_all(self.store, key, prefix="resp_")
+        ended = await self.cancel_running(owner, thread)
+        await self.clear_thread(turns_key(owner, thread))
+        return [each.id for each in ended]
+
+    async def cancel_running(self, owner: Owner, thread: str) -> Sequence[Response]:
+        """Cancel what runs in a thread; return the turns, ended."""
+        documents = await list_all(self.store, turns_key(owner, thread), prefix="resp_")
         running = [
             each.id
             for each in readable(documents, lambda each: each.read_with_id(Response.from_document))
             if not each.status.is_terminal
         ]
-        for response_id in running:
-            await self.cancel(owner, response_id)
-        await self.clear_thread(key)
-        return running
+        ended = [await self.cancel(owner, response_id) for response_id in running]
+        return [each for each in ended if each]
 
-    async def cancel(self, owner: Owner, response_id: str) -> None:
-        """Cancel a turn; one that is gone or damaged is cleared as it is."""
+    async def cancel(self, owner: Owner, response_id: str) -> Response | None:
+        """Cancel a turn; None for one that is gone or damaged, which is cleared as it is."""
         try:
-            await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
+            return await cancelled(self.turns, owner, response_id)
         except NotFound:
-            return
+            return None
         except DamagedRecord as damage:
             report(damage)
+            return None
 
 
 def is_pending(document: Document) -> bool:

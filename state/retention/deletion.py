@@ -8,6 +8,7 @@ import logging
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import read_or_none
 from clients.storage.item_parts import delete_operations
 from clients.storage.keys import (
     conversation_key,
@@ -19,16 +20,16 @@ from clients.storage.keys import (
 )
 from clients.storage.paging import create_missing, write_batches
 from clients.storage.port import SWEEP_LIMIT, Container, Delete, Document, DocumentStore
-from domain.errors import Conflict, GanglionError, NotFound
+from domain.errors import Conflict, DamagedRecord, GanglionError, NotFound
 from domain.identity.owners import Owner
-from domain.ids import is_response_id
-from domain.log.events import ResponseStatus
+from domain.ids import is_response_id, thread_of
 from domain.tools.call_record import call_prefix
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.files.file_store import FileStore
 from state.files.parts import thread_of_upload
 from state.files.places import FilePlaces
+from state.retention.cancelling import cancelled
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.approvals import cleared_approvals
@@ -53,9 +54,13 @@ class Retention:
     async def delete_response(self, owner: Owner, response_id: str) -> Response:
         """Cancel a response and delete it with its log and the items that belong to no conversation.
 
-        Returns the ended response; raises NotFound.
+        Returns the ended response; raises NotFound, and DamagedRecord where only the response itself knew its items.
         """
-        ended = await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
+        try:
+            ended = await cancelled(self.turns, owner, response_id)
+        except DamagedRecord as damage:
+            message = f"{damage} Delete its conversation, or erase its owner, to delete it."
+            raise DamagedRecord(message, identifier=damage.identifier) from damage
         await create_missing(
             self.store, response_key(owner, response_id), (expiry_operation(owner, response_id, at=self.clock.now()),)
         )
@@ -82,20 +87,28 @@ class Retention:
 
         Raises NotFound.
         """
-        cancelled: list[Response] = []
+        ended: list[Response] = []
 
         async def step() -> None:
             found = await self.turns.conversations.document(owner, identifier)
-            conversation = found.read_with_id(Conversation.from_document)
-            running = conversation.running or next(iter(conversation.waiting), None)
-            if running:
-                cancelled.append(await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED))
+            conversation = read_or_none(found, lambda each: each.read_with_id(Conversation.from_document))
+            if conversation is None:
+                ended.extend(await self.clearing.cancel_running(owner, thread_of(identifier) or ""))
+            elif turn := await self.cancel_first(owner, conversation):
+                ended.append(turn)
                 raise Conflict("the conversation has changed: its response was cancelled", identifier=identifier)
             await self.mark_for_clearing(owner, found)
 
         await compare_and_swap(self.clock, step)
         await self.clearing.clear_thread(conversation_key(owner, identifier))
-        return tuple(cancelled)
+        return tuple(ended)
+
+    async def cancel_first(self, owner: Owner, conversation: Conversation) -> Response | None:
+        """Cancel the turn of a conversation that runs, or else the first that waits; None where none can be."""
+        for each in filter(None, (conversation.running, *conversation.waiting)):
+            if turn := await self.clearing.cancel(owner, each):
+                return turn
+        return None
 
     async def mark_for_clearing(self, owner: Owner, conversation: Document) -> None:
         """Delete the conversation's own document and store what is to be cleared; raises Conflict."""

@@ -1,6 +1,7 @@
 """How does a turn lock its conversation, and what does it write there when it ends?"""
 
 from clients.storage.compare_and_swap import commit_if_unchanged
+from clients.storage.damage import read_or_none
 from clients.storage.keys import conversation_key, entry_id, response_key
 from clients.storage.port import Create, Document, DocumentStore, Operation, Replace
 from domain.errors import NotFound
@@ -91,10 +92,10 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
 async def next_in_line(store: DocumentStore, ended: Response) -> tuple[str, ...]:
     """Return the followers of a turn that has ended, and the first in the line of its conversation.
 
-    They may begin now. No turn of a conversation may that is gone, or that another turn has.
+    They may begin now. No turn of a conversation may that is gone or damaged, or that another turn has.
     """
     found = await conversation_of(store, ended)
-    conversation = found.read_with_id(Conversation.from_document) if found else None
+    conversation = read_or_none(found, lambda each: each.read_with_id(Conversation.from_document))
     first = conversation.waiting[:1] if conversation and conversation.running is None else ()
     return (*ended.progress.followers, *first)
 

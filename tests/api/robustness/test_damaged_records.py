@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from activities.maintenance.sweep import SweepDelays
+from clients.storage.keys import response_key, slot_prefix
 from clients.storage.port import DocumentKey
 from tests.api.harness import Api, api
 from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER
 
 DELAYS = SweepDelays(unbegun_s=30.0, silent_s=900.0, unsettled_s=60.0)
 NO_JSON = {"text": b"not JSON", "no text": b"\xff\xfe", "list": b"[]", "nothing": b"", "null": b"null"}
@@ -176,3 +178,21 @@ async def test_the_sweep_goes_on_with_a_damaged_record() -> None:
                 await sweep.sweep(at.one.orchestrations)
             if "id" in left:
                 assert left["id"] in at.one.orchestrations.started, place
+
+
+@pytest.mark.parametrize("what", ["responses/{turn}", "conversations/{thread}"])
+async def test_a_running_turn_with_a_damaged_log_and_its_conversation_can_be_deleted(what: str) -> None:
+    async with scene() as at:
+        at.one.orchestrations.hold = True
+        body = {"model": "model", "input": "hi", "background": True, "conversation": at.ids["thread"]}
+        turn = (await at.one.create(body)).json()["id"]
+        key = response_key(OWNER, turn)
+        for name, row in at.store.rows(key).items():
+            if name.startswith(slot_prefix(turn)):
+                at.store.put(key, name, replace(row, data=b"x"))
+        path = what.format(turn=turn, thread=at.ids["thread"])
+        assert (await at.one.http.get(f"/v1/responses/{turn}")).status_code == 500
+        deleted = await at.one.http.delete(f"/v1/{path}")
+        assert (deleted.status_code, deleted.json()["deleted"]) == (200, True)
+        assert (await at.one.http.get(f"/v1/responses/{turn}")).status_code == 404
+        assert at.one.orchestrations.cancelled == [turn]
