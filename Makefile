@@ -51,7 +51,7 @@ package: setup
 	@$(python) -m scripts.package $(if $(AZURE_MONITOR),--azure-monitor) $(if $(TOKENIZERS),--tokenizers) $(if $(MCP),--mcp) $(if $(STORAGE),--storage)
 
 fast: setup
-	@TEST_EXAMPLES=few $(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)
+	@TEST_EXAMPLES=few $(python) -m pytest -q -n 2 -p no:randomly -m "not slow and not campaign" $(fast)
 
 test: setup
 	@$(python) -m pytest -n 2

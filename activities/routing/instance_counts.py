@@ -95,6 +95,11 @@ class InstanceCounts:
             return found is not None and found.lease.phase is LeasePhase.RUNNING
         return False
 
+    async def is_first_start(self, backend: Backend, by: str) -> bool:
+        """Tell whether no other process can have started the instance before `by` did."""
+        found = await self.leases.read(backend)
+        return found is not None and found.lease.by == by and not found.lease.may_run
+
     async def lower_to(self, backend: Backend, count: int) -> float | None:
         """Set a lower count and wait until it is so; return None, or after a failure when to try again."""
         try:

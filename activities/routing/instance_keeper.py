@@ -113,9 +113,11 @@ class InstanceKeeper:
         except BackendError as error:
             await self.end_failed_start(backend, error, by)
             raise
+        began = self.clock.now()
         self.watch(backend)
         with suppress(Retryable):
-            await self.sessions.record_begun(backend, self.clock.now())
+            if await self.counts.is_first_start(backend, by):
+                await self.sessions.record_begun(backend, began)
 
     async def let_go(self, backend: Backend, by: str) -> None:
         """Give up the lease of `by`, which started nothing. What may run since an earlier one is still ended."""

@@ -48,7 +48,7 @@ class InstancePool:
         self.instances: list[PoolInstance] = []
         self.waiting: deque[asyncio.Future[PoolInstance]] = deque()
         self.ending: set[asyncio.Task[None]] = set()
-        self.manual_count: int | None = None
+        self.manual_count = 0 if options.manual else None
 
     @property
     def busy(self) -> int:

@@ -44,6 +44,7 @@ class CloudRunOptions:
     speed: float = 1.0
     count_delay: float = 0.0
     count_failure: int = 0
+    manual: bool = False
 
     @property
     def hold(self) -> float:
@@ -68,6 +69,7 @@ class CloudRunOptions:
             "speed": self.speed,
             "count_delay": self.count_delay,
             "count_failure": self.count_failure,
+            "manual": self.manual,
             "hold": self.hold,
         }
 
@@ -147,6 +149,9 @@ OPTION_SPECS: Mapping[str, OptionSpec] = {
     "count_failure": OptionSpec(
         convert=status_from,
         help="status with which the Admin API rejects every call: 403, 409, 429 or 503; 0: it accepts them",
+    ),
+    "manual": OptionSpec(
+        convert=flag_from, help="yes or no: from the start the Admin API alone sets the number of instances, 0 at first"
     ),
     "speed": OptionSpec(convert=speed_from, help="time scale: at 10 a start of 300 s takes 30 s"),
 }

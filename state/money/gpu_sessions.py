@@ -232,7 +232,7 @@ class GpuSessions:
             await self.changes.commit(backend, SessionChange(decide=decide))
 
     async def record_begun(self, backend: Backend, at: float) -> None:
-        """Record that the machine was started now: later than the warm-up that is its only member was charged."""
+        """Record that the machine was started now: later than its warm-up was charged."""
         if self.price(backend):
             await self.changes.commit(backend, SessionChange(decide=lambda session, _span, _now: begun(session, at=at)))
 

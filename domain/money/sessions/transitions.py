@@ -219,9 +219,10 @@ def without_member(session: GpuSession, record: str) -> GpuSession:
 
 
 def begun(session: GpuSession | None, *, at: float) -> SessionTransition[None]:
-    """Let a session that its warm-up alone has entered begin later: until then nothing was started."""
-    is_new = session is not None and session.members <= 1 and session.ready_at is None
-    moved = replace(session, started=at, last_end=at) if session and is_new and at > session.started else None
+    """Let a session begin later whose machine has answered nobody: until then nothing was started."""
+    if session is None or session.ready_at is not None or at <= session.started:
+        return SessionTransition(session=None, result=None)
+    moved = replace(session, started=at, last_end=max(at, session.last_end))
     return SessionTransition(session=moved, result=None)
 
 

@@ -24,7 +24,9 @@ async def assert_nearly_paid(scene: Scene) -> None:
     assert abs(ledger - bill) <= NEAR * bill, (ledger, bill)
 
 
-@pytest.mark.parametrize(("turns", "instances"), [(1, 1), (2, 1), (3, 1), (12, 2), (24, 3)])
+@pytest.mark.parametrize(
+    ("turns", "instances"), [(1, 1), (2, 1), (3, 1), (12, 2), pytest.param(24, 3, marks=pytest.mark.slow)]
+)
 def test_a_burst_that_no_process_dies_in_is_paid_to_the_nano_dollar(turns: int, instances: int) -> None:
     async def story(scene: Scene) -> None:
         await asyncio.gather(*scene.burst(turns))

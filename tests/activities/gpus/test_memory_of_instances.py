@@ -8,7 +8,7 @@ import pytest
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.scaling import Scaling
 from tests.activities.cold_starts import cold_gpu, cold_of
-from tests.activities.routing.test_instance_keeper import Scene, run, schedule
+from tests.activities.gpus.counted_scenes import Scene, run, schedule
 from tests.checks import every
 from tests.fakes.machines.paged_pools import PagedPool
 

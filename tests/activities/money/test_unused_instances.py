@@ -11,9 +11,9 @@ from domain.money.attempt_charge import SessionShare
 from domain.money.ledger_records import NANOS
 from domain.money.sessions.gpu_sessions import session_cost
 from state.money.session_documents import share_name
+from tests.activities.gpus.counted_scenes import Scene, run
 from tests.activities.money.test_sums_of_instances import Story, lived, stories
 from tests.activities.routing.test_further_instances import pool, several
-from tests.activities.routing.test_instance_keeper import Scene, run
 from tests.checks import at_most, every
 from tests.domain.fleets import GPU
 

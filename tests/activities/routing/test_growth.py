@@ -53,7 +53,10 @@ class Burst:
         await self.cluster.assert_answered(responses)
 
 
-@pytest.mark.parametrize(("turns", "instances"), [(ROOM, 1), (ROOM + 1, 1), (MOST * ROOM, 3), (2 * MOST * ROOM, 3)])
+@pytest.mark.parametrize(
+    ("turns", "instances"),
+    [(ROOM, 1), (ROOM + 1, 1), (MOST * ROOM, 3), pytest.param(2 * MOST * ROOM, 3, marks=pytest.mark.slow)],
+)
 def test_a_burst_starts_all_the_instances_that_are_worth_their_price_at_once(turns: int, instances: int) -> None:
     async def story() -> None:
         burst = Burst()

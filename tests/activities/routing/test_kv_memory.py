@@ -63,7 +63,9 @@ async def most_at_once(kv_tokens: int | None) -> int:
     return gpu.most
 
 
-@pytest.mark.parametrize(("kv_tokens", "at_once"), [(None, 6), (TWO_TURNS, 2), (100_000, 6)])
+@pytest.mark.parametrize(
+    ("kv_tokens", "at_once"), [(None, 6), (TWO_TURNS, 2), pytest.param(100_000, 6, marks=pytest.mark.slow)]
+)
 def test_no_more_turns_run_than_there_is_memory_for(kv_tokens: int | None, at_once: int) -> None:
     assert in_no_time(most_at_once(kv_tokens)) == at_once
 

@@ -22,6 +22,9 @@ ADMIN = "GANGLION_SCRIPTED_GPU_ADMIN_URL"
 NEVER_S = 100_000
 """The idle period of the provider: it ends nothing here."""
 
+MANUAL = ("--manual", "yes", "--count-delay", "0.5")
+"""No request starts an instance, as after the first count that the product has set."""
+
 LATE = Decimal(5)
 """By so many seconds a session of ours may differ: an operation is seen to end later than it did."""
 
@@ -49,7 +52,7 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
     options = ClusterOptions(
         data=tmp_path,
         cold="1",
-        gpu=("--tail", NEVER_S, "--count-delay", "0.5"),
+        gpu=("--tail", NEVER_S, *MANUAL),
         rate=20,
         warm_models=True,
         environment={**HASTY, **UNBOUNDED, **counted(tmp_path)},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
-from tests.end_to_end.bills.test_counted_bill import NEVER_S, CountedCluster, counted
+from tests.end_to_end.bills.test_counted_bill import MANUAL, NEVER_S, CountedCluster, counted
 from tests.end_to_end.bills.test_session_bill import RATE, TAIL_S, asleep, finals, gpu_usage, paid_by_time, sessions
 from tests.end_to_end.callers import Caller, Reading, asking, calling
 from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
@@ -24,14 +24,8 @@ SOON_S = 4
 LONG_S = 60
 """The idle period of a provider that starts and ends the instances."""
 
-NEAR = Decimal("0.02")
-"""The ledger is as near to the bill as this part of it, where the instances are inferred."""
-
-
-SEEN_S = Decimal(2)
-"""By so many seconds a counted session may differ: the product sees its start when the API has answered, 0.2 to 0.3 s
-after the provider began to bill it, and its end by asking for the operation.
-"""
+NEAR = {True: Decimal("0.005"), False: Decimal("0.02")}
+"""The ledger is as near to the bill as this part of it: where the product counts the instances, and where not."""
 
 
 def several(settings: dict[str, str]) -> dict[str, str]:
@@ -56,7 +50,7 @@ def cluster(tmp_path: Path, *, is_counted: bool) -> Iterator[LocalCluster]:
     options = ClusterOptions(
         data=tmp_path,
         cold="1",
-        gpu=(*limits, "--tail", NEVER_S, "--count-delay", "0.5") if is_counted else (*limits, "--tail", LONG_S),
+        gpu=(*limits, "--tail", NEVER_S, *MANUAL) if is_counted else (*limits, "--tail", LONG_S),
         rate=20,
         warm_models=True,
         environment={**HASTY, **UNBOUNDED, **settings},
@@ -94,5 +88,4 @@ async def test_three_instances_are_ended_and_paid_although_a_process_was_killed(
         billed = RATE * sum((Decimal(str(life["billed_s"])) for life in lives), Decimal(0))
         print(f"usage ${used}, bill ${billed}, {len(lives)} sessions, {used / billed:.4f}")  # noqa: T201 - the figures
         assert len(lives) >= MOST
-        allowed = RATE * SEEN_S * len(lives) if is_counted else NEAR * billed
-        assert abs(used - billed) <= allowed
+        assert abs(used - billed) <= NEAR[is_counted] * billed

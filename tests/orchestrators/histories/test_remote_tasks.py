@@ -67,7 +67,9 @@ def after_tasks(seconds: float, *, apart_s: float = 0.05) -> list[DurableHost]:
     return hosts
 
 
-@pytest.mark.parametrize(("seconds", "looks", "histories"), [(HOUR_S, 16, 1), (DAY_S, 37, 2)])
+@pytest.mark.parametrize(
+    ("seconds", "looks", "histories"), [(HOUR_S, 16, 1), pytest.param(DAY_S, 37, 2, marks=pytest.mark.slow)]
+)
 def test_tasks_that_take_long_are_looked_at_together_and_seldom(seconds: float, looks: int, histories: int) -> None:
     """A look is eight events for all tasks. A turn that has looked 25 times goes on in a new history."""
     hosts = after_tasks(seconds)

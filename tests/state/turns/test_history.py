@@ -157,7 +157,7 @@ def forget_tracks(turns: TurnStore) -> None:
             rows[name] = replace(row, data=data)
 
 
-@pytest.mark.parametrize("kind", ["conversation", "chain"])
+@pytest.mark.parametrize("kind", [pytest.param("conversation", marks=pytest.mark.slow), "chain"])
 async def test_a_turn_reads_as_little_of_a_long_conversation_as_of_a_short_one(kind: str) -> None:
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))

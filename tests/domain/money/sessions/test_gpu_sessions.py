@@ -13,6 +13,7 @@ from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_
 from domain.money.sessions.provisional_charges import (
     provisional_charge,
 )
+from domain.money.sessions.transitions import begun
 from tests.checks import every
 from tests.domain.logs import through_json
 from tests.domain.money.sessions.played_sessions import (
@@ -94,3 +95,17 @@ def test_sessions_and_spans_are_read_as_they_were_written(requests: list[tuple[i
     for each in (*spans, replace(spans[0], provisional=held, run=3)):
         assert SessionSpan.from_document(through_json(each.to_document())) == each
     assert NANOS == 10**9
+
+
+def test_a_session_begins_when_its_machine_was_started_whoever_has_asked_it_before() -> None:
+    """A request that came before it was started had no answer, and pays nothing of the time before."""
+    waiting = replace(session(warm_up_record="w", ends=START + 2), members=3, running={"a": "t"})
+    moved = begun(waiting, at=START + 1).session
+    assert moved
+    assert (moved.started, moved.last_end, moved.members) == (START + 1, START + 2, 3)
+    assert begun(waiting.with_ready_at(START + 1), at=START + 2).session is None
+    assert begun(waiting, at=START).session is None
+    over = moved.without_member("a").with_ready_at(START + 11)
+    early = span("a", 0, 0)
+    paid = shares(over, [span("w", 0, None, warms_up=True), early], PRICE)
+    assert sum(paid["w"].values()) + sum(paid["a"].values()) == session_cost(over, PRICE)
