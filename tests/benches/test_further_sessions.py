@@ -65,3 +65,11 @@ def test_the_drawn_bursts_start_further_instances() -> None:
     cell = replace_instances(small(arrivals, start_s=5, idle_s=60, room=2), counted=True)
     _, records = in_no_time(run(cell, f"{MODEL}@{GPU}"))
     assert len({name.partition("/")[0] for name in by_session(records)}) > 1
+
+
+def test_a_start_that_no_turn_can_wait_for_is_a_loss() -> None:
+    arrivals = drawn("fives", REQUESTS, 1500, seed=50)
+    cell = replace_instances(small(arrivals, start_s=60, idle_s=20, room=2), counted=True)
+    outcome, records = in_no_time(run(replace(cell, deadline_s=90), MODEL))
+    ((session, members),) = by_session(records).items()
+    assert (outcome.lives, outcome.wasted, is_lost(session, members)) == (1, 1, True)

@@ -21,6 +21,7 @@ from activities.guard import log_and_mask
 from clients.backends.port import AnswerEnd, BackendClient, TextPiece
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import WATCHED_FROM
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.wire import WaitWire
 from telemetry.names import AGENT_SPAN
@@ -185,7 +186,8 @@ def test_a_cold_start_is_measured_with_its_warm_up_and_its_wait(
     woken = points(measured, "ganglion.backend.wakes", "ganglion.wake.outcome")
     assert {key: told for key, told in woken.items() if key[0] == "sleepy"} == {("sleepy", "held"): (1, 1)}
     waited = points(measured, "ganglion.turn.wait.duration", "ganglion.wait.reason")
-    assert waited[("sleepy", "start")] == (1, pytest.approx(56, abs=1))
+    watched_from_s = WATCHED_FROM * 60
+    assert waited[("sleepy", "start")] == (1, pytest.approx(watched_from_s - 2, abs=1))
 
 
 def test_an_unproven_and_a_rejected_warm_up_are_counted_apart(measured: InMemoryMetricReader) -> None:
