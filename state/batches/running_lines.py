@@ -8,7 +8,7 @@ from domain.batches.line_ids import chunk_thread
 from domain.errors import DamagedRecord, NotFound
 from domain.turns.response import Response
 from state.batches.line_store import LineStore
-from state.retention.cancelling import cancelled
+from state.turns.cancelling import cancelled
 from state.turns.responses import TurnStore
 
 

@@ -19,8 +19,8 @@ from domain.tools.call_record import ORPHAN, orphaned
 from domain.turns.response import Response
 from state.files.parts import is_outside
 from state.files.places import FilePlaces
-from state.retention.cancelling import cancelled
 from state.turns.approvals import is_ended_wait
+from state.turns.cancelling import cancelled
 from state.turns.expiry import EXPIRY
 from state.turns.responses import TurnStore
 from state.webhook_outbox import is_due

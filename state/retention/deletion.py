@@ -29,10 +29,10 @@ from domain.turns.response import Response
 from state.files.file_store import FileStore
 from state.files.parts import thread_of_upload
 from state.files.places import FilePlaces
-from state.retention.cancelling import cancelled
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.approvals import cleared_approvals
+from state.turns.cancelling import cancelled
 from state.turns.conversation_lock import belongs_to_conversation
 from state.turns.expiry import DUE, EXPIRY, expiry_operation
 from state.turns.responses import TurnStore
