@@ -1,8 +1,8 @@
 """What is left of a turn that is cancelled although a record of it is damaged?"""
 
-from dataclasses import replace as row_replace
+from copy import replace
 
-from clients.storage.keys import conversation_key, slot_prefix
+from clients.storage.keys import conversation_key
 from domain.content.items import ItemStatus
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.item_events import ItemHeader
@@ -22,7 +22,7 @@ async def test_a_turn_whose_conversation_alone_is_damaged_keeps_what_it_said() -
     assert await place.turns.append(OWNER, running.id, slot)
     key = conversation_key(OWNER, conversation.id)
     row = place.store.rows(key)[conversation.id]
-    place.store.put(key, conversation.id, row_replace(row, data=b"no JSON"))
+    place.store.put(key, conversation.id, replace(row, data=b"no JSON"))
     ended = await cancelled(place.turns, OWNER, running.id)
     log = await place.turns.transcript(OWNER, running.id)
     assert (ended.status, log.status) == (ResponseStatus.CANCELLED, ResponseStatus.CANCELLED)
