@@ -31,6 +31,8 @@ SEPARATOR: Final = "~"
 TURNS: Final = "turns_"
 HOUR_DIGITS: Final = 12
 MOST_LISTED: Final = 1000
+MANY: Final = 24
+"""More hours are read in a thread: four weeks take half a second, which would block the event loop."""
 
 
 class DemandLog:
@@ -61,8 +63,7 @@ class DemandLog:
         Earlier releases kept it in the partition of the backend.
         """
         found = await self.hours_after(backend, self.clock.now() - KEPT_S if since is None else since)
-        hours = list(readable(found, demand_of))
-        return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))
+        return await asyncio.to_thread(demand_in, found) if len(found) > MANY else demand_in(found)
 
     async def turns_since(self, backend: Backend, since: float) -> int:
         """Return how many turns came in the parts that began after a time."""
@@ -77,6 +78,12 @@ class DemandLog:
             self.store.list(FLEET, prefix=prefix, after=prefix + first, limit=MOST_LISTED),
         )
         return (*earlier, *later)
+
+
+def demand_in(found: Sequence[Document]) -> ObservedDemand:
+    """Return the demand of many hours."""
+    hours = list(readable(found, demand_of))
+    return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))
 
 
 def demand_of(hour: Document) -> ObservedDemand:
