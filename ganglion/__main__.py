@@ -143,10 +143,22 @@ def remote(added: Subparsers, name: str, command: Command, text: str) -> argpars
     return parser
 
 
+async def shown_by(command: Command, api: ApiClient, options: argparse.Namespace) -> commands.Output:
+    """Yield what a command shows. Raises ApiError, also where the answer is that of another service or release."""
+    try:
+        async for text in command(api, options):
+            yield text
+    except (LookupError, TypeError, AttributeError) as problem:
+        kind = type(problem).__name__
+        raise ApiError(
+            f"the answer is not one of this release of Ganglion ({kind}: {problem}); check GANGLION_URL"
+        ) from problem
+
+
 async def call(command: Command, options: argparse.Namespace) -> int:
     try:
         async with connect(access_from(os.environ)) as http:
-            async for text in command(ApiClient(http), options):
+            async for text in shown_by(command, ApiClient(http), options):
                 sys.stdout.write(text)
                 sys.stdout.flush()
     except ApiError as problem:

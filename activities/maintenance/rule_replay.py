@@ -1,7 +1,4 @@
-"""Which rule decides from now on when a GPU is bought and kept? The demand of the last weeks is replayed.
-
-That happens once a day, and sooner while the demand grows.
-"""
+"""Which rule decides from now on when a GPU is bought and kept? Once a day the demand of the last weeks is replayed."""
 
 import asyncio
 import logging
@@ -12,7 +9,7 @@ from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.scaling import Scaling
 from domain.money.prices import TimePrice
 from domain.routing.rules.replay import SessionTerms
-from domain.routing.rules.rule_choice import RuleChoice, choose_rule
+from domain.routing.rules.rule_choice import choose_rule
 from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules
@@ -34,10 +31,9 @@ class RuleReplay:
         self.backend_states = backend_states
         self.fleet = fleet
         self.clock = clock
-        self.looked_at: dict[str, float] = {}
 
     async def replay_due(self) -> None:
-        """Choose the rule of each backend whose rule is due: of age, or for its demand or its price."""
+        """Choose the rule of each backend whose rule is a day old, or whose price has changed."""
         for backend in self.fleet.backends.values():
             if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice):
                 await self.replay_if_due(backend, backend.price)
@@ -45,7 +41,7 @@ class RuleReplay:
     async def replay_if_due(self, backend: Backend, price: TimePrice) -> None:
         known = (await self.rules.in_force((backend,))).get(backend.name)
         second_usd = float(price.amount) / price.per_s
-        if known and not (known.is_due(self.clock.now(), second_usd) or await self.is_outgrown(backend, known)):
+        if known and not known.is_due(self.clock.now(), second_usd):
             return
         demand = await self.demand_log.observed(backend)
         state = (await self.backend_states.read({backend.name: backend}))[backend.name]
@@ -64,11 +60,3 @@ class RuleReplay:
         await self.rules.adopt(backend, choice)
         if known is None or choice.rule != known.rule:
             log.info("%s: warm-ups follow the rule %s: %s", backend.name, choice.rule.to_document(), choice.reason)
-
-    async def is_outgrown(self, backend: Backend, known: RuleChoice) -> bool:
-        """Tell whether the demand has grown enough since a choice; it is counted once in a while."""
-        now = self.clock.now()
-        if now < max(known.at, self.looked_at.get(backend.name, 0.0)) + known.look_s:
-            return False
-        self.looked_at[backend.name] = now
-        return known.is_outgrown(await self.demand_log.turns_since(backend, known.at))

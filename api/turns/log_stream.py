@@ -14,6 +14,8 @@ from api.rendering.sse_events import DONE, KEEP_ALIVE, error_event
 from api.turns.caching.live_copies import LiveCopies
 from api.turns.request_costs import RequestCosts, RequestUse
 from clients.clock import Clock
+from clients.storage.damage import parsed
+from clients.storage.keys import slot_prefix
 from domain.errors import DamagedRecord, Retryable, Unavailable
 from domain.log.events import EMPTIED_BY, Slot
 from domain.log.transcript import Transcript, after_slot
@@ -141,7 +143,7 @@ class LogStream:
             while True:
                 notified = subscription.take(log.next_slot)
                 slots = notified or await self.read_next(response, log, use, is_late=is_late)
-                update = update_with(slots, log)
+                update = parsed(slot_prefix(response.id), update_with, slots, log)
                 yield update
                 log = update.log
                 if log.ending:

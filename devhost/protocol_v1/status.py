@@ -110,8 +110,9 @@ def position_from_token(token: str) -> tuple[float, str]:
     """Raises ValueError."""
     try:
         created, instance = json.loads(urlsafe_b64decode(token))
+        instance.encode()  # SQLite takes no lone surrogates
         return float(created), str(instance)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise ValueError("the continuation token is not one that this host has returned") from None
 
 

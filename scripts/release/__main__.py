@@ -64,7 +64,8 @@ def deploy(run: CommandRunner, given: Release, package: Path) -> None:
 
 def functions_of(run: CommandRunner, given: Release) -> int:
     where = ("--resource-group", given.group, "--name", given.app)
-    return int(run("az", "functionapp", "function", "list", *where, "--query", "length(@)", "--output", "tsv") or 0)
+    listed = run("az", "functionapp", "function", "list", *where, "--query", "length(@)", "--output", "tsv").strip()
+    return int(listed) if listed.isdecimal() else 0
 
 
 def release_in(package: Path) -> str:

@@ -44,9 +44,9 @@ def wait_until_served(http: httpx.Client, release: str, pace: Pace) -> None:
 def ready_state(http: httpx.Client) -> str:
     try:
         answer = http.get("/readyz")
-        body: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, ValueError) as problem:
+    except httpx.HTTPError as problem:
         return type(problem).__name__
+    body = object_of(answer)
     return f"{body.get('status', answer.status_code)}, release {body.get('release')}"
 
 

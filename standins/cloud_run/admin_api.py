@@ -17,7 +17,7 @@ from aiohttp import web
 
 from standins.cloud_run.instance_pool import InstancePool
 from standins.cloud_run.invoker_check import BEARER, GoogleKeySet
-from standins.json_values import json_object
+from standins.json_values import body_object, json_object
 
 OPAQUE = "ya29.d."
 """The prefix of an access token of the issuer's stand-in, and its audience."""
@@ -140,9 +140,11 @@ class AdminApi:
         found = self.operations.get(request.path.removeprefix("/v2/").removesuffix(":wait"))
         if found is None:
             return error(404, "operation not found")
-        asked = str(json.loads(await request.read() or b"{}").get("timeout", "30s")).removesuffix("s")
+        wait_s = asked_wait_s(await request.read())
+        if wait_s is None:
+            return error(400, "expected a timeout such as 30s")
         try:
-            async with asyncio.timeout(min(float(asked), LONGEST_WAIT_S)):
+            async with asyncio.timeout(min(wait_s, LONGEST_WAIT_S)):
                 await found.done.wait()
         except TimeoutError:
             pass
@@ -157,6 +159,16 @@ class AdminApi:
         if status == 200:  # noqa: PLR2004 - the status that means yes
             return None
         return error(status, NO_TOKEN if status == 401 else DENIED.format(path=request.path))  # noqa: PLR2004 - as above
+
+
+def asked_wait_s(body: bytes) -> float | None:
+    """Gives the timeout that a request asks for; None where it is not such a request."""
+    try:
+        asked = body_object(body or b"{}").get("timeout", "30s")
+        wait_s = float(str(asked).removesuffix("s"))
+    except ValueError:
+        return None
+    return wait_s if wait_s >= 0 else None
 
 
 def service_json(name: str, count: int | None) -> dict[str, Any]:

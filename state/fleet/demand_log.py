@@ -28,7 +28,6 @@ LEAST_PART_S: Final = 15
 
 PREFIX: Final = "demand_"
 SEPARATOR: Final = "~"
-TURNS: Final = "turns_"
 HOUR_DIGITS: Final = 12
 MOST_LISTED: Final = 1000
 MANY: Final = 24
@@ -62,22 +61,13 @@ class DemandLog:
 
         Earlier releases kept it in the partition of the backend.
         """
-        found = await self.hours_after(backend, self.clock.now() - KEPT_S if since is None else since)
-        return await asyncio.to_thread(demand_in, found) if len(found) > MANY else demand_in(found)
-
-    async def turns_since(self, backend: Backend, since: float) -> int:
-        """Return how many turns came in the parts that began after a time."""
-        hours = await self.hours_after(backend, since - HOUR_S)
-        return sum(readable(hours, lambda hour: turns_of(hour, since)))
-
-    async def hours_after(self, backend: Backend, at: float) -> Sequence[Document]:
-        """Return the documents of the hours after that of a time."""
-        first, prefix = hour_of(at), hours_prefix(backend)
+        first, prefix = hour_of(self.clock.now() - KEPT_S if since is None else since), hours_prefix(backend)
         earlier, later = await asyncio.gather(
             self.store.list(backend_key(backend), prefix=PREFIX, after=PREFIX + first, limit=MOST_LISTED),
             self.store.list(FLEET, prefix=prefix, after=prefix + first, limit=MOST_LISTED),
         )
-        return (*earlier, *later)
+        found = (*earlier, *later)
+        return await asyncio.to_thread(demand_in, found) if len(found) > MANY else demand_in(found)
 
 
 def demand_in(found: Sequence[Document]) -> ObservedDemand:
@@ -90,19 +80,8 @@ def demand_of(hour: Document) -> ObservedDemand:
     """Return the demand of an hour."""
 
     def read(body: Body) -> ObservedDemand:
-        turns = sum(int(value) for name, value in body.items() if name.startswith(TURNS))
+        turns = sum(int(value) for name, value in body.items() if name.startswith("turns_"))
         return ObservedDemand(list(parts_of(float(hour.id[-HOUR_DIGITS:]), body)), turns)
-
-    return hour.read_as(read)
-
-
-def turns_of(hour: Document, since: float) -> int:
-    """Return how many turns came in the parts of an hour that began after a time."""
-
-    def read(body: Body) -> int:
-        first = (since - float(hour.id[-HOUR_DIGITS:])) / body["part_s"]
-        counts = ((name.removeprefix(TURNS), value) for name, value in body.items() if name.startswith(TURNS))
-        return sum(int(value) for part, value in counts if int(part) > first)
 
     return hour.read_as(read)
 
@@ -110,7 +89,7 @@ def turns_of(hour: Document, since: float) -> int:
 def parts_of(began: float, body: Body) -> Iterator[PastDemand]:
     """Yield the demand of an hour in the order of time; the turns of a part work at once."""
     part_s = body["part_s"]
-    for part in sorted(int(name.removeprefix(TURNS)) for name in body if name.startswith(TURNS)):
+    for part in sorted(int(name.removeprefix("turns_")) for name in body if name.startswith("turns_")):
         turns, saved = body[f"turns_{part}"], body[f"nanos_{part}"]
         busy_s = body[f"work_ms_{part}"] / 1000 / turns
         yield PastDemand(began + part * part_s, float(Decimal(saved) / NANOS), busy_s)

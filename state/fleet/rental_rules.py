@@ -15,7 +15,7 @@ from state.fleet.state_documents import backend_key
 RULE_ID: Final = "rule"
 
 REFRESH_S: Final = 300.0
-"""A process uses a rule that it has read for this long: rules change once an hour at most."""
+"""A process uses a rule that it has read for this long: rules change once a day."""
 
 
 class RentalRules:

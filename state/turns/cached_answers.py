@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
-from clients.storage.keys import answer_id, owner_index_key, response_key
+from clients.storage.damage import parsed
+from clients.storage.keys import answer_id, owner_index_key, response_key, slot_prefix
 from clients.storage.port import Body, Create, Document, Replace
 from domain.errors import NotFound
 from domain.log.copied_answers import after_events, copied_events
@@ -125,7 +126,7 @@ class CachedAnswers:
         is_emptied = any(slot.writer == EMPTIED_BY for slot in slots)
         if is_emptied or (is_at_work(slots[-1]) and self.clock.now() - slots[-1].at > LEASE_S):
             return None
-        return FirstAnswer(turn=turn, is_private=not can_be_followed(read_log(slots)))
+        return FirstAnswer(turn=turn, is_private=not can_be_followed(parsed(slot_prefix(turn.id), read_log, slots)))
 
     async def enter(self, response: Response, use: CacheUse, found: Document | None) -> bool:
         """Make a turn the one that answers its key; False where another one was faster."""

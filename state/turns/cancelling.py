@@ -25,20 +25,28 @@ async def cancelled(turns: TurnStore, owner: Owner, response_id: str) -> Respons
         return await turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
     except DamagedRecord as damage:
         report(damage)
-    return await compare_and_swap(turns.clock, lambda: cancelled_without_log(turns, owner, response_id))
+    return await compare_and_swap(turns.clock, lambda: cancelled_as_it_is(turns, owner, response_id))
 
 
-async def cancelled_without_log(turns: TurnStore, owner: Owner, response_id: str) -> Response:
+async def cancelled_as_it_is(turns: TurnStore, owner: Owner, response_id: str) -> Response:
     """Cancel a turn by what its own document says; raises Conflict."""
     found = await turns.document(owner, response_id)
     response = found.read_with_id(Response.from_document)
     if response.status.is_terminal:
         return response
-    slots = await list_all(turns.store, response_key(owner, response_id), prefix=slot_prefix(response_id))
-    after = int(slots[-1].id.removeprefix(slot_prefix(response_id))) + 1 if slots else 0
-    ending = Ending(status=ResponseStatus.CANCELLED, at=turns.clock.now())
+    log = await readable_log(turns, owner, response_id)
+    ending = Ending(status=ResponseStatus.CANCELLED, at=turns.clock.now(), usage=log.usage)
     in_place = await without_damaged_conversation(turns, response)
-    return await turns.commit_ending(found, in_place, Transcript(next_slot=after), ending)
+    return await turns.commit_ending(found, in_place, log, ending)
+
+
+async def readable_log(turns: TurnStore, owner: Owner, response_id: str) -> Transcript:
+    """Return the log of a turn; an empty one that goes on after the last slot where a slot is damaged."""
+    try:
+        return await turns.transcript(owner, response_id)
+    except DamagedRecord:
+        slots = await list_all(turns.store, response_key(owner, response_id), prefix=slot_prefix(response_id))
+    return Transcript(next_slot=int(slots[-1].id.removeprefix(slot_prefix(response_id))) + 1 if slots else 0)
 
 
 async def without_damaged_conversation(turns: TurnStore, response: Response) -> Response:

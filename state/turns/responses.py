@@ -12,7 +12,7 @@ from typing import Any
 from clients.clock import Clock
 from clients.storage.batching import check_size, split_to_fit
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap, create_once
-from clients.storage.damage import readable
+from clients.storage.damage import parsed, readable
 from clients.storage.item_parts import item_creates
 from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
 from clients.storage.paging import create_missing, list_all
@@ -142,12 +142,12 @@ class TurnStore:
         return (document.read_as(Slot.from_document),) if document else ()
 
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
-        """Return the transcript of all slots, or add the new ones to `since`; raises NoResponse."""
+        """Return the transcript of all slots, or add the new ones to `since`; raises NoResponse and DamagedRecord."""
         start = since or Transcript()
         slots = await self.slots(owner, response_id, after=start.next_slot - 1)
         if any(slot.writer == EMPTIED_BY for slot in slots):
             raise no_response(response_id)
-        return read_log(slots, start)
+        return parsed(slot_prefix(response_id), read_log, slots, start)
 
     async def wait_for_slot(self, response_id: str, *, within_s: float) -> None:
         """Return when this process wrote a slot of the response, or after `within_s` seconds."""

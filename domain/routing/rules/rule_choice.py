@@ -1,7 +1,6 @@
 """Which rule would have been the cheapest for the demand of the last weeks?
 
 The default rule stays in force until there is enough demand to judge by, and as long as no other is clearly cheaper.
-Little demand is judged too: what another rule gains then has to pay for a session.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,17 +30,11 @@ SHORTEST_START_S: Final = 5.0
 SHORTEST_IDLE_S: Final = 0.25
 LONGEST_IDLE_S: Final = 3600.0
 
-HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
-ENOUGH_TURNS: Final = 100
-LOOK_S: Final = 300.0
-"""How often the turns are counted until there are enough; then once an hour."""
-
-GROWN: Final = 0.1
-"""A rule is chosen again where so many more turns came, as a share of those that it was chosen by."""
-
+ENOUGH_S: Final = 3 * DAY_S
+ENOUGH_TURNS: Final = 200
 CLEARLY: Final = 0.98
-"""A rule is adopted if it would have cost at most this share of the default rule's dollars, and a session less."""
+"""A rule is adopted if it would have cost at most this share of the default rule's dollars."""
 
 
 class ObservedDemand(NamedTuple):
@@ -72,15 +65,6 @@ class RuleChoice(Struct, frozen=True, kw_only=True):
     def is_due(self, now: float, second_usd: float) -> bool:
         """Return whether the rule has to be chosen again: after a day, and when the price has changed."""
         return now - self.at >= DAY_S or second_usd != self.second_usd
-
-    @property
-    def look_s(self) -> float:
-        """How often the turns since the choice are counted, in seconds."""
-        return HOUR_S if self.dollars else LOOK_S
-
-    def is_outgrown(self, more: int) -> bool:
-        """Return whether `more` turns since the choice are reason to choose again before a day has passed."""
-        return more >= GROWN * self.turns if self.dollars else self.turns + more >= ENOUGH_TURNS
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -116,7 +100,7 @@ def rules_for(terms: SessionTerms) -> Sequence[Rule]:
 
 def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> RuleChoice:
     """Replay the demand with every rule; `now` is in seconds since the epoch."""
-    if demand.turns < ENOUGH_TURNS:
+    if demand.turns < ENOUGH_TURNS or demand.lasts_s < ENOUGH_S:
         reason = f"too few turns to choose another rule: {demand.turns} in {demand.lasts_s / DAY_S:.1f} days"
         return RuleChoice(
             rule=DEFAULT_RULE, at=now, second_usd=terms.second_usd, turns=demand.turns, reason=reason, dollars={}
@@ -124,7 +108,7 @@ def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> R
     rules = rules_for(terms)
     costs = {rule: replay(demand.parts, rule, terms).dollars for rule in (*rules, DEFAULT_RULE, NEVER, ALWAYS)}
     ranked = sorted(rules, key=lambda rule: (costs[rule], rule != DEFAULT_RULE))
-    adopted = ranked[0] if is_clear(costs[ranked[0]], costs[DEFAULT_RULE], terms) else DEFAULT_RULE
+    adopted = ranked[0] if costs[ranked[0]] <= CLEARLY * costs[DEFAULT_RULE] else DEFAULT_RULE
     following = next(rule for rule in ranked if rule != adopted)
     named = {"adopted": adopted, "default": DEFAULT_RULE, "next": following, "never": NEVER, "always": ALWAYS}
     dollars = {name: round(costs[rule], 6) for name, rule in named.items()}
@@ -134,8 +118,3 @@ def choose_rule(demand: ObservedDemand, terms: SessionTerms, *, now: float) -> R
     return RuleChoice(
         rule=adopted, at=now, second_usd=terms.second_usd, turns=demand.turns, reason=reason, dollars=dollars
     )
-
-
-def is_clear(cost: float, default: float, terms: SessionTerms) -> bool:
-    """Return whether a rule of this cost is clearly cheaper than the default rule; both are dollars."""
-    return cost <= CLEARLY * default and default - cost >= terms.price

@@ -1,4 +1,4 @@
-"""Is the rule chosen in time, and is it the one that decides and that the route record shows?"""
+"""Is the rule chosen once a day, and is it the one that decides and that the route record shows?"""
 
 from collections.abc import Mapping
 from copy import replace
@@ -11,7 +11,7 @@ from activities.maintenance.rule_replay import RuleReplay
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.routing.rent_or_buy import DEFAULT_RULE
-from domain.routing.rules.rule_choice import DAY_S, HOUR_S, LOOK_S, RuleChoice
+from domain.routing.rules.rule_choice import DAY_S, RuleChoice
 from tests.activities.cold_starts import EXPENSIVE, cold_gpu, cold_of
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
@@ -37,12 +37,6 @@ async def add_bursts(world: World, clock: FakeClock, *, days: int = 5, dollars: 
             await world.app.state.demand_log.add(GPU, Decimal(dollars), busy_s=5.0)
             clock.advance(45)
         clock.advance(DAY_S - BURST * 45)
-
-
-async def add_turns(world: World, clock: FakeClock, turns: int) -> None:
-    for _ in range(turns):
-        clock.advance(45)
-        await world.app.state.demand_log.add(GPU, Decimal("0.1"), busy_s=5.0)
 
 
 async def rule_of(world: World) -> RuleChoice:
@@ -78,50 +72,6 @@ async def test_a_month_of_bursts_is_bought_for_early() -> None:
     found = await rule_of(world)
     assert found.rule.threshold < DEFAULT_RULE.threshold
     assert found.dollars["adopted"] < found.dollars["default"] < found.dollars["never"]
-
-
-async def test_the_first_rule_is_chosen_soon_after_a_hundred_turns() -> None:
-    clock = FakeClock()
-    world = world_of(MemoryStore(clock), clock)
-    await replay_of(world).replay_due()
-    await add_turns(world, clock, 99)
-    await replay_of(world).replay_due()
-    assert (await rule_of(world)).turns == 0
-    await add_turns(world, clock, 1)
-    clock.advance(LOOK_S)
-    await replay_of(world).replay_due()
-    found = await rule_of(world)
-    assert found.turns == 100
-    assert found.dollars["always"] < found.dollars["never"]
-
-
-async def test_a_rule_is_chosen_again_after_an_hour_in_which_the_demand_has_grown_by_a_tenth() -> None:
-    clock = FakeClock()
-    world = world_of(MemoryStore(clock), clock)
-    await add_turns(world, clock, 200)
-    await replay_of(world).replay_due()
-    times = [(await rule_of(world)).at]
-    for turns, minutes in ((25, 20), (0, 20), (0, 20), (19, 60), (0, 60), (4, 60)):
-        await add_turns(world, clock, turns)
-        clock.advance(60 * minutes - 45 * turns)
-        await replay_of(world).replay_due()
-        times.append((await rule_of(world)).at)
-    hours = [(at - times[0]) / HOUR_S for at in times]
-    assert hours == pytest.approx([0, 0, 0, 1, 1, 1, 4])
-
-
-async def test_the_turns_since_a_choice_are_counted_once_an_hour() -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    world = world_of(store, clock)
-    await add_turns(world, clock, 200)
-    await replay_of(world).replay_due()
-    clock.advance(HOUR_S)
-    await replay_of(world).replay_due()
-    looked_at = replay_of(world).looked_at["gpu"]
-    clock.advance(HOUR_S - 60)
-    await replay_of(world).replay_due()
-    assert looked_at == replay_of(world).looked_at["gpu"] == clock.now() - HOUR_S + 60
 
 
 async def test_a_changed_price_is_reason_to_choose_again() -> None:

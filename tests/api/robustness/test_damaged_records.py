@@ -196,3 +196,15 @@ async def test_a_running_turn_with_a_damaged_log_and_its_conversation_can_be_del
         assert (deleted.status_code, deleted.json()["deleted"]) == (200, True)
         assert (await at.one.http.get(f"/v1/responses/{turn}")).status_code == 404
         assert at.one.orchestrations.cancelled == [turn]
+
+
+async def test_a_log_with_a_slot_out_of_place_is_named_by_the_routes_that_need_it() -> None:
+    async with scene() as at:
+        log = slot_prefix(at.ids["turn"])
+        key = response_key(OWNER, at.ids["turn"])
+        last = max(name for name in at.store.rows(key) if name.startswith(log))
+        body = {**json.loads(at.store.rows(key)[last].data), "first": 99}
+        with at.holding(Place(key=key, identifier=last), json.dumps(body).encode()):
+            answers = [each for each in (await at.answers()).values() if log in each.text]
+    assert "damaged_record" in answers[0].text
+    assert [each.status_code for each in answers] == [500, 200]

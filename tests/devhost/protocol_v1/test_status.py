@@ -54,7 +54,20 @@ def test_a_page_continues_after_its_last_instance(found: OrchestrationInstance) 
     assert position_from_token(continuation_token(found)) == (found.created, found.id)
 
 
-CONTENTS = ("", "x", "5", "null", "[]", "[1]", "[null, 1]", '{"a": 1, "b": 2}', '["a", "b"]')
+CONTENTS = (
+    "",
+    "x",
+    "5",
+    "null",
+    "[]",
+    "[1]",
+    "[null, 1]",
+    '{"a": 1, "b": 2}',
+    '["a", "b"]',
+    f"[1{'0' * 400}, 1]",
+    '[1, "\\ud800"]',
+    "[1, 1]",
+)
 
 
 @pytest.mark.parametrize("token", [*(urlsafe_b64encode(each.encode()).decode() for each in CONTENTS), "%", "_", "ä"])

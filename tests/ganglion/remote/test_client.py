@@ -6,10 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
+from ganglion.__main__ import Command, command_line, shown_by
 from ganglion.remote import client as remote_client
+from ganglion.remote import commands
 from ganglion.remote.client import Access, ApiClient, ApiError, access_from, body_of
 
 TOKEN = {"GANGLION_ACCESS_TOKEN": "t"}
+LISTS: dict[str, Command] = {"turns": commands.turns, "budgets": commands.budgets, "usage": commands.usage}
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,17 @@ async def test_parameters_without_a_value_are_not_sent() -> None:
     http = httpx.AsyncClient(base_url="https://app", transport=httpx.MockTransport(answer))
     await ApiClient(http).get("/v1/turns", limit=0, after=None, status="", model="a b")
     assert asked == ["https://app/v1/turns?limit=0&model=a+b"]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data": null}'])
+@pytest.mark.parametrize("name", LISTS)
+async def test_an_answer_of_another_service_is_an_error_in_one_sentence(name: str, body: bytes) -> None:
+    options = command_line().parse_args([name])
+    with pytest.raises(ApiError, match=r"not one of this release of Ganglion .*; check GANGLION_URL"):
+        _ = [text async for text in shown_by(LISTS[name], client(body), options)]
+
+
+async def test_an_event_of_another_service_is_an_error_in_one_sentence() -> None:
+    options = command_line().parse_args(["follow", "resp_1"])
+    with pytest.raises(ApiError, match="not one of this release of Ganglion"):
+        _ = [text async for text in shown_by(commands.follow, client(b'data: {"n": 1}\n\n'), options)]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from scripts.deployment.commands import DeploymentError
-from scripts.release.__main__ import Release, release, release_in
+from scripts.release.__main__ import Release, functions_of, release, release_in
 from scripts.release.watching import Pace, ReleaseError
 
 NO_TIME = Pace(asks=20, agreeing=3, pause_s=0.0, sleep=lambda _: None)
@@ -118,3 +118,24 @@ def test_a_file_that_is_no_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_text(json.dumps({}))
     with pytest.raises(ReleaseError, match=r"x.zip is no package"):
         release_in(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("page", [b'"starting"', b"[]", b"<html>"])
+def test_an_app_that_answers_with_no_object_is_put_back(given: Release, page: bytes) -> None:
+    app = FakeApp()
+    with (
+        httpx.Client(
+            base_url="https://app", transport=httpx.MockTransport(lambda _: httpx.Response(200, content=page))
+        ) as http,
+        pytest.raises(ReleaseError, match="could not be put back"),
+    ):
+        release(app.run, http, given, NO_TIME, print)
+    assert app.deployed == ["new", "old"]
+
+
+@pytest.mark.parametrize("listed", ["", "null\n", "a warning"])
+def test_a_list_of_functions_without_a_number_has_none(given: Release, listed: str) -> None:
+    def run(*_command: str, succeeds: bool = True) -> str:
+        return listed if succeeds else ""
+
+    assert functions_of(run, given) == 0

@@ -38,7 +38,8 @@ def turn(status: str) -> httpx.Response:
         (ready("new"), "ok, release new"),
         (httpx.Response(503, json={"status": "degraded", "release": "new"}), "degraded, release new"),
         (httpx.Response(404, json={}), "404, release None"),
-        (PAGE, "JSONDecodeError"),
+        (PAGE, "502, release None"),
+        (httpx.Response(503, json=["starting"]), "503, release None"),
         (httpx.ConnectError("no"), "ConnectError"),
     ],
 )

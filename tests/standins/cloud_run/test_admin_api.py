@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from standins.cloud_run.admin_api import OPAQUE, EditorCheck, Operation, error, manual_count, service_json
+from standins.cloud_run.admin_api import OPAQUE, EditorCheck, Operation, asked_wait_s, error, manual_count, service_json
 from standins.cloud_run.invoker_check import GoogleKeySet
 
 MASK = "scaling.scalingMode,scaling.manualInstanceCount"
@@ -99,3 +99,19 @@ def bearer(key: rsa.RSAPrivateKey = KEY, kid: str = "k1", **changes: Any) -> str
 )
 async def test_only_an_editor_with_a_valid_token_changes_the_service(authorization: str | None, status: int) -> None:
     assert await editor_check().status(authorization) == status
+
+
+@pytest.mark.parametrize(
+    ("body", "wait_s"),
+    [
+        (b"", 30.0),
+        (b'{"timeout": "2.5s"}', 2.5),
+        (b'{"timeout": "nan"}', None),
+        (b'{"timeout": "-1s"}', None),
+        (b'{"timeout": []}', None),
+        (b"[]", None),
+        (b"x", None),
+    ],
+)
+def test_a_wait_has_a_timeout_that_is_a_number_of_seconds(body: bytes, wait_s: float | None) -> None:
+    assert asked_wait_s(body) == wait_s

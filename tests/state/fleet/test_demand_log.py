@@ -40,21 +40,6 @@ async def test_turns_of_one_part_add_up_and_those_of_others_stay_apart() -> None
     assert found.parts[1].at - found.parts[0].at == 3 * part_length_s(GPU)
 
 
-async def test_turns_are_counted_since_the_part_after_a_time() -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    log = DemandLog(store, clock, FleetCounters(store))
-    await log.add(GPU, Decimal("0.01"), busy_s=1.0)
-    at = clock.now()
-    assert await log.turns_since(GPU, at) == 0
-    assert await log.turns_since(GPU, at - part_length_s(GPU)) == 1
-    for _ in range(3):
-        clock.advance(HOUR_S / 2)
-        await log.add(GPU, Decimal("0.01"), busy_s=1.0)
-    assert await log.turns_since(GPU, at) == 3
-    assert await log.turns_since(GPU, clock.now()) == 0
-
-
 async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)

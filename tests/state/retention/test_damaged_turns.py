@@ -110,3 +110,16 @@ async def test_a_waiting_turn_is_cancelled_where_the_running_one_is_damaged(scen
     scene.damage(OWNER, running.thread, running.id)
     cancelled = await scene.retention.delete_conversation(OWNER, conversation.id)
     assert [each.id for each in cancelled] == [waiting.id]
+
+
+@pytest.mark.parametrize("other", ["gone", "of another place"])
+async def test_a_turn_is_deleted_whose_log_has_a_slot_that_follows_none(scene: Scene, other: str) -> None:
+    _, running, _ = await scene.started()
+    key = turns_key(OWNER, running.thread)
+    first, *_ = [name for name in scene.store.rows(key) if name.startswith(slot_prefix(running.id))]
+    row = scene.store.rows(key)[first]
+    moved = replace(row, data=row.data.replace(b'"first":0', b'"first":7'))
+    scene.store.put(key, first, None if other == "gone" else moved)
+    with pytest.raises(DamagedRecord):
+        await scene.turns.transcript(OWNER, running.id)
+    assert (await scene.retention.delete_response(OWNER, running.id)).status is ResponseStatus.CANCELLED

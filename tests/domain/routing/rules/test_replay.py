@@ -12,8 +12,6 @@ from domain.routing.rules.replay import ALWAYS, NEVER, PLAIN, PastDemand, Sessio
 from domain.routing.rules.rule_choice import (
     DAY_S,
     ENOUGH_TURNS,
-    HOUR_S,
-    LOOK_S,
     RULES,
     SHORTEST_IDLE_S,
     SHORTEST_START_S,
@@ -82,31 +80,14 @@ def test_demand_that_saves_nothing_starts_nothing(demand: list[PastDemand], rule
     [
         (ObservedDemand((), 0), "too few turns to choose another rule: 0 in 0.0 days"),
         (bursts(10, size=2, saved=0.03), "too few"),
+        (bursts(2, size=60, saved=0.03), "too few"),
     ],
 )
-def test_the_default_rule_stays_until_there_are_enough_turns(demand: ObservedDemand, why: str) -> None:
+def test_the_default_rule_stays_until_there_are_three_days_and_enough_turns(demand: ObservedDemand, why: str) -> None:
     found = choose_rule(demand, TERMS, now=NOW)
     assert found.rule == DEFAULT_RULE
     assert why in found.reason
     assert not found.dollars
-
-
-def test_a_rule_is_chosen_for_the_demand_of_some_hours() -> None:
-    found = choose_rule(bursts(1, size=60, saved=0.03), TERMS, now=NOW)
-    assert found.rule.threshold == 0.3
-    assert found.turns == 240
-
-
-def test_what_another_rule_spares_has_to_pay_for_a_session() -> None:
-    """Both demands spare the same share."""
-    burst = ObservedDemand(bursts(1, size=30, saved=0.03).parts[:30], ENOUGH_TURNS)
-    one = choose_rule(burst, TERMS, now=NOW)
-    many = choose_rule(bursts(3, size=30, saved=0.03), TERMS, now=NOW)
-    spared = one.dollars["default"] - min(replay(burst.parts, rule, TERMS).dollars for rule in RULES)
-    assert 0.02 * one.dollars["default"] < spared < TERMS.price
-    assert one.rule == DEFAULT_RULE
-    assert many.rule != DEFAULT_RULE
-    assert many.dollars["default"] - many.dollars["adopted"] >= TERMS.price
 
 
 def test_long_bursts_are_bought_early_and_short_ones_late() -> None:
@@ -120,12 +101,11 @@ def test_long_bursts_are_bought_early_and_short_ones_late() -> None:
 
 @given(demands)
 def test_no_rival_among_the_rules_is_clearly_cheaper(demand: list[PastDemand]) -> None:
-    """None costs 2 % and a session less."""
     spread = [turn._replace(at=turn.at * 100) for turn in demand]
     found = choose_rule(ObservedDemand(spread, ENOUGH_TURNS), TERMS, now=NOW)
     if found.dollars:
         least = min(replay(spread, rule, TERMS).dollars for rule in RULES)
-        assert found.dollars["adopted"] - max(0.02 * found.dollars["adopted"], TERMS.price) <= least + 1e-5
+        assert found.dollars["adopted"] * 0.98 <= least + 1e-5
         assert 0.3 <= found.rule.threshold <= 2.5
 
 
@@ -136,15 +116,6 @@ def test_a_rule_is_chosen_again_after_a_day_and_when_the_price_changes() -> None
     assert found.is_due(NOW, 0.002)
     assert RuleChoice.from_document(found.to_document()) == found
     assert replace(found, at=0.0) != found
-
-
-def test_a_rule_is_outgrown_by_a_tenth_more_turns_and_the_first_one_by_what_was_lacking() -> None:
-    found = choose_rule(bursts(10, size=60, saved=0.03), TERMS, now=NOW)
-    assert [found.is_outgrown(more) for more in (0, 239, 240)] == [False, False, True]
-    assert found.look_s == HOUR_S
-    early = choose_rule(ObservedDemand(turns(0, 10, 20), 3), TERMS, now=NOW)
-    assert [early.is_outgrown(more) for more in (0, 96, 97)] == [False, False, True]
-    assert early.look_s == LOOK_S
 
 
 @pytest.mark.parametrize(("gap_s", "idle_s"), [(300, SHORTEST_IDLE_S), (3, 2.4)])
