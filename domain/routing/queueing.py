@@ -219,6 +219,13 @@ def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Map
     return with_memory(load.first_in_line(room, now), memory_of(backend, state, now), backend)
 
 
+def next_watcher(state: BackendState, response: str, *, now: float) -> Mapping[str, QueuePlace]:
+    """Return the turn that is to watch a start when this one leaves the line; none where this one did not watch it."""
+    line = dict(state.load.first_in_line(2, now))
+    is_watched = state.warmth.is_starting(now) and next(iter(line), "") == response
+    return {name: place for name, place in line.items() if name != response} if is_watched else NO_QUEUE_PLACES
+
+
 def room_for(turn: QueuedTurn, concurrency: int) -> int:
     """Return how many turns may run at a backend beside and with this one."""
     return room_beside_others(concurrency) if turn.is_deferrable else concurrency
