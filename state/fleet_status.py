@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
-from domain.fleet.backend_state import BackendState
+from domain.fleet.backend_state import BackendState, last_starts
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held
 from domain.fleet.instances.numbered import instances_of
 from domain.money.sessions.gpu_sessions import GpuSession
 from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, SpendPart, unspent, window_s
 from domain.routing.rules.rule_choice import RuleChoice
-from state.fleet.backend_state import BackendStates, last_starts
+from state.fleet.backend_state import BackendStates
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.money.recent_sessions import MOST, EndedSession, RecentSessions

@@ -14,7 +14,7 @@ from clients.clock import Clock
 from clients.storage.port import Document
 from domain import wire
 from domain.errors import Retryable
-from domain.fleet.backend_state import BackendState
+from domain.fleet.backend_state import BackendState, last_starts
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.instances.held_backend import held, held_fleet
 from domain.fleet.instances.numbered import backend_of
@@ -29,7 +29,7 @@ from domain.routing.router import NO_RENTAL_SPEND, RouteDecision, route
 from domain.routing.rules.rule_choice import RuleChoice
 from domain.turns.response import Response
 from state.fleet.answer_lengths import LearnedAnswerLengths
-from state.fleet.backend_state import BackendStates, last_starts
+from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
 from state.fleet.fleet_counters import Addition
 from state.fleet.rental_rules import RentalRules

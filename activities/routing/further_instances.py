@@ -106,11 +106,10 @@ class FurtherInstances:
         if not asked.more:
             return False
         try:
-            await self.counts.set_to(asked.backend, asked.count, asked.by)
+            found = await self.counts.set_to(asked.backend, asked.count, asked.by)
         except BackendError as error:
             await self.note_failed_start(asked, error)
             return False
-        began = self.clock.now()
         state = await self.states.record_count(asked.backend, asked.by)
         if state and all(each.by != asked.by for each in state.warmth.further):
             log.warning(
@@ -120,7 +119,7 @@ class FurtherInstances:
         await self.counts.keep_at(asked.backend, asked.count, asked.by)
         for one in asked.ones:
             with suppress(Retryable):
-                await self.sessions.record_begun(one, began)
+                await self.sessions.record_begun(one, found.changed_at)
         return True
 
     async def charged(self, asked: FurtherStart) -> int:

@@ -3,14 +3,14 @@
 import logging
 from contextlib import suppress
 from copy import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from clients.backends.port import BackendError
 from clients.clock import Clock
 from clients.instances.port import InstanceCounter
 from domain.errors import Retryable
 from domain.fleet.catalog import Backend
-from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, may_repeat, pause_s
+from domain.fleet.instances.count_failures import START_TRIES, changed_nothing, is_unheard, may_repeat, pause_s
 from domain.fleet.instances.lease import CountLease, LeasePhase, with_target
 from domain.fleet.instances.several import wanted_count
 from state.fleet.backend_state import BackendStates
@@ -20,6 +20,13 @@ log = logging.getLogger("ganglion.activities")
 
 LEASE_PAUSE_S: Final = 1.0
 """How long until a lease is written again that could not be."""
+
+
+class CountSet(NamedTuple):
+    """When the first call to set a count ended, and when the first one that has changed it or had no answer."""
+
+    first_at: float
+    changed_at: float
 
 
 class InstanceCounts:
@@ -34,24 +41,30 @@ class InstanceCounts:
         self.clock = clock
         self.paused_until: dict[str, float] = {}
 
-    async def set_to(self, backend: Backend, count: int, by: str) -> None:
+    async def set_to(self, backend: Backend, count: int, by: str) -> CountSet:
         """Set a higher count; the turns that wait for the start of `by` are told of a delay.
 
         Raises the first error after which the count may be set all the same, else the last.
         """
         unknown: BackendError | None = None
-        for tries in range(1, START_TRIES + 1):
+        ends: list[float] = []
+        changed_at: float | None = None
+        while True:
             try:
                 await self.counter.set_count(backend, count)
             except BackendError as error:
+                ends.append(self.clock.now())
                 if unknown is None and not changed_nothing(error.failure):
                     unknown = error
-                if tries == START_TRIES or not may_repeat(error.failure):
+                if changed_at is None and is_unheard(error.failure):
+                    changed_at = ends[-1]
+                if len(ends) == START_TRIES or not may_repeat(error.failure):
                     raise unknown or error from None
-                await self.clock.sleep(pause_s(tries, error.failure))
+                await self.clock.sleep(pause_s(len(ends), error.failure))
                 await self.backend_states.record_warm_up_sent(backend, by)
             else:
-                return
+                now = self.clock.now()
+                return CountSet(ends[0] if ends else now, now if changed_at is None else changed_at)
 
     async def keep_at(self, backend: Backend, count: int, by: str) -> None:
         """After a count was set, set what others have asked for since: the call of this process may have come last."""
@@ -95,10 +108,15 @@ class InstanceCounts:
             return found is not None and found.lease.phase is LeasePhase.RUNNING
         return False
 
-    async def is_first_start(self, backend: Backend, by: str) -> bool:
-        """Tell whether no other process can have started the instance before `by` did."""
-        found = await self.leases.read(backend)
-        return found is not None and found.lease.by == by and not found.lease.may_run
+    async def first_start_at(self, backend: Backend, by: str, found: CountSet) -> float | None:
+        """Return when the first instance was started by `by`; None where it may have run before.
+
+        Where more instances are wanted by now, their count may have been set before that of `by` was.
+        """
+        stored = await self.leases.read(backend)
+        if stored is None or stored.lease.by != by or stored.lease.may_run:
+            return None
+        return found.changed_at if stored.lease.target == 1 else found.first_at
 
     async def lower_to(self, backend: Backend, count: int) -> float | None:
         """Set a lower count and wait until it is so; return None, or after a failure when to try again."""

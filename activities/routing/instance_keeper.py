@@ -101,22 +101,24 @@ class InstanceKeeper:
     async def start(self, backend: Backend, by: str) -> None:
         """Set the count, under the lease of `by`, where the product sets it: to 1, or to what runs already.
 
-        Raises BackendError. Calls that may succeed a little later are repeated for a while.
+        Raises BackendError. Calls that may succeed a little later are repeated for a while. No request has started an
+        instance whose count was not set, so its session begins then.
         """
+        if not is_counted(backend):
+            self.watch(backend)
+            return
+        wanted = 1 if backend.max_instances == 1 else await self.counts.wanted(backend)
         try:
-            if is_counted(backend):
-                wanted = 1 if backend.max_instances == 1 else await self.counts.wanted(backend)
-                await self.counts.set_to(backend, wanted, by)
-                if not await self.counts.has_lease(backend):
-                    await self.counts.renew_lease(backend, by, wanted)
-                await self.counts.keep_at(backend, wanted, by)
+            found = await self.counts.set_to(backend, wanted, by)
         except BackendError as error:
             await self.end_failed_start(backend, error, by)
             raise
-        began = self.clock.now()
+        if not await self.counts.has_lease(backend):
+            await self.counts.renew_lease(backend, by, wanted)
+        await self.counts.keep_at(backend, wanted, by)
         self.watch(backend)
         with suppress(Retryable):
-            if await self.counts.is_first_start(backend, by):
+            if began := await self.counts.first_start_at(backend, by, found):
                 await self.sessions.record_begun(backend, began)
 
     async def let_go(self, backend: Backend, by: str) -> None:

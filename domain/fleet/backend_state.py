@@ -76,3 +76,9 @@ def initial_state(backend: Backend) -> BackendState:
         speed=LearnedSpeed(prefill_tokens_s=speed.prefill_tokens_s, decode_tokens_s=speed.decode_tokens_s),
         start_times=StartTimes(p50_s=cold_start.p50_s, p99_s=cold_start.p99_s),
     )
+
+
+def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
+    """Return when the last start of each backend began that has one, in seconds since the epoch."""
+    starts = {name: state.warmth.started_at for name, state in states.items()}
+    return {name: at for name, at in starts.items() if at is not None}

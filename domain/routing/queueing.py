@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
-from domain.fleet.cold_start import StartLook, next_look, sight_s
+from domain.fleet.cold_start import LEAST_STEP_S, StartLook, next_look, sight_s
 from domain.fleet.instances.inferred import grows_itself
 from domain.fleet.instances.memory import KvMemory, claims_ahead, memory_of, with_memory
 from domain.fleet.instances.places import is_growing, longest_start_s, next_instance_s, places
@@ -147,7 +147,7 @@ def wait_for(
         return None
     look = NO_LOOK
     if has_room:
-        look = NO_LOOK if ahead or turn.is_deferrable else look_at_start(state, now)
+        look = NO_LOOK if ahead or turn.is_deferrable else look_at_start(state, backend, now)
         lead_s = (FIRST_LEAD if backend.scaling is Scaling.COUNT and not ahead else LEAD) * turn.hold_s
         trust_s = LONGEST_TRUST_S if state.warmth.must_hold_request(backend) else math.inf
         delay_s, reason = (
@@ -172,12 +172,17 @@ def wait_for(
     )
 
 
-def look_at_start(state: BackendState, now: float) -> StartLook:
-    """Return when the first turn in line looks at a start; one whose request a process holds needs no look."""
+def look_at_start(state: BackendState, backend: Backend, now: float) -> StartLook:
+    """Return when the first turn in line looks at a start; one whose request a process holds needs no look.
+
+    Nor does one that has just been claimed: no budget may have covered it yet, and a look would start it unpaid.
+    """
     start = state.warmth.start_under_way(now)
     if start is None or start.held_until is not None:
         return NO_LOOK
-    return next_look(now - start.since, state.start_times)
+    look = next_look(now - start.since, state.start_times)
+    unsure_s = start.since + backend.cold_start.warm_up_hold_s + LEAST_STEP_S - now
+    return StartLook(max(unsure_s, 0.0 if look.hold_s else look.delay_s)) if unsure_s > 0 else look
 
 
 def line_before(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float) -> LineAhead:
@@ -212,6 +217,13 @@ def turns_with_room(state: BackendState, backend: Backend, *, now: float) -> Map
         return NO_QUEUE_PLACES
     room = places(backend, state, now) - load.running(now) if scales else len(load.queue_places)
     return with_memory(load.first_in_line(room, now), memory_of(backend, state, now), backend)
+
+
+def next_watcher(state: BackendState, response: str, *, now: float) -> Mapping[str, QueuePlace]:
+    """Return the turn that is to watch a start when this one leaves the line; none where this one did not watch it."""
+    line = dict(state.load.first_in_line(2, now))
+    is_watched = state.warmth.is_starting(now) and next(iter(line), "") == response
+    return {name: place for name, place in line.items() if name != response} if is_watched else NO_QUEUE_PLACES
 
 
 def room_for(turn: QueuedTurn, concurrency: int) -> int:

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from clients.clock import Clock, process_name
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.damage import read_or_none
 from clients.storage.group_commit import GroupCommit
 from clients.storage.paging import list_all
 from clients.storage.port import Document, DocumentStore
 from domain.errors import Conflict, Retryable
-from domain.fleet.backend_state import BackendState, initial_state
+from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
@@ -39,7 +38,7 @@ from domain.fleet.state_updates import (
     after_warm_up,
     start_seen,
 )
-from domain.routing.queueing import QueuedTurn, QueueWait, turns_with_room
+from domain.routing.queueing import QueuedTurn, QueueWait, next_watcher, turns_with_room
 from state.fleet.learned_news import claims_scarce, learn_s, shows_nothing_new
 from state.fleet.place_wakes import PlaceWakes
 from state.fleet.promised_places import PromisedPlaces
@@ -206,8 +205,16 @@ class BackendStates:
         await self.update(backend, lambda state: after_queueing(state, turn.response, place, now=now))
 
     async def leave_queue(self, backend: Backend, response: str) -> None:
-        """Record that a turn no longer waits for this backend."""
-        await self.update(backend, lambda state: after_leaving_queue(state, response))
+        """Record that a turn no longer waits for this backend; the next one in line watches a start in its place."""
+        now = self.clock.now()
+        watchers: list[Mapping[str, QueuePlace]] = []
+
+        def left(state: BackendState) -> BackendState:
+            watchers.append(next_watcher(state, response, now=now))
+            return after_leaving_queue(state, response)
+
+        if await self.update(backend, left):
+            self.wakes.note(watchers[-1], now=now)
 
     async def claim_probe(self, backend: Backend, by: str) -> bool:
         """Reserve the probe of a backend whose circuit is open for `by`; False where another caller probes it."""
@@ -280,18 +287,9 @@ class BackendStates:
         """Read once where earlier releases kept the states of backends that have no document here."""
         new = [each for each in backends if each.name not in self.earlier]
         found = await asyncio.gather(*(self.store.read(backend_key(each), STATE_ID) for each in new))
-        self.earlier |= {each.name: state_from(each, document) for each, document in zip(new, found, strict=True)}
-
-
-def state_from(backend: Backend, document: Document | None) -> BackendState:
-    """Return the state in a document of an earlier release; the initial state where there is none."""
-    return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
-
-
-def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
-    """Return when the last start of each backend began that has one, in seconds since the epoch."""
-    starts = {name: state.warmth.started_at for name, state in states.items()}
-    return {name: at for name, at in starts.items() if at is not None}
+        self.earlier |= {
+            each.name: self.reader.earlier(each, document) for each, document in zip(new, found, strict=True)
+        }
 
 
 def show_start(backend: Backend, warm_up: WarmUp | None, *, opened_at: float) -> None:

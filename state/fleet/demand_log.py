@@ -5,7 +5,7 @@ work, in parts of the hour. So four weeks take a bounded number of bytes, and ad
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -30,6 +30,8 @@ PREFIX: Final = "demand_"
 SEPARATOR: Final = "~"
 HOUR_DIGITS: Final = 12
 MOST_LISTED: Final = 1000
+MANY: Final = 24
+"""More hours are read in a thread: four weeks take half a second, which would block the event loop."""
 
 
 class DemandLog:
@@ -64,8 +66,14 @@ class DemandLog:
             self.store.list(backend_key(backend), prefix=PREFIX, after=PREFIX + first, limit=MOST_LISTED),
             self.store.list(FLEET, prefix=prefix, after=prefix + first, limit=MOST_LISTED),
         )
-        hours = list(readable((*earlier, *later), demand_of))
-        return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))
+        found = (*earlier, *later)
+        return await asyncio.to_thread(demand_in, found) if len(found) > MANY else demand_in(found)
+
+
+def demand_in(found: Sequence[Document]) -> ObservedDemand:
+    """Return the demand of many hours."""
+    hours = list(readable(found, demand_of))
+    return ObservedDemand([part for hour in hours for part in hour.parts], sum(hour.turns for hour in hours))
 
 
 def demand_of(hour: Document) -> ObservedDemand:

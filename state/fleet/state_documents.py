@@ -137,3 +137,7 @@ class StateReader:
             parts=parts,
             load_parts={name: part for name, part in read.items() if part},
         )
+
+    def earlier(self, backend: Backend, document: Document | None) -> BackendState:
+        """Return the state in a document of an earlier release; the initial state where there is none."""
+        return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)

@@ -188,6 +188,7 @@ class World[C: Clock = FakeClock]:
             **self.app.activities.by_name(),
             wire.ROUTE: self.waking(self.app.activities.route.route),
             wire.INFER: self.infer,
+            wire.FINISH: self.waking(self.app.activities.finish.finish),
         }
 
     async def infer(self, request: wire.InferWire) -> wire.InferredWire:

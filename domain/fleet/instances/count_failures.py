@@ -27,6 +27,11 @@ def changed_nothing(failure: Failure) -> bool:
     return is_refusal or failure.kind in NOT_SENT or failure.kind in CREDENTIAL_KINDS
 
 
+def is_unheard(failure: Failure) -> bool:
+    """Return whether the call was sent and had no answer: it may have changed the count."""
+    return failure.status is None and not changed_nothing(failure)
+
+
 def pause_s(tries: int, failure: Failure) -> float:
     """Return how long to wait after so many failures in a row; at least as long as the API asks for."""
     asked = diagnose(failure, ()).delay_s or 0.0

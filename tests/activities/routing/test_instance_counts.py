@@ -87,6 +87,34 @@ def test_a_repeated_start_does_not_lower_the_count_that_another_turn_has_set() -
         await turn
         await scene.end()
         assert scene.gpu.instances == []
+        assert await scene.ledger() >= scene.bill
+
+    run(story, scene)
+
+
+def test_an_instance_is_paid_from_its_start_although_a_higher_count_is_refused_meanwhile() -> None:
+    busy = Failure(kind=FailureKind.STATUS, status=503, body="not now")
+
+    async def story(scene: Scene) -> None:
+        scene.refuse_while(busy, lambda count: scene.gpu.now < (3 if count == 1 else 12))
+        turn = asyncio.create_task(scene.turn())
+        await asyncio.sleep(2)
+        assert await further(scene)
+        await turn
+        await scene.end()
+        assert len(scene.gpu.lives) == 2
+        assert await scene.ledger() >= scene.bill
+
+    run(story, scene)
+
+
+def test_an_instance_is_paid_from_the_first_call_that_may_have_started_it() -> None:
+    async def story(scene: Scene) -> None:
+        scene.cluster.world.app.activities.keeper.counts.counter = UnheardCounter(scene.gpu)
+        await scene.turn()
+        await scene.end()
+        assert counts(scene) == [1, 1, 0]
+        await scene.assert_paid()
 
     run(story, scene)
 
@@ -132,6 +160,22 @@ class LateCounter:
         found = await self.gpu.set_count(backend, count)
         if self.failure:
             raise BackendError(self.failure)
+        return found
+
+    async def wait(self, backend: Backend, operation: str) -> None:
+        await self.gpu.wait(backend, operation)
+
+
+class UnheardCounter:
+    """Changes the count of a GPU, and answers no first call."""
+
+    def __init__(self, gpu: GpuPool) -> None:
+        self.gpu = gpu
+
+    async def set_count(self, backend: Backend, count: int) -> str:
+        found = await self.gpu.set_count(backend, count)
+        if len(self.gpu.calls) == 1:
+            raise BackendError(Failure(kind=FailureKind.READ_TIMEOUT))
         return found
 
     async def wait(self, backend: Backend, operation: str) -> None:

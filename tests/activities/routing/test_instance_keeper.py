@@ -9,6 +9,7 @@ import pytest
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.fleet.instances.scaling import DAY_S, CountLimits, Scaling, ScheduleRow
 from domain.identity.owners import Owner
+from domain.ids import operator_warm_up_id
 from domain.log.events import ResponseStatus
 from domain.money.costing import time_cost
 from domain.routing.queueing import QueuedTurn, QueueWait
@@ -28,6 +29,7 @@ from tests.domain.fleets import GPU
 from tests.fakes.clocks import START
 from tests.fakes.machines.counted_gpus import CountedGpu
 from tests.fakes.machines.gpus import Life, SleepingGpu
+from tests.fakes.worlds import OWNER
 
 
 def test_a_count_is_set_to_one_and_to_zero_after_the_idle_period() -> None:
@@ -295,6 +297,21 @@ def test_an_instance_is_kept_alive_by_requests_until_its_idle_period_is_over() -
         assert life.ended is not None
         assert ended_at + IDLE_S <= life.ended <= ended_at + IDLE_S + KEPT_ALIVE
         await scene.assert_paid()
+
+    run(story, kept_alive)
+
+
+def test_a_session_whose_machine_any_request_may_have_started_begins_no_later_than_its_warm_up() -> None:
+    async def story(scene: Scene) -> None:
+        app, by = scene.cluster.world.app, operator_warm_up_id("1")
+        await app.activities.keeper.hold(scene.backend, by)
+        assert await app.state.gpu_sessions.warm_up(scene.backend, OWNER, by, cold_s=20.0, worst_s=60.0)
+        await asyncio.sleep(5)
+        await app.activities.keeper.start(scene.backend, by)
+        found = (await app.state.gpu_sessions.current(scene.backend)).session
+        assert found
+        assert found.started == START
+        await kill([*app.activities.keeper.tasks, *scene.timers])
 
     run(story, kept_alive)
 

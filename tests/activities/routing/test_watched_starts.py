@@ -10,11 +10,13 @@ import pytest
 from clients.orchestrations import turn_wire
 from domain.fleet.cold_start import StartTimes
 from domain.turns.response import Response
+from state.turns.cancelling import cancelled
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of, kill
 from tests.checks import every
 from tests.fakes.clocks import in_no_time
 from tests.fakes.machines.gpus import SleepingGpu
 from tests.fakes.orchestration import FakeOrchestrations, Run, TimedEvents
+from tests.fakes.worlds import OWNER
 
 MEDIAN_S = 150.0
 SHORTEST_S = 100.0
@@ -117,6 +119,20 @@ def test_a_watch_goes_on_after_a_crash(kill_s: float) -> None:
         tasks = await watched.begin(3)
         await asyncio.sleep(kill_s)
         await asyncio.gather(*await watched.restart(tasks))
+        used = await watched.first_tokens()
+        assert every(at - watched.ready_s < STEP_S for at in used), (used, watched.ready_s)
+
+    in_no_time(story())
+
+
+@pytest.mark.parametrize("cancel_s", [5.0, 50.0, 95.0, 110.0])
+def test_the_next_turn_in_line_watches_where_the_first_one_is_cancelled(cancel_s: float) -> None:
+    async def story() -> None:
+        watched = Watched(123.0)
+        tasks = await watched.begin(3)
+        await asyncio.sleep(cancel_s)
+        await cancelled(watched.cluster.world.turns, OWNER, watched.responses.pop(0).id)
+        await asyncio.gather(*tasks)
         used = await watched.first_tokens()
         assert every(at - watched.ready_s < STEP_S for at in used), (used, watched.ready_s)
 

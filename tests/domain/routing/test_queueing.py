@@ -128,6 +128,19 @@ def test_the_first_turn_in_line_looks_from_shortly_before_the_shortest_start() -
     assert (early.delay_s, early.look_s) == (8.0, 0.0)
 
 
+@pytest.mark.parametrize("since_s", [0.05, 1.0, 2.9])
+def test_a_start_that_was_just_claimed_is_not_looked_at_however_short_one_was(since_s: float) -> None:
+    """Its cost may not be reserved yet: a look would start a GPU that nobody pays for."""
+    seen = StartTimes(p50_s=60.0, p99_s=90.0, samples=(0.1, 60.0, 70.0))
+    found = planned(replace(starting_since(NOW - since_s), start_times=seen))
+    assert found
+    assert found.look_s == 0
+    assert found.delay_s == pytest.approx(3.0 - since_s)
+    later = planned(replace(starting_since(NOW - 3.0), start_times=seen))
+    assert later
+    assert later.look_s > 0
+
+
 def test_a_start_whose_request_a_process_holds_needs_no_look() -> None:
     found = planned(starting_since(NOW - 45, HELD), HELD)
     assert found

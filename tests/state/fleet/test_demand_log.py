@@ -1,11 +1,14 @@
 """Is demand kept in few documents, and read as it was, and is a rule in force as soon as it is adopted?"""
 
 import asyncio
+import threading
 from copy import replace
 from decimal import Decimal
+from typing import Any, ClassVar, override
 
 import pytest
 
+from clients.storage.port import Document
 from domain.fleet.catalog import ColdStart
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rules.rule_choice import RuleChoice
@@ -52,6 +55,35 @@ async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
     assert len(store.rows(FLEET)) <= 28 + 1
     clock.advance(KEPT_S)
     assert (await log.observed(GPU)).turns == 0
+
+
+class ThreadedBody(dict[str, Any]):
+    """The body of a document that knows in which threads it was read."""
+
+    threads: ClassVar[set[int]] = set()
+
+    @override
+    def items(self) -> Any:
+        self.threads.add(threading.get_ident())
+        return super().items()
+
+
+class ManyHours(MemoryStore):
+    """A store that has 30 hours of demand."""
+
+    @override
+    async def list(self, *args: Any, **options: Any) -> list[Document]:
+        body = {"part_s": 15, "turns_0": 1, "nanos_0": 1, "work_ms_0": 1}
+        return [Document(id=f"demand_{hour:012d}", body=ThreadedBody(body), etag="1") for hour in range(30)]
+
+
+async def test_many_hours_are_not_read_in_the_thread_of_the_event_loop() -> None:
+    clock = FakeClock()
+    store = ManyHours(clock)
+    found = await DemandLog(store, clock, FleetCounters(store)).observed(GPU)
+    assert found.turns == 2 * 30
+    assert ThreadedBody.threads
+    assert threading.get_ident() not in ThreadedBody.threads
 
 
 async def test_parallel_turns_are_all_counted() -> None:
