@@ -13,14 +13,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from activities.routing.decision import RouteDecider
-from activities.routing.instance_keeper import InstanceKeeper, end_by_provider
+from activities.routing.instance_keeper import InstanceKeeper
 from activities.routing.warm_up import BackendWarmer
 from clients.clock import Clock
 from domain import wire
 from domain.errors import GanglionError
 from domain.fleet.catalog import Backend
 from domain.fleet.instances.lease import is_counted
-from domain.fleet.instances.time_up import time_up
+from domain.fleet.instances.time_up import end_by_provider, time_up
 from domain.fleet.state_updates import after_letting_go
 from domain.ids import thread_of
 from domain.money.prices import TimePrice

@@ -25,7 +25,7 @@ from domain.fleet.instances.held_backend import provider_idle_s
 from domain.fleet.instances.lease import LOOK_S, CountLease, LeasePhase, due_at, is_counted, kept_until, look_by
 from domain.fleet.instances.numbered import instance, instances_of
 from domain.fleet.instances.scaling import Scaling
-from domain.money.sessions.gpu_sessions import GpuSession
+from domain.fleet.instances.time_up import end_by_provider
 from state.fleet.backend_state import BackendStates
 from state.fleet.count_leases import SILENT_S, CountLeases, StoredLease
 from state.fleet.further_states import FurtherStates
@@ -295,8 +295,3 @@ class InstanceKeeper:
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The watches under way."""
         return [each for each in self.watches.values() if not each.done()]
-
-
-def end_by_provider(session: GpuSession, backend: Backend) -> float:
-    """Return when the provider ends an instance without further requests."""
-    return max(session.last_end, session.ready_time) + provider_idle_s(backend)

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.instances.held_backend import provider_idle_s
 from domain.fleet.instances.lease import CountLease, due_at, is_counted
 from domain.fleet.instances.scaling import Scaling
+from domain.money.sessions.gpu_sessions import GpuSession
 
 
 class TimeUp(NamedTuple):
@@ -33,3 +35,8 @@ def time_up(
         return TimeUp(due_s)
     stays_s = max(0.0, (now if provider_end is None else provider_end) - now)
     return TimeUp(max(due_s, stays_s), stays_s)
+
+
+def end_by_provider(session: GpuSession, backend: Backend) -> float:
+    """Return when the provider ends an instance without further requests."""
+    return max(session.last_end, session.ready_time) + provider_idle_s(backend)
