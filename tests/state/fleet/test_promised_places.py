@@ -9,9 +9,9 @@ def test_a_promise_counts_for_others_until_its_attempt_runs_or_it_is_late() -> N
     places.give("gpu", "resp_b", now=1.0)
     assert len(places.beside("gpu", (), counted=("resp_a",), now=1.0)) == 1
     assert len(places.beside("gpu", (), counted=("resp_c",), now=1.0)) == 2
-    assert len(places.beside("gpu", ("attempt_resp_b_001",), counted=("resp_c",), now=1.0)) == 1
     assert len(places.beside("api", (), counted=("resp_c",), now=1.0)) == 0
     assert len(places.beside("gpu", (), counted=("resp_c",), now=PROMISED_S)) == 1
+    assert len(places.beside("gpu", ("attempt_resp_b_001",), counted=("resp_c",), now=PROMISED_S)) == 0
 
 
 def test_a_promise_ends_with_its_attempt() -> None:
