@@ -21,6 +21,7 @@ from domain.routing.route_record import route_to_document
 from domain.routing.router import RouteDecision
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
+from state.fleet.promised_places import PROMISED_S, SOON_S
 from state.turns.responses import TurnStore
 
 MIN_PAUSE_S = 0.1
@@ -224,7 +225,8 @@ class RouteTurn:
         beside = replace(turn, beside=len(others) if takes_places else 0, promised=tuple(others))
         found = wait_for(chosen, state, backend, beside, now=decided.at)
         if found is None:
-            places.give(backend.name, turn.response, claim=claim, now=decided.at)
+            for_s = PROMISED_S if turn.is_deferrable else SOON_S
+            places.give(backend.name, turn.response, claim=claim, now=decided.at, for_s=for_s)
         return found
 
     async def warm_up(self, planned: PlannedRoute, owner: Owner) -> bool:

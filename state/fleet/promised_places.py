@@ -11,7 +11,14 @@ from msgspec import Struct, field
 from domain.money.ledger_records import attempt_prefix
 
 PROMISED_S: Final = 30.0
-"""A place that was promised for so long is free: its turn has not come."""
+SOON_S: Final = 10.0
+"""A place that was promised for so long is free: its turn has not come, or has ended in another process.
+
+The shorter time is for turns that somebody waits for.
+"""
+
+SEEN_S: Final = 2.0
+"""A promise whose attempt was seen to run counts for so long in decisions that have read the load before."""
 
 
 class Promise(NamedTuple):
@@ -26,11 +33,11 @@ class PromisedPlaces(Struct):
 
     given: dict[str, dict[str, Promise]] = field(default_factory=dict[str, dict[str, Promise]])
 
-    def give(self, backend: str, response: str, *, now: float, claim: int = 0) -> None:
+    def give(self, backend: str, response: str, *, now: float, claim: int = 0, for_s: float = PROMISED_S) -> None:
         known = self.given.setdefault(backend, {})
         for name in [name for name, promise in known.items() if promise.until <= now]:
             del known[name]
-        known[response] = Promise(now + PROMISED_S, claim)
+        known[response] = Promise(now + for_s, claim)
 
     def give_back(self, backend: str, attempt: str) -> None:
         """Forget the promise for an attempt that has ended."""
@@ -39,7 +46,13 @@ class PromisedPlaces(Struct):
             del known[name]
 
     def beside(self, backend: str, running: Iterable[str], *, counted: Iterable[str], now: float) -> Sequence[int]:
-        """Return what was promised to each response that is not `counted`, nor among the attempts that run."""
-        begun = {*counted, *(attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running)}
-        promises = self.given.get(backend, {}).items()
-        return [promise.claim for name, promise in promises if promise.until > now and name not in begun]
+        """Return what was promised to each response that is not `counted`, nor among the attempts that run.
+
+        An attempt of another process gives nothing back here: its promise ends soon after it was seen to run.
+        """
+        known = self.given.get(backend, {})
+        begun = {attempt.removeprefix("attempt_").rpartition("_")[0] for attempt in running} & known.keys()
+        for name in begun:
+            known[name] = known[name]._replace(until=min(known[name].until, now + SEEN_S))
+        left_out = begun.union(counted)
+        return [promise.claim for name, promise in known.items() if promise.until > now and name not in left_out]
