@@ -37,6 +37,7 @@ async def turn(scene: Scene, words: int) -> None:
     await scene.cluster.respond(response)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(LARGE, SMALL), (SMALL, LARGE), (LARGE, SMALL, SMALL), (LARGE,)])
 def test_no_engine_of_two_throws_a_request_out_and_both_work(sizes: tuple[int, ...]) -> None:
     """Large and small turns alternate, so an even share of the requests is no even share of the memory."""

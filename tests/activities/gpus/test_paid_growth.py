@@ -12,7 +12,10 @@ async def at_once(scene: Scene, turns: int) -> None:
     await asyncio.gather(*scene.burst(turns))
 
 
-@pytest.mark.parametrize(("turns", "instances"), [(ROOM, 1), (ROOM + 1, 1), (ROOM + 2, 1), (20 * ROOM, MOST)])
+@pytest.mark.parametrize(
+    ("turns", "instances"),
+    [(ROOM, 1), (ROOM + 1, 1), (ROOM + 2, 1), pytest.param(20 * ROOM, MOST, marks=pytest.mark.slow)],
+)
 def test_turns_beyond_the_room_of_an_instance_that_is_up_start_another_only_where_that_pays(
     turns: int, instances: int
 ) -> None:
@@ -25,6 +28,7 @@ def test_turns_beyond_the_room_of_an_instance_that_is_up_start_another_only_wher
     run(story, inferred_scene)
 
 
+@pytest.mark.slow
 def test_an_instance_that_was_paid_for_takes_turns_until_its_idle_period_is_over() -> None:
     async def story(scene: Scene) -> None:
         await at_once(scene, 20 * ROOM)

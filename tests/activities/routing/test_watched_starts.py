@@ -102,6 +102,7 @@ def test_a_start_is_probed_in_growing_steps_from_shortly_before_the_shortest_one
     in_no_time(story())
 
 
+@pytest.mark.slow
 def test_a_start_that_takes_far_longer_than_usual_gets_some_dozens_of_probes() -> None:
     async def story() -> None:
         watched = Watched(900.0)
