@@ -193,3 +193,14 @@ def running(app: str, folder: Path, *options: str, **environment: str) -> Genera
         yield host
     finally:
         host.stop()
+
+
+def devhost(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "devhost", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own program
+
+
+def output_of(host: RunningHost, *arguments: str) -> str:
+    ended = devhost(*arguments, "--db", str(host.folder / "hub.db"))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout

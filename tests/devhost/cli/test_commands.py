@@ -1,14 +1,12 @@
 """What do the commands print and change, with and without a running host?"""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from devhost.cli.tables import instances_table, table
-from tests.devhost.hosts import REPOSITORY, Durable, RunningHost, running
+from tests.devhost.hosts import Durable, RunningHost, devhost, output_of, running
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +20,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
 def durable(host: RunningHost) -> Iterator[Durable]:
     with host.client() as client:
         yield Durable(http=client)
-
-
-def devhost(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "devhost", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own program
-
-
-def output_of(host: RunningHost, *arguments: str) -> str:
-    ended = devhost(*arguments, "--db", str(host.folder / "hub.db"))
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def test_instances_are_listed_as_a_table_and_as_json(host: RunningHost, durable: Durable) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from devhost.cli.replay import find_difference, last_episode, recorded_status_an
 from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from devhost.protocol_v1.decision import OrchestratorState, state_from_json
-from tests.devhost.hosts import APPS, REPOSITORY, Durable, RunningHost, running
+from tests.devhost.hosts import APPS, Durable, RunningHost, devhost, output_of, running
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +26,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
 def durable(host: RunningHost) -> Iterator[Durable]:
     with host.client() as client:
         yield Durable(http=client)
-
-
-def devhost(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "devhost", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own program
-
-
-def output_of(host: RunningHost, *arguments: str) -> str:
-    ended = devhost(*arguments, "--db", str(host.folder / "hub.db"))
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def replayed(recording: Path, app: Path) -> subprocess.CompletedProcess[str]:

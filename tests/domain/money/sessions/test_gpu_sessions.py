@@ -10,9 +10,7 @@ from domain.money.costing import BillLine
 from domain.money.ledger_records import NANOS
 from domain.money.prices import TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
-from domain.money.sessions.provisional_charges import (
-    provisional_charge,
-)
+from domain.money.sessions.provisional_charges import provisional_charge
 from domain.money.sessions.transitions import begun
 from tests.checks import every
 from tests.domain.logs import through_json
